@@ -1,0 +1,24 @@
+# make demo   a drive through a real ROS 2 graph      make test   lint, types, import rules, tests
+# make build  only make it ready to run               make lint   only the first three
+# make clean  remove what was built (build/, caches)  make distclean   and .venv
+#
+# DISTRO=kilted|jazzy  ROS 2 from PyPI (ignored where a ROS 2 is sourced)    PYTHON=python3.12
+# make demo BAG=dir OUT=dir ENGINE=torch RATE=1.0 MODEL=file                 make test ARGS='-k wire'
+SHELL := /bin/bash
+OUT ?= out/demo
+export DISTRO PYTHON
+
+.PHONY: build demo test lint clean distclean
+build:
+	@scripts/bootstrap.sh
+demo: build
+	@source scripts/env.sh && icnet demo --out "$(OUT)" $(if $(BAG),--bag "$(BAG)") \
+	  $(if $(ENGINE),--engine "$(ENGINE)") $(if $(RATE),--rate "$(RATE)") $(if $(MODEL),--model "$(MODEL)")
+lint: build
+	@source scripts/env.sh && scripts/lint.sh
+test: lint
+	@source scripts/env.sh && python -m pytest $(ARGS)
+clean:
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+distclean: clean
+	rm -rf .venv

@@ -1,0 +1,9 @@
+"""ICNet (Zhao et al., ECCV 2018) for ROS 2: real-time semantic segmentation of camera images."""
+
+from pkgutil import extend_path
+
+# `icnet_ros.msg` is generated and lives where colcon installed it; this code may live elsewhere on
+# sys.path (a checkout, site-packages after `pip install`). Both are one package.
+__path__ = extend_path(__path__, __name__)
+
+__version__ = "0.1.0"

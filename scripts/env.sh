@@ -1,0 +1,15 @@
+# `source scripts/env.sh` after `make build`: this bash then has ROS 2, `icnet` and icnet_ros.
+source "$(dirname "${BASH_SOURCE[0]}")/flavour.sh"
+source "$VENV/bin/activate"
+if [ -z "$SYSTEM_ROS" ]; then
+  # What /opt/ros/*/setup.bash would set; the wheels keep to the layout of such a prefix.
+  export ICNET_PYPI_ROS=1 ROS_VERSION=2 ROS_PYTHON_VERSION=3 ROS_DISTRO=$DISTRO
+  export AMENT_PREFIX_PATH=$VENV CMAKE_PREFIX_PATH=$VENV
+  export RMW_IMPLEMENTATION=${RMW_IMPLEMENTATION:-rmw_fastrtps_cpp}
+fi
+if [ -e "$BUILD/install/local_setup.bash" ]; then
+  nounset=$(set +o | grep nounset)
+  set +u  # colcon's scripts read unset variables
+  source "$BUILD/install/local_setup.bash"
+  eval "$nounset"
+fi

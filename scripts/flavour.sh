@@ -1,0 +1,21 @@
+# Sourced by the other scripts: which ROS 2, which Python, which folders.
+#   DISTRO=kilted|jazzy   ROS 2 from PyPI (ignored where a ROS 2 is sourced)
+#   PYTHON=python3.12     the interpreter to build on
+if [ -n "${ROS_DISTRO:-}" ] && [ -z "${ICNET_PYPI_ROS:-}" ]; then
+  SYSTEM_ROS=$ROS_DISTRO
+  DISTRO=$ROS_DISTRO
+  FLAVOUR=system-$ROS_DISTRO
+else
+  SYSTEM_ROS=
+  DISTRO=${DISTRO:-kilted}
+  FLAVOUR=$DISTRO
+  case $DISTRO in
+    kilted | jazzy) ;;
+    *) echo "DISTRO is '$DISTRO'; PyPI has kilted and jazzy. For another one, source its setup.bash first." >&2; exit 1 ;;
+  esac
+fi
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BASE_PYTHON=${PYTHON:-python3}
+VENV=$ROOT/.venv/$FLAVOUR
+BUILD=$ROOT/build/$FLAVOUR
+LOCK=$ROOT/requirements/lock-$DISTRO.txt
