@@ -21,16 +21,16 @@ need c++ g++
   fail "$BASE_PYTHON has no C headers. Install them, e.g.: sudo apt-get install python3-dev"
 
 pip_install() {
-  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-warn-script-location "$@" ||
+  "$VENV/bin/python" -m pip install --disable-pip-version-check --no-warn-script-location "$@" ||
     fail "pip could not install: $*
   Check the network, or name a mirror through PIP_INDEX_URL."
 }
 
 # --- Python environment: made anew when what it was made from changed --------------------------
-recipe=$(cat scripts/bootstrap.sh scripts/repair_cmake.py requirements/*.in "$LOCK" 2>/dev/null | cksum)
+recipe=$(cat scripts/repair_cmake.py requirements/*.in "$LOCK" 2>/dev/null | cksum)
 if [ "$(cat "$VENV/.recipe" 2>/dev/null)" != "$FLAVOUR $recipe" ]; then
   rm -rf "$VENV"
-  step "$VENV: Python environment (torch is large; a few minutes on a slow network)"
+  step "$VENV: Python environment (some 190 packages: a minute or more)"
   if [ -n "$SYSTEM_ROS" ]; then
     "$BASE_PYTHON" -m venv --system-site-packages "$VENV"
     # cv_bridge was compiled against the system's numpy: never replace that one.
@@ -41,13 +41,17 @@ try:
 except ImportError:
     pass
 PY
-    command -v colcon >/dev/null || pip_install colcon-bash colcon-core colcon-cmake colcon-ros
-    pip_install -c "$VENV/constraints.txt" -r requirements/python.in -r requirements/torch.in -r requirements/dev.in
+    command -v colcon >/dev/null || pip_install -qq colcon-bash colcon-core colcon-cmake colcon-ros
+    pip_install -qq -c "$VENV/constraints.txt" -r requirements/python.in -r requirements/dev.in
+    step "$VENV: torch"
+    pip_install -c "$VENV/constraints.txt" -r requirements/torch.in
   else
     "$BASE_PYTHON" -m venv "$VENV"
     "$VENV/bin/python" -c 'import sys; raise SystemExit("'"$DISTRO"'" == "jazzy" and sys.version_info >= (3, 13))' ||
       fail "PyPI has no ROS 2 Jazzy for $("$BASE_PYTHON" --version). Take DISTRO=kilted or PYTHON=python3.12."
-    pip_install -r "$LOCK" -r requirements/torch.in
+    pip_install -qq -r "$LOCK"
+    step "$VENV: torch"
+    pip_install -r requirements/torch.in
     "$VENV/bin/python" scripts/repair_cmake.py
   fi
   echo "$FLAVOUR $recipe" >"$VENV/.recipe"

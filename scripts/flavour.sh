@@ -15,7 +15,9 @@ else
   esac
 fi
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-BASE_PYTHON=${PYTHON:-python3}
+# The interpreter itself, even in a shell where some environment is active.
+BASE_PYTHON=$("${PYTHON:-python3}" -c 'import sys; print(sys._base_executable)') ||
+  { echo "${PYTHON:-python3} does not run; name a Python >= 3.10: make ... PYTHON=python3.12" >&2; exit 1; }
 VENV=$ROOT/.venv/$FLAVOUR
 BUILD=$ROOT/build/$FLAVOUR
 LOCK=$ROOT/requirements/lock-$DISTRO.txt

@@ -1,0 +1,1 @@
+"""Weights and what they mean, in one self-describing file."""

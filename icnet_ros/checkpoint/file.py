@@ -1,0 +1,160 @@
+"""Checkpoints on disk: a .safetensors file whose header holds the ModelSpec."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from safetensors import SafetensorError, safe_open
+
+from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from icnet_ros.network.icnet import ICNet
+
+HEADER_KEY = "icnet"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights of an ICNet with all exits that `spec` lists, float32, by the names of its state dict.
+
+    name: what logs and diagnostics call it. sha256: of the file; empty for random weights.
+    """
+
+    spec: ModelSpec
+    weights: "dict[str, Tensor]"
+    name: str
+    sha256: str = ""
+
+    def network(self, exits: Sequence[str] | None = None) -> "ICNet":
+        """The network with these exits only (default: all the checkpoint has), in evaluation mode.
+
+        Raises CheckpointError for an exit the checkpoint was not trained with.
+        """
+        wanted = self.spec.exits if exits is None else tuple(exits)
+        missing = [name for name in wanted if name not in self.spec.exits]
+        if missing:
+            raise CheckpointError(f"{self.name} has no exit {missing[0]}; it has {', '.join(self.spec.exits)}")
+        network = _build(replace(self.spec, exits=wanted))
+        network.load_state_dict({key: self.weights[key] for key in network.state_dict()})
+        return network.eval()
+
+
+def untrained(classes: ClassTable, width: float = 0.5, seed: int = 0) -> Checkpoint:
+    """Random weights, the same for the same seed on every machine."""
+    from icnet_ros.network.layers import initialise
+
+    spec = ModelSpec(classes=classes, width=width)
+    network = _build(spec)
+    initialise(network, seed)
+    return Checkpoint(spec, network.state_dict(), name="untrained")
+
+
+def load_spec(path: str | Path) -> ModelSpec:
+    """Read only what the file says about itself; works without torch. Raises CheckpointError."""
+    path = Path(path)
+    with _opened(path, "numpy") as file:
+        header = (file.metadata() or {}).get(HEADER_KEY)
+    if header is None:
+        raise CheckpointError(
+            f"{path}: a safetensors file, but not an icnet_ros checkpoint (no {HEADER_KEY!r} in its header)"
+        )
+    try:
+        return ModelSpec.from_json(header)
+    except CheckpointError as err:
+        raise CheckpointError(f"{path}: {err}") from err
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Read and check a checkpoint: the header, every name and shape, every number finite.
+
+    Nothing is ever unpickled. Raises CheckpointError that names the file and what is wrong.
+    """
+    import torch
+
+    path = Path(path)
+    spec = load_spec(path)
+    with _opened(path, "pt") as file:
+        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no dict)
+    expected = {key: tuple(value.shape) for key, value in _build(spec, device="meta").state_dict().items()}
+    for what, keys in (("lacks", expected.keys() - weights.keys()), ("has unknown", weights.keys() - expected.keys())):
+        if keys:
+            raise CheckpointError(
+                f"{path}: {what} {len(keys)} tensors of a width {spec.width:g} ICNet with "
+                f"{len(spec.classes)} classes and exits {', '.join(spec.exits)}, first {min(keys)!r}"
+            )
+    for key, tensor in weights.items():
+        if tuple(tensor.shape) != expected[key]:
+            raise CheckpointError(
+                f"{path}: tensor {key!r} has shape {tuple(tensor.shape)}, "
+                f"its description (width {spec.width:g}, {len(spec.classes)} classes) needs {expected[key]}"
+            )
+        if tensor.is_floating_point():
+            weights[key] = tensor = tensor.float()
+            if not torch.isfinite(tensor).all():
+                raise CheckpointError(f"{path}: tensor {key!r} holds NaN or infinity; the training diverged")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Checkpoint(spec, weights, path.stem, digest)
+
+
+def save(path: str | Path, spec: ModelSpec, weights: "dict[str, Tensor]", *, half: bool = False) -> None:
+    """Write a checkpoint; the file appears whole or not at all. `half` stores weights as float16.
+
+    weights: state dict of an ICNet with the exits of `spec`.
+    """
+    from safetensors.torch import save as serialise
+
+    path = Path(path)
+    tensors = {
+        key: (value.half() if half and value.is_floating_point() else value).detach().cpu().contiguous()
+        for key, value in weights.items()
+    }
+    content = serialise(tensors, metadata={HEADER_KEY: spec.to_json()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _opened(path: Path, framework: str) -> safe_open:
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such file")
+    if path.is_dir():
+        raise CheckpointError(f"{path}: a folder; name the .safetensors file in it")
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+        if start[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+            raise CheckpointError(
+                f"{path}: a PyTorch or pickle file, which can run code when read, so it was not; "
+                "save its state dict with icnet_ros.checkpoint.file.save"
+            )
+        return safe_open(path, framework)
+    except OSError as err:
+        raise CheckpointError(f"{path}: cannot be read: {err.strerror or err}") from err
+    except SafetensorError as err:
+        raise CheckpointError(f"{path}: not a whole safetensors file ({err}); fetch it again") from err
+
+
+def _build(spec: ModelSpec, device: str = "cpu") -> "ICNet":
+    import torch
+
+    from icnet_ros.network.icnet import Exit, ICNet
+
+    with torch.device(device):
+        return ICNet(len(spec.classes), spec.width, cast("tuple[Exit, ...]", spec.exits), spec.windows)

@@ -1,0 +1,86 @@
+"""What a checkpoint says about itself. Knows no torch, so that anyone can read a header."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
+
+FORMAT = 1
+EXITS = ("sub4", "sub24", "sub124")
+# BGR means of the ImageNet training images, as in the official ICNet input.
+IMAGENET_MEAN = (103.939, 116.779, 123.68)
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; names the file, what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything needed to run the weights and to interpret the answer.
+
+    width, exits, windows: the graph, as `network.icnet.ICNet` takes them.
+    channel_order, mean, std: network input = (pixel 0..255 - mean) / std, channels in this order.
+    input_scale: the frame is resized by this before the network (labels keep the frame's size).
+    trained: False for random weights; everything shown to a person says so.
+    training, metrics: provenance and figures, JSON values. data_licence: terms of the training data.
+    """
+
+    classes: ClassTable
+    width: float = 0.5
+    exits: tuple[str, ...] = EXITS
+    windows: Literal["adaptive", "official"] = "adaptive"
+    channel_order: Literal["bgr", "rgb"] = "bgr"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    input_scale: float = 1.0
+    trained: bool = False
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    data_licence: str = ""
+    architecture: Literal["icnet"] = "icnet"
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("architecture", ("icnet",)),
+            ("windows", ("adaptive", "official")),
+            ("channel_order", ("bgr", "rgb")),
+            ("trained", (True, False)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise CheckpointError(f"{name} is {getattr(self, name)!r}, not one of {allowed}")
+        if not self.exits or self.exits != tuple(name for name in EXITS if name in self.exits):
+            raise CheckpointError(f"exits are {self.exits}, not a choice of {EXITS} in this order")
+        if not 0 < self.width <= 4:
+            raise CheckpointError(f"width is {self.width}, not in 0..4")
+        if not 0.1 <= self.input_scale <= 8:
+            raise CheckpointError(f"input_scale is {self.input_scale}, not in 0.1..8")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) != 3 or not all(isinstance(v, (int, float)) for v in values):
+                raise CheckpointError(f"{name} is {values}, not three numbers")
+        if not all(v > 0 for v in self.std):
+            raise CheckpointError(f"std is {self.std}, not three positive numbers")
+
+    def to_json(self) -> str:
+        """One line of JSON, for the file header."""
+        return json.dumps({"format": FORMAT, **asdict(self), "classes": self.classes.to_dict()})
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelSpec":
+        """Inverse of `to_json`. Raises CheckpointError that says what is missing or wrong."""
+        try:
+            values = json.loads(text)
+            version = values.pop("format")
+            if version != FORMAT:
+                raise CheckpointError(f"format {version}, this icnet_ros reads format {FORMAT}")
+            values["classes"] = ClassTable.from_dict(values["classes"], "its class table")
+            for name in ("exits", "mean", "std"):
+                values[name] = tuple(values[name])
+            return cls(**values)
+        except CheckpointError:
+            raise
+        except ClassTableError as err:
+            raise CheckpointError(str(err)) from err
+        except (KeyError, TypeError, ValueError, AttributeError) as err:
+            raise CheckpointError(f"its description is incomplete ({type(err).__name__}: {err})") from err

@@ -1,0 +1,1 @@
+"""A checkpoint on a device: frames in, label maps out."""

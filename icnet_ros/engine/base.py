@@ -1,0 +1,82 @@
+"""The contract every engine keeps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from icnet_ros.checkpoint.spec import ModelSpec
+
+UInt8 = npt.NDArray[np.uint8]
+ChannelOrder = Literal["bgr", "rgb"]
+STAGES = ("preprocess", "inference", "postprocess")
+
+
+class EngineError(RuntimeError):
+    """An engine that cannot be had or cannot go on; says what to do instead."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One picture: `pixels` uint8 (H, W, 3), channels in `order`."""
+
+    pixels: UInt8
+    order: ChannelOrder = "bgr"
+
+    def __post_init__(self) -> None:
+        shape = self.pixels.shape
+        if self.pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] != 3:
+            raise ValueError(f"a frame is uint8 (H, W, 3), this one is {self.pixels.dtype} {shape}")
+        if self.order not in ("bgr", "rgb"):
+            raise ValueError(f"channel order {self.order!r} is neither 'bgr' nor 'rgb'")
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """The answer for one frame, at the frame's own size.
+
+    labels: uint8 (H, W), class ids. confidence: uint8 (H, W), 0..255 for a probability of 0..1 of
+    the class in `labels`, or None if it was not asked for. stages: milliseconds of STAGES.
+    """
+
+    labels: UInt8
+    confidence: UInt8 | None = None
+    stages: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How to run a checkpoint. threads: CPU threads, 0 = as many as there are cores."""
+
+    device: str = "auto"
+    precision: str = "fp32"
+    exit: str = "sub124"
+    threads: int = 0
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Owns everything between a frame and its label map. One thread at a time may use it."""
+
+    name: str
+    spec: ModelSpec
+    device: str
+    precision: str
+    exit: str
+
+    def warm_up(self, height: int, width: int, batch: int = 1) -> None:
+        """Run frames of this size until the first real one is not slower than the others."""
+
+    def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
+        """Label maps of the frames, in their order; sizes may differ.
+
+        Raises ValueError for a frame too small for the network, EngineError if the device fails.
+        """
+
+    def memory(self) -> int | None:
+        """Bytes of device memory in use, None where that is not known (CPU)."""
+
+    def close(self) -> None:
+        """Free the device. The engine cannot be used afterwards."""

@@ -1,0 +1,104 @@
+"""From small logits to a label map at frame size, on the CPU.
+
+Every pixel gets the class with the largest bilinearly interpolated logit (corners aligned), which is
+what `interpolate(...)` and `argmax` give. But most cells between four neighbouring logit vectors
+need no interpolation: where all four agree on the largest class, so does every mix of them.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from numba import config, njit, prange, set_num_threads
+
+from icnet_ros.engine.base import UInt8
+
+Logits = npt.NDArray[np.float32]
+
+
+def use_threads(count: int) -> None:
+    """Let the calling thread's label maps be computed on `count` CPU threads (at most all cores)."""
+    set_num_threads(max(1, min(count, config.NUMBA_NUM_THREADS)))
+
+
+def label_map(logits: Logits, height: int, width: int) -> UInt8:
+    """Labels uint8 (height, width) of logits float32 (h, w, classes).
+
+    Equal to interpolating all logits and taking the argmax, up to ties within float rounding.
+    """
+    labels: UInt8 = np.empty((height, width), np.uint8)
+    _label(np.ascontiguousarray(logits), *_axis(logits.shape[0], height), *_axis(logits.shape[1], width), labels)
+    return labels
+
+
+def label_and_confidence(logits: Logits, height: int, width: int) -> tuple[UInt8, UInt8]:
+    """`label_map` and the softmax probability of the chosen class, 0..255, each (height, width)."""
+    labels: UInt8 = np.empty((height, width), np.uint8)
+    confidence: UInt8 = np.empty((height, width), np.uint8)
+    _confide(
+        np.ascontiguousarray(logits),
+        *_axis(logits.shape[0], height),
+        *_axis(logits.shape[1], width),
+        labels,
+        confidence,
+    )
+    return labels, confidence
+
+
+def _axis(source: int, target: int) -> tuple[npt.NDArray[np.int64], Logits]:
+    """For each target coordinate the source coordinate at or before it, and the weight of the next."""
+    step = np.float32((source - 1) / (target - 1)) if target > 1 else np.float32(0)
+    position = np.arange(target, dtype=np.float32) * step
+    index = np.minimum(position.astype(np.int64), source - 1)
+    return index, position - index.astype(np.float32)
+
+
+@njit(cache=True, parallel=True, nogil=True)
+def _label(logits, rows, row_weights, columns, column_weights, labels):  # type: ignore[no-untyped-def] # pragma: no cover
+    h, w, classes = logits.shape
+    height, width = labels.shape
+    best = np.empty((h, w), np.uint8)
+    for y in prange(h):
+        for x in range(w):
+            best[y, x] = np.argmax(logits[y, x])
+    for y in prange(height):
+        top, bottom = rows[y], min(rows[y] + 1, h - 1)
+        v = row_weights[y]
+        for x in range(width):
+            left, right = columns[x], min(columns[x] + 1, w - 1)
+            label = best[top, left]
+            if label != best[top, right] or label != best[bottom, left] or label != best[bottom, right]:
+                u = column_weights[x]
+                highest = np.float32(-np.inf)
+                for c in range(classes):
+                    above = (1 - u) * logits[top, left, c] + u * logits[top, right, c]
+                    below = (1 - u) * logits[bottom, left, c] + u * logits[bottom, right, c]
+                    value = (1 - v) * above + v * below
+                    if value > highest:
+                        highest, label = value, np.uint8(c)
+            labels[y, x] = label
+
+
+@njit(cache=True, parallel=True, nogil=True)
+def _confide(logits, rows, row_weights, columns, column_weights, labels, confidence):  # type: ignore[no-untyped-def] # pragma: no cover
+    h, w, classes = logits.shape
+    height, width = labels.shape
+    for y in prange(height):
+        top, bottom = rows[y], min(rows[y] + 1, h - 1)
+        v = row_weights[y]
+        mixed = np.empty((w, classes), np.float32)  # the two logit rows around y, mixed
+        for x in range(w):
+            for c in range(classes):
+                mixed[x, c] = (1 - v) * logits[top, x, c] + v * logits[bottom, x, c]
+        values = np.empty(classes, np.float32)
+        for x in range(width):
+            left, right = columns[x], min(columns[x] + 1, w - 1)
+            u = column_weights[x]
+            highest = np.float32(-np.inf)
+            for c in range(classes):
+                values[c] = (1 - u) * mixed[left, c] + u * mixed[right, c]
+                if values[c] > highest:
+                    highest = values[c]
+                    labels[y, x] = c
+            total = np.float32(0)
+            for c in range(classes):
+                total += np.exp(values[c] - highest)
+            confidence[y, x] = np.uint8(255 / total + 0.5)

@@ -1,0 +1,1 @@
+"""ICNet and its relatives as torch modules."""

@@ -1,0 +1,21 @@
+"""What a network costs before anything is run: parameters and multiply-accumulates."""
+
+import copy
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def parameters(module: nn.Module) -> int:
+    """Number of trainable numbers (running statistics of batch norm are none)."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def conv_macs(module: nn.Module, height: int, width: int) -> int:
+    """Multiply-accumulates of all convolutions for one (height, width) image, computed on no data."""
+    with torch.device("meta"):
+        image = torch.empty(1, 3, height, width)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        copy.deepcopy(module).to("meta").eval()(image)
+    return counter.get_total_flops() // 2

@@ -1,0 +1,21 @@
+"""Batch norm folded into the convolution before it, as every timing of the paper has it."""
+
+import copy
+from typing import TypeVar
+
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from icnet_ros.network.layers import ConvBN
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def fold_batch_norm(module: M) -> M:
+    """A copy for inference without batch norm, equal in evaluation mode up to float rounding."""
+    folded = copy.deepcopy(module).eval()
+    for child in folded.modules():
+        if isinstance(child, ConvBN) and isinstance(child.bn, nn.BatchNorm2d):
+            child.conv = fuse_conv_bn_eval(child.conv, child.bn)
+            child.bn = nn.Identity()
+    return folded.requires_grad_(False)

@@ -1,0 +1,121 @@
+"""ICNet as in the authors' deploy graph (hszhao/ICNet, icnet_cityscapes_bnnomerge.prototxt).
+
+Where that graph differs from figure 2 of the paper, the graph is followed: the low branch starts
+from a feature map, not from a quarter-size image; the whole network is narrow, not only its top.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from icnet_ros.network.layers import (
+    ConvBN,
+    channels,
+    halve,
+    initialise,
+    numbered,
+    resize,
+    stage,
+    stem,
+    stem_pool,
+)
+from icnet_ros.network.pyramid import SumPyramid, Windows
+
+Exit = Literal["sub4", "sub24", "sub124"]
+EXITS: tuple[Exit, ...] = get_args(Exit)  # coarse to fine
+
+
+class CascadeFeatureFusion(nn.Module):
+    """CFF unit (paper sec. 3.3): dilated 3x3 on the doubled coarse map + 1x1 on the fine one.
+
+    `low` (N, C1, h, w), already at the fine map's size, and `high` (N, C2, h, w) -> (N, C3, h, w).
+    Batch norm before the sum, ReLU after it.
+    """
+
+    def __init__(self, low: int, high: int, outputs: int) -> None:
+        super().__init__()
+        self.low = ConvBN(low, outputs, 3, dilation=2, relu=False)
+        self.high = ConvBN(high, outputs, 1, relu=False)
+
+    def forward(self, low: Tensor, high: Tensor) -> Tensor:
+        return F.relu(self.low(low) + self.high(high), inplace=True)
+
+
+class ICNet(nn.Module):
+    """Image cascade network: normalised images (N, 3, H, W), H and W >= 32 -> logits of each exit.
+
+    classes: number of classes, each a channel of the logits.
+    width: 0.5 is the published network, 1.0 the one before pruning.
+    exits: which answers to compute, coarse to fine. Only the layers these need exist, so
+        `("sub124",)` is the deployed network and all three are the training network, whose coarse
+        exits are the auxiliary heads of cascade label guidance.
+    windows: pyramid pooling windows; "official" runs at 1025 x 2049 only.
+
+    Logits are float (N, classes, h, w) with h = ceil(H / 16), ceil(H / 8) and ceil(H / 4) for
+    sub4, sub24 and sub124 (the deepest map is doubled before its classifier); to be
+    resized to the image with corners aligned.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        width: float = 0.5,
+        exits: Sequence[Exit] = ("sub124",),
+        windows: Windows = "adaptive",
+    ) -> None:
+        super().__init__()
+        if not exits or list(exits) != [name for name in EXITS if name in exits]:
+            raise ValueError(f"exits {tuple(exits)} are not a choice of {EXITS} in this order")
+        if classes < 2:
+            raise ValueError(f"{classes} classes: at least 2 are needed")
+        self.exits = tuple(exits)
+
+        def c(full: int) -> int:
+            return channels(width, full)
+
+        self.stem = stem(c(128))
+        self.res2 = stage(3, c(128), c(256))
+        self.res3 = stage(4, c(256), c(512), stride=2)
+        self.res4 = stage(6, c(512), c(1024), dilation=2)
+        self.res5 = stage(3, c(1024), c(2048), dilation=4)
+        self.pyramid = SumPyramid(windows)
+        self.k1 = ConvBN(c(2048), c(512), 1)
+        if "sub4" in exits:
+            self.aux16 = nn.Conv2d(c(512), classes, 1)
+        if "sub24" in exits or "sub124" in exits:
+            self.cff24 = CascadeFeatureFusion(c(512), c(512), c(256))
+        if "sub24" in exits:
+            self.aux8 = nn.Conv2d(c(256), classes, 1)
+        if "sub124" in exits:
+            self.hi = numbered(
+                ConvBN(3, c(64), 3, stride=2),
+                ConvBN(c(64), c(64), 3, stride=2),
+                ConvBN(c(64), c(128), 3, stride=2),
+            )
+            self.cff12 = CascadeFeatureFusion(c(256), c(128), c(256))
+            self.cls = nn.Conv2d(c(256), classes, 1)
+        initialise(self, seed=0)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Logits of `self.exits`, coarse to fine. Raises ValueError for an image below 32 x 32."""
+        height, width = image.shape[-2:]
+        if min(height, width) < 32:
+            raise ValueError(f"image is {height}x{width}, ICNet needs at least 32x32")
+        logits = []
+        # The first block of stage 3 is the last of the 17 layers that both branches share: 1/16.
+        medium = self.res3[0](self.res2(stem_pool(self.stem(halve(image)))))
+        low = self.res5(self.res4(self.res3[1:](halve(medium))))  # 1/32
+        low = self.k1(self.pyramid(low))
+        low = resize(low, medium.shape[-2:])
+        if "sub4" in self.exits:
+            logits.append(self.aux16(low))
+        if self.exits[-1] != "sub4":
+            fused = resize(self.cff24(low, medium), (-(-height // 8), -(-width // 8)))
+            if "sub24" in self.exits:
+                logits.append(self.aux8(fused))
+            if self.exits[-1] != "sub24":
+                fused = self.cff12(fused, self.hi(image))
+                logits.append(self.cls(resize(fused, (-(-height // 4), -(-width // 4)))))
+        return tuple(logits)

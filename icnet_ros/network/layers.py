@@ -1,0 +1,123 @@
+"""The pieces every network here is made of."""
+
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+BN_EPSILON = 1e-5
+BN_MOMENTUM = 0.05  # torch's convention; Caffe's "fraction kept" of 0.95
+
+
+def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear, corners aligned: the only resize the official graph knows ("Interp")."""
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
+
+
+def halve(x: Tensor) -> Tensor:
+    """Shrink (N, C, H, W) by 2 to ceil(H/2) x ceil(W/2), as Interp with shrink factor 2."""
+    return resize(x, ((x.shape[-2] + 1) // 2, (x.shape[-1] + 1) // 2))
+
+
+class ConvBN(nn.Module):
+    """Convolution without bias, batch norm, and ReLU unless `relu` is false.
+
+    Padding keeps the size (divided by the stride, rounded up).
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        relu: bool = True,
+    ) -> None:
+        super().__init__()
+        padding = dilation * (kernel // 2)
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False)
+        self.bn: nn.Module = nn.BatchNorm2d(outputs, BN_EPSILON, BN_MOMENTUM)
+        self.relu = relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn(self.conv(x))
+        return F.relu(x, inplace=True) if self.relu else x
+
+
+class Bottleneck(nn.Module):
+    """Residual block 1x1 reduce, 3x3, 1x1 increase; the stride sits on the 1x1 reduce (Caffe style).
+
+    A 1x1 projection on the shortcut wherever the shape changes.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        middle = outputs // 4
+        self.reduce = ConvBN(inputs, middle, 1, stride=stride)
+        self.conv3 = ConvBN(middle, middle, 3, dilation=dilation)
+        self.increase = ConvBN(middle, outputs, 1, relu=False)
+        self.proj = (
+            ConvBN(inputs, outputs, 1, stride=stride, relu=False)
+            if stride != 1 or inputs != outputs
+            else None
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.proj is None else self.proj(x)
+        return F.relu(shortcut + self.increase(self.conv3(self.reduce(x))), inplace=True)
+
+
+def numbered(*modules: nn.Module) -> nn.Sequential:
+    """A sequence whose parts are called "1", "2", ... as in the names of the published layers."""
+    return nn.Sequential(OrderedDict((str(number), module) for number, module in enumerate(modules, 1)))
+
+
+def stage(
+    blocks: int, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1
+) -> nn.Sequential:
+    """A ResNet stage: `blocks` bottlenecks, the first of which strides.
+
+    The dilation is the same in all of them, as in the official graph.
+    """
+    first = Bottleneck(inputs, outputs, stride=stride, dilation=dilation)
+    rest = (Bottleneck(outputs, outputs, dilation=dilation) for _ in range(blocks - 1))
+    return numbered(first, *rest)
+
+
+def stem(outputs: int) -> nn.Sequential:
+    """Three 3x3 convolutions (the first strides): (N, 3, H, W) -> (N, outputs, H/2, W/2)."""
+    return numbered(
+        ConvBN(3, outputs // 2, 3, stride=2),
+        ConvBN(outputs // 2, outputs // 2, 3),
+        ConvBN(outputs // 2, outputs, 3),
+    )
+
+
+def stem_pool(x: Tensor) -> Tensor:
+    """3x3 max pool with stride 2 behind the stem.
+
+    Rounds the size as convolutions do, so every map is ceil(H / stride) high; Caffe's rounds the
+    other way, which is the same at the odd sizes the official graph runs at.
+    """
+    return F.max_pool2d(x, 3, stride=2, padding=1)
+
+
+def channels(width: float, full: int) -> int:
+    """Channel count of a layer that has `full` channels in the full-width network."""
+    count = round(full * width)
+    if count < 4 or abs(count - full * width) > 1e-6:
+        raise ValueError(f"width {width} leaves {full * width:g} of {full} channels; take 1, 0.5 or 0.25")
+    return count
+
+
+def initialise(module: nn.Module, seed: int) -> None:
+    """He initialisation of every convolution, the same for the same seed on every machine."""
+    generator = torch.Generator().manual_seed(seed)
+    for child in module.modules():
+        if isinstance(child, nn.Conv2d):
+            nn.init.kaiming_normal_(child.weight, nonlinearity="relu", generator=generator)
+            if child.bias is not None:
+                nn.init.zeros_(child.bias)

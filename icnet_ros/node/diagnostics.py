@@ -1,0 +1,79 @@
+"""What /diagnostics says about the node: a pure function of a snapshot (REP-107)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from icnet_ros.node.parameters import Parameters
+
+OK, WARN, ERROR, STALE = (
+    DiagnosticStatus.OK,
+    DiagnosticStatus.WARN,
+    DiagnosticStatus.ERROR,
+    DiagnosticStatus.STALE,
+)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """State of the node at one moment.
+
+    state: lifecycle state, or what is under way ("building engine"). silence: seconds since the
+    last image, or since activation. failure: why frames fail at present, "" if they do not.
+    facts: values that do not change while configured. statistics: as `Statistics.summary`.
+    """
+
+    state: str
+    parameters: Parameters
+    silence: float = 0.0
+    first_image_seen: bool = False
+    failure: str = ""
+    hardware: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    counters: Mapping[str, int] = field(default_factory=dict)
+    statistics: Mapping[str, float] = field(default_factory=dict)
+    age_ms: float = math.nan
+
+
+def status(node: str, now: Snapshot) -> DiagnosticStatus:
+    """The status of subcomponent "segmentation" of node `node`."""
+    level, message = judge(now)
+    values = {
+        "state": now.state,
+        "frame_rate_node": f"{now.statistics.get('frame_rate_node', 0.0):.2f}",
+        "frame_rate_msg": f"{now.statistics.get('frame_rate_msg', 0.0):.2f}",
+        "current_delay_from_realtime_ms": f"{now.age_ms:.1f}",
+        "total_dropped_frames": str(now.counters.get("dropped", 0)),
+        **{key: str(value) for key, value in now.counters.items()},
+        **{key: f"{value:.2f}" for key, value in now.statistics.items() if "_p" in key},
+        **now.facts,
+    }
+    return DiagnosticStatus(
+        level=level,
+        name=f"{node}: segmentation",
+        message=message,
+        hardware_id=now.hardware,
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
+
+
+def judge(now: Snapshot) -> tuple[bytes, str]:
+    """Level and message: the worst that holds."""
+    settings, figures = now.parameters, now.statistics
+    if now.state != "active":
+        return (ERROR, now.failure) if now.failure else (OK, now.state)
+    if now.silence > settings.input_timeout_s:
+        return STALE, f"no image for {now.silence:.1f} s (input_timeout_s {settings.input_timeout_s:g})"
+    if now.failure:
+        return ERROR, now.failure
+    if not now.first_image_seen:
+        return OK, "waiting for the first image"
+    total = figures.get("total_ms_p95", 0.0)
+    if 0 < settings.latency_budget_ms < total:
+        return WARN, f"p95 of total_ms is {total:.1f}, over the budget of {settings.latency_budget_ms:g}"
+    drops = figures.get("drop_ratio", 0.0)
+    if drops > settings.drop_warning:
+        return WARN, f"{drops:.0%} of the frames are dropped: images come faster than they can be segmented"
+    return OK, f"{figures.get('frame_rate_node', 0.0):.1f} frames/s"

@@ -1,0 +1,129 @@
+"""The topics a configured node publishes on."""
+
+import math
+from typing import Any
+
+import cv2
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CompressedImage, Image
+from vision_msgs.msg import LabelInfo, VisionClass
+
+from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.engine.base import Engine, LabelMap
+from icnet_ros.msg import FrameLatency
+from icnet_ros.node.parameters import Parameters
+from icnet_ros.node.ros import OUTPUT_QOS, OVERRIDABLE, publisher_events
+from icnet_ros.node.worker import Counters
+from icnet_ros.render import Painter
+from icnet_ros.wire.image import Picture, encode_image, encode_jpeg
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Outputs:
+    """Publishers of the node; silent while it is not active, but for label_info.
+
+    Images leave as bytes made by `wire`; what nobody subscribes to is not computed.
+    """
+
+    def __init__(self, node: LifecycleNode, engine: Engine) -> None:
+        self._node = node
+        self._engine = engine
+        self._painter = Painter(engine.spec.classes.colours, "" if engine.spec.trained else "UNTRAINED NETWORK")
+        self._labels = self._publisher(Image, "labels")
+        self._confidence = self._publisher(Image, "confidence")
+        self._overlay = self._publisher(Image, "overlay")
+        self._overlay_jpeg = self._publisher(CompressedImage, "overlay/compressed")
+        self._latency = self._publisher(FrameLatency, "latency", QoSProfile(depth=10))
+        self._label_info = node.create_publisher(
+            LabelInfo, "~/label_info", LATCHED, qos_overriding_options=OVERRIDABLE
+        )
+
+    def announce(self) -> None:
+        """Publish the class table, for everyone who comes now or later."""
+        info = _label_info(self._engine.spec.classes)
+        info.header.stamp = self._node.get_clock().now().to_msg()
+        self._label_info.publish(info)
+
+    def wants_confidence(self, settings: Parameters) -> bool:
+        """Whether the next frame needs a confidence map."""
+        return settings.publish_confidence and self._confidence.get_subscription_count() > 0
+
+    def publish_labels(self, picture: Picture, answer: LabelMap) -> None:
+        """Labels, and confidence if it was computed, with the header of the image."""
+        self._labels.publish(encode_image(picture.header, answer.labels, "mono8"))
+        if answer.confidence is not None:
+            self._confidence.publish(encode_image(picture.header, answer.confidence, "mono8"))
+
+    def publish_overlay(self, picture: Picture, answer: LabelMap, settings: Parameters) -> None:
+        """The overlay, raw and as JPEG, each only if someone listens."""
+        raw = self._overlay.get_subscription_count() > 0
+        compressed = self._overlay_jpeg.get_subscription_count() > 0
+        if not settings.publish_overlay or not (raw or compressed):
+            return
+        bgr = picture.pixels if picture.order == "bgr" else cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2BGR)
+        overlay = self._painter.overlay(bgr, answer.labels, settings.overlay_alpha)  # type: ignore[arg-type]
+        if raw:
+            self._overlay.publish(encode_image(picture.header, overlay, "bgr8"))
+        if compressed:
+            self._overlay_jpeg.publish(encode_jpeg(picture.header, overlay, settings.jpeg_quality))
+
+    def publish_latency(self, header: Any, stages: dict[str, float], counters: Counters) -> None:
+        """Stage times of one frame; `stages` by the field names of FrameLatency."""
+        message = FrameLatency(engine=self._engine.name, exit=self._engine.exit, **stages)
+        message.header.stamp.sec = header.stamp.sec
+        message.header.stamp.nanosec = header.stamp.nanosec
+        message.header.frame_id = header.frame_id
+        message.received, message.dropped, message.failed = counters.received, counters.dropped, counters.failed
+        message.processed = counters.processed + 1  # this frame is counted when it is all done
+        self._latency.publish(message)
+
+    def close(self) -> None:
+        """Take the topics off the graph."""
+        for publisher in (self._labels, self._confidence, self._overlay, self._overlay_jpeg, self._latency):
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._node.destroy_publisher(self._label_info)
+
+    def _publisher(self, kind: type, topic: str, qos: QoSProfile = OUTPUT_QOS) -> Any:
+        name = f"~/{topic}"
+        resolved = self._node.resolve_topic_name(name)
+        return self._node.create_lifecycle_publisher(
+            kind,
+            name,
+            qos,
+            qos_overriding_options=OVERRIDABLE,
+            event_callbacks=publisher_events(self._node, resolved),
+        )
+
+
+def facts(engine: Engine, name: str, digest: str, settings: Parameters) -> dict[str, str]:
+    """What /diagnostics says of the engine, as long as it lives."""
+    memory = engine.memory()
+    return {
+        "engine": engine.name,
+        "precision": engine.precision,
+        "exit": engine.exit,
+        "device": engine.device,
+        "checkpoint": name,
+        "checkpoint_sha256": digest or "none",
+        "trained": str(engine.spec.trained).lower(),
+        "input_transport": settings.input_transport,
+        "device_memory_mb": f"{memory / 2**20:.1f}" if memory is not None else "unknown",
+    }
+
+
+def milliseconds(later: float, earlier: float) -> float:
+    """Difference of two monotonic times (seconds) in ms."""
+    return 1000 * (later - earlier)
+
+
+def since_stamp(now_ns: int, stamp_ns: int) -> float:
+    """ms from an image stamp to now; NaN for a stamp of 0, which means nothing."""
+    return (now_ns - stamp_ns) / 1e6 if stamp_ns else math.nan
+
+
+def _label_info(classes: ClassTable) -> LabelInfo:
+    table = [VisionClass(class_id=index, class_name=name) for index, name in enumerate(classes.names)]
+    table.append(VisionClass(class_id=classes.ignore, class_name="unlabelled"))
+    return LabelInfo(class_map=table)

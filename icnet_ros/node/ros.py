@@ -1,0 +1,69 @@
+"""The few things about rclpy that the nodes share."""
+
+from dataclasses import Field
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+from icnet_ros.node.parameters import Parameters, allowed, by_name
+
+# Contract: sensor data, the latest wins. The one slot that enforces it is the worker's mailbox, where
+# a loss is counted; a DDS queue of one would lose images uncounted when two arrive together.
+IMAGE_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+OUTPUT_QOS = QoSProfile(depth=1)
+OVERRIDABLE = QoSOverridingOptions.with_default_policies()
+
+
+def declare(node: Node) -> Parameters:
+    """Declare all parameters on the node; their values at start. Raises ParameterError."""
+    return Parameters(
+        **{
+            name: node.declare_parameter(name, entry.default, _descriptor(entry)).value
+            for name, entry in by_name().items()
+        }
+    )
+
+
+def _descriptor(entry: "Field[Any]") -> ParameterDescriptor:
+    limits = entry.metadata["range"]
+    descriptor = ParameterDescriptor(
+        description=entry.metadata["description"],
+        additional_constraints=allowed(entry),
+        read_only=entry.metadata["read_only"],
+    )
+    if limits and isinstance(entry.default, float):
+        descriptor.floating_point_range = [FloatingPointRange(from_value=limits[0], to_value=limits[1])]
+    elif limits:
+        descriptor.integer_range = [IntegerRange(from_value=int(limits[0]), to_value=int(limits[1]), step=1)]
+    return descriptor
+
+
+def subscription_events(node: Node, topic: str) -> SubscriptionEventCallbacks:
+    """Say in words what to do when a publisher's QoS keeps its images from this node."""
+
+    def incompatible(event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        node.get_logger().error(
+            f"A publisher on {topic} offers a QoS this node cannot take ({policy}): no images from it. "
+            f"Relax this node's with -p qos_overrides.{topic}.subscription.{policy.lower()}:=..., "
+            "or change the publisher."
+        )
+
+    return SubscriptionEventCallbacks(incompatible_qos=incompatible, use_default_callbacks=False)
+
+
+def publisher_events(node: Node, topic: str) -> PublisherEventCallbacks:
+    """Say in words what to do when a subscriber asks for more than a topic offers."""
+
+    def incompatible(event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind)
+        node.get_logger().warning(
+            f"A subscriber on {topic} asks for a QoS this node does not offer ({policy}): it gets nothing. "
+            f"Relax the subscriber, or set -p qos_overrides.{topic}.publisher.{policy.lower()}:=... here."
+        )
+
+    return PublisherEventCallbacks(incompatible_qos=incompatible, use_default_callbacks=False)

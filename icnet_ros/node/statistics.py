@@ -1,0 +1,66 @@
+"""Rates and latency percentiles over a sliding window."""
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+
+PERCENTILES = (50, 95, 99)
+
+
+class Statistics:
+    """Remembers what happened in the last `window` seconds of a monotonic clock. Thread-safe."""
+
+    def __init__(self, window: float) -> None:
+        self.window = window
+        self._lock = threading.Lock()
+        self._arrivals: deque[float] = deque()
+        self._drops: deque[float] = deque()
+        self._frames: deque[tuple[float, Mapping[str, float]]] = deque()
+
+    def arrived(self, now: float, *, dropped: bool) -> None:
+        """An image came in at `now`, seconds; `dropped` if it pushed an older one out of the mailbox."""
+        with self._lock:
+            self._arrivals.append(now)
+            if dropped:
+                self._drops.append(now)
+
+    def finished(self, now: float, stages: Mapping[str, float]) -> None:
+        """A frame was labelled at `now`; milliseconds by stage."""
+        with self._lock:
+            self._frames.append((now, stages))
+
+    def reset(self) -> None:
+        """Forget everything, as after a jump of the clock."""
+        with self._lock:
+            for events in (self._arrivals, self._drops, self._frames):
+                events.clear()
+
+    def summary(self, now: float) -> dict[str, float]:
+        """frame_rate_msg and frame_rate_node (Hz), drop_ratio (0..1) and STAGE_pNN (ms) of the window."""
+        start = now - self.window
+        with self._lock:
+            for times in (self._arrivals, self._drops):
+                while times and times[0] < start:
+                    times.popleft()
+            while self._frames and self._frames[0][0] < start:
+                self._frames.popleft()
+            arrivals, drops, frames = list(self._arrivals), len(self._drops), list(self._frames)
+        result = {
+            "frame_rate_msg": _rate(arrivals),
+            "frame_rate_node": _rate([time for time, _ in frames]),
+            "drop_ratio": drops / len(arrivals) if arrivals else 0.0,
+        }
+        for stage in frames[-1][1] if frames else ():
+            values = np.array([stages[stage] for _, stages in frames])
+            values = values[np.isfinite(values)]
+            if values.size:
+                for p, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
+                    result[f"{stage}_p{p}"] = float(value)
+        return result
+
+
+def _rate(times: list[float]) -> float:
+    """Events per second between the first and the last."""
+    return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0

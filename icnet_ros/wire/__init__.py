@@ -1,0 +1,1 @@
+"""ROS messages <-> arrays, without ROS."""

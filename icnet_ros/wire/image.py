@@ -1,0 +1,199 @@
+"""sensor_msgs/Image and CompressedImage <-> pixels."""
+
+import io
+import sys
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
+from rosbags.image.image import ImageError, image_to_cvimage, to_cvtype
+
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, serialise, typestore
+
+try:
+    from cv_bridge import CvBridge, CvBridgeError
+except ImportError:  # no ROS installation, or one without cv_bridge
+    CvBridge = None
+
+UInt8 = npt.NDArray[np.uint8]
+DEFAULT_MAX_PIXELS = 64_000_000
+
+# encoding -> channels and how to get three of them in the order named, None: as they are
+FAST: dict[str, tuple[int, Literal["bgr", "rgb"], int | None]] = {
+    "bgr8": (3, "bgr", None),
+    "8UC3": (3, "bgr", None),
+    "rgb8": (3, "rgb", None),
+    "bgra8": (4, "bgr", cv2.COLOR_BGRA2BGR),
+    "rgba8": (4, "rgb", cv2.COLOR_RGBA2RGB),
+    "mono8": (1, "bgr", cv2.COLOR_GRAY2BGR),
+    "8UC1": (1, "bgr", cv2.COLOR_GRAY2BGR),
+}
+# Converted to bgr8 by cv_bridge where present, else by rosbags-image.
+CONVERTED = (
+    *(f"bayer_{pattern}{bits}" for bits in (8, 16) for pattern in ("rggb", "bggr", "gbrg", "grbg")),
+    *("yuv422", "yuv422_yuy2", "uyvy", "yuyv"),
+    *("mono16", "bgr16", "rgb16", "bgra16", "rgba16"),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A received image: `header` as it came, `pixels` uint8 (H, W, 3) with channels in `order`.
+
+    `pixels` may be a view into the message bytes: read only, rows possibly padded.
+    """
+
+    header: Any
+    pixels: UInt8
+    order: Literal["bgr", "rgb"]
+
+
+def decode_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+    """Picture of a serialised sensor_msgs/Image; a view for bgr8 and rgb8, else one conversion.
+
+    Raises WireError for an encoding nobody here knows and for sizes that do not fit the data.
+    """
+    message = deserialise(data, IMAGE)
+    check_size(message.height, message.width, max_pixels)
+    if message.encoding in FAST:
+        channels, order, conversion = FAST[message.encoding]
+        pixels = _rows(message, np.dtype(np.uint8), channels)
+        return Picture(message.header, pixels if conversion is None else cv2.cvtColor(pixels, conversion), order)
+    return Picture(message.header, _convert(message), "bgr")
+
+
+def decode_compressed(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+    """Picture of a serialised sensor_msgs/CompressedImage holding a JPEG or PNG.
+
+    The declared size is checked before anything is unpacked. Raises WireError for other formats
+    and for damaged files.
+    """
+    message = deserialise(data, COMPRESSED_IMAGE)
+    content = bytes(message.data)
+    try:
+        with PillowImage.open(io.BytesIO(content), formats=("JPEG", "PNG")) as probe:  # header only
+            kind, (width, height) = probe.format, probe.size
+    except (UnidentifiedImageError, PillowImage.DecompressionBombError, OSError, ValueError, SyntaxError) as err:
+        raise WireError(
+            f"CompressedImage of format {message.format!r}, {len(content)} bytes: not a JPEG or PNG ({err})"
+        ) from err
+    check_size(height, width, max_pixels)
+    # libjpeg fills what is missing with grey and only warns.
+    if kind == "JPEG" and content.rfind(b"\xff\xd9", -1024) < 0:
+        raise WireError(f"JPEG of {len(content)} bytes is truncated: it has no end marker")
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error as err:
+        raise WireError(f"{kind} of {len(content)} bytes cannot be decoded: {err}") from err
+    if pixels is None or pixels.shape[:2] != (height, width):
+        raise WireError(f"{kind} of {len(content)} bytes, {width}x{height}, cannot be decoded: it is damaged")
+    return Picture(message.header, pixels, "bgr")
+
+
+def decode_labels(data: bytes) -> tuple[Any, UInt8]:
+    """Header and label map (H, W) of a serialised mono8 Image. Raises WireError."""
+    message = deserialise(data, IMAGE)
+    if message.encoding not in ("mono8", "8UC1"):
+        raise WireError(f"a label image is mono8, this one is {message.encoding!r}")
+    check_size(message.height, message.width)
+    return message.header, _rows(message, np.dtype(np.uint8), 1)
+
+
+def encode_image(header: Any, pixels: UInt8, encoding: str) -> bytes:
+    """Serialised sensor_msgs/Image of uint8 (H, W) or (H, W, channels), rows without padding."""
+    height, width = pixels.shape[:2]
+    types = typestore().types
+    message = types[IMAGE](
+        header=header,
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=0,
+        step=pixels.size // height,
+        data=np.ascontiguousarray(pixels).reshape(-1),
+    )
+    return serialise(message, IMAGE)
+
+
+def encode_jpeg(header: Any, bgr: UInt8, quality: int = 90) -> bytes:
+    """Serialised sensor_msgs/CompressedImage, JPEG of uint8 (H, W, 3) BGR."""
+    done, content = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))
+    if not done:
+        raise WireError(f"OpenCV cannot encode {bgr.dtype} {bgr.shape} as JPEG")
+    return encode_compressed(header, content.reshape(-1), "bgr8; jpeg compressed bgr8")
+
+
+def encode_compressed(header: Any, content: UInt8, format: str) -> bytes:
+    """Serialised sensor_msgs/CompressedImage of file bytes (uint8, one axis)."""
+    types = typestore().types
+    return serialise(types[COMPRESSED_IMAGE](header=header, format=format, data=content), COMPRESSED_IMAGE)
+
+
+def make_header(nanoseconds: int, frame_id: str) -> Any:
+    """std_msgs/Header of a time since the epoch."""
+    types = typestore().types
+    stamp = types["builtin_interfaces/msg/Time"](sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+    return types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
+
+
+def stamp_ns(header: Any) -> int:
+    """Nanoseconds since the epoch of a header's stamp."""
+    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
+
+
+def check_size(height: int, width: int, max_pixels: int = DEFAULT_MAX_PIXELS) -> None:
+    """Raise WireError for an image without pixels or with more than `max_pixels`."""
+    if height == 0 or width == 0:
+        raise WireError(f"image of size {width}x{height} has no pixels")
+    if height * width > max_pixels:
+        raise WireError(f"image declares {width}x{height}, over the limit of {max_pixels} pixels (max_pixels)")
+
+
+def _rows(message: Any, dtype: np.dtype[Any], channels: int) -> Any:
+    """View (H, W) or (H, W, channels) of the image data; padding behind each row is skipped."""
+    row = message.width * channels * dtype.itemsize
+    if message.step < row:
+        raise WireError(
+            f"step {message.step} is less than a row of {message.width} {message.encoding} pixels ({row} bytes)"
+        )
+    needed = message.step * (message.height - 1) + row
+    if message.data.nbytes < needed:
+        raise WireError(
+            f"{message.data.nbytes} bytes of data for {message.height} rows of step {message.step}: "
+            f"{needed} are needed"
+        )
+    shape: tuple[int, ...] = (message.height, message.width)
+    strides: tuple[int, ...] = (message.step, channels * dtype.itemsize)
+    if channels > 1:
+        shape, strides = (*shape, channels), (*strides, dtype.itemsize)
+    return np.ndarray(shape, dtype, message.data, strides=strides)
+
+
+def _convert(message: Any) -> UInt8:
+    if message.encoding not in CONVERTED:
+        raise WireError(f"encoding {message.encoding!r} is not one of {', '.join((*FAST, *CONVERTED))}")
+    _, _, kind, channels = to_cvtype(message.encoding)
+    dtype = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
+    # Neither converter knows padded rows, and not every one swaps bytes.
+    pixels = np.ascontiguousarray(_rows(message, dtype, channels), np.dtype(kind))
+    compact = SimpleNamespace(
+        height=message.height,
+        width=message.width,
+        encoding=message.encoding,
+        is_bigendian=int(sys.byteorder == "big"),
+        step=pixels.strides[0],
+        data=pixels.reshape(-1).view(np.uint8),
+    )
+    try:
+        if CvBridge is not None:
+            converted: UInt8 = CvBridge().imgmsg_to_cv2(compact, "bgr8")
+            return converted
+        return image_to_cvimage(compact, "bgr8")  # type: ignore[arg-type, return-value]
+    except (ImageError, cv2.error, *((CvBridgeError,) if CvBridge is not None else ())) as err:
+        raise WireError(f"{message.width}x{message.height} {message.encoding} cannot be converted: {err}") from err
