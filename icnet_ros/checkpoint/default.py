@@ -1,18 +1,31 @@
 """Which checkpoint is meant when nobody names one."""
 
+from pathlib import Path
+
 from icnet_ros.checkpoint.classes import load_classes
-from icnet_ros.checkpoint.file import Checkpoint, load, untrained
+from icnet_ros.checkpoint.file import Checkpoint, load, load_spec, untrained
+from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.share import share
 
-DEFAULT = "icnet_camvid.safetensors"
+SHIPPED = "icnet_camvid.safetensors"
+UNTRAINED_CLASSES = "camvid"
+
+
+def model_path(model: str) -> Path | None:
+    """Path `model`; for "" that of the shipped checkpoint, or None where none is shipped."""
+    if model:
+        return Path(model)
+    shipped = share("models", SHIPPED)
+    return shipped if shipped.exists() else None
 
 
 def load_model(model: str) -> Checkpoint:
-    """The checkpoint at path `model`; for "" the shipped one, or random weights where none is shipped.
+    """The checkpoint meant by `model`, random weights if it is None. Raises CheckpointError."""
+    path = model_path(model)
+    return load(path) if path else untrained(load_classes(UNTRAINED_CLASSES))
 
-    Raises CheckpointError as `load` does.
-    """
-    if model:
-        return load(model)
-    shipped = share("models", DEFAULT)
-    return load(shipped) if shipped.exists() else untrained(load_classes("camvid"))
+
+def load_model_spec(model: str) -> ModelSpec:
+    """Its description alone, without torch. Raises CheckpointError."""
+    path = model_path(model)
+    return load_spec(path) if path else ModelSpec(load_classes(UNTRAINED_CLASSES))

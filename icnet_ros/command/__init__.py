@@ -1,0 +1,1 @@
+"""The `icnet` command line: one file per command, no logic of its own."""

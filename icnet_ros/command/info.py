@@ -1,0 +1,34 @@
+"""`icnet info`: what a checkpoint says about itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from icnet_ros.checkpoint.file import load_spec
+from icnet_ros.command.console import console
+
+
+def info(
+    model: Annotated[Path, typer.Argument(help="Checkpoint, .safetensors.")],
+    json: Annotated[bool, typer.Option("--json", help="Print the header as JSON.")] = False,
+) -> None:
+    """Show what a checkpoint says about itself: graph, classes, training, figures."""
+    spec = load_spec(model)
+    if json:
+        print(spec.to_json())
+        return
+    table = Table("property", "value", title=str(model), title_justify="left")
+    for name in ("architecture", "width", "exits", "windows", "trained", "input_scale", "channel_order", "mean", "std"):
+        value = getattr(spec, name)
+        table.add_row(name, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    for title, values in (("training", spec.training), ("metrics", spec.metrics)):
+        for key, value in values.items():
+            table.add_row(f"{title}.{key}", str(value))
+    table.add_row("data licence", spec.data_licence or "not stated")
+    console.print(table)
+    classes = Table("id", "class", "colour", title=f"classes: {spec.classes.name}", title_justify="left")
+    for index, (name, colour) in enumerate(zip(spec.classes.names, spec.classes.colours, strict=True)):
+        classes.add_row(str(index), name, f"[on rgb({colour[0]},{colour[1]},{colour[2]})]      [/]")
+    console.print(classes)

@@ -1,0 +1,43 @@
+"""`icnet`: entry point and what all commands share."""
+
+import os
+
+import typer
+
+from icnet_ros.checkpoint.classes import ClassTableError
+from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.command.console import errors
+from icnet_ros.command.demo import demo
+from icnet_ros.command.info import info
+from icnet_ros.command.segment import segment
+from icnet_ros.engine.base import EngineError
+from icnet_ros.evaluation.demo import DemoError
+from icnet_ros.evaluation.media import MediaError
+from icnet_ros.wire.cdr import WireError
+
+EXPECTED = (CheckpointError, ClassTableError, EngineError, WireError, MediaError, DemoError)
+
+app = typer.Typer(
+    help="Real-time semantic segmentation with ICNet.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (segment, info, demo):
+    app.command()(command)
+
+
+def main() -> int:
+    """Run the command line; 0, 1 after an error that was explained, 2 for wrong usage."""
+    # libav inside OpenCV logs to the terminal, through progress bars; errors reach us anyway.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    try:
+        code = app(standalone_mode=True)
+    except EXPECTED as err:
+        errors.print(f"[bold red]error:[/] {err}", highlight=False, soft_wrap=True)
+        return 1
+    return int(code or 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,44 @@
+"""Confusion matrix and what follows from it."""
+
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.int64]
+
+
+class ConfusionMatrix:
+    """Counts pixels by (truth, prediction) over a whole set; mIoU is computed once, at the end."""
+
+    def __init__(self, classes: int) -> None:
+        self.counts: Counts = np.zeros((classes, classes), np.int64)
+
+    def update(self, truth: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> None:
+        """Add one image, both uint8 (H, W). Truth ids that are no class (void, 255) count nowhere.
+
+        Raises ValueError if the sizes differ or a label is no class.
+        """
+        if truth.shape != labels.shape:
+            raise ValueError(f"ground truth is {truth.shape}, the label map {labels.shape}")
+        classes = len(self.counts)
+        valid = truth < classes
+        predicted = labels[valid].astype(np.int64)
+        if predicted.size and predicted.max() >= classes:
+            raise ValueError(f"label {predicted.max()} is none of {classes} classes")
+        pairs = truth[valid].astype(np.int64) * classes + predicted
+        self.counts += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+    def iou(self) -> npt.NDArray[np.float64]:
+        """Intersection over union by class; NaN for a class neither present nor predicted."""
+        hits = np.diag(self.counts)
+        union = self.counts.sum(0) + self.counts.sum(1) - hits
+        return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
+
+    def miou(self) -> float | None:
+        """Mean of `iou` over the classes that have one; None before any pixel was counted."""
+        iou = self.iou()
+        return None if np.isnan(iou).all() else float(np.nanmean(iou))
+
+    def pixel_accuracy(self) -> float | None:
+        """Share of the counted pixels that are right; None before any was counted."""
+        total = self.counts.sum()
+        return float(np.trace(self.counts) / total) if total else None
