@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from icnet_ros.dds import profile_environment
 from icnet_ros.share import share
 from icnet_ros.wire.bag import Topic, open_bag
 from icnet_ros.wire.drive import make_drive
@@ -104,9 +105,7 @@ def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) ->
 def graph_environment() -> dict[str, str]:
     """Environment for a ROS graph on this machine only, with the shipped DDS profile."""
     environment = dict(os.environ)
-    profile = str(share("config", "fastdds.xml"))
-    environment.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", profile)
-    environment.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", profile)
+    environment.update(profile_environment())
     environment.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     environment["PYTHONUNBUFFERED"] = "1"

@@ -1,0 +1,21 @@
+"""Fast DDS settings for large images."""
+
+import os
+from collections.abc import Mapping
+
+from icnet_ros.share import share
+
+# Both variables at once make Fast DDS load the profile twice and reject it.
+OLD, NEW = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
+OLD_DISTROS = ("foxy", "galactic", "humble", "iron", "jazzy")
+
+
+def profile_environment(profile: str = "", environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Variables that make Fast DDS use `profile`, the shipped config/fastdds.xml if "".
+
+    Empty where the user has chosen a profile already.
+    """
+    if OLD in environment or NEW in environment:
+        return {}
+    name = OLD if environment.get("ROS_DISTRO") in OLD_DISTROS else NEW
+    return {name: profile or str(share("config", "fastdds.xml"))}

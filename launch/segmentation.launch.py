@@ -1,0 +1,75 @@
+"""ros2 launch icnet_ros segmentation.launch.py image:=/camera/image_raw
+
+An argument left empty leaves the value to `params_file`, and what that does not name to the node.
+"""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode, Node, SetParameter
+from launch_ros.substitutions import FindPackageShare
+
+from icnet_ros.dds import profile_environment
+
+SHARE = FindPackageShare("icnet_ros")
+# Node parameters that have an argument of the same name; empty means not given.
+PARAMETERS = {
+    "engine": "engine: auto, torch",
+    "device": "auto, cpu, cuda or cuda:N",
+    "precision": "fp32 or fp16",
+    "model": "checkpoint, .safetensors",
+    "input_transport": "raw, or compressed for <image>/compressed",
+}
+ARGUMENTS = {
+    "image": ("/camera/image_raw", "topic to segment"),
+    "params_file": (PathJoinSubstitution([SHARE, "config", "segmentation.yaml"]), "ROS parameter file"),
+    "namespace": ("", "namespace of the node"),
+    "use_sim_time": ("false", "time from /clock"),
+    "autostart": ("true", "configure and activate the node"),
+    "use_respawn": ("false", "start the node again if it dies"),
+    "log_level": ("info", "debug, info, warn, error or fatal"),
+    "rviz": ("false", "open RViz on the overlay"),
+    "dds_profile": ("", "Fast DDS profile; empty: the shipped one, unless the environment names one"),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The node, and RViz if asked for."""
+    arguments = [
+        *(DeclareLaunchArgument(name, default_value="", description=text) for name, text in PARAMETERS.items()),
+        *(
+            DeclareLaunchArgument(name, default_value=default, description=text)
+            for name, (default, text) in ARGUMENTS.items()
+        ),
+    ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=_nodes)])
+
+
+def _nodes(context: LaunchContext) -> list:
+    values = {name: LaunchConfiguration(name).perform(context) for name in (*PARAMETERS, *ARGUMENTS)}
+    given = {name: values[name] for name in PARAMETERS if values[name]}
+    profile = profile_environment(values["dds_profile"], context.environment)
+    return [
+        *(SetEnvironmentVariable(name, value) for name, value in profile.items()),
+        SetParameter("use_sim_time", values["use_sim_time"].lower() == "true"),
+        LifecycleNode(
+            package="icnet_ros",
+            executable="segmentation_node",
+            name="icnet",
+            namespace=values["namespace"],
+            parameters=[values["params_file"], given, {"autostart": values["autostart"].lower() == "true"}],
+            remappings=[("image", values["image"])],
+            arguments=["--ros-args", "--log-level", f"icnet:={values['log_level']}"],
+            respawn=values["use_respawn"].lower() == "true",
+            respawn_delay=2.0,
+            output="screen",
+        ),
+        Node(
+            package="rviz2",
+            executable="rviz2",
+            namespace=values["namespace"],
+            arguments=["-d", PathJoinSubstitution([SHARE, "config", "segmentation.rviz"])],
+            condition=IfCondition(values["rviz"]),
+        ),
+    ]
