@@ -24,11 +24,12 @@ class Painter:
 
     def colour(self, labels: UInt8) -> UInt8:
         """Label map uint8 (H, W) -> BGR uint8 (H, W, 3)."""
-        return cv2.applyColorMap(np.ascontiguousarray(labels), self._table)  # type: ignore[return-value]
+        painted: UInt8 = cv2.applyColorMap(np.ascontiguousarray(labels), self._table)
+        return painted
 
     def overlay(self, bgr: UInt8, labels: UInt8, alpha: float = 0.5) -> UInt8:
         """`bgr` (H, W, 3) with the class colours over it; alpha 0 shows only the image, 1 only colours."""
-        mixed: UInt8 = cv2.addWeighted(bgr, 1 - alpha, self.colour(labels), alpha, 0)  # type: ignore[assignment]
+        mixed: UInt8 = cv2.addWeighted(bgr, 1 - alpha, self.colour(labels), alpha, 0)
         if self.banner:
             write(mixed, self.banner)
         return mixed

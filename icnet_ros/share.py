@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def share(*parts: str) -> Path:
-    """Path of a shipped file or folder, e.g. share("config", "classes").
+    """Path of a shipped file or folder, its parts given one by one: "config", "classes".
 
     Works from a checkout, after `pip install` and after `colcon build`. Raises FileNotFoundError
     where the installation is incomplete.
@@ -15,6 +15,4 @@ def share(*parts: str) -> Path:
         for root in (prefix, prefix / "share" / "icnet_ros"):
             if (root / "config" / "classes").is_dir():
                 return root.joinpath(*parts)
-    raise FileNotFoundError(
-        f"{'/'.join(parts)} of icnet_ros was not found above {package}: install the package again"
-    )
+    raise FileNotFoundError(f"{'/'.join(parts)} of icnet_ros was not found above {package}: install the package again")

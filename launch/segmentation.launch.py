@@ -1,9 +1,8 @@
-"""ros2 launch icnet_ros segmentation.launch.py image:=/camera/image_raw
+"""The segmentation node: `ros2 launch icnet_ros segmentation.launch.py image:=/camera/image_raw`.
 
 An argument left empty leaves the value to `params_file`, and what that does not name to the node.
 """
 
-from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
@@ -11,6 +10,7 @@ from launch_ros.actions import LifecycleNode, Node, SetParameter
 from launch_ros.substitutions import FindPackageShare
 
 from icnet_ros.dds import profile_environment
+from launch import LaunchContext, LaunchDescription
 
 SHARE = FindPackageShare("icnet_ros")
 # Node parameters that have an argument of the same name; empty means not given.

@@ -40,6 +40,7 @@ try:
     print(f"numpy=={numpy.__version__}")
 except ImportError:
     pass
+print("setuptools<80  # colcon")
 PY
     command -v colcon >/dev/null || pip_install -qq colcon-bash colcon-core colcon-cmake colcon-ros
     pip_install -qq -c "$VENV/constraints.txt" -r requirements/python.in -r requirements/dev.in

@@ -9,7 +9,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import numpy
+import numpy as np
 
 PYTHON = re.compile(r"/opt/python/[^;\"]*?/include/python3\.\d+(?=[;\"])")
 NUMPY = re.compile(r"/[^;\"]*?/numpy/(?:_core|core)/include(?=[;\"])")
@@ -20,7 +20,7 @@ def main() -> None:
     changed = 0
     for path in Path(sys.prefix, "share").glob("**/cmake/*.cmake"):
         text = path.read_text()
-        repaired = NUMPY.sub(numpy.get_include(), PYTHON.sub(sysconfig.get_path("include"), text))
+        repaired = NUMPY.sub(np.get_include(), PYTHON.sub(sysconfig.get_path("include"), text))
         if repaired != text:
             path.write_text(repaired)
             changed += 1

@@ -90,15 +90,15 @@ def load(path: str | Path) -> Checkpoint:
                 f"{path}: {what} {len(keys)} tensors of a width {spec.width:g} ICNet with "
                 f"{len(spec.classes)} classes and exits {', '.join(spec.exits)}, first {min(keys)!r}"
             )
-    for key, tensor in weights.items():
-        if tuple(tensor.shape) != expected[key]:
+    for key, stored in weights.items():
+        if tuple(stored.shape) != expected[key]:
             raise CheckpointError(
-                f"{path}: tensor {key!r} has shape {tuple(tensor.shape)}, "
+                f"{path}: tensor {key!r} has shape {tuple(stored.shape)}, "
                 f"its description (width {spec.width:g}, {len(spec.classes)} classes) needs {expected[key]}"
             )
-        if tensor.is_floating_point():
-            weights[key] = tensor = tensor.float()
-            if not torch.isfinite(tensor).all():
+        if stored.is_floating_point():
+            weights[key] = stored.float()
+            if not torch.isfinite(weights[key]).all():
                 raise CheckpointError(f"{path}: tensor {key!r} holds NaN or infinity; the training diverged")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Checkpoint(spec, weights, path.stem, digest)

@@ -51,7 +51,10 @@ def demo(
 def _print(summary: dict[str, Any]) -> None:
     frames = summary["frames"]
     table = Table("", "p50", "p95", "p99", title="latency, ms", title_justify="left")
-    for stage, values in {**summary["latency_ms"], "image -> labels, outside the node": summary["image_to_labels_ms"]}.items():
+    for stage, values in {
+        **summary["latency_ms"],
+        "image -> labels, outside the node": summary["image_to_labels_ms"],
+    }.items():
         if values:
             table.add_row(stage, *(f"{values[key]:.1f}" for key in ("p50", "p95", "p99")))
     console.print(table)

@@ -25,8 +25,6 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
     try:
         factory = getattr(import_module(module), attribute)
     except ModuleNotFoundError as err:
-        raise EngineError(
-            f"engine {name!r} needs the package {err.name!r}: pip install {err.name}"
-        ) from err
+        raise EngineError(f"engine {name!r} needs the package {err.name!r}: pip install {err.name}") from err
     engine: Engine = factory(checkpoint, options or EngineOptions())
     return engine

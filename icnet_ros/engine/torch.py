@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from time import perf_counter
 
 import cv2
@@ -36,23 +37,27 @@ class TorchEngine:
         self._threads = options.threads or len(os.sched_getaffinity(0))
         torch.set_num_threads(self._threads)
         network = fold_batch_norm(checkpoint.network([options.exit]))
-        self._network = network.to(self._device, self._dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = network.to(self._device, self._dtype).to(memory_format=torch.channels_last)
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
+        """See Engine. Compiles the label kernels too."""
         frame = Frame(np.zeros((height, width, 3), np.uint8), self.spec.channel_order)
         for confidence in (False, True, False):
             self.segment([frame] * batch, confidence=confidence)
 
     def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
+        """See Engine. Frames of equal size that follow each other run as one batch."""
         answers: list[LabelMap] = []
         for _, group in groupby(frames, key=lambda frame: frame.pixels.shape):
             answers += self._segment_batch(list(group), confidence)
         return answers
 
     def memory(self) -> int | None:
+        """See Engine."""
         return torch.cuda.memory_allocated(self._device) if self._device.type == "cuda" else None
 
     def close(self) -> None:
+        """See Engine."""
         self._network = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
@@ -67,7 +72,7 @@ class TorchEngine:
             logits = self._network(batch)[-1]
             self._wait()
             inferred = perf_counter()
-            maps = self._labels(logits, *frames[0].pixels.shape[:2], confidence)
+            maps = self._labels(logits, frames[0].pixels.shape[0], frames[0].pixels.shape[1], confidence)
         except torch.OutOfMemoryError as err:
             raise EngineError(
                 f"{self.device} has too little memory for {len(frames)} frames of "
@@ -95,12 +100,10 @@ class TorchEngine:
                 source = cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)
             cv2.subtract(source, (*spec.mean, 0.0), dst=pixels, dtype=cv2.CV_32F)
             if spec.std != (1.0, 1.0, 1.0):
-                np.divide(pixels, np.float32(spec.std), out=pixels)
+                np.divide(pixels, np.array(spec.std, np.float32), out=pixels)
         return torch.from_numpy(batch).permute(0, 3, 1, 2).to(self._device, self._dtype)
 
-    def _labels(
-        self, logits: Tensor, height: int, width: int, confidence: bool
-    ) -> list[tuple[UInt8, UInt8 | None]]:
+    def _labels(self, logits: Tensor, height: int, width: int, confidence: bool) -> list[tuple[UInt8, UInt8 | None]]:
         if self._device.type == "cuda":
             full = F.interpolate(logits.float(), (height, width), mode="bilinear", align_corners=True)
             labels = full.argmax(1).byte().cpu().numpy()
@@ -140,7 +143,7 @@ def _describe(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device}: {torch.cuda.get_device_name(device)}"
     try:
-        with open("/proc/cpuinfo") as file:
+        with Path("/proc/cpuinfo").open() as file:
             models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
         return f"cpu: {models[0]}" if models else "cpu"
     except OSError:

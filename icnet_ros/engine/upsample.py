@@ -12,6 +12,8 @@ from numba import config, njit, prange, set_num_threads
 from icnet_ros.engine.base import UInt8
 
 Logits = npt.NDArray[np.float32]
+Weight = npt.NDArray[np.float32]
+Index = npt.NDArray[np.int64]
 
 
 def use_threads(count: int) -> None:
@@ -43,7 +45,7 @@ def label_and_confidence(logits: Logits, height: int, width: int) -> tuple[UInt8
     return labels, confidence
 
 
-def _axis(source: int, target: int) -> tuple[npt.NDArray[np.int64], Logits]:
+def _axis(source: int, target: int) -> tuple[Index, Weight]:
     """For each target coordinate the source coordinate at or before it, and the weight of the next."""
     step = np.float32((source - 1) / (target - 1)) if target > 1 else np.float32(0)
     position = np.arange(target, dtype=np.float32) * step
@@ -52,7 +54,9 @@ def _axis(source: int, target: int) -> tuple[npt.NDArray[np.int64], Logits]:
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def _label(logits, rows, row_weights, columns, column_weights, labels):  # type: ignore[no-untyped-def] # pragma: no cover
+def _label(  # pragma: no cover
+    logits: Logits, rows: Index, row_weights: Weight, columns: Index, column_weights: Weight, labels: UInt8
+) -> None:  # pragma: no cover
     h, w, classes = logits.shape
     height, width = labels.shape
     best = np.empty((h, w), np.uint8)
@@ -78,7 +82,15 @@ def _label(logits, rows, row_weights, columns, column_weights, labels):  # type:
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def _confide(logits, rows, row_weights, columns, column_weights, labels, confidence):  # type: ignore[no-untyped-def] # pragma: no cover
+def _confide(  # pragma: no cover
+    logits: Logits,
+    rows: Index,
+    row_weights: Weight,
+    columns: Index,
+    column_weights: Weight,
+    labels: UInt8,
+    confidence: UInt8,
+) -> None:  # pragma: no cover
     h, w, classes = logits.shape
     height, width = labels.shape
     for y in prange(height):

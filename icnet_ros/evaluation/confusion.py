@@ -31,7 +31,8 @@ class ConfusionMatrix:
         """Intersection over union by class; NaN for a class neither present nor predicted."""
         hits = np.diag(self.counts)
         union = self.counts.sum(0) + self.counts.sum(1) - hits
-        return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
+        iou: npt.NDArray[np.float64] = np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
+        return iou
 
     def miou(self) -> float | None:
         """Mean of `iou` over the classes that have one; None before any pixel was counted."""

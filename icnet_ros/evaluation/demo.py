@@ -86,15 +86,24 @@ def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) ->
 
         node = start("main", "--ros-args", *remap, *settings)
         recorder = start("recorder", str(recording.answers))
-        _wait(lambda: recorder.says("READY"), [node, recorder], lambda: progress("starting the node", 0, image.count))
+        _wait(
+            lambda: recorder.says("READY"), [node, recorder], lambda: progress("starting the node", 0, image.messages)
+        )
         player = start(
-            "player", str(bag_path), "--topic", image.name, "--rate", str(options.rate), "--log", str(recording.sent_log)
+            "player",
+            str(bag_path),
+            "--topic",
+            image.name,
+            "--rate",
+            str(options.rate),
+            "--log",
+            str(recording.sent_log),
         )
         processes = [node, recorder, player]
 
         def playing() -> None:
             sent = recording.sent_log.read_text().count("\n") if recording.sent_log.exists() else 0
-            progress("playing", sent, image.count)
+            progress("playing", sent, image.messages)
 
         _wait(lambda: player.says("PLAYED"), processes, playing, timeout=None)
         playing()
@@ -143,9 +152,9 @@ class _Process:
 
     def check(self) -> None:
         if (code := self.process.poll()) is not None:
-            raise DemoError(f"the {self.name} process ended with exit code {code}:\n{self._tail()}")
+            raise DemoError(f"the {self.name} process ended with exit code {code}:\n{self.tail()}")
 
-    def _tail(self) -> str:
+    def tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
 
 
@@ -160,7 +169,7 @@ def _wait(
         for process in processes:
             process.check()
         if deadline and time.monotonic() > deadline:
-            tails = "\n".join(f"--- {p.name}\n{p._tail()}" for p in processes)
+            tails = "\n".join(f"--- {p.name}\n{p.tail()}" for p in processes)
             raise DemoError(f"nothing happened for {timeout:g} s:\n{tails}")
         meanwhile()
         time.sleep(0.2)

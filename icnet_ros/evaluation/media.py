@@ -42,7 +42,9 @@ def find_media(path: Path) -> Media:
     if path.suffix.lower() in PICTURES:
         return Media((path,), video=False, count=1)
     with closing(_Video(path)) as video:
-        return Media((path,), True, max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT))), video.get(cv2.CAP_PROP_FPS) or 25.0)
+        return Media(
+            (path,), True, max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT))), video.get(cv2.CAP_PROP_FPS) or 25.0
+        )
 
 
 def segment_media(
@@ -89,7 +91,7 @@ def _frames(media: Media) -> Iterator[tuple[str, UInt8]]:
                 more, frame = video.read()
                 if not more:
                     return
-                yield path.stem, frame  # type: ignore[misc]
+                yield path.stem, frame
     stems = [path.stem for path in media.paths]
     for path in media.paths:
         picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
@@ -97,7 +99,7 @@ def _frames(media: Media) -> Iterator[tuple[str, UInt8]]:
             raise MediaError(f"{path}: not a readable picture")
         # a.jpg and a.png in one folder must not overwrite each other's answer
         name = path.stem if stems.count(path.stem) == 1 else path.name.replace(".", "_")
-        yield name, picture  # type: ignore[misc]
+        yield name, picture
 
 
 class _Video(cv2.VideoCapture):

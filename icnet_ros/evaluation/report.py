@@ -48,7 +48,9 @@ def read_answers(path: Path) -> Answers:
 
 def summarise(recording: Recording, answers: Answers, spec: ModelSpec, model: str) -> dict[str, Any]:
     """The content of summary.json; see the README for its keys."""
-    sent = {line["stamp_ns"]: line["published_ns"] for line in map(json.loads, recording.sent_log.read_text().splitlines())}
+    sent = {
+        line["stamp_ns"]: line["published_ns"] for line in map(json.loads, recording.sent_log.read_text().splitlines())
+    }
     last = answers.latencies[-1] if answers.latencies else None
     dropped, failed = (int(last.dropped), int(last.failed)) if last else (0, 0)
     labelled = len(answers.labels)
@@ -104,7 +106,7 @@ def write_pictures(
             video.write(overlay)
             if stamp in chosen:
                 pairs.append(hold_beside([bgr, overlay]))
-        progress(number, recording.image.count)
+        progress(number, recording.image.messages)
     if video is not None:
         video.release()
     cv2.imwrite(str(out / "contact_sheet.png"), contact_sheet(pairs, spec))
@@ -135,7 +137,7 @@ def _images(recording: Recording) -> Iterator[tuple[int, UInt8]]:
             except WireError:
                 continue  # the node counted it as failed
             bgr = picture.pixels if picture.order == "bgr" else cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2BGR)
-            yield stamp_ns(picture.header), bgr  # type: ignore[misc]
+            yield stamp_ns(picture.header), bgr
 
 
 def _score(recording: Recording, answers: Answers, spec: ModelSpec) -> ConfusionMatrix:
@@ -164,7 +166,7 @@ def _percentiles(values: list[float]) -> dict[str, float] | None:
 def open_video(path: Path, rate: float, size: tuple[int, int]) -> cv2.VideoWriter:
     """A writer for BGR frames of `size` (width, height). Raises WireError if no codec is there."""
     for codec in ("vp09", "mp4v"):  # VP9 plays in browsers; MPEG-4 where this OpenCV lacks it
-        video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), rate, size)
+        video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), rate, size)
         if video.isOpened():
             return video
     raise WireError(f"{path}: this OpenCV can write neither VP9 nor MPEG-4 video")

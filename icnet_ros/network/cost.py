@@ -18,4 +18,4 @@ def conv_macs(module: nn.Module, height: int, width: int) -> int:
         image = torch.empty(1, 3, height, width)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         copy.deepcopy(module).to("meta").eval()(image)
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2

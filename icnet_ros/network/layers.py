@@ -59,11 +59,7 @@ class Bottleneck(nn.Module):
         self.reduce = ConvBN(inputs, middle, 1, stride=stride)
         self.conv3 = ConvBN(middle, middle, 3, dilation=dilation)
         self.increase = ConvBN(middle, outputs, 1, relu=False)
-        self.proj = (
-            ConvBN(inputs, outputs, 1, stride=stride, relu=False)
-            if stride != 1 or inputs != outputs
-            else None
-        )
+        self.proj = ConvBN(inputs, outputs, 1, stride=stride, relu=False) if stride != 1 or inputs != outputs else None
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.proj is None else self.proj(x)
@@ -75,9 +71,7 @@ def numbered(*modules: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict((str(number), module) for number, module in enumerate(modules, 1)))
 
 
-def stage(
-    blocks: int, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1
-) -> nn.Sequential:
+def stage(blocks: int, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
     """A ResNet stage: `blocks` bottlenecks, the first of which strides.
 
     The dilation is the same in all of them, as in the official graph.

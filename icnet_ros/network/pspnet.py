@@ -54,4 +54,5 @@ class PSPNet50(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Logits at 1/output_stride; dropout 0.1 before the classifier while training."""
         x = self.res5(self.res4(self.res3(self.res2(stem_pool(self.stem(image))))))
-        return self.cls(F.dropout(self.neck(self.pyramid(x)), 0.1, self.training))
+        logits: Tensor = self.cls(F.dropout(self.neck(self.pyramid(x)), 0.1, self.training))
+        return logits

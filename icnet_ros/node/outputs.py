@@ -36,9 +36,7 @@ class Outputs:
         self._overlay = self._publisher(Image, "overlay")
         self._overlay_jpeg = self._publisher(CompressedImage, "overlay/compressed")
         self._latency = self._publisher(FrameLatency, "latency", QoSProfile(depth=10))
-        self._label_info = node.create_publisher(
-            LabelInfo, "~/label_info", LATCHED, qos_overriding_options=OVERRIDABLE
-        )
+        self._label_info = node.create_publisher(LabelInfo, "~/label_info", LATCHED, qos_overriding_options=OVERRIDABLE)
 
     def announce(self) -> None:
         """Publish the class table, for everyone who comes now or later."""
@@ -63,7 +61,7 @@ class Outputs:
         if not settings.publish_overlay or not (raw or compressed):
             return
         bgr = picture.pixels if picture.order == "bgr" else cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2BGR)
-        overlay = self._painter.overlay(bgr, answer.labels, settings.overlay_alpha)  # type: ignore[arg-type]
+        overlay = self._painter.overlay(bgr, answer.labels, settings.overlay_alpha)
         if raw:
             self._overlay.publish(encode_image(picture.header, overlay, "bgr8"))
         if compressed:
@@ -119,7 +117,7 @@ def milliseconds(later: float, earlier: float) -> float:
 
 
 def since_stamp(now_ns: int, stamp_ns: int) -> float:
-    """ms from an image stamp to now; NaN for a stamp of 0, which means nothing."""
+    """Milliseconds from an image stamp to now; NaN for a stamp of 0, which means nothing."""
     return (now_ns - stamp_ns) / 1e6 if stamp_ns else math.nan
 
 

@@ -2,7 +2,6 @@
 table are made from this dataclass. Knows no rclpy.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any
@@ -50,7 +49,9 @@ class Parameters:
     )
     threads: int = _parameter(0, "CPU threads of the engine; 0: all cores.", low=0, high=1024, read_only=True)
     input_transport: str = _parameter(
-        "raw", "Subscribe to `image` or, compressed, to `image/compressed`.", choices=("raw", "compressed"),
+        "raw",
+        "Subscribe to `image` or, compressed, to `image/compressed`.",
+        choices=("raw", "compressed"),
         read_only=True,
     )
     warm_up_width: int = _parameter(
@@ -96,7 +97,7 @@ def check(entry: "Field[Any]", value: Any) -> None:
         )
     if choices and value not in choices:
         raise ParameterError(f"{entry.name} is {value!r}; it takes one of {', '.join(choices)}")
-    if limits and (math.isnan(value) or not limits[0] <= value <= limits[1]):
+    if limits and not limits[0] <= value <= limits[1]:  # NaN is outside too
         raise ParameterError(f"{entry.name} is {value}; it takes {limits[0]:g} to {limits[1]:g}")
 
 

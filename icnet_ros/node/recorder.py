@@ -17,11 +17,10 @@ from icnet_ros.msg import FrameLatency
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import FRAME_LATENCY, IMAGE
 
-
 QUIET_S = 2.0
 
 
-class Recorder(Node):  # type: ignore[misc]
+class Recorder(Node):
     """Records labels and latency of a segmentation node as bytes, with their time of arrival."""
 
     def __init__(self, node: str, bag: Path) -> None:

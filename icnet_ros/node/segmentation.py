@@ -42,7 +42,7 @@ class Arrival(NamedTuple):
     clock_ns: int
 
 
-class SegmentationNode(LifecycleNode):  # type: ignore[misc]
+class SegmentationNode(LifecycleNode):
     """See the README for topics and parameters, docs/design for why. One worker thread segments."""
 
     def __init__(self, **options: Any) -> None:

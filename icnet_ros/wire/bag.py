@@ -9,18 +9,18 @@ from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import ReaderError, StoragePlugin, Writer, WriterError
 
-from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, typestore
 from icnet_ros.share import share
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, typestore
 
 TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")
 
 
 class Topic(NamedTuple):
-    """A topic of a bag. count: number of messages."""
+    """A topic of a bag. messages: how many it has."""
 
     name: str
     kind: str
-    count: int
+    messages: int
 
     @property
     def compressed(self) -> bool:
@@ -60,13 +60,13 @@ class Bag:
         Raises WireError that lists what there is.
         """
         images = [topic for topic in self.topics() if topic.kind in (IMAGE, COMPRESSED_IMAGE)]
-        listing = ", ".join(f"{topic.name} ({topic.kind}, {topic.count})" for topic in self.topics()) or "nothing"
+        listing = ", ".join(f"{topic.name} ({topic.kind}, {topic.messages})" for topic in self.topics()) or "nothing"
         if name:
             for topic in images:
                 if topic.name == name:
                     return topic
             raise WireError(f"{self.path}: no image topic {name!r}; the bag has {listing}")
-        cameras = [topic for topic in images if topic.count and not self._is_truth(topic)]
+        cameras = [topic for topic in images if topic.messages and not self._is_truth(topic)]
         bases = {topic.base for topic in cameras}
         if len(bases) != 1:
             problem = "no image topic" if not bases else f"{len(bases)} cameras: name one of their topics"
@@ -75,7 +75,7 @@ class Bag:
 
     def truth_topic(self, name: str = "") -> Topic | None:
         """The mono8 topic with ground-truth label images: the one named, or one that says so by name."""
-        candidates = [topic for topic in self.topics() if topic.kind == IMAGE and topic.count]
+        candidates = [topic for topic in self.topics() if topic.kind == IMAGE and topic.messages]
         if name:
             for topic in candidates:
                 if topic.name == name:

@@ -39,8 +39,7 @@ def _view(picture: UInt8, progress: float, size: tuple[int, int]) -> UInt8:
     window = width * scale, height * scale
     centre_x = window[0] / 2 + progress * (picture.shape[1] - window[0])
     centre_y = window[1] / 2 + (0.5 + 0.2 * np.sin(2 * np.pi * progress)) * (picture.shape[0] - window[1])
-    move = np.array(
-        [[scale, 0, centre_x - window[0] / 2], [0, scale, centre_y - window[1] / 2]], np.float32
-    )
+    move = np.array([[scale, 0, centre_x - window[0] / 2], [0, scale, centre_y - window[1] / 2]], np.float32)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(picture, move, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
+    view: UInt8 = cv2.warpAffine(picture, move, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return view

@@ -18,7 +18,7 @@ from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, 
 try:
     from cv_bridge import CvBridge, CvBridgeError
 except ImportError:  # no ROS installation, or one without cv_bridge
-    CvBridge = None
+    CvBridge, CvBridgeError = None, ImageError
 
 UInt8 = npt.NDArray[np.uint8]
 DEFAULT_MAX_PIXELS = 64_000_000
@@ -129,10 +129,10 @@ def encode_jpeg(header: Any, bgr: UInt8, quality: int = 90) -> bytes:
     return encode_compressed(header, content.reshape(-1), "bgr8; jpeg compressed bgr8")
 
 
-def encode_compressed(header: Any, content: UInt8, format: str) -> bytes:
-    """Serialised sensor_msgs/CompressedImage of file bytes (uint8, one axis)."""
+def encode_compressed(header: Any, content: UInt8, kind: str) -> bytes:
+    """Serialised sensor_msgs/CompressedImage of file bytes (uint8, one axis); `kind` as its format says."""
     types = typestore().types
-    return serialise(types[COMPRESSED_IMAGE](header=header, format=format, data=content), COMPRESSED_IMAGE)
+    return serialise(types[COMPRESSED_IMAGE](header=header, format=kind, data=content), COMPRESSED_IMAGE)
 
 
 def make_header(nanoseconds: int, frame_id: str) -> Any:
@@ -165,8 +165,7 @@ def _rows(message: Any, dtype: np.dtype[Any], channels: int) -> Any:
     needed = message.step * (message.height - 1) + row
     if message.data.nbytes < needed:
         raise WireError(
-            f"{message.data.nbytes} bytes of data for {message.height} rows of step {message.step}: "
-            f"{needed} are needed"
+            f"{message.data.nbytes} bytes of data for {message.height} rows of step {message.step}: {needed} are needed"
         )
     shape: tuple[int, ...] = (message.height, message.width)
     strides: tuple[int, ...] = (message.step, channels * dtype.itemsize)
@@ -193,7 +192,8 @@ def _convert(message: Any) -> UInt8:
     try:
         if CvBridge is not None:
             converted: UInt8 = CvBridge().imgmsg_to_cv2(compact, "bgr8")
-            return converted
-        return image_to_cvimage(compact, "bgr8")  # type: ignore[arg-type, return-value]
-    except (ImageError, cv2.error, *((CvBridgeError,) if CvBridge is not None else ())) as err:
+        else:
+            converted = image_to_cvimage(compact, "bgr8")
+    except (ImageError, CvBridgeError, cv2.error) as err:
         raise WireError(f"{message.width}x{message.height} {message.encoding} cannot be converted: {err}") from err
+    return converted
