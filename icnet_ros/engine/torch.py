@@ -37,7 +37,7 @@ class TorchEngine:
         self._threads = options.threads or len(os.sched_getaffinity(0))
         torch.set_num_threads(self._threads)
         network = fold_batch_norm(checkpoint.network([options.exit]))
-        self._network = network.to(self._device, self._dtype).to(memory_format=torch.channels_last)
+        self._network = network.to(self._device, self._dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """See Engine. Compiles the label kernels too."""

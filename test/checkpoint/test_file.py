@@ -1,0 +1,145 @@
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from icnet_ros.checkpoint.file import load, load_spec, save, untrained
+from icnet_ros.checkpoint.spec import CheckpointError
+
+
+@pytest.fixture
+def path(tmp_path, tiny):
+    path = tmp_path / "tiny.safetensors"
+    save(path, tiny.spec, tiny.weights)
+    return path
+
+
+def test_what_is_saved_is_what_is_loaded(path, tiny):
+    loaded = load(path)
+    assert loaded.spec == tiny.spec
+    assert loaded.name == "tiny"
+    assert len(loaded.sha256) == 64
+    assert all(torch.equal(loaded.weights[key], value) for key, value in tiny.weights.items())
+
+
+def test_half_storage_comes_back_as_float32(tmp_path, tiny, path):
+    half = tmp_path / "half.safetensors"
+    save(half, tiny.spec, tiny.weights, half=True)
+    assert half.stat().st_size < 0.6 * path.stat().st_size
+    loaded = load(half)
+    assert all(value.dtype == torch.float32 for value in loaded.weights.values() if value.is_floating_point())
+    torch.testing.assert_close(loaded.weights["k1.conv.weight"], tiny.weights["k1.conv.weight"], rtol=1e-3, atol=1e-3)
+
+
+def test_everything_the_spec_can_say_survives(tmp_path, tiny):
+    spec = dataclasses.replace(
+        tiny.spec, trained=True, input_scale=2.0, channel_order="rgb", mean=(0.0, 1.5, 2.0), std=(58.0, 57.0, 57.0),
+        training={"steps": 3}, metrics={"miou": 0.5}, data_licence="CC BY", windows="official",
+    )  # fmt: skip
+    save(tmp_path / "x.safetensors", spec, tiny.weights)
+    assert load_spec(tmp_path / "x.safetensors") == spec
+
+
+def test_untrained_weights_are_the_same_every_time(tiny):
+    again = untrained(tiny.spec.classes, 0.25)
+    assert all(torch.equal(again.weights[key], value) for key, value in tiny.weights.items())
+    other = untrained(tiny.spec.classes, 0.25, seed=1)
+    assert not torch.equal(other.weights["k1.conv.weight"], tiny.weights["k1.conv.weight"])
+
+
+def test_every_truncation_is_an_error_with_the_file_name(path):
+    content = path.read_bytes()
+    for size in (0, 4, 100, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:size])
+        with pytest.raises(CheckpointError, match=r"tiny\.safetensors"):
+            load(path)
+
+
+def test_a_pickle_is_refused_without_being_read(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    for name, old in (("new.pth", True), ("old.pth", False)):
+        torch.save({"state_dict": Trap()}, tmp_path / name, _use_new_zipfile_serialization=old)
+        with pytest.raises(CheckpointError, match="pickle"):
+            load(tmp_path / name)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_foreign_safetensors_file(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "x.safetensors")
+    with pytest.raises(CheckpointError, match="not an icnet_ros checkpoint"):
+        load(tmp_path / "x.safetensors")
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(CheckpointError, match="no such file"):
+        load(tmp_path / "none.safetensors")
+    with pytest.raises(CheckpointError, match="a folder"):
+        load(tmp_path)
+
+
+def resave(path, spec_changes=None, **weights):
+    checkpoint = load(path)
+    header = json.loads(checkpoint.spec.to_json()) | (spec_changes or {})
+    tensors = {**checkpoint.weights, **weights}
+    save_file({k: v for k, v in tensors.items() if v is not None}, path, {"icnet": json.dumps(header)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"k1.conv.weight": None}, r"lacks 1 tensors.*k1\.conv\.weight"),
+        ({"extra": torch.zeros(2)}, r"unknown 1 tensors.*'extra'"),
+        ({"cls.weight": torch.zeros(4, 64, 1, 1)}, r"'cls\.weight' has shape \(4, 64, 1, 1\)"),
+        ({"cls.bias": torch.tensor([0.0, float("nan"), 0.0])}, r"'cls\.bias' holds NaN"),
+    ],
+)
+def test_weights_that_do_not_fit_the_description(path, changes, problem):
+    resave(path, **changes)
+    with pytest.raises(CheckpointError, match=problem):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"width": "wide"}, "incomplete"),
+        ({"exits": ["sub124", "sub4"]}, "exits"),
+        ({"std": [1, 0, 1]}, "std"),
+        ({"architecture": "unet"}, "unet"),
+        ({"surprise": 1}, "surprise"),
+        ({"classes": {"name": "x"}}, "class table"),
+        ({"width": 0.5}, "shape"),
+    ],
+)
+def test_a_description_that_cannot_be_true(path, changes, problem):
+    resave(path, changes)
+    with pytest.raises(CheckpointError, match=problem):
+        load(path)
+
+
+def test_an_exit_that_was_not_trained(tiny):
+    short = dataclasses.replace(tiny, spec=dataclasses.replace(tiny.spec, exits=("sub124",)))
+    with pytest.raises(CheckpointError, match="no exit sub4"):
+        short.network(["sub4"])
+
+
+def test_a_failed_save_leaves_the_old_file(path, tiny, monkeypatch):
+    before = path.read_bytes()
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        save(path, tiny.spec, tiny.weights)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == ["tiny.safetensors"]
+
+
+def test_a_header_is_read_without_torch(path):
+    code = f"import sys; from icnet_ros.checkpoint.file import load_spec; load_spec({str(path)!r}); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

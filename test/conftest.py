@@ -1,0 +1,42 @@
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(items):
+    ros = importlib.util.find_spec("rclpy") is not None
+    gpu = _has_gpu()
+    for item in items:
+        if "ros" in item.keywords and not ros:
+            item.add_marker(pytest.mark.skip(reason="no ROS 2 in this environment (rclpy)"))
+        if "gpu" in item.keywords and not gpu:
+            item.add_marker(pytest.mark.skip(reason="no CUDA GPU"))
+
+
+def _has_gpu():
+    import torch
+
+    return torch.cuda.is_available()
+
+
+@pytest.fixture
+def shared():
+    """The folder with CamVid and a bag of it, which is no part of the project."""
+    path = Path(os.environ.get("ICNET_SHARED", ROOT.parent / "shared"))
+    if not (path / "data").is_dir():
+        pytest.skip(f"no shared data at {path} (ICNET_SHARED)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A random quarter-width network with three classes: the fastest thing that is a checkpoint."""
+    from icnet_ros.checkpoint.classes import ClassTable
+    from icnet_ros.checkpoint.file import untrained
+
+    table = ClassTable("tiny", ("road", "car", "sky"), ((128, 64, 128), (0, 0, 142), (70, 130, 180)))
+    return untrained(table, width=0.25)

@@ -1,0 +1,144 @@
+import dataclasses
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from icnet_ros.engine.base import STAGES, Engine, EngineError, EngineOptions, Frame
+from icnet_ros.engine.table import NAMES, open_engine
+
+
+def picture(height=97, width=130, seed=0):
+    rng = np.random.default_rng(seed)
+    return cv2.resize(rng.integers(0, 256, (12, 16, 3), np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@torch.inference_mode()
+def plain(checkpoint, bgr, exit_="sub124"):
+    """Logits at frame size by the shortest way there is: no folding, no fast path."""
+    spec = checkpoint.spec
+    pixels = bgr if spec.channel_order == "bgr" else bgr[..., ::-1]
+    tensor = (torch.from_numpy(pixels.astype(np.float32)) - torch.tensor(spec.mean)) / torch.tensor(spec.std)
+    logits = checkpoint.network([exit_])(tensor.permute(2, 0, 1)[None])[0]
+    return F.interpolate(logits, bgr.shape[:2], mode="bilinear", align_corners=True)[0]
+
+
+def assert_same_labels(labels, full):
+    top = full.topk(2, 0).values
+    clear = (top[0] - top[1] > 1e-3).numpy()
+    assert clear.mean() > 0.95
+    assert np.array_equal(labels[clear], full.argmax(0).numpy()[clear])
+
+
+@pytest.mark.parametrize("exit_", ["sub4", "sub24", "sub124"])
+def test_labels_and_confidence_equal_the_plain_network(tiny, exit_):
+    engine = open_engine("torch", tiny, EngineOptions("cpu", exit=exit_))
+    assert isinstance(engine, Engine)
+    bgr = picture()
+    answer = engine.segment([Frame(bgr)], confidence=True)[0]
+    full = plain(tiny, bgr, exit_)
+    assert answer.labels.shape == answer.confidence.shape == bgr.shape[:2]
+    assert_same_labels(answer.labels, full)
+    assert np.abs(answer.confidence - 255 * full.softmax(0).amax(0).numpy()).max() < 2
+    assert set(answer.stages) == set(STAGES)
+    assert all(ms > 0 for ms in answer.stages.values())
+    assert engine.segment([Frame(bgr)])[0].confidence is None
+
+
+def test_normalisation_and_channel_order_are_the_checkpoints(tiny):
+    spec = dataclasses.replace(tiny.spec, channel_order="rgb", mean=(123.0, 116.0, 103.0), std=(58.0, 57.0, 57.5))
+    checkpoint = dataclasses.replace(tiny, spec=spec)
+    engine = open_engine("torch", checkpoint, EngineOptions("cpu"))
+    bgr = picture()
+    labels = engine.segment([Frame(bgr)])[0].labels
+    assert_same_labels(labels, plain(checkpoint, bgr))
+    as_rgb = engine.segment([Frame(np.ascontiguousarray(bgr[..., ::-1]), "rgb")])[0].labels
+    assert np.array_equal(labels, as_rgb)
+
+
+def test_a_batch_of_mixed_sizes_keeps_its_order(tiny):
+    engine = open_engine("torch", tiny, EngineOptions("cpu"))
+    frames = [Frame(picture(*size, seed)) for seed, size in enumerate([(64, 96), (64, 96), (50, 70), (64, 96)])]
+    together = engine.segment(frames)
+    assert [answer.labels.shape for answer in together] == [frame.pixels.shape[:2] for frame in frames]
+    for frame, answer in zip(frames, together, strict=True):
+        assert (engine.segment([frame])[0].labels == answer.labels).mean() > 0.999
+    assert engine.segment([]) == []
+
+
+def test_a_view_with_padded_rows_is_a_frame(tiny):
+    engine = open_engine("torch", tiny, EngineOptions("cpu"))
+    bgr = picture(64, 96)
+    padded = np.zeros((64, 100, 3), np.uint8)
+    padded[:, :96] = bgr
+    padded.flags.writeable = False
+    assert np.array_equal(engine.segment([Frame(padded[:, :96])])[0].labels, engine.segment([Frame(bgr)])[0].labels)
+
+
+def test_labels_keep_the_frame_size_when_the_network_sees_another(tiny):
+    checkpoint = dataclasses.replace(tiny, spec=dataclasses.replace(tiny.spec, input_scale=2.0))
+    bgr = picture(40, 61)
+    labels = open_engine("torch", checkpoint, EngineOptions("cpu")).segment([Frame(bgr)])[0].labels
+    doubled = cv2.resize(bgr, (122, 80), interpolation=cv2.INTER_LINEAR)
+    tensor = (torch.from_numpy(doubled.astype(np.float32)) - torch.tensor(tiny.spec.mean)).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        logits = tiny.network(["sub124"])(tensor)[0]
+        full = F.interpolate(logits, (40, 61), mode="bilinear", align_corners=True)[0]
+    assert_same_labels(labels, full)
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"device": "cpu", "precision": "fp16"}, "fp32"),
+        ({"device": "cpu", "precision": "int8"}, "fp32 and fp16"),
+        ({"device": "banana"}, "auto, cpu, cuda"),
+        ({"device": "meta"}, "auto, cpu, cuda"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_advice(tiny, options, advice):
+    with pytest.raises(EngineError, match=advice):
+        open_engine("torch", tiny, EngineOptions(**options))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")
+def test_cuda_without_a_gpu_says_what_to_do(tiny):
+    with pytest.raises(EngineError, match="set device to cpu or auto"):
+        open_engine("torch", tiny, EngineOptions("cuda"))
+
+
+def test_an_unknown_engine_lists_the_known_ones(tiny):
+    with pytest.raises(EngineError, match=", ".join(NAMES)):
+        open_engine("abacus", tiny)
+
+
+def test_too_small_a_frame(tiny):
+    with pytest.raises(ValueError, match="at least 32x32"):
+        open_engine("torch", tiny).segment([Frame(np.zeros((16, 64, 3), np.uint8))])
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 4), np.uint8)])
+def test_what_is_no_frame(pixels):
+    with pytest.raises(ValueError, match="uint8"):
+        Frame(pixels)
+
+
+def test_the_engine_room_needs_no_ros():
+    code = "import sys; sys.modules['rclpy'] = None; import icnet_ros.engine.torch, icnet_ros.evaluation.media"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_cuda_agrees_with_the_cpu(tiny, precision):
+    bgr = picture(256, 512)
+    expected = open_engine("torch", tiny, EngineOptions("cpu")).segment([Frame(bgr)], confidence=True)[0]
+    engine = open_engine("torch", tiny, EngineOptions("cuda", precision))
+    answer = engine.segment([Frame(bgr)], confidence=True)[0]
+    assert (answer.labels == expected.labels).mean() > (0.9999 if precision == "fp32" else 0.99)
+    assert np.abs(answer.confidence.astype(int) - expected.confidence).mean() < 2
+    assert engine.memory() > 0
