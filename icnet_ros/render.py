@@ -39,7 +39,7 @@ def write(bgr: UInt8, text: str) -> None:
     """Write a line of text on a dark bar along the top of the picture, as wide as it allows."""
     height, width = bgr.shape[:2]
     (one, base), _ = cv2.getTextSize(text, FONT, 1.0, 1)
-    scale = min(0.9 * width / one, max(0.4, height / 700))
+    scale = min(0.92 * width / one, max(0.4, height / 700))
     bar = min(height, round(base * scale * 2) + 4)
     bgr[:bar] = bgr[:bar] // 3
     origin = (round(0.02 * width), round(bar / 2 + base * scale / 2))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def find_media(path: Path) -> Media:
         raise MediaError(f"{path}: no such file or folder")
     if path.suffix.lower() in PICTURES:
         return Media((path,), video=False, count=1)
-    with closing(_Video(path)) as video:
+    with _opened(path) as video:
         return Media(
             (path,), True, max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT))), video.get(cv2.CAP_PROP_FPS) or 25.0
         )
@@ -86,7 +86,7 @@ def segment_media(
 def _frames(media: Media) -> Iterator[tuple[str, UInt8]]:
     if media.video:
         path = media.paths[0]
-        with closing(_Video(path)) as video:
+        with _opened(path) as video:
             while True:
                 more, frame = video.read()
                 if not more:
@@ -102,14 +102,15 @@ def _frames(media: Media) -> Iterator[tuple[str, UInt8]]:
         yield name, picture
 
 
-class _Video(cv2.VideoCapture):
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path))
-        if not self.isOpened():
+@contextmanager
+def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
+    video = cv2.VideoCapture(str(path))
+    try:
+        if not video.isOpened():
             raise MediaError(f"{path}: neither a picture ({', '.join(PICTURES)}) nor a video OpenCV can open")
-
-    def close(self) -> None:
-        self.release()
+        yield video
+    finally:
+        video.release()
 
 
 def _write(path: Path, picture: UInt8) -> None:

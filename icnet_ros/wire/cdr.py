@@ -31,7 +31,7 @@ def typestore(frame_latency: Path | None = None) -> Typestore:
 def deserialise(data: bytes, kind: str, store: Typestore | None = None) -> Any:
     """Object of message type `kind` whose arrays are views into `data`. Raises WireError."""
     try:
-        return (store or typestore()).deserialize_cdr(data, kind)
+        return (store or typestore()).deserialize_cdr(memoryview(data), kind)
     except Exception as err:  # rosbags lets struct, index and value errors of the bytes through
         raise WireError(f"{len(data)} bytes are not a {kind}: {err}") from err
 

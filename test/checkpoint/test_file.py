@@ -141,5 +141,8 @@ def test_a_failed_save_leaves_the_old_file(path, tiny, monkeypatch):
 
 
 def test_a_header_is_read_without_torch(path):
-    code = f"import sys; from icnet_ros.checkpoint.file import load_spec; load_spec({str(path)!r}); print('torch' in sys.modules)"
+    code = (
+        "import sys; from icnet_ros.checkpoint.file import load_spec;"
+        f"load_spec({str(path)!r}); print('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -121,7 +121,9 @@ def test_too_small_a_frame(tiny):
         open_engine("torch", tiny).segment([Frame(np.zeros((16, 64, 3), np.uint8))])
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 4), np.uint8)])
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 4), np.uint8)]
+)
 def test_what_is_no_frame(pixels):
     with pytest.raises(ValueError, match="uint8"):
         Frame(pixels)

@@ -183,7 +183,7 @@ def test_impossible_exits_are_refused(exits):
 
 
 def test_impossible_width_is_refused():
-    with pytest.raises(ValueError, match="width 0.3"):
+    with pytest.raises(ValueError, match=r"width 0\.3"):
         ICNet(3, 0.3)
 
 

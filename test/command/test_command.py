@@ -1,0 +1,109 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from icnet_ros.checkpoint.file import save
+from icnet_ros.command.main import main
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["icnet", *map(str, words)])
+        try:
+            code = main()
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        return code, " ".join(out.split()), " ".join(err.split())
+
+    return run
+
+
+@pytest.fixture
+def model(tmp_path, tiny):
+    path = tmp_path / "tiny.safetensors"
+    save(path, tiny.spec, tiny.weights)
+    return path
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "street.jpg"
+    cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8))
+    return path
+
+
+def test_segment_a_picture(run, tmp_path, model, photo):
+    code, out, err = run("segment", photo, "-o", tmp_path / "out", "--model", model)
+    assert code == 0
+    assert "untrained" in err
+    labels = cv2.imread(str(tmp_path / "out" / "street_labels.png"), cv2.IMREAD_UNCHANGED)
+    assert (labels.shape, labels.dtype, labels.max() < 3) == ((60, 80), np.uint8, True)
+    assert cv2.imread(str(tmp_path / "out" / "street_overlay.png")).shape == (60, 80, 3)
+    coverage = json.loads((tmp_path / "out" / "coverage.json").read_text())
+    for index, name in enumerate(("road", "car", "sky")):
+        assert coverage[name] == pytest.approx((labels == index).mean())
+        assert name in out
+
+
+def test_segment_a_folder_keeps_every_answer(run, tmp_path, model, photo):
+    cv2.imwrite(str(tmp_path / "street.png"), cv2.imread(str(photo)))
+    (tmp_path / "notes.txt").write_text("no picture")
+    code, _, err = run("segment", tmp_path, "-o", tmp_path / "out", "--model", model)
+    assert (code, "2/2" in err) == (0, True)
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"street_jpg_labels.png", "street_png_labels.png"} < names
+
+
+def test_segment_a_video(run, tmp_path, model, photo):
+    path = tmp_path / "drive.mp4"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (80, 60))
+    for _ in range(4):
+        video.write(cv2.imread(str(photo)))
+    video.release()
+    assert run("segment", path, "-o", tmp_path / "out", "--model", model)[0] == 0
+    assert len(list((tmp_path / "out" / "drive_labels").glob("*.png"))) == 4
+    overlay = cv2.VideoCapture(str(tmp_path / "out" / "drive_overlay.mp4"))
+    assert overlay.get(cv2.CAP_PROP_FRAME_COUNT) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (("none.jpg",), "none.jpg: no such file"),
+        (("empty",), "no pictures in this folder"),
+        (("words.txt",), "neither a picture"),
+        (("damaged.png",), "damaged.png: not a readable picture"),
+        (("street.jpg", "--model", "none.safetensors"), "none.safetensors: no such file"),
+        (("street.jpg", "--device", "cuda:99"), "cuda"),
+        (("street.jpg", "--precision", "fp16", "--device", "cpu"), "set precision to fp32"),
+        (("street.jpg", "--exit", "sub9"), "no exit sub9"),
+        (("street.jpg", "--engine", "abacus"), "there are auto, torch"),
+    ],
+)
+@pytest.mark.usefixtures("photo")
+def test_errors_say_what_to_do(run, tmp_path, model, words, advice):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "words.txt").write_text("words")
+    (tmp_path / "damaged.png").write_bytes(cv2.imencode(".png", np.zeros((40, 40, 3), np.uint8))[1].tobytes()[:60])
+    if "--model" not in words:
+        words = (*words, "--model", model)
+    code, _, err = run("segment", tmp_path / words[0], *words[1:], "-o", tmp_path / "out")
+    assert code == 1
+    assert advice in err
+    assert "Traceback" not in err
+
+
+def test_info(run, model):
+    code, out, _ = run("info", model)
+    assert (code, "width" in out, "road" in out) == (0, True, True)
+    code, out, _ = run("info", model, "--json")
+    assert json.loads(out)["classes"]["classes"][1]["name"] == "car"
+
+
+def test_wrong_usage_is_exit_code_2(run):
+    assert run("segment")[0] == 2
+    assert run("fly")[0] == 2

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from icnet_ros.evaluation.confusion import ConfusionMatrix
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.integers(1, 4))
+def test_equals_counting_pixel_by_pixel_over_the_set(seed, classes, images):
+    rng = np.random.default_rng(seed)
+    matrix = ConfusionMatrix(classes)
+    pairs = []
+    for _ in range(images):
+        truth = rng.choice([*range(classes), classes, 255], (5, 7)).astype(np.uint8)
+        labels = rng.integers(0, classes, (5, 7), np.uint8)
+        matrix.update(truth, labels)
+        pairs += [(t, p) for t, p in zip(truth.flat, labels.flat, strict=True) if t < classes]
+    ious = []
+    for c in range(classes):
+        hits = sum(t == p == c for t, p in pairs)
+        union = sum(c in (t, p) for t, p in pairs)
+        ious.append(hits / union if union else np.nan)
+    np.testing.assert_allclose(matrix.iou(), ious)
+    if pairs:
+        assert matrix.miou() == pytest.approx(np.nanmean(ious))
+        assert matrix.pixel_accuracy() == pytest.approx(np.mean([t == p for t, p in pairs]))
+    else:
+        assert matrix.miou() is matrix.pixel_accuracy() is None
+
+
+def test_what_does_not_fit_is_refused():
+    matrix = ConfusionMatrix(2)
+    with pytest.raises(ValueError, match=r"ground truth is \(2, 2\)"):
+        matrix.update(np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8))
+    with pytest.raises(ValueError, match="label 7 is none of 2"):
+        matrix.update(np.zeros((1, 1), np.uint8), np.full((1, 1), 7, np.uint8))

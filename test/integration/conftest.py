@@ -1,0 +1,145 @@
+"""Real processes over real DDS: each test has a ROS domain of its own and waits for what it needs."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+
+import pytest
+
+from icnet_ros.checkpoint.file import save
+from icnet_ros.dds import profile_environment
+
+DOMAINS = itertools.count(os.getpid())
+TIMEOUT = 60.0
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory, tiny):
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    save(path, tiny.spec, tiny.weights)
+    return path
+
+
+class Process:
+    def __init__(self, command, environment, log):
+        self.log = log
+        with log.open("wb") as output:
+            self.popen = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            )
+
+    @property
+    def text(self):
+        return self.log.read_text(errors="replace")
+
+    def interrupt(self, sign=signal.SIGINT):
+        """Exit code, and seconds until it was there."""
+        started = time.monotonic()
+        self.popen.send_signal(sign)
+        return self.popen.wait(30), time.monotonic() - started
+
+
+class Graph:
+    """A plain, typed rclpy participant beside the node under test."""
+
+    def __init__(self, tmp_path):
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+
+        self.domain = 1 + next(DOMAINS) % 100
+        self.tmp_path = tmp_path
+        self.processes = []
+        self.received = defaultdict(list)
+        self.environment = {
+            **os.environ,
+            **profile_environment(),
+            "ROS_DOMAIN_ID": str(self.domain),
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "PYTHONUNBUFFERED": "1",
+        }
+        os.environ.update(profile_environment())
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=self.domain)
+        self.node = rclpy.create_node("tester", context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+
+    def start(self, *arguments, module="icnet_ros.node.main"):
+        log = self.tmp_path / f"process{len(self.processes)}.log"
+        process = Process([sys.executable, "-m", module, *map(str, arguments)], self.environment, log)
+        self.processes.append(process)
+        return process
+
+    def start_node(self, model, *remaps, **parameters):
+        """The node with small warm-up frames and these parameters."""
+        parameters = {"model": model, "warm_up_width": 64, "warm_up_height": 48, **parameters}
+        words = [
+            w
+            for name, value in parameters.items()
+            for w in ("-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}")
+        ]
+        return self.start("--ros-args", *words, *(w for remap in remaps for w in ("-r", remap)))
+
+    def spin_until(self, done, timeout=TIMEOUT):
+        deadline = time.monotonic() + timeout
+        while not (result := done()):
+            if time.monotonic() > deadline:
+                logs = "\n".join(f"--- {p.log.name}\n{p.text}" for p in self.processes)
+                pytest.fail(f"not seen within {timeout:g} s\n{logs}")
+            self.executor.spin_once(timeout_sec=0.05)
+        return result
+
+    def spin_for(self, seconds):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def listen(self, kind, topic, qos=10):
+        messages = self.received[topic]
+        subscription = self.node.create_subscription(kind, topic, messages.append, qos)
+        return messages, subscription
+
+    def camera(self, topic="/image", kind=None):
+        """A best-effort publisher, once the node has subscribed."""
+        from rclpy.qos import QoSProfile, ReliabilityPolicy
+        from sensor_msgs.msg import Image
+
+        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+        publisher = self.node.create_publisher(kind or Image, topic, qos)
+        self.spin_until(lambda: publisher.get_subscription_count() > 0)
+        self.spin_for(0.3)  # a match is reported before the other side is ready
+        return publisher
+
+    def call(self, kind, name, request):
+        client = self.node.create_client(kind, name)
+        self.spin_until(client.service_is_ready)
+        future = client.call_async(request)
+        self.spin_until(future.done)
+        self.node.destroy_client(client)
+        return future.result()
+
+    def close(self):
+        for process in self.processes:
+            if process.popen.poll() is None:
+                process.popen.send_signal(signal.SIGINT)
+        for process in self.processes:
+            try:
+                process.popen.wait(20)
+            except subprocess.TimeoutExpired:
+                process.popen.kill()
+                process.popen.wait()
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+@pytest.fixture
+def graph(tmp_path):
+    graph = Graph(tmp_path)
+    yield graph
+    graph.close()

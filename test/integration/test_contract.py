@@ -1,0 +1,178 @@
+"""What a planner relies on, checked by an independent typed subscriber."""
+
+import math
+from array import array
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
+
+from diagnostic_msgs.msg import DiagnosticArray
+from icnet_ros.msg import FrameLatency
+from messages import image, jpeg, pixels
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CompressedImage, Image
+from vision_msgs.msg import LabelInfo
+
+from icnet_ros.checkpoint.file import load
+from icnet_ros.engine.base import Frame
+from icnet_ros.engine.table import open_engine
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def test_labels_carry_the_image_header_size_and_the_engines_answer(graph, model):
+    graph.start_node(model)
+    labels, _ = graph.listen(Image, "/icnet/labels")
+    latencies, _ = graph.listen(FrameLatency, "/icnet/latency")
+    camera = graph.camera()
+    engine = open_engine("torch", load(model))
+    for number, size in enumerate([(48, 64), (33, 57), (120, 80)], 1):
+        bgr = pixels(*size, number)
+        sent = image(number, bgr, f"camera_{number}")
+        camera.publish(sent)
+        graph.spin_until(lambda number=number: len(labels) == len(latencies) == number)
+        answer = labels[-1]
+        assert answer.header == sent.header
+        assert (answer.encoding, answer.height, answer.width, answer.step) == ("mono8", *size, size[1])
+        assert isinstance(answer.data, array)
+        expected = engine.segment([Frame(bgr)])[0].labels
+        assert np.array_equal(np.frombuffer(answer.data, np.uint8).reshape(size), expected)
+        latency = latencies[-1]
+        assert latency.header == sent.header
+        assert (latency.engine, latency.exit) == ("torch", "sub124")
+        assert (latency.received, latency.processed, latency.dropped, latency.failed) == (number, number, 0, 0)
+        parts = ("wait", "decode", "preprocess", "inference", "postprocess", "publish")
+        spent = sum(getattr(latency, f"{part}_ms") for part in parts)
+        assert 0 < latency.inference_ms < spent <= latency.total_ms * 1.01
+        assert latency.age_ms > 1e9  # the stamp is decades old
+
+
+def test_a_frame_without_a_stamp_has_no_age(graph, model):
+    graph.start_node(model)
+    latencies, _ = graph.listen(FrameLatency, "/icnet/latency")
+    message = image()
+    message.header.stamp.sec = message.header.stamp.nanosec = 0
+    graph.camera().publish(message)
+    graph.spin_until(lambda: latencies)
+    assert math.isnan(latencies[0].age_ms)
+    assert math.isnan(latencies[0].transport_ms)
+
+
+def test_compressed_input(graph, model):
+    graph.start_node(model, "image:=/cam/front", input_transport="compressed")
+    labels, _ = graph.listen(Image, "/icnet/labels")
+    graph.camera("/cam/front/compressed", CompressedImage).publish(jpeg())
+    graph.spin_until(lambda: labels)
+    assert (labels[0].height, labels[0].width, labels[0].header.frame_id) == (48, 64, "front")
+
+
+def test_overlay_and_confidence_come_only_when_subscribed(graph, model):
+    graph.start_node(model)
+    labels, _ = graph.listen(Image, "/icnet/labels")
+    camera = graph.camera()
+    camera.publish(image(1))
+    graph.spin_until(lambda: len(labels) == 1)
+    overlay, _ = graph.listen(Image, "/icnet/overlay")
+    confidence, _ = graph.listen(Image, "/icnet/confidence")
+    packed, _ = graph.listen(CompressedImage, "/icnet/overlay/compressed")
+    node_sees = graph.node.get_publishers_info_by_topic
+    graph.spin_until(lambda: all(node_sees(f"/icnet/{t}") for t in ("overlay", "confidence", "overlay/compressed")))
+    for number in range(2, 200):  # until the node has seen the subscriptions
+        camera.publish(image(number))
+        graph.spin_until(lambda number=number: len(labels) == number)
+        if overlay and confidence and packed:
+            break
+    assert (overlay[-1].encoding, overlay[-1].step) == ("bgr8", 192)
+    assert (confidence[-1].encoding, confidence[-1].step) == ("mono8", 64)
+    assert min(np.frombuffer(confidence[-1].data, np.uint8)) >= 255 / 3 - 1  # the best of three classes
+    assert packed[-1].format.startswith("bgr8; jpeg")
+    assert overlay[-1].header.stamp.nanosec == 987_654_321
+
+
+def test_label_info_reaches_who_comes_late(graph, model):
+    graph.start_node(model)
+    labels, _ = graph.listen(Image, "/icnet/labels")
+    graph.camera().publish(image())
+    graph.spin_until(lambda: labels)
+    info, _ = graph.listen(LabelInfo, "/icnet/label_info", LATCHED)
+    graph.spin_until(lambda: info)
+    table = {entry.class_id: entry.class_name for entry in info[0].class_map}
+    assert table == {0: "road", 1: "car", 2: "sky", 255: "unlabelled"}
+
+
+def test_names_and_quality_of_service(graph, model):
+    graph.start_node(model, "__ns:=/front")
+    graph.spin_until(lambda: graph.node.get_subscriptions_info_by_topic("/front/image"))
+    (image_in,) = graph.node.get_subscriptions_info_by_topic("/front/image")
+    assert image_in.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+    for topic in ("labels", "confidence", "overlay", "overlay/compressed", "latency", "label_info"):
+        (offer,) = graph.node.get_publishers_info_by_topic(f"/front/icnet/{topic}")
+        assert offer.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+        latched = offer.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+        assert latched == (topic == "label_info")
+
+
+def test_quality_of_service_can_be_overridden(graph, model):
+    graph.start_node(model, **{"qos_overrides./image.subscription.reliability": "reliable"})
+    graph.spin_until(lambda: graph.node.get_subscriptions_info_by_topic("/image"))
+    (image_in,) = graph.node.get_subscriptions_info_by_topic("/image")
+    assert image_in.qos_profile.reliability == ReliabilityPolicy.RELIABLE
+
+
+def test_an_incompatible_publisher_is_reported_with_the_fix(graph, model):
+    process = graph.start_node(model, **{"qos_overrides./image.subscription.reliability": "reliable"})
+    graph.camera_without_match = graph.node.create_publisher(
+        Image, "/image", QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+    )
+    graph.spin_until(lambda: "qos_overrides./image.subscription.reliability" in process.text)
+
+
+def test_diagnostics_follow_the_input(graph, model):
+    graph.start_node(model, input_timeout_s=1.0, statistics_window_s=3.0)
+    arrays, _ = graph.listen(DiagnosticArray, "/diagnostics")
+
+    def last(level, words):
+        statuses = [s for array in arrays[-1:] for s in array.status if s.name == "icnet: segmentation"]
+        return bool(statuses) and statuses[0].level == level and words in statuses[0].message
+
+    camera = graph.camera()
+    graph.spin_until(lambda: last(b"\3", "no image for"))
+    sent = itertools_count()
+
+    def feed():
+        camera.publish(image(next(sent)))
+        return last(b"\0", "frames/s")
+
+    graph.spin_until(feed)
+    values = {pair.key: pair.value for pair in arrays[-1].status[0].values}
+    assert values["input_size"] == "64x48"
+    assert values["checkpoint"] == "tiny"
+    assert float(values["total_ms_p50"]) > 0
+    assert int(values["received"]) >= int(values["processed"]) > 0
+    assert arrays[-1].status[0].hardware_id.startswith("cpu")
+    graph.spin_until(lambda: last(b"\3", "no image for"))
+
+
+def itertools_count():
+    import itertools
+
+    return itertools.count(1)
+
+
+def test_a_large_best_effort_stream_arrives_whole_with_the_shipped_profile(graph, model):
+    """20 frames of 1024 x 2048 at 5 Hz; docs/transport.md has the long run."""
+    import time
+
+    graph.start_node(model, exit="sub4")
+    latencies, _ = graph.listen(FrameLatency, "/icnet/latency", QoSProfile(depth=50))
+    camera = graph.camera()
+    big = pixels(1024, 2048)
+    started = time.monotonic()
+    for number in range(1, 21):
+        camera.publish(image(number, big))
+        while time.monotonic() < started + number / 5:
+            graph.executor.spin_once(timeout_sec=0.01)
+    graph.spin_until(lambda: latencies and latencies[-1].header.stamp.sec == 1_020)
+    assert latencies[-1].received == 20

@@ -1,0 +1,85 @@
+"""The demo end to end, small: three processes over DDS and the files they leave."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
+
+from icnet_ros.checkpoint.file import load
+from icnet_ros.engine.base import Frame
+from icnet_ros.engine.table import open_engine
+from icnet_ros.evaluation.demo import DemoError, DemoOptions, run_demo
+from icnet_ros.evaluation.report import read_answers, summarise, write_pictures
+from icnet_ros.wire.bag import BagWriter, open_bag
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError
+from icnet_ros.wire.image import decode_compressed, encode_image, encode_jpeg, make_header
+
+
+@pytest.fixture
+def bag(tmp_path, tiny):
+    """12 JPEG frames whose ground truth is what the network will say, but for a strip of the wrong class."""
+    writer = BagWriter(tmp_path / "bag", [("/cam/compressed", COMPRESSED_IMAGE), ("/cam/ground_truth", IMAGE)])
+    engine = open_engine("torch", tiny)
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        time = 10**9 * 1_000 + number * 10**8
+        header = make_header(time, "cam")
+        bgr = cv2.resize(rng.integers(0, 256, (6, 8, 3), np.uint8), (80, 60))
+        jpeg = encode_jpeg(header, bgr)
+        truth = engine.segment([Frame(decode_compressed(jpeg).pixels)])[0].labels.copy()
+        truth[:15] = (truth[:15] + 1) % 3
+        truth[-1] = 11  # void
+        writer.write("/cam/compressed", jpeg, time)
+        writer.write("/cam/ground_truth", encode_image(header, truth, "mono8"), time)
+    writer.close()
+    return tmp_path / "bag"
+
+
+def test_demo(tmp_path, bag, model, monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "102")
+    seen = []
+    options = DemoOptions(tmp_path / "out", bag, "torch", str(model))
+    recording = run_demo(options, lambda what, done, total: seen.append((what, done, total)))
+    assert seen[-1] == ("playing", 12, 12)
+    spec = load(model).spec
+    answers = read_answers(recording.answers)
+    summary = summarise(recording, answers, spec, "tiny")
+    frames = summary["frames"]
+    assert frames["published"] == 12 == frames["labelled"] + frames["dropped"]
+    assert (frames["lost"], frames["failed"], summary["labels_without_image"]) == (0, 0, 0)
+    assert frames["labelled"] >= 6
+    assert (summary["engine"], summary["trained"], summary["checkpoint"]) == ("torch", False, "tiny")
+    assert summary["latency_ms"]["total"]["p50"] > 0
+    assert summary["image_to_labels_ms"]["p50"] < 5_000
+    assert summary["pixel_accuracy"] == pytest.approx(44 / 59, abs=1e-6)  # 15 of 60 rows wrong, one void
+    assert 0 < summary["miou"] < 1
+    json.dumps(summary)
+    write_pictures(recording, answers, spec, tmp_path / "out", lambda *_: None)
+    assert cv2.imread(str(tmp_path / "out" / "contact_sheet.png")).shape[1] >= 2 * 160
+    video = cv2.VideoCapture(str(tmp_path / "out" / "overlay.mp4"))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == frames["labelled"]
+    with open_bag(recording.answers) as recorded:
+        assert {topic.name for topic in recorded.topics()} == {"/icnet/labels", "/icnet/latency"}
+
+
+def test_a_node_that_dies_ends_the_demo_with_its_log(tmp_path, bag, monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "102")
+    with pytest.raises(DemoError, match=r"(?s)main process ended with exit code 2.*abacus"):
+        run_demo(DemoOptions(tmp_path / "out", bag, engine="abacus"), lambda *_: None)
+
+
+def test_an_unusable_bag(tmp_path):
+    with pytest.raises(WireError, match="no such bag"):
+        run_demo(DemoOptions(tmp_path / "out", tmp_path / "none"), lambda *_: None)
+
+
+def test_files_that_no_demo_wrote_are_kept(tmp_path, bag):
+    folder = tmp_path / "out" / "recording"
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("precious")
+    with pytest.raises(DemoError, match=r"thesis\.txt"):
+        run_demo(DemoOptions(tmp_path / "out", bag), lambda *_: None)
+    assert (folder / "thesis.txt").read_text() == "precious"

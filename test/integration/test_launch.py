@@ -1,0 +1,126 @@
+"""The launch file under the real launch system, checked with the ros2 command line."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
+pytest.importorskip("launch_ros", reason="no launch system in this environment (launch_ros)")
+
+from messages import image
+from sensor_msgs.msg import Image
+
+from icnet_ros.dds import NEW, OLD
+
+pytestmark = [
+    pytest.mark.full_ros,
+    pytest.mark.skipif(shutil.which("ros2") is None, reason="no ros2 command line in this environment"),
+]
+# A background job of a non-interactive shell ignores SIGINT, and so would everything it starts.
+LAUNCH = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    "os.execvp('ros2', ['ros2', 'launch', 'icnet_ros', 'segmentation.launch.py', *sys.argv[1:]])"
+)
+
+
+class Launch:
+    def __init__(self, graph):
+        self.graph = graph
+        self.environment = {k: v for k, v in graph.environment.items() if k not in (OLD, NEW)}
+
+    def start(self, *arguments):
+        log = self.graph.tmp_path / "launch.log"
+        with log.open("wb") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-c", LAUNCH, *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                start_new_session=True,
+            )
+        return log
+
+    def ros2(self, *words):
+        result = subprocess.run(
+            ["ros2", *words], env=self.environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+
+@pytest.fixture
+def launch(graph):
+    launch = Launch(graph)
+    yield launch
+    if launch.popen.poll() is None:
+        os.killpg(launch.popen.pid, signal.SIGKILL)
+    subprocess.run(["ros2", "daemon", "stop"], env=launch.environment, capture_output=True, check=False)
+
+
+def test_the_launched_node_is_what_the_arguments_say(graph, launch, model):
+    log = launch.start(f"model:={model}", "namespace:=front", "image:=/cam/image", "engine:=torch", "log_level:=warn")
+    labels, _ = graph.listen(Image, "/front/icnet/labels")
+    graph.camera("/cam/image").publish(image())
+    graph.spin_until(lambda: labels)
+    assert labels[0].header.frame_id == "front"
+    assert "active [3]" in launch.ros2("lifecycle", "get", "/front/icnet")
+    assert launch.ros2("param", "get", "/front/icnet", "engine").strip() == "String value is: torch"
+    assert str(model) in launch.ros2("param", "get", "/front/icnet", "model")
+    topics = launch.ros2("topic", "list", "-t")
+    for topic, kind in {
+        "labels": "sensor_msgs/msg/Image",
+        "latency": "icnet_ros/msg/FrameLatency",
+        "label_info": "vision_msgs/msg/LabelInfo",
+        "overlay/compressed": "sensor_msgs/msg/CompressedImage",
+    }.items():
+        assert f"/front/icnet/{topic} [{kind}]" in topics
+    echo = launch.ros2("topic", "echo", "--once", "--qos-durability", "transient_local", "/front/icnet/label_info")
+    assert "class_name: road" in echo
+    assert "Transitioning successful" in launch.ros2("lifecycle", "set", "/front/icnet", "deactivate")
+    launch.popen.send_signal(signal.SIGINT)
+    assert launch.popen.wait(30) == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+def test_without_autostart_and_with_simulated_time(graph, launch, model):
+    launch.start(f"model:={model}", "autostart:=false", "use_sim_time:=true", "input_transport:=compressed")
+    graph.spin_until(lambda: "icnet" in graph.node.get_node_names())
+    assert "unconfigured" in launch.ros2("lifecycle", "get", "/icnet")
+    assert "True" in launch.ros2("param", "get", "/icnet", "use_sim_time")
+    assert launch.ros2("lifecycle", "set", "/icnet", "configure")
+    assert launch.ros2("lifecycle", "set", "/icnet", "activate")
+    graph.spin_until(lambda: graph.node.get_subscriptions_info_by_topic("/camera/image_raw/compressed"))
+
+
+def test_a_node_that_dies_comes_back_if_asked_to(graph, launch, model):
+    launch.start(f"model:={model}", "use_respawn:=true")
+    pids = lambda: subprocess.run(  # noqa: E731
+        ["pgrep", "-f", "segmentation_node.*__node:=icnet"], capture_output=True, text=True, check=False
+    ).stdout.split()
+    camera = graph.camera("/camera/image_raw")
+    before = pids()
+    assert before
+    for pid in before:
+        os.kill(int(pid), signal.SIGKILL)
+    graph.spin_until(lambda: pids() and not set(pids()) & set(before))
+    labels, _ = graph.listen(Image, "/icnet/labels")
+
+    def labelled():
+        camera.publish(image())
+        return labels
+
+    graph.spin_until(labelled)
+
+
+def test_arguments_are_listed_with_their_meaning(launch, graph):
+    launch.popen = subprocess.Popen(["true"])
+    shown = launch.ros2("launch", "icnet_ros", "segmentation.launch.py", "--show-args")
+    for argument in (
+        "image", "input_transport", "engine", "device", "precision", "model", "params_file", "namespace",
+        "use_sim_time", "autostart", "use_respawn", "log_level", "rviz", "dds_profile",
+    ):  # fmt: skip
+        assert f"'{argument}'" in shown

@@ -1,0 +1,113 @@
+"""Transitions and parameters through the real services, and how the process ends."""
+
+import re
+import signal
+
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
+
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from messages import image
+from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+
+from icnet_ros.node.parameters import by_name
+
+
+def state(graph):
+    return graph.call(GetState, "/icnet/get_state", GetState.Request()).current_state.id
+
+
+def change(graph, transition):
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return graph.call(ChangeState, "/icnet/change_state", request).success
+
+
+def set_parameter(graph, name, value):
+    request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+    return graph.call(SetParameters, "/icnet/set_parameters", request).results[0]
+
+
+def test_all_transitions_twice_over(graph, model):
+    process = graph.start_node(model, autostart=False)
+    labels, _ = graph.listen(Image, "/icnet/labels")
+    assert state(graph) == State.PRIMARY_STATE_UNCONFIGURED
+    for round_ in (1, 2):
+        assert change(graph, Transition.TRANSITION_CONFIGURE)
+        assert state(graph) == State.PRIMARY_STATE_INACTIVE
+        assert not graph.node.get_subscriptions_info_by_topic("/image")
+        assert change(graph, Transition.TRANSITION_ACTIVATE)
+        assert state(graph) == State.PRIMARY_STATE_ACTIVE
+        camera = graph.camera()
+        camera.publish(image(round_))
+        graph.spin_until(lambda round_=round_: [m.header.stamp.sec for m in labels][-1:] == [1_000 + round_])
+        assert change(graph, Transition.TRANSITION_DEACTIVATE)
+        graph.spin_until(lambda camera=camera: camera.get_subscription_count() == 0)
+        graph.node.destroy_publisher(camera)
+        assert change(graph, Transition.TRANSITION_CLEANUP)
+        assert state(graph) == State.PRIMARY_STATE_UNCONFIGURED
+    assert change(graph, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+    assert state(graph) == State.PRIMARY_STATE_FINALIZED
+    assert "Traceback" not in process.text
+    assert len(labels) == 2
+
+
+def test_a_bad_checkpoint_fails_configure_and_is_said(graph, tmp_path):
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(b"\x80\x04 a pickle")
+    process = graph.start_node(bad, autostart=False)
+    assert not change(graph, Transition.TRANSITION_CONFIGURE)
+    assert state(graph) == State.PRIMARY_STATE_UNCONFIGURED
+    assert re.search(r"configure failed: .*bad\.safetensors: a PyTorch or pickle file", process.text)
+
+
+def test_every_parameter_is_described_and_guarded(graph, model):
+    graph.start_node(model)
+    graph.camera()
+    request = DescribeParameters.Request(names=list(by_name()))
+    described = graph.call(DescribeParameters, "/icnet/describe_parameters", request).descriptors
+    for descriptor, entry in zip(described, by_name().values(), strict=True):
+        assert descriptor.description == entry.metadata["description"]
+        assert descriptor.read_only == entry.metadata["read_only"]
+    refused = {
+        "engine": "torch",
+        "overlay_alpha": 1.5,
+        "jpeg_quality": 0,
+        "input_timeout_s": "soon",
+        "drop_warning": float("nan"),
+    }
+    for name, value in refused.items():
+        result = set_parameter(graph, name, value)
+        assert not result.successful, name
+        assert result.reason, name
+    assert set_parameter(graph, "overlay_alpha", 0.25).successful
+
+
+@pytest.mark.parametrize("arguments", [{"engine": "abacus"}, {"overlay_alpha": 3.0}, {"precision": "fp64"}])
+def test_a_parameter_it_cannot_start_with_ends_the_process_with_the_reason(graph, model, arguments):
+    process = graph.start_node(model, **arguments)
+    assert process.popen.wait(30) == 2
+    assert next(iter(arguments)) in process.text
+    assert "Traceback" not in process.text
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_an_active_node_in_order(graph, model, sign):
+    process = graph.start_node(model)
+    camera = graph.camera()
+    for number in range(10):
+        camera.publish(image(number))
+    code, seconds = process.interrupt(sign)
+    assert code == 0, process.text
+    assert seconds < 5
+    assert "Traceback" not in process.text
+
+
+def test_a_signal_while_the_engine_is_being_built(graph, model):
+    process = graph.start_node(model, warm_up_width=4096, warm_up_height=4096)
+    graph.spin_until(lambda: graph.node.count_publishers("/diagnostics"))
+    code, seconds = process.interrupt()
+    assert (code, seconds < 5) == (0, True), process.text

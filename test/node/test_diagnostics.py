@@ -1,0 +1,43 @@
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("diagnostic_msgs", reason="no ROS 2 in this environment")
+
+from icnet_ros.node.diagnostics import ERROR, OK, STALE, WARN, Snapshot, judge, status
+from icnet_ros.node.parameters import Parameters
+
+SETTINGS = Parameters(latency_budget_ms=50.0, input_timeout_s=2.0, drop_warning=0.5)
+WELL = Snapshot("active", SETTINGS, first_image_seen=True, statistics={"frame_rate_node": 15.0, "total_ms_p95": 40.0})
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "words"),
+    [
+        ({}, OK, "15.0 frames/s"),
+        ({"first_image_seen": False}, OK, "waiting for the first image"),
+        ({"first_image_seen": False, "silence": 2.1}, STALE, "no image for 2.1 s"),
+        ({"silence": 2.1}, STALE, "no image for 2.1 s"),
+        ({"failure": "engine broke"}, ERROR, "engine broke"),
+        ({"statistics": {"total_ms_p95": 51.0}}, WARN, "over the budget of 50"),
+        ({"statistics": {"drop_ratio": 0.6}}, WARN, "60% of the frames are dropped"),
+        ({"state": "building engine", "silence": 99.0}, OK, "building engine"),
+        ({"state": "unconfigured", "failure": "no such file"}, ERROR, "no such file"),
+        ({"state": "inactive", "silence": 99.0}, OK, "inactive"),
+    ],
+)
+def test_the_worst_that_holds_is_said(change, level, words):
+    found, message = judge(replace(WELL, **change))
+    assert (found, words in message) == (level, True)
+
+
+def test_status_carries_the_keys_of_the_contract():
+    now = replace(WELL, hardware="cpu: test", facts={"engine": "torch", "checkpoint": "x"}, counters={"dropped": 3})
+    message = status("icnet", now)
+    assert (message.name, message.hardware_id) == ("icnet: segmentation", "cpu: test")
+    values = {pair.key: pair.value for pair in message.values}
+    assert values["total_dropped_frames"] == "3"
+    assert values["total_ms_p95"] == "40.00"
+    assert {"frame_rate_node", "frame_rate_msg", "current_delay_from_realtime_ms", "engine", "checkpoint"} <= set(
+        values
+    )

@@ -1,0 +1,52 @@
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from icnet_ros.node.parameters import ParameterError, Parameters, by_name, to_markdown, to_yaml
+from icnet_ros.share import share
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_shipped_file_is_made_from_the_dataclass():
+    assert share("config", "segmentation.yaml").read_text() == to_yaml()
+
+
+def test_the_shipped_file_holds_every_default():
+    loaded = yaml.safe_load(to_yaml())["/**/icnet"]["ros__parameters"]
+    assert Parameters(**loaded) == Parameters()
+    assert list(loaded) == list(by_name())
+
+
+def test_the_readme_table_is_made_from_the_dataclass():
+    assert to_markdown() in (ROOT / "README.md").read_text()
+
+
+def test_every_parameter_is_described():
+    assert [name for name, entry in by_name().items() if not entry.metadata["description"].endswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"engine": "abacus"}, r"engine is 'abacus'; it takes one of auto, torch"),
+        ({"overlay_alpha": 1.5}, r"overlay_alpha is 1\.5; it takes 0 to 1"),
+        ({"overlay_alpha": float("nan")}, "overlay_alpha is nan"),
+        ({"jpeg_quality": 0}, "jpeg_quality is 0; it takes 1 to 100"),
+        ({"jpeg_quality": 90.0}, "a float; it takes a int"),
+        ({"autostart": 1}, "a int; it takes a bool"),
+    ],
+)
+def test_a_bad_value_is_refused_with_the_reason(change, problem):
+    with pytest.raises(ParameterError, match=problem):
+        replace(Parameters(), **change)
+
+
+@pytest.mark.ros
+def test_the_node_imports_without_torch():
+    code = "import sys; import icnet_ros.node.segmentation; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from icnet_ros.node.statistics import Statistics
+
+
+def test_percentiles_and_rates_of_the_window_only():
+    statistics = Statistics(window=10.0)
+    totals = np.random.default_rng(0).uniform(1, 100, 200)
+    for number, total in enumerate(totals):
+        now = number / 10
+        statistics.arrived(now, dropped=number % 4 == 0)
+        statistics.finished(now, {"total_ms": total, "age_ms": np.nan})
+    summary = statistics.summary(19.9)
+    recent = totals[99:]
+    for p in (50, 95, 99):
+        assert summary[f"total_ms_p{p}"] == pytest.approx(np.percentile(recent, p))
+    assert summary["frame_rate_msg"] == summary["frame_rate_node"] == pytest.approx(10.0)
+    assert summary["drop_ratio"] == pytest.approx(0.25, abs=0.01)
+    assert "age_ms_p50" not in summary  # no stamp, no age
+
+
+def test_reset_and_silence():
+    statistics = Statistics(window=5.0)
+    statistics.arrived(1.0, dropped=True)
+    statistics.finished(1.0, {"total_ms": 3.0})
+    assert statistics.summary(2.0)["total_ms_p50"] == 3.0
+    silent = {"frame_rate_msg": 0.0, "frame_rate_node": 0.0, "drop_ratio": 0.0}
+    assert statistics.summary(7.0) == silent
+    statistics.arrived(8.0, dropped=False)
+    statistics.reset()
+    assert statistics.summary(8.0) == silent

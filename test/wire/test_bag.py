@@ -1,0 +1,110 @@
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from icnet_ros.share import share
+from icnet_ros.wire.bag import BagWriter, open_bag
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError
+from icnet_ros.wire.drive import make_drive
+from icnet_ros.wire.image import decode_image, encode_compressed, encode_image, make_header
+
+PIXELS = np.zeros((8, 8, 3), np.uint8)
+
+
+def write(path, **topics):
+    """topics: name=(kind, pixels)."""
+    names = {name.replace("__", "/"): value for name, value in topics.items()}
+    writer = BagWriter(path, [(f"/{name}", kind) for name, (kind, _) in names.items()])
+    for number in range(3):
+        for name, (kind, pixels) in names.items():
+            header = make_header(number + 1, "f")
+            if kind == IMAGE:
+                data = encode_image(header, pixels, "mono8" if pixels.ndim == 2 else "bgr8")
+            else:
+                data = encode_compressed(header, cv2.imencode(".jpg", pixels)[1].reshape(-1), "jpeg")
+            writer.write(f"/{name}", data, 10 * number)
+    writer.close()
+    return path
+
+
+def test_messages_come_back_in_order_with_their_bytes(tmp_path):
+    path = write(tmp_path / "bag", cam__image=(IMAGE, PIXELS), other=(IMAGE, PIXELS))
+    with open_bag(path) as bag:
+        messages = list(bag.messages("/cam/image"))
+    assert [(m.topic, m.recorded_ns) for m in messages] == [("/cam/image", 0), ("/cam/image", 10), ("/cam/image", 20)]
+    assert messages[1].data == encode_image(make_header(2, "f"), PIXELS, "bgr8")
+
+
+def test_topics_are_found_by_type_and_name(tmp_path):
+    path = write(
+        tmp_path / "bag",
+        cam__image=(IMAGE, PIXELS),
+        cam__image__compressed=(COMPRESSED_IMAGE, PIXELS),
+        cam__ground_truth=(IMAGE, PIXELS[..., 0]),
+    )
+    with open_bag(path) as bag:
+        assert bag.image_topic().name == "/cam/image"
+        assert bag.image_topic("/cam/image/compressed").base == "/cam/image"
+        assert bag.truth_topic().name == "/cam/ground_truth"
+        assert bag.truth_topic("/cam/image").name == "/cam/image"
+        with pytest.raises(WireError, match=r"no image topic '/x'; the bag has .*/cam/ground_truth"):
+            bag.image_topic("/x")
+
+
+def test_a_colour_topic_that_is_called_label_is_no_ground_truth(tmp_path):
+    with open_bag(write(tmp_path / "bag", label_camera=(IMAGE, PIXELS))) as bag:
+        assert bag.truth_topic() is None
+        assert bag.image_topic().name == "/label_camera"
+
+
+def test_two_cameras_must_be_told_apart(tmp_path):
+    path = write(tmp_path / "bag", left=(IMAGE, PIXELS), right=(IMAGE, PIXELS))
+    with open_bag(path) as bag, pytest.raises(WireError, match=r"2 cameras: name one.*/left.*/right"):
+        bag.image_topic()
+
+
+def test_no_camera_at_all(tmp_path):
+    path = write(tmp_path / "bag", ground_truth=(IMAGE, PIXELS[..., 0]))
+    with open_bag(path) as bag, pytest.raises(WireError, match="no image topic"):
+        bag.image_topic()
+
+
+def test_what_is_no_bag(tmp_path):
+    (tmp_path / "x.mcap").write_bytes(b"not a bag")
+    for path in (tmp_path, tmp_path / "x.mcap", tmp_path / "none"):
+        with pytest.raises(WireError, match=path.name), open_bag(path) as bag:
+            list(bag.messages("/x"))
+
+
+def test_a_truncated_bag_gives_what_is_whole_then_an_error(tmp_path):
+    path = write(tmp_path / "bag", image=(IMAGE, PIXELS))
+    file = next(path.glob("*.mcap"))
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(WireError, match="bag"), open_bag(path) as bag:
+        list(bag.messages("/image"))
+
+
+def test_an_existing_bag_is_not_overwritten(tmp_path):
+    path = write(tmp_path / "bag", image=(IMAGE, PIXELS))
+    with pytest.raises(WireError, match="cannot write"):
+        BagWriter(path, [("/x", IMAGE)])
+
+
+def test_the_shipped_photograph_becomes_a_drive(tmp_path):
+    make_drive(share("demo", "leuvenA.jpg"), tmp_path / "drive", frames=5, size=(160, 120))
+    with open_bag(tmp_path / "drive") as bag:
+        frames = [decode_image(m.data).pixels for m in bag.messages(bag.image_topic().name)]
+        times = [m.recorded_ns for m in bag.messages(bag.image_topic().name)]
+    assert [f.shape for f in frames] == [(120, 160, 3)] * 5
+    assert np.diff(times) == pytest.approx(1e9 / 15, abs=1)
+    assert all(np.abs(a.astype(int) - b).mean() > 1 for a, b in pairwise(frames))
+    with pytest.raises(WireError, match="not a readable picture"):
+        make_drive(tmp_path / "none.jpg", tmp_path / "other")
+
+
+def test_the_shared_bag(shared):
+    with open_bag(shared / "data" / "bags" / "camvid_val") as bag:
+        assert bag.image_topic()[::2] == ("/camera/image_raw/compressed", 101)
+        assert bag.truth_topic().name == "/camera/ground_truth"
