@@ -39,6 +39,8 @@ CONVERTED = (
     *("yuv422", "yuv422_yuy2", "uyvy", "yuyv"),
     *("mono16", "bgr16", "rgb16", "bgra16", "rgba16"),
 )
+# Newer names that cv_bridge does not know in every distribution.
+ALIASES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ def _convert(message: Any) -> UInt8:
     compact = SimpleNamespace(
         height=message.height,
         width=message.width,
-        encoding=message.encoding,
+        encoding=ALIASES.get(message.encoding, message.encoding),
         is_bigendian=int(sys.byteorder == "big"),
         step=pixels.strides[0],
         data=pixels.reshape(-1).view(np.uint8),

@@ -204,7 +204,7 @@ def test_encode_jpeg_is_read_back():
 
 
 @pytest.mark.skipif(wire.CvBridge is None, reason="no cv_bridge in this environment")
-@pytest.mark.parametrize("encoding", [e for e in wire.CONVERTED if e not in ("yuyv", "uyvy")])
+@pytest.mark.parametrize("encoding", wire.CONVERTED)
 def test_cv_bridge_and_rosbags_image_agree(encoding):
     wide = encoding.endswith("16")
     channels = {"rgb": 3, "bgr": 3, "yuv": 2}.get(encoding[:3], 1) + ("a1" in encoding)
