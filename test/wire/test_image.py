@@ -26,6 +26,10 @@ def compressed(content, kind="jpeg"):
     return wire.encode_compressed(HEADER, np.frombuffer(bytes(content), np.uint8), kind)
 
 
+def channel_count(encoding):
+    return {"rgb": 3, "bgr": 3, "yuv": 2, "uyv": 2, "yuy": 2}.get(encoding[:3], 1) + ("a1" in encoding)
+
+
 def as_bgr(picture):
     return picture.pixels if picture.order == "bgr" else picture.pixels[..., ::-1]
 
@@ -84,7 +88,7 @@ def test_bayer_and_yuv_show_the_same_picture():
 @pytest.mark.parametrize("encoding", wire.CONVERTED)
 def test_padded_rows_and_byte_order_change_nothing(encoding):
     wide = encoding.endswith("16")
-    channels = {"rgb": 3, "bgr": 3, "yuv": 2, "uyv": 2, "yuy": 2}.get(encoding[:3], 1) + ("a1" in encoding)
+    channels = channel_count(encoding)
     values = np.random.default_rng(1).integers(0, 65536 if wide else 256, (32, 46 * channels), np.uint16)
     rows = values if wide else values.astype(np.uint8)
     plain = wire.decode_image(message(rows, encoding)).pixels
@@ -207,7 +211,7 @@ def test_encode_jpeg_is_read_back():
 @pytest.mark.parametrize("encoding", wire.CONVERTED)
 def test_cv_bridge_and_rosbags_image_agree(encoding):
     wide = encoding.endswith("16")
-    channels = {"rgb": 3, "bgr": 3, "yuv": 2}.get(encoding[:3], 1) + ("a1" in encoding)
+    channels = channel_count(encoding)
     rows = np.random.default_rng(1).integers(0, 65536 if wide else 256, (32, 46 * channels), np.uint16)
     data = message(rows if wide else rows.astype(np.uint8), encoding)
     other = image_to_cvimage(deserialise(data, IMAGE), "bgr8")
