@@ -47,10 +47,17 @@ class Launch:
         return log
 
     def ros2(self, *words):
-        result = subprocess.run(
-            ["ros2", *words], env=self.environment, capture_output=True, text=True, check=False, timeout=60
-        )
-        assert result.returncode == 0, result.stderr
+        """Its output. The daemon behind it may not have seen the node yet, so it is asked again."""
+
+        def ask():
+            nonlocal result
+            result = subprocess.run(
+                ["ros2", *words], env=self.environment, capture_output=True, text=True, check=False, timeout=60
+            )
+            return result.returncode == 0
+
+        result = None
+        self.graph.spin_until(ask)
         return result.stdout
 
 
@@ -80,7 +87,16 @@ def test_the_launched_node_is_what_the_arguments_say(graph, launch, model):
         "overlay/compressed": "sensor_msgs/msg/CompressedImage",
     }.items():
         assert f"/front/icnet/{topic} [{kind}]" in topics
-    echo = launch.ros2("topic", "echo", "--once", "--qos-durability", "transient_local", "/front/icnet/label_info")
+    echo = launch.ros2(
+        "topic",
+        "echo",
+        "--once",
+        "--qos-durability",
+        "transient_local",
+        "--qos-reliability",
+        "reliable",
+        "/front/icnet/label_info",
+    )
     assert "class_name: road" in echo
     assert "Transitioning successful" in launch.ros2("lifecycle", "set", "/front/icnet", "deactivate")
     launch.popen.send_signal(signal.SIGINT)
