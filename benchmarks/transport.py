@@ -47,10 +47,9 @@ def main() -> None:
 def stream(frames: int, rate: float, height: int, width: int) -> int:
     """Publish typed images; how many of them the node says it received."""
     import rclpy
+    from icnet_ros.msg import FrameLatency
     from rclpy.qos import QoSProfile, ReliabilityPolicy
     from sensor_msgs.msg import Image
-
-    from icnet_ros.msg import FrameLatency
 
     rclpy.init()
     tester = rclpy.create_node("transport_benchmark")
