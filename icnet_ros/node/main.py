@@ -1,32 +1,56 @@
 """Entry point of `segmentation_node`."""
 
+import os
+import signal
+import threading
+
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
 
 from icnet_ros.node.parameters import ParameterError
 from icnet_ros.node.segmentation import SegmentationNode
 
 
+def _signal_pipe() -> int:
+    """Descriptor that becomes readable on SIGINT or SIGTERM, even while the main thread is in C code."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    return reading
+
+
 def main() -> int:
-    """Spin the node until SIGINT or SIGTERM; exit code 0, or 2 for parameters it cannot start with."""
-    rclpy.init()
+    """Spin the node until SIGINT or SIGTERM; exit code 0, or 2 for parameters it cannot start with.
+
+    rclpy's own handlers would take the ROS context away before the frame in hand is published.
+    """
+    asked_to_end = _signal_pipe()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = SegmentationNode()
     except (ParameterError, rclpy.exceptions.ParameterException) as err:
         rclpy.logging.get_logger("icnet").fatal(str(err))
-        rclpy.try_shutdown()
+        rclpy.shutdown()
         return 2
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.stop()
-        executor.shutdown()
-        node.destroy_node()
-        rclpy.try_shutdown()
+    ended: Future = Future()
+
+    def wait_for_signal() -> None:
+        os.read(asked_to_end, 1)
+        node.interrupted.set()
+        ended.set_result(None)
+
+    threading.Thread(target=wait_for_signal, name="signals", daemon=True).start()
+    executor.spin_until_future_complete(ended)
+    node.stop()
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.shutdown()
     return 0
 
 

@@ -43,10 +43,11 @@ class Arrival(NamedTuple):
 
 
 class SegmentationNode(LifecycleNode):
-    """See the README for topics and parameters, docs/design for why. One worker thread segments."""
+    """Its topics and parameters are in the README. Callbacks run on one thread, frames on another."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__("icnet", **options)
+        self.interrupted = threading.Event()  # set when the process is asked to end
         self._settings = declare(self)
         self._engine: Engine | None = None
         self._outputs: Outputs | None = None
@@ -145,7 +146,7 @@ class SegmentationNode(LifecycleNode):
         while thread.is_alive():
             self._publish_diagnostics("building engine")
             thread.join(DIAGNOSTICS_PERIOD)
-            if not self.context.ok():
+            if self.interrupted.is_set():
                 raise EngineError("interrupted while the engine was being built")
         if failed:
             raise failed[0]

@@ -41,7 +41,7 @@ def bag(tmp_path, tiny):
 def test_demo(tmp_path, bag, model, monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", "102")
     seen = []
-    options = DemoOptions(tmp_path / "out", bag, "torch", str(model))
+    options = DemoOptions(tmp_path / "out", bag, "torch", str(model), rate=0.3)
     recording = run_demo(options, lambda what, done, total: seen.append((what, done, total)))
     assert seen[-1] == ("playing", 12, 12)
     spec = load(model).spec

@@ -104,6 +104,7 @@ def test_a_signal_ends_an_active_node_in_order(graph, model, sign):
     assert code == 0, process.text
     assert seconds < 5
     assert "Traceback" not in process.text
+    assert "ERROR" not in process.text  # the frame in hand was still published
 
 
 def test_a_signal_while_the_engine_is_being_built(graph, model):
