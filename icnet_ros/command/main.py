@@ -7,15 +7,18 @@ import typer
 from icnet_ros.checkpoint.classes import ClassTableError
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.console import errors
+from icnet_ros.command.dataset import app as dataset
 from icnet_ros.command.demo import demo
+from icnet_ros.command.evaluate import evaluate
 from icnet_ros.command.info import info
 from icnet_ros.command.segment import segment
+from icnet_ros.dataset.base import DatasetError
 from icnet_ros.engine.base import EngineError
 from icnet_ros.evaluation.demo import DemoError
 from icnet_ros.evaluation.media import MediaError
 from icnet_ros.wire.cdr import WireError
 
-EXPECTED = (CheckpointError, ClassTableError, EngineError, WireError, MediaError, DemoError)
+EXPECTED = (CheckpointError, ClassTableError, DatasetError, EngineError, WireError, MediaError, DemoError)
 
 app = typer.Typer(
     help="Real-time semantic segmentation with ICNet.",
@@ -23,8 +26,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (segment, info, demo):
+for command in (segment, info, evaluate, demo):
     app.command()(command)
+app.add_typer(dataset, name="dataset")
 
 
 def main() -> int:

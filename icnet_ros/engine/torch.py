@@ -6,7 +6,6 @@ from itertools import groupby
 from pathlib import Path
 from time import perf_counter
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -15,6 +14,7 @@ from torch import Tensor
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine import upsample
 from icnet_ros.engine.base import EngineError, EngineOptions, Frame, LabelMap, UInt8
+from icnet_ros.engine.normalise import normalise
 from icnet_ros.network.fold import fold_batch_norm
 
 
@@ -89,18 +89,7 @@ class TorchEngine:
 
     def _upload(self, frames: list[Frame]) -> Tensor:
         """Frames of one size -> normalised (N, 3, H', W') on the device, channels last."""
-        spec = self.spec
-        height, width = (round(side * spec.input_scale) for side in frames[0].pixels.shape[:2])
-        batch = np.empty((len(frames), height, width, 3), np.float32)
-        for pixels, frame in zip(batch, frames, strict=True):
-            source = frame.pixels
-            if frame.order != spec.channel_order:
-                source = cv2.cvtColor(source, cv2.COLOR_BGR2RGB)  # swaps either way
-            if source.shape != pixels.shape:
-                source = cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)
-            cv2.subtract(source, (*spec.mean, 0.0), dst=pixels, dtype=cv2.CV_32F)
-            if spec.std != (1.0, 1.0, 1.0):
-                np.divide(pixels, np.array(spec.std, np.float32), out=pixels)
+        batch = normalise(frames, self.spec, self.spec.input_scale)
         return torch.from_numpy(batch).permute(0, 3, 1, 2).to(self._device, self._dtype)
 
     def _labels(self, logits: Tensor, height: int, width: int, confidence: bool) -> list[tuple[UInt8, UInt8 | None]]:

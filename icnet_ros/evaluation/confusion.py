@@ -43,3 +43,16 @@ class ConfusionMatrix:
         """Share of the counted pixels that are right; None before any was counted."""
         total = self.counts.sum()
         return float(np.trace(self.counts) / total) if total else None
+
+    def class_accuracy(self) -> float | None:
+        """Mean over the classes in the truth of the share of their pixels that is right."""
+        present = self.counts.sum(1)
+        if not present.any():
+            return None
+        return float((np.diag(self.counts)[present > 0] / present[present > 0]).mean())
+
+    def frequency_weighted_iou(self) -> float | None:
+        """Mean of `iou` weighted by how many pixels of the truth a class has."""
+        present = self.counts.sum(1)
+        total = present.sum()
+        return float(np.nansum(self.iou() * present) / total) if total else None

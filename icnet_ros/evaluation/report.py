@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.evaluation.confusion import ConfusionMatrix
 from icnet_ros.evaluation.demo import Recording
@@ -79,7 +80,7 @@ def summarise(recording: Recording, answers: Answers, spec: ModelSpec, model: st
         "trained": spec.trained,
         "miou": matrix.miou() if matrix else None,
         "pixel_accuracy": matrix.pixel_accuracy() if matrix else None,
-        "iou": _by_class(matrix, spec) if matrix else None,
+        "iou": by_class(matrix, spec.classes) if matrix else None,
     }
 
 
@@ -109,10 +110,10 @@ def write_pictures(
         progress(number, recording.image.messages)
     if video is not None:
         video.release()
-    cv2.imwrite(str(out / "contact_sheet.png"), contact_sheet(pairs, spec))
+    cv2.imwrite(str(out / "contact_sheet.png"), contact_sheet(pairs, spec.classes))
 
 
-def contact_sheet(pairs: list[UInt8], spec: ModelSpec, columns: int = 2, cell: int = 900) -> UInt8:
+def contact_sheet(pairs: list[UInt8], classes: ClassTable, columns: int = 2, cell: int = 900) -> UInt8:
     """Pictures in `columns`, each at most `cell` pixels wide, above a legend of the classes."""
     height, width = pairs[0].shape[:2]
     scale = min(1.0, cell / width)
@@ -123,7 +124,7 @@ def contact_sheet(pairs: list[UInt8], spec: ModelSpec, columns: int = 2, cell: i
     while len(padded) % columns:
         padded.append(np.full_like(padded[0], 32))
     rows = [np.concatenate(padded[i : i + columns], axis=1) for i in range(0, len(padded), columns)]
-    strip = legend(spec.classes.names, spec.classes.colours, rows[0].shape[1])
+    strip = legend(classes.names, classes.colours, rows[0].shape[1])
     sheet: UInt8 = np.concatenate([*rows, strip], axis=0)
     return sheet
 
@@ -151,8 +152,9 @@ def _score(recording: Recording, answers: Answers, spec: ModelSpec) -> Confusion
     return matrix
 
 
-def _by_class(matrix: ConfusionMatrix, spec: ModelSpec) -> dict[str, float | None]:
-    pairs = zip(spec.classes.names, matrix.iou(), strict=True)
+def by_class(matrix: ConfusionMatrix, classes: ClassTable) -> dict[str, float | None]:
+    """IoU by class name; None for a class neither present nor predicted."""
+    pairs = zip(classes.names, matrix.iou(), strict=True)
     return {name: None if np.isnan(value) else float(value) for name, value in pairs}
 
 

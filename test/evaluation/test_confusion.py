@@ -26,7 +26,13 @@ def test_equals_counting_pixel_by_pixel_over_the_set(seed, classes, images):
     if pairs:
         assert matrix.miou() == pytest.approx(np.nanmean(ious))
         assert matrix.pixel_accuracy() == pytest.approx(np.mean([t == p for t, p in pairs]))
+        accuracies = [np.mean([p == c for t, p in pairs if t == c]) for c in {t for t, _ in pairs}]
+        assert matrix.class_accuracy() == pytest.approx(np.mean(accuracies))
+        weights = [sum(t == c for t, _ in pairs) / len(pairs) for c in range(classes)]
+        expected = sum(w * iou for w, iou in zip(weights, ious, strict=True) if w)
+        assert matrix.frequency_weighted_iou() == pytest.approx(expected)
     else:
+        assert matrix.class_accuracy() is matrix.frequency_weighted_iou() is None
         assert matrix.miou() is matrix.pixel_accuracy() is None
 
 

@@ -1,0 +1,43 @@
+"""`icnet dataset check`: is a dataset whole, and what is in it?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import typer
+from rich.table import Table
+
+from icnet_ros.command.console import console, progress_bar
+from icnet_ros.dataset.table import open_dataset
+from icnet_ros.evaluation.inspect import inspect
+
+app = typer.Typer(help="Annotated images on disk.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Annotated images on disk."""
+
+
+@app.command()
+def check(
+    root: Annotated[Path, typer.Argument(help="Folder of the dataset.")],
+    dataset: Annotated[str, typer.Option(help="camvid, cityscapes, cityscapes-coarse, cocostuff.")] = "camvid",
+    split: Annotated[str, typer.Option(help="train, val, ...")] = "train",
+    sheet: Annotated[Path, typer.Option(help="Where to put the contact sheet.")] = Path("out/dataset.png"),
+) -> None:
+    """Read every pair; print the counts and class frequencies, draw a contact sheet."""
+    data = open_dataset(dataset, root, split)
+    with progress_bar("reading") as update:
+        counts, picture = inspect(data, lambda done, total: update("reading", done, total))
+    table = Table(
+        "id", "class", "share of labelled pixels", title=f"{dataset} {split}: {len(data)} pairs", title_justify="left"
+    )
+    labelled = max(1, counts[: len(data.classes)].sum())
+    for index, name in enumerate(data.classes.names):
+        table.add_row(str(index), name, f"{counts[index] / labelled:8.3%}")
+    console.print(table)
+    console.print(f"unlabelled: {counts[data.classes.ignore] / counts.sum():.2%} of all pixels", highlight=False)
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(sheet), picture)
+    console.print(f"contact sheet: {sheet}", highlight=False)

@@ -1,0 +1,56 @@
+"""`icnet evaluate`: mIoU of a checkpoint on an annotated dataset."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from icnet_ros.checkpoint.default import load_model
+from icnet_ros.command.console import console, errors, progress_bar
+from icnet_ros.dataset.table import open_dataset
+from icnet_ros.evaluation.evaluate import evaluate as run
+from icnet_ros.evaluation.evaluate import report
+
+
+def evaluate(
+    root: Annotated[Path, typer.Option(help="Folder of the dataset.")],
+    dataset: Annotated[str, typer.Option(help="camvid, cityscapes, cityscapes-coarse, cocostuff.")] = "camvid",
+    split: Annotated[str, typer.Option(help="train, val, ...")] = "val",
+    model: Annotated[str, typer.Option(help="Checkpoint; the shipped one if not given.")] = "",
+    scale: Annotated[list[float] | None, typer.Option(min=0.1, max=8.0, help="Repeat for several.")] = None,
+    flip: Annotated[bool, typer.Option(help="Average with the mirrored image.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N.")] = "cpu",
+    limit: Annotated[int, typer.Option(min=0, help="Only the first so many images.")] = 0,
+    out: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
+) -> None:
+    """IoU by class and exit, over one confusion matrix for the whole set."""
+    checkpoint = load_model(model)
+    if not checkpoint.spec.trained:
+        errors.print("[yellow]The network is untrained: its figures mean nothing. Name a checkpoint: --model[/]")
+    data = open_dataset(dataset, root, split)
+    with progress_bar("evaluating") as update:
+        matrices = run(
+            checkpoint,
+            data,
+            lambda done, total: update("evaluating", done, total),
+            scales=scale or (),
+            flip=flip,
+            device=device,
+            limit=limit,
+        )
+    figures = report(checkpoint, data, matrices)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(figures, indent=2) + "\n")
+    table = Table(
+        "class", *figures["exits"], title=f"IoU, {checkpoint.name} on {dataset} {split}", title_justify="left"
+    )
+    for name in data.classes.names:
+        values = [entry["per_class"][name] for entry in figures["exits"].values()]
+        table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in values))
+    table.add_section()
+    for key in ("miou", "pixel_accuracy", "class_accuracy", "frequency_weighted_iou"):
+        table.add_row(key, *(f"{entry[key]:.4f}" for entry in figures["exits"].values()))
+    console.print(table)

@@ -1,0 +1,91 @@
+"""How well a checkpoint labels an annotated dataset."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.dataset.base import Dataset, DatasetError
+from icnet_ros.engine.base import Frame
+from icnet_ros.engine.normalise import normalise
+from icnet_ros.engine.upsample import label_map
+from icnet_ros.evaluation.confusion import ConfusionMatrix
+from icnet_ros.evaluation.report import by_class
+from icnet_ros.network.fold import fold_batch_norm
+
+
+@torch.inference_mode()
+def evaluate(
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    progress: Callable[[int, int], None],
+    *,
+    scales: Sequence[float] = (),
+    flip: bool = False,
+    device: str = "cpu",
+    limit: int = 0,
+) -> dict[str, ConfusionMatrix]:
+    """One confusion matrix over the set for each exit the checkpoint has.
+
+    scales: of the image before the network; default the checkpoint's own. Several, and `flip`
+    (the mirrored image too), average softmax probabilities. limit: first so many images, 0 = all.
+    Raises DatasetError if the classes of checkpoint and dataset differ.
+    """
+    spec = checkpoint.spec
+    if spec.classes.names != dataset.classes.names:
+        raise DatasetError(
+            f"checkpoint {checkpoint.name} knows {spec.classes.name} ({len(spec.classes)} classes), "
+            f"dataset {dataset.name} has {len(dataset.classes)} others"
+        )
+    network = fold_batch_norm(checkpoint.network()).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    matrices = {name: ConfusionMatrix(len(spec.classes)) for name in spec.exits}
+    views = [(scale, mirrored) for scale in scales or (spec.input_scale,) for mirrored in (False, True)[: 1 + flip]]
+    total = min(limit, len(dataset)) if limit else len(dataset)
+    for number in range(total):
+        image, truth = dataset[number]
+        height, width = truth.shape
+        answers = [_logits(network, image, checkpoint, view, device) for view in views]
+        for name, *logits in zip(spec.exits, *answers, strict=True):
+            if len(views) == 1:
+                labels = label_map(logits[0].permute(1, 2, 0).cpu().numpy(), height, width)
+            else:
+                labels = _mean_probability(logits, height, width).argmax(0).byte().cpu().numpy()
+            matrices[name].update(truth, labels)
+        progress(number + 1, total)
+    return matrices
+
+
+def report(checkpoint: Checkpoint, dataset: Dataset, matrices: dict[str, ConfusionMatrix]) -> dict[str, Any]:
+    """The content of the JSON file: figures of the deepest exit, and of each under `exits`."""
+    exits = {
+        name: {
+            "miou": matrix.miou(),
+            "pixel_accuracy": matrix.pixel_accuracy(),
+            "class_accuracy": matrix.class_accuracy(),
+            "frequency_weighted_iou": matrix.frequency_weighted_iou(),
+            "per_class": by_class(matrix, dataset.classes),
+        }
+        for name, matrix in matrices.items()
+    }
+    origin = {"checkpoint": checkpoint.name, "sha256": checkpoint.sha256, "trained": checkpoint.spec.trained}
+    data = {"dataset": dataset.name, "split": dataset.split, "pixels": int(matrices[list(exits)[-1]].counts.sum())}
+    return {**origin, **data, **exits[list(exits)[-1]], "exits": exits}
+
+
+def _logits(
+    network: torch.nn.Module, image: Any, checkpoint: Checkpoint, view: tuple[float, bool], device: str
+) -> list[Tensor]:
+    """Logits (classes, h, w) of every exit for one scaled, perhaps mirrored, image; mirrored back."""
+    scale, mirrored = view
+    pixels = np.ascontiguousarray(image[:, ::-1]) if mirrored else image
+    batch = torch.from_numpy(normalise([Frame(pixels)], checkpoint.spec, scale)).permute(0, 3, 1, 2).to(device)
+    return [logits[0].flip(-1) if mirrored else logits[0] for logits in network(batch)]
+
+
+def _mean_probability(logits: Sequence[Tensor], height: int, width: int) -> Tensor:
+    full = [F.interpolate(one[None], (height, width), mode="bilinear", align_corners=True)[0] for one in logits]
+    return torch.stack([one.softmax(0) for one in full]).mean(0)
