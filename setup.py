@@ -7,7 +7,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-FILES = ("config/*.*", "config/classes/*.yaml", "demo/*", "models/*", "msg/*.msg")
+FILES = ("config/*.*", "config/classes/*.yaml", "config/train/*.yaml", "demo/*", "models/*", "msg/*.msg")
 
 
 def shipped() -> list[tuple[str, list[str]]]:
@@ -46,6 +46,7 @@ setup(
         "rich>=13",
     ],
     extras_require={
+        "train": ["lightning-fabric>=2.2", "matplotlib>=3.6"],
         "dev": [
             "hypothesis",
             "import-linter",

@@ -12,13 +12,26 @@ from icnet_ros.command.demo import demo
 from icnet_ros.command.evaluate import evaluate
 from icnet_ros.command.info import info
 from icnet_ros.command.segment import segment
+from icnet_ros.command.train import train
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.engine.base import EngineError
 from icnet_ros.evaluation.demo import DemoError
 from icnet_ros.evaluation.media import MediaError
+from icnet_ros.training.recipe import RecipeError
+from icnet_ros.training.state import StateError
 from icnet_ros.wire.cdr import WireError
 
-EXPECTED = (CheckpointError, ClassTableError, DatasetError, EngineError, WireError, MediaError, DemoError)
+EXPECTED = (
+    CheckpointError,
+    ClassTableError,
+    DatasetError,
+    EngineError,
+    WireError,
+    MediaError,
+    DemoError,
+    RecipeError,
+    StateError,
+)
 
 app = typer.Typer(
     help="Real-time semantic segmentation with ICNet.",
@@ -26,7 +39,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (segment, info, evaluate, demo):
+for command in (segment, info, evaluate, train, demo):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
 

@@ -1,0 +1,1 @@
+"""How a network learns: recipe, augmentation, cascade label guidance, the loop."""

@@ -1,0 +1,95 @@
+"""A training recipe: everything that decides the result, in one YAML file."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from icnet_ros.share import share
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used; names the entry and what it takes."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Defaults are the paper's (sec. 5.1) where it says something.
+
+    crop: (height, width) of what the network sees. scale: range of the random resize.
+    class_balance: "log" weighs classes by 1 / ln(1.1 + frequency), normalised to mean 1 over pixels.
+    hardest: share of pixels with the largest loss that count (online hard example mining), 1 = all.
+    ema: decay of the averaged weights that are kept; 0 keeps the last ones.
+    input_scale: written into the checkpoint: the image is resized by this before the network.
+    """
+
+    dataset: str = "cityscapes"
+    width: float = 0.5
+    iterations: int = 30_000
+    batch: int = 16
+    crop: tuple[int, int] = (720, 720)
+    scale: tuple[float, float] = (0.5, 2.0)
+    learning_rate: float = 0.01
+    power: float = 0.9
+    warm_up: int = 0
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 1e-4
+    loss_weights: tuple[float, float, float] = (0.4, 0.4, 1.0)
+    class_balance: Literal["none", "log"] = "none"
+    hardest: float = 1.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    colour: float = 0.0
+    ema: float = 0.0
+    input_scale: float = 1.0
+    validate_every: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "batch", "learning_rate", "validate_every", "power", "input_scale"):
+            if getattr(self, name) <= 0:
+                raise RecipeError(f"{name} is {getattr(self, name)}, it takes a positive number")
+        if min(self.crop) < 32:
+            raise RecipeError(f"crop is {self.crop}, the network needs at least 32x32")
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise RecipeError(f"scale is {self.scale}, it takes a range of positive numbers")
+        if not 0 < self.hardest <= 1:
+            raise RecipeError(f"hardest is {self.hardest}, it takes a share in 0..1")
+        if not 0 <= self.ema < 1:
+            raise RecipeError(f"ema is {self.ema}, it takes a decay in 0..1")
+        if self.class_balance not in ("none", "log"):
+            raise RecipeError(f"class_balance is {self.class_balance!r}, it takes 'none' or 'log'")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for the header of checkpoints."""
+        return asdict(self)
+
+
+def load_recipe(name: str, **changes: Any) -> Recipe:
+    """A shipped recipe by name ("camvid") or a YAML file by path, with `changes` on top.
+
+    Raises RecipeError for an unknown recipe, entry or value.
+    """
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = share("config", "train", f"{name}.yaml")
+    if not path.is_file():
+        shipped = sorted(p.stem for p in share("config", "train").glob("*.yaml"))
+        raise RecipeError(f"no recipe {name!r}; there are {', '.join(shipped)}, or a .yaml file")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as err:
+        raise RecipeError(f"{path}: {err}") from err
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path}: not a recipe, see config/train/camvid.yaml for the form")
+    known = {entry.name for entry in fields(Recipe)}
+    values |= {key: value for key, value in changes.items() if value is not None}
+    if unknown := sorted(values.keys() - known):
+        raise RecipeError(f"{path}: no entry {unknown[0]!r}; there are {', '.join(sorted(known))}")
+    try:
+        entries: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return Recipe(**entries)
+    except (RecipeError, TypeError) as err:
+        raise RecipeError(f"{path}: {err}") from err

@@ -1,0 +1,57 @@
+"""What a training has to remember to go on exactly where it was: one safetensors file."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+
+class StateError(ValueError):
+    """A training state that cannot be gone on from; says why and what to do."""
+
+
+@dataclass
+class State:
+    """network and ema: state dicts. momentum: SGD buffers by parameter name. best: validation mIoU."""
+
+    step: int
+    recipe: dict[str, Any]
+    network: dict[str, Tensor]
+    ema: dict[str, Tensor]
+    momentum: dict[str, Tensor]
+    best: float = 0.0
+
+
+def save_state(path: Path, state: State) -> None:
+    """Write it; the file appears whole or not at all."""
+    groups = {"network": state.network, "ema": state.ema, "momentum": state.momentum}
+    tensors = {
+        f"{group}/{key}": value.detach().cpu().clone() for group, d in groups.items() for key, value in d.items()
+    }
+    header = {"step": state.step, "best": state.best, "recipe": state.recipe}
+    temporary = path.with_name(f".{path.name}.part")
+    save_file(tensors, temporary, {"training": json.dumps(header)})
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def load_state(path: Path) -> State:
+    """Inverse of `save_state`. Raises StateError."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads(file.metadata()["training"])
+            groups: dict[str, dict[str, Tensor]] = {"network": {}, "ema": {}, "momentum": {}}
+            for key in file.keys():  # noqa: SIM118 (no dict)
+                group, _, name = key.partition("/")
+                groups[group][name] = file.get_tensor(key)
+        return State(header["step"], header["recipe"], **groups, best=header["best"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as err:
+        raise StateError(
+            f"{path}: not a training state ({type(err).__name__}: {err}); start anew in another folder"
+        ) from err

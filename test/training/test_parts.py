@@ -1,0 +1,207 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch.nn import functional as F
+
+from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.network.icnet import EXITS, ICNet
+from icnet_ros.training.augment import augment
+from icnet_ros.training.backbone import load_backbone
+from icnet_ros.training.loss import cascade_loss, resize_labels
+from icnet_ros.training.recipe import Recipe, RecipeError, load_recipe
+
+MEAN = torch.tensor([100.0, 110.0, 120.0])
+
+
+def branches(classes=4, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(2, classes, n, n, generator=generator, requires_grad=True) for n in (3, 5, 9)]
+
+
+def test_loss_is_the_weighted_sum_of_the_branches():
+    logits, labels = branches(), torch.randint(0, 4, (2, 9, 9))
+    labels[0, :3] = 255
+    expected = 0
+    for weight, branch in zip((0.4, 0.4, 1.0), logits, strict=True):
+        n = branch.shape[-1]
+        picks = [round(i * 8 / (n - 1)) for i in range(n)]
+        expected += weight * F.cross_entropy(branch, labels[:, picks][:, :, picks], ignore_index=255)
+    assert cascade_loss(logits, labels).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_class_weights_are_those_of_torch():
+    logits, labels, weights = branches(), torch.randint(0, 4, (2, 9, 9)), torch.tensor([0.5, 1.0, 2.0, 4.0])
+    labels[1] = 255
+    got = cascade_loss(logits, labels, (0, 0, 1), weights)
+    assert got.item() == pytest.approx(F.cross_entropy(logits[2], labels, weights, ignore_index=255).item(), rel=1e-5)
+
+
+def test_ignored_pixels_have_no_gradient():
+    logits, labels = branches(), torch.full((2, 9, 9), 255)
+    labels[0, 0, 0] = 1
+    cascade_loss(logits, labels).backward()
+    assert logits[2].grad[0, :, 0, 0].abs().sum() > 0
+    assert logits[2].grad[1].abs().sum() == 0
+    empty = cascade_loss(branches(), torch.full((2, 9, 9), 255))
+    assert empty.item() == 0
+
+
+def test_only_the_hardest_pixels_count():
+    logits, labels = branches(), torch.randint(0, 4, (2, 9, 9))
+    losses = F.cross_entropy(logits[2], labels, reduction="none").flatten().sort(descending=True).values
+    got = cascade_loss(logits, labels, (0, 0, 1), hardest=0.25)
+    assert got.item() == pytest.approx(losses[: len(losses) // 4 + 1].mean().item(), rel=0.02)
+
+
+def test_labels_are_resized_by_nearest_only():
+    labels = torch.arange(35).reshape(1, 5, 7)
+    assert torch.equal(resize_labels(labels, 5, 7), labels)
+    assert resize_labels(labels, 3, 4)[0].tolist() == [[0, 2, 4, 6], [14, 16, 18, 20], [28, 30, 32, 34]]
+
+
+def pair(height=40, width=60):
+    """An image whose blue channel is its label, so that geometry errors show."""
+    labels = torch.from_numpy(np.kron(np.random.default_rng(0).integers(0, 11, (4, 6)), np.ones((10, 10), int)))
+    labels = labels[:height, :width].to(torch.uint8)
+    return torch.stack([labels * 20, labels * 0 + 7, labels * 0 + 99]), labels
+
+
+def test_image_and_labels_move_together_and_padding_is_mean_and_ignore():
+    recipe = Recipe(crop=(64, 64), scale=(0.5, 2.0))
+    seen = set()
+    for seed in range(30):
+        images, labels = augment([pair()], MEAN, recipe, torch.Generator().manual_seed(seed))
+        assert images.shape == (1, 3, 64, 64)
+        blue, ids = images[0, 0] + MEAN[0], labels[0]
+        inside = ids != 255
+        assert (images[0][:, ~inside].abs() < 1e-4).all()
+        # Away from the borders of the blocks both say the same.
+        agree = (blue[inside] / 20 - ids[inside]).abs() < 0.02
+        assert agree.float().mean() > 0.6
+        seen.add(round(inside.float().mean().item(), 3))
+    assert len(seen) > 5  # the scale does change
+
+
+def test_colour_jitter_leaves_labels_and_geometry_alone():
+    plain = Recipe(crop=(40, 60), scale=(1.0, 1.0))
+    jitter = Recipe(crop=(40, 60), scale=(1.0, 1.0), brightness=0.3, contrast=0.3, colour=0.1)
+    one, two = (augment([pair()], MEAN, r, torch.Generator().manual_seed(3)) for r in (plain, jitter))
+    assert torch.equal(one[1], two[1])
+    assert not torch.allclose(one[0], two[0])
+
+
+def test_at_scale_one_a_crop_is_the_picture_itself_perhaps_mirrored():
+    recipe = Recipe(crop=(40, 60), scale=(1.0, 1.0))
+    image, labels = pair()
+    for seed in range(6):
+        images, ids = augment([(image, labels)], MEAN, recipe, torch.Generator().manual_seed(seed))
+        back = images[0] + MEAN[:, None, None]
+        candidates = [(image.float(), labels.long()), (image.flip(-1).float(), labels.flip(-1).long())]
+        assert any(torch.allclose(back, i, atol=1e-2) and torch.equal(ids[0], t) for i, t in candidates)
+
+
+@pytest.mark.parametrize("name", ["camvid", "camvid_cpu", "cityscapes", "cocostuff"])
+def test_shipped_recipes(name):
+    assert load_recipe(name).dataset == name.removesuffix("_cpu")
+    assert load_recipe(name, iterations=7, seed=None).iterations == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("iterationz: 3", "no entry 'iterationz'"),
+        ("crop: [8, 8]", "at least 32x32"),
+        ("batch: 0", "batch is 0"),
+        ("batch: many", "batch|not supported"),
+        ("hardest: 2.0", "hardest is 2.0"),
+        ("- a list", "not a recipe"),
+        ("a: [", "while parsing"),
+    ],
+)
+def test_a_bad_recipe_is_named_and_explained(tmp_path, text, problem):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(RecipeError, match=problem) as caught:
+        load_recipe(str(tmp_path / "mine.yaml"))
+    assert "mine.yaml" in str(caught.value)
+    with pytest.raises(RecipeError, match="there are camvid, camvid_cpu"):
+        load_recipe("mars")
+
+
+def resnet50(generator):
+    """Random weights by the names of torchvision's ResNet-50 (stride is no weight)."""
+    source, inputs = {}, 64
+    for layer, (blocks, width) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512)), 1):
+        for block in range(blocks):
+            shapes = {"conv1": (width, inputs, 1, 1), "conv2": (width, width, 3, 3), "conv3": (4 * width, width, 1, 1)}
+            norms = {"bn1": width, "bn2": width, "bn3": 4 * width}
+            if block == 0:
+                shapes["downsample.0"], norms["downsample.1"] = (4 * width, inputs, 1, 1), 4 * width
+            prefix = f"layer{layer}.{block}"
+            for name, shape in shapes.items():
+                fan = math.prod(shape[1:])
+                source[f"{prefix}.{name}.weight"] = torch.randn(shape, generator=generator) / math.sqrt(fan)
+            for name, count in norms.items():
+                for part in ("weight", "bias", "running_mean", "running_var"):
+                    source[f"{prefix}.{name}.{part}"] = torch.rand(count, generator=generator) + 0.1
+            inputs = 4 * width
+    return source
+
+
+def test_a_narrow_trunk_is_the_wide_one_with_the_other_channels_silenced(tmp_path):
+    """If the channels that pruning drops are zero in the source, nothing is lost: outputs are equal."""
+    source = resnet50(torch.Generator().manual_seed(0))
+    # Silence half of every layer's outputs, whatever reads them.
+    for key in list(source):
+        if "bn" in key or "downsample.1" in key:
+            half = source[key].numel() // 2
+            source[key][half:] = 1.0 if key.endswith("running_var") else 0.0
+        elif key.endswith("weight"):
+            source[key][source[key].shape[0] // 2 :] = 0.0
+    save_file(source, tmp_path / "r.safetensors")
+    narrow = ICNet(3, 0.5, EXITS).eval()
+    load_backbone(narrow, tmp_path / "r.safetensors")
+
+    def block(x, prefix, stride, dilation):
+        def unit(x, conv, norm, **options):
+            x = F.conv2d(x, source[f"{prefix}.{conv}.weight"], **options)
+            p = f"{prefix}.{norm}"
+            return F.batch_norm(
+                x, source[f"{p}.running_mean"], source[f"{p}.running_var"], source[f"{p}.weight"], source[f"{p}.bias"]
+            )
+
+        y = unit(x, "conv1", "bn1", stride=stride).relu()
+        y = unit(y, "conv2", "bn2", padding=dilation, dilation=dilation).relu()
+        y = unit(y, "conv3", "bn3")
+        if f"{prefix}.downsample.0.weight" in source:
+            x = unit(x, "downsample.0", "downsample.1", stride=stride)
+        return (x + y).relu()
+
+    x = torch.rand(1, 64, 17, 21)
+    with torch.inference_mode():
+        ours = narrow.res4(narrow.res3(narrow.res2(x)))
+        theirs = x
+        for layer, blocks, stride, dilation in ((1, 3, 1, 1), (2, 4, 2, 1), (3, 6, 1, 2)):
+            for number in range(blocks):
+                theirs = block(theirs, f"layer{layer}.{number}", stride if number == 0 else 1, dilation)
+    assert theirs[:, 512:].abs().max() == 0
+    torch.testing.assert_close(ours, theirs[:, :512], rtol=1e-3, atol=1e-3)
+
+
+def test_what_is_no_backbone(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
+    (tmp_path / "b.safetensors").write_bytes(b"junk")
+    for name in ("a", "b"):
+        with pytest.raises(CheckpointError, match=rf"{name}\.safetensors"):
+            load_backbone(ICNet(3), tmp_path / f"{name}.safetensors")
+
+
+def test_the_shared_backbone_fits_both_widths(shared):
+    for width in (0.5, 1.0):
+        network = ICNet(11, width)
+        before = network.res5[2].increase.conv.weight.clone()
+        load_backbone(network, shared / "weights" / "resnet50_imagenet.safetensors")
+        assert not torch.equal(before, network.res5[2].increase.conv.weight)
+        assert all(value.isfinite().all() for value in network.state_dict().values())
