@@ -11,11 +11,11 @@ OLD_DISTROS = ("foxy", "galactic", "humble", "iron", "jazzy")
 
 
 def profile_environment(profile: str = "", environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Variables that make Fast DDS use `profile`, the shipped config/fastdds.xml if "".
+    """Variables that make Fast DDS use `profile`, or the shipped config/fastdds.xml if that is "".
 
-    Empty where the user has chosen a profile already.
+    Empty if no profile is named here but one is in the environment.
     """
-    if OLD in environment or NEW in environment:
+    if not profile and (OLD in environment or NEW in environment):
         return {}
     name = OLD if environment.get("ROS_DISTRO") in OLD_DISTROS else NEW
     return {name: profile or str(share("config", "fastdds.xml"))}

@@ -3,13 +3,13 @@
 An argument left empty leaves the value to `params_file`, and what that does not name to the node.
 """
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, UnsetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node, SetParameter
 from launch_ros.substitutions import FindPackageShare
 
-from icnet_ros.dds import profile_environment
+from icnet_ros.dds import NEW, OLD, profile_environment
 from launch import LaunchContext, LaunchDescription
 
 SHARE = FindPackageShare("icnet_ros")
@@ -26,7 +26,7 @@ ARGUMENTS = {
     "params_file": (PathJoinSubstitution([SHARE, "config", "segmentation.yaml"]), "ROS parameter file"),
     "namespace": ("", "namespace of the node"),
     "use_sim_time": ("false", "time from /clock"),
-    "autostart": ("true", "configure and activate the node"),
+    "autostart": ("", "true or false: configure and activate the node"),
     "use_respawn": ("false", "start the node again if it dies"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
     "rviz": ("false", "open RViz on the overlay"),
@@ -48,9 +48,13 @@ def generate_launch_description() -> LaunchDescription:
 
 def _nodes(context: LaunchContext) -> list:
     values = {name: LaunchConfiguration(name).perform(context) for name in (*PARAMETERS, *ARGUMENTS)}
-    given = {name: values[name] for name in PARAMETERS if values[name]}
+    given: dict = {name: values[name] for name in PARAMETERS if values[name]}
+    if values["autostart"]:
+        given["autostart"] = values["autostart"].lower() == "true"
+    logger = ".".join(part for part in (*values["namespace"].split("/"), "icnet") if part)
     profile = profile_environment(values["dds_profile"], context.environment)
     return [
+        *(UnsetEnvironmentVariable(name) for name in (OLD, NEW) if profile),
         *(SetEnvironmentVariable(name, value) for name, value in profile.items()),
         SetParameter("use_sim_time", values["use_sim_time"].lower() == "true"),
         LifecycleNode(
@@ -58,9 +62,9 @@ def _nodes(context: LaunchContext) -> list:
             executable="segmentation_node",
             name="icnet",
             namespace=values["namespace"],
-            parameters=[values["params_file"], given, {"autostart": values["autostart"].lower() == "true"}],
+            parameters=[values["params_file"], given],
             remappings=[("image", values["image"])],
-            arguments=["--ros-args", "--log-level", f"icnet:={values['log_level']}"],
+            arguments=["--ros-args", "--log-level", f"{logger}:={values['log_level']}"],
             respawn=values["use_respawn"].lower() == "true",
             respawn_delay=2.0,
             output="screen",

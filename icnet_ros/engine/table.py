@@ -25,6 +25,8 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
     try:
         factory = getattr(import_module(module), attribute)
     except ModuleNotFoundError as err:
+        if (err.name or "").startswith("icnet_ros"):
+            raise
         raise EngineError(f"engine {name!r} needs the package {err.name!r}: pip install {err.name}") from err
     engine: Engine = factory(checkpoint, options or EngineOptions())
     return engine

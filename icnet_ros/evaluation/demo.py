@@ -1,5 +1,6 @@
 """The demo: player, node and recorder as three processes over DDS, and what they leave behind."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from icnet_ros.dds import profile_environment
@@ -38,13 +39,19 @@ class DemoOptions:
 
 @dataclass(frozen=True)
 class Recording:
-    """A finished run: the bag played, when each frame went out, and the bag with the answers."""
+    """A finished run.
+
+    bag, image, truth: what was played. sent_log: when each frame went out. answers: the bag with
+    labels and latencies. counters: what the node says became of the frames (received, processed,
+    dropped, failed).
+    """
 
     bag: Path
     image: Topic
     truth: Topic | None
     sent_log: Path
     answers: Path
+    counters: Mapping[str, int] = field(default_factory=dict)
 
 
 def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) -> Recording:
@@ -107,8 +114,8 @@ def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) ->
 
         _wait(lambda: player.says("PLAYED"), processes, playing, timeout=None)
         playing()
-        _wait(lambda: recorder.says("QUIET"), processes, lambda: None)
-    return recording
+        counters = _settled(recorder, processes)
+    return replace(recording, counters=counters)
 
 
 def graph_environment() -> dict[str, str]:
@@ -150,6 +157,10 @@ class _Process:
     def says(self, word: str) -> bool:
         return any(line.strip() == word for line in self.log.read_text(errors="replace").splitlines())
 
+    def all_after(self, start: str) -> list[str]:
+        lines = self.log.read_text(errors="replace").splitlines(keepends=True)
+        return [line.removeprefix(start) for line in lines if line.startswith(start) and line.endswith("\n")]
+
     def check(self) -> None:
         if (code := self.process.poll()) is not None:
             raise DemoError(f"the {self.name} process ended with exit code {code}:\n{self.tail()}")
@@ -173,6 +184,22 @@ def _wait(
             raise DemoError(f"nothing happened for {timeout:g} s:\n{tails}")
         meanwhile()
         time.sleep(0.2)
+
+
+def _settled(recorder: _Process, processes: list[_Process]) -> dict[str, int]:
+    """Counters of the node once every frame it received is done and they no longer change."""
+    seen: list[dict[str, int]] = []
+    skip = len(recorder.all_after("COUNTERS "))
+
+    def settled() -> bool:
+        seen[:] = [json.loads(line) for line in recorder.all_after("COUNTERS ")[skip:]]
+        if len(seen) < 3 or seen[-1] != seen[-2]:
+            return False
+        last = seen[-1]
+        return last["received"] == last["processed"] + last["dropped"] + last["failed"]
+
+    _wait(settled, processes, lambda: None)
+    return seen[-1]
 
 
 def _fresh(path: Path) -> Path:

@@ -61,7 +61,10 @@ def segment_media(
     totals = np.zeros(256, np.int64)
     video = None
     for number, (name, bgr) in enumerate(_frames(media)):
-        labels = engine.segment([Frame(bgr)])[0].labels
+        try:
+            labels = engine.segment([Frame(bgr)])[0].labels
+        except ValueError as err:
+            raise MediaError(f"{name}: {err}") from err
         totals += np.bincount(labels.reshape(-1), minlength=256)
         overlay = painter.overlay(bgr, labels, alpha)
         if media.video:

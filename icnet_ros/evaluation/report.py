@@ -25,11 +25,15 @@ SHEET_FRAMES = 6
 
 @dataclass
 class Answers:
-    """What the recorder wrote: label maps and latencies by image stamp (ns), times of arrival (ns)."""
+    """What the recorder wrote: label maps and times of arrival (ns) by image stamp (ns), latencies.
+
+    count: label messages; more than label maps where images share a stamp.
+    """
 
     labels: dict[int, UInt8] = field(default_factory=dict)
     arrived: dict[int, int] = field(default_factory=dict)
     latencies: list[Any] = field(default_factory=list)
+    count: int = 0
 
 
 def read_answers(path: Path) -> Answers:
@@ -40,6 +44,7 @@ def read_answers(path: Path) -> Answers:
         for message in bag.messages(*(topic.name for topic in bag.topics())):
             if message.topic.endswith("/labels"):
                 header, labels = decode_labels(message.data)
+                answers.count += 1
                 answers.labels[stamp_ns(header)] = labels
                 answers.arrived[stamp_ns(header)] = message.recorded_ns
             else:
@@ -49,12 +54,12 @@ def read_answers(path: Path) -> Answers:
 
 def summarise(recording: Recording, answers: Answers, spec: ModelSpec, model: str) -> dict[str, Any]:
     """The content of summary.json; see the README for its keys."""
-    sent = {
-        line["stamp_ns"]: line["published_ns"] for line in map(json.loads, recording.sent_log.read_text().splitlines())
-    }
+    lines = [json.loads(line) for line in recording.sent_log.read_text().splitlines()]
+    sent = {line["stamp_ns"]: line["published_ns"] for line in lines}
     last = answers.latencies[-1] if answers.latencies else None
-    dropped, failed = (int(last.dropped), int(last.failed)) if last else (0, 0)
-    labelled = len(answers.labels)
+    published = len(lines)
+    labelled = answers.count
+    dropped, failed = recording.counters["dropped"], recording.counters["failed"]
     delays = [(answers.arrived[s] - sent[s]) / 1e6 for s in answers.labels if s in sent]
     matrix = _score(recording, answers, spec) if recording.truth else None
     span = (max(answers.arrived.values()) - min(answers.arrived.values())) / 1e9 if labelled > 1 else 0.0
@@ -62,11 +67,11 @@ def summarise(recording: Recording, answers: Answers, spec: ModelSpec, model: st
         "bag": str(recording.bag),
         "image_topic": recording.image.name,
         "frames": {
-            "published": len(sent),
+            "published": published,
             "labelled": labelled,
             "dropped": dropped,
             "failed": failed,
-            "lost": len(sent) - labelled - dropped - failed,
+            "lost": published - labelled - dropped - failed,
         },
         "labels_without_image": len(answers.labels.keys() - sent.keys()),
         "fps": (labelled - 1) / span if span else None,

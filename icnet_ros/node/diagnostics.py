@@ -14,6 +14,7 @@ OK, WARN, ERROR, STALE = (
     DiagnosticStatus.ERROR,
     DiagnosticStatus.STALE,
 )
+HUNG_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,15 @@ class Snapshot:
     """State of the node at one moment.
 
     state: lifecycle state, or what is under way ("building engine"). silence: seconds since the
-    last image, or since activation. failure: why frames fail at present, "" if they do not.
-    facts: values that do not change while configured. statistics: as `Statistics.summary`.
+    last image, or since activation. in_hand: seconds that the current frame has been worked on.
+    failure: why frames fail at present, "" if they do not. facts: values that do not change while
+    configured. statistics: as `Statistics.summary`.
     """
 
     state: str
     parameters: Parameters
     silence: float = 0.0
+    in_hand: float = 0.0
     first_image_seen: bool = False
     failure: str = ""
     hardware: str = ""
@@ -66,11 +69,16 @@ def judge(now: Snapshot) -> tuple[bytes, str]:
         return (ERROR, now.failure) if now.failure else (OK, now.state)
     if now.silence > settings.input_timeout_s:
         return STALE, f"no image for {now.silence:.1f} s (input_timeout_s {settings.input_timeout_s:g})"
+    if now.in_hand > max(HUNG_S, settings.input_timeout_s):
+        return ERROR, f"the engine has not answered for {now.in_hand:.0f} s"
     if now.failure:
         return ERROR, now.failure
     if not now.first_image_seen:
         return OK, "waiting for the first image"
     total = figures.get("total_ms_p95", 0.0)
+    median = figures.get("total_ms_p50", 0.0)
+    if 0 < settings.latency_budget_ms < median:
+        return ERROR, f"median of total_ms is {median:.1f}, over the budget of {settings.latency_budget_ms:g}"
     if 0 < settings.latency_budget_ms < total:
         return WARN, f"p95 of total_ms is {total:.1f}, over the budget of {settings.latency_budget_ms:g}"
     drops = figures.get("drop_ratio", 0.0)

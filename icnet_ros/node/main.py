@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import traceback
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -46,7 +47,11 @@ def main() -> int:
         ended.set_result(None)
 
     threading.Thread(target=wait_for_signal, name="signals", daemon=True).start()
-    executor.spin_until_future_complete(ended)
+    while not ended.done():
+        try:
+            executor.spin_until_future_complete(ended)
+        except Exception:  # an impossible transition raises through the executor in some releases
+            node.get_logger().error(traceback.format_exc())
     node.stop()
     executor.shutdown()
     node.destroy_node()

@@ -31,12 +31,21 @@ class Outputs:
         self._node = node
         self._engine = engine
         self._painter = Painter(engine.spec.classes.colours, "" if engine.spec.trained else "UNTRAINED NETWORK")
+        self._publishers: list[Any] = []
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
         self._labels = self._publisher(Image, "labels")
         self._confidence = self._publisher(Image, "confidence")
         self._overlay = self._publisher(Image, "overlay")
         self._overlay_jpeg = self._publisher(CompressedImage, "overlay/compressed")
         self._latency = self._publisher(FrameLatency, "latency", QoSProfile(depth=10))
-        self._label_info = node.create_publisher(LabelInfo, "~/label_info", LATCHED, qos_overriding_options=OVERRIDABLE)
+        # Not managed: it has to be heard while the node is inactive.
+        self._label_info = self._publisher(LabelInfo, "label_info", LATCHED, managed=False)
 
     def announce(self) -> None:
         """Publish the class table, for everyone who comes now or later."""
@@ -79,20 +88,17 @@ class Outputs:
 
     def close(self) -> None:
         """Take the topics off the graph."""
-        for publisher in (self._labels, self._confidence, self._overlay, self._overlay_jpeg, self._latency):
+        for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
-        self._node.destroy_publisher(self._label_info)
+        self._publishers.clear()
 
-    def _publisher(self, kind: type, topic: str, qos: QoSProfile = OUTPUT_QOS) -> Any:
+    def _publisher(self, kind: type, topic: str, qos: QoSProfile = OUTPUT_QOS, *, managed: bool = True) -> Any:
         name = f"~/{topic}"
-        resolved = self._node.resolve_topic_name(name)
-        return self._node.create_lifecycle_publisher(
-            kind,
-            name,
-            qos,
-            qos_overriding_options=OVERRIDABLE,
-            event_callbacks=publisher_events(self._node, resolved),
-        )
+        create = self._node.create_lifecycle_publisher if managed else self._node.create_publisher
+        events = publisher_events(self._node, self._node.resolve_topic_name(name))
+        publisher = create(kind, name, qos, qos_overriding_options=OVERRIDABLE, event_callbacks=events)
+        self._publishers.append(publisher)
+        return publisher
 
 
 def facts(engine: Engine, name: str, digest: str, settings: Parameters) -> dict[str, str]:

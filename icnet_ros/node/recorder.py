@@ -1,12 +1,13 @@
 """`python -m icnet_ros.node.recorder`: writes the node's answers into a bag, as they came."""
 
 import argparse
-import math
+import json
 import time
 from functools import partial
 from pathlib import Path
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -17,8 +18,6 @@ from icnet_ros.msg import FrameLatency
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import FRAME_LATENCY, IMAGE
 
-QUIET_S = 2.0
-
 
 class Recorder(Node):
     """Records labels and latency of a segmentation node as bytes, with their time of arrival."""
@@ -27,25 +26,25 @@ class Recorder(Node):
         super().__init__("recorder")
         kinds = {f"{node}/labels": (Image, IMAGE), f"{node}/latency": (FrameLatency, FRAME_LATENCY)}
         self._writer = BagWriter(bag, [(topic, name) for topic, (_, name) in kinds.items()])
-        self._last = math.inf
-        self._longest_gap = 0.0
+        self._status = f"{node.rpartition('/')[2]}: segmentation"
+        self._labels = 0
         for topic, (kind, _) in kinds.items():
             # Deep, so that a stall of this process loses nothing.
             self.create_subscription(kind, topic, partial(self._save, topic), QoSProfile(depth=100), raw=True)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.create_subscription(LabelInfo, f"{node}/label_info", lambda _: print("READY", flush=True), latched)
-        self.create_timer(0.2, self._check_quiet)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._count, 10)
 
     def _save(self, topic: str, data: bytes) -> None:
         self._writer.write(topic, data, time.time_ns())
-        now = time.monotonic()
-        self._longest_gap = max(self._longest_gap, now - self._last)
-        self._last = now
+        self._labels += topic.endswith("/labels")
 
-    def _check_quiet(self) -> None:
-        if time.monotonic() - self._last > max(QUIET_S, 3 * self._longest_gap):
-            self._last = math.inf
-            print("QUIET", flush=True)
+    def _count(self, array: DiagnosticArray) -> None:
+        for status in array.status:
+            values = {pair.key: pair.value for pair in status.values}
+            if status.name == self._status and "received" in values:
+                counters = {key: int(values[key]) for key in ("received", "processed", "dropped", "failed")}
+                print("COUNTERS", json.dumps({**counters, "recorded": self._labels}), flush=True)
 
     def close(self) -> None:
         """Complete the bag."""
@@ -56,7 +55,7 @@ def main() -> None:
     """Record NAME/labels and NAME/latency until SIGINT or SIGTERM.
 
     Prints READY once the node's label info has arrived, that is once both have found each other, and
-    QUIET when nothing has come for far longer than before.
+    COUNTERS with what became of the frames so far, as often as the node publishes diagnostics.
     """
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("bag", type=Path, help="folder to create")

@@ -65,7 +65,9 @@ class SegmentationNode(LifecycleNode):
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False),
             post_callback=self._on_jump_back,
         )
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, "/diagnostics", 10, qos_overriding_options=OVERRIDABLE
+        )
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on when simulated time stands still
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
         if self._settings.autostart:
@@ -75,19 +77,27 @@ class SegmentationNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the checkpoint, build and warm up the engine, announce the classes."""
-        return self._transition("configure", lambda: self._configure(state))
+        result = self._transition("configure", lambda: self._configure(state))
+        if result != SUCCESS:
+            self._release()
+        return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to images."""
-        return self._transition("activate", lambda: self._activate(state))
+        result = self._transition("activate", lambda: self._activate(state))
+        if result != SUCCESS:
+            self._stop_work()
+        return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe; the frame in hand is still published."""
         self._stop_work()
+        self._failure = ""
         return self._transition("deactivate", lambda: super(SegmentationNode, self).on_deactivate(state))
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the device."""
+        self._failure = ""
         return self._transition("cleanup", self._release)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -153,7 +163,6 @@ class SegmentationNode(LifecycleNode):
         return built[0]
 
     def _activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        result = super().on_activate(state)
         self._failure = ""
         self._image_seen = False
         self._last_image = perf_counter()
@@ -173,14 +182,14 @@ class SegmentationNode(LifecycleNode):
             qos_overriding_options=OVERRIDABLE,
         )
         self.get_logger().info(f"active, images from {self._subscription.topic_name}")
-        return result
+        return super().on_activate(state)
 
-    def _stop_work(self) -> None:
+    def _stop_work(self, timeout: float = 30.0) -> None:
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
             self._subscription = None
-        if self._worker is not None and not self._worker.stop(timeout=30.0):
-            self.get_logger().error("the frame in hand is not done after 30 s; it is abandoned")
+        if self._worker is not None and not self._worker.stop(timeout):
+            self.get_logger().error(f"the frame in hand is not done after {timeout:g} s; it is abandoned")
         # The worker stays, stopped, for its counters.
 
     def _release(self) -> TransitionCallbackReturn:
@@ -281,6 +290,7 @@ class SegmentationNode(LifecycleNode):
             state=state or self._state_machine.current_state[1],
             parameters=self._settings,
             silence=now - self._last_image,
+            in_hand=worker.in_hand() if worker is not None else 0.0,
             first_image_seen=self._image_seen,
             failure=self._failure,
             hardware=engine.device if engine is not None else "",
@@ -295,4 +305,5 @@ class SegmentationNode(LifecycleNode):
 
     def stop(self) -> None:
         """Leave in order when the process is asked to end: finish the frame in hand, free the device."""
+        self._stop_work(timeout=3.0)
         self._release()

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ class Worker(Generic[T]):
         self._changed = threading.Condition()
         self._waiting: T | None = None
         self._stopped = False
+        self._taken: float | None = None
         self._thread = threading.Thread(target=self._run, name="segment", daemon=True)
 
     def start(self) -> None:
@@ -57,6 +59,11 @@ class Worker(Generic[T]):
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    def in_hand(self) -> float:
+        """Seconds since the thread took the item it is working on; 0 if it waits."""
+        taken = self._taken
+        return 0.0 if taken is None else monotonic() - taken
+
     def _run(self) -> None:
         while True:
             with self._changed:
@@ -64,7 +71,10 @@ class Worker(Generic[T]):
                 if self._stopped or self._waiting is None:
                     return
                 item, self._waiting = self._waiting, None
-            if self._process(item):
+            self._taken = monotonic()
+            succeeded = self._process(item)
+            self._taken = None
+            if succeeded:
                 self.counters.processed += 1
             else:
                 self.counters.failed += 1

@@ -192,10 +192,14 @@ def _convert(message: Any) -> UInt8:
         data=pixels.reshape(-1).view(np.uint8),
     )
     try:
-        if CvBridge is not None:
-            converted: UInt8 = CvBridge().imgmsg_to_cv2(compact, "bgr8")
-        else:
-            converted = image_to_cvimage(compact, "bgr8")
+        converted: UInt8 = _by_cv_bridge(compact) if CvBridge is not None else image_to_cvimage(compact, "bgr8")
     except (ImageError, CvBridgeError, cv2.error) as err:
         raise WireError(f"{message.width}x{message.height} {message.encoding} cannot be converted: {err}") from err
     return converted
+
+
+def _by_cv_bridge(message: Any) -> Any:
+    try:
+        return CvBridge().imgmsg_to_cv2(message, "bgr8")
+    except ImportError:  # its compiled half loads only now, and may be of another numpy
+        return image_to_cvimage(message, "bgr8")

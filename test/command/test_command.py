@@ -74,6 +74,8 @@ def test_segment_a_video(run, tmp_path, model, photo):
     ("words", "advice"),
     [
         (("none.jpg",), "none.jpg: no such file"),
+        (("[/odd].jpg",), "[/odd].jpg: no such file"),
+        (("small.png",), "small: image is 16x16, ICNet needs at least 32x32"),
         (("empty",), "no pictures in this folder"),
         (("words.txt",), "neither a picture"),
         (("damaged.png",), "damaged.png: not a readable picture"),
@@ -87,6 +89,7 @@ def test_segment_a_video(run, tmp_path, model, photo):
 @pytest.mark.usefixtures("photo")
 def test_errors_say_what_to_do(run, tmp_path, model, words, advice):
     (tmp_path / "empty").mkdir()
+    cv2.imwrite(str(tmp_path / "small.png"), np.zeros((16, 16, 3), np.uint8))
     (tmp_path / "words.txt").write_text("words")
     (tmp_path / "damaged.png").write_bytes(cv2.imencode(".png", np.zeros((40, 40, 3), np.uint8))[1].tobytes()[:60])
     if "--model" not in words:

@@ -50,7 +50,7 @@ class Graph:
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
 
-        self.domain = 1 + next(DOMAINS) % 100
+        self.domain = 1 + next(DOMAINS) % 98
         self.tmp_path = tmp_path
         self.processes = []
         self.received = defaultdict(list)

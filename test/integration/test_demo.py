@@ -15,7 +15,7 @@ from icnet_ros.evaluation.demo import DemoError, DemoOptions, run_demo
 from icnet_ros.evaluation.report import read_answers, summarise, write_pictures
 from icnet_ros.wire.bag import BagWriter, open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError
-from icnet_ros.wire.image import decode_compressed, encode_image, encode_jpeg, make_header
+from icnet_ros.wire.image import decode_compressed, encode_compressed, encode_image, encode_jpeg, make_header
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def bag(tmp_path, tiny):
 
 
 def test_demo(tmp_path, bag, model, monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", "102")
+    monkeypatch.setenv("ROS_DOMAIN_ID", "100")
     seen = []
     options = DemoOptions(tmp_path / "out", bag, "torch", str(model), rate=0.3)
     recording = run_demo(options, lambda what, done, total: seen.append((what, done, total)))
@@ -65,8 +65,25 @@ def test_demo(tmp_path, bag, model, monkeypatch):
         assert {topic.name for topic in recorded.topics()} == {"/icnet/labels", "/icnet/latency"}
 
 
+def test_frames_that_cannot_be_used_are_failed_not_lost(tmp_path, model, monkeypatch):
+    """Half of the drive is damaged, its end too, and all stamps are equal."""
+    monkeypatch.setenv("ROS_DOMAIN_ID", "99")
+    writer = BagWriter(tmp_path / "bag", [("/cam/compressed", COMPRESSED_IMAGE)])
+    header = make_header(10**9, "cam")
+    for number in range(6):
+        jpeg = encode_jpeg(header, np.full((60, 80, 3), 40 * number, np.uint8))
+        if number % 2:
+            jpeg = encode_compressed(header, np.frombuffer(b"damaged", np.uint8), "jpeg")
+        writer.write("/cam/compressed", jpeg, 10**9 * (1 + number))
+    writer.close()
+    options = DemoOptions(tmp_path / "out", tmp_path / "bag", model=str(model))
+    recording = run_demo(options, lambda *_: None)
+    summary = summarise(recording, read_answers(recording.answers), load(model).spec, "tiny")
+    assert summary["frames"] == {"published": 6, "labelled": 3, "dropped": 0, "failed": 3, "lost": 0}
+
+
 def test_a_node_that_dies_ends_the_demo_with_its_log(tmp_path, bag, monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", "102")
+    monkeypatch.setenv("ROS_DOMAIN_ID", "101")
     with pytest.raises(DemoError, match=r"(?s)main process ended with exit code 2.*abacus"):
         run_demo(DemoOptions(tmp_path / "out", bag, engine="abacus"), lambda *_: None)
 

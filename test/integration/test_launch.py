@@ -101,6 +101,7 @@ def test_the_launched_node_is_what_the_arguments_say(graph, launch, model):
     assert "Transitioning successful" in launch.ros2("lifecycle", "set", "/front/icnet", "deactivate")
     launch.popen.send_signal(signal.SIGINT)
     assert launch.popen.wait(30) == 0, log.read_text()
+    assert "images from" not in log.read_text()  # an info line, and log_level is warn
     assert "Traceback" not in log.read_text()
 
 
@@ -118,7 +119,7 @@ def test_a_node_that_dies_comes_back_if_asked_to(graph, launch, model):
     launch.start(f"model:={model}", "use_respawn:=true")
 
     def pids():
-        command = ["pgrep", "-f", "segmentation_node.*__node:=icnet"]
+        command = ["pgrep", "-s", str(launch.popen.pid), "-f", "segmentation_node.*__node:=icnet"]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
 
     camera = graph.camera("/camera/image_raw")

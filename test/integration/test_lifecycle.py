@@ -55,6 +55,27 @@ def test_all_transitions_twice_over(graph, model):
     assert len(labels) == 2
 
 
+def test_an_impossible_transition_is_refused_and_survived(graph, model):
+    process = graph.start_node(model)
+    graph.camera()
+    request = ChangeState.Request(transition=Transition(id=Transition.TRANSITION_CONFIGURE))
+    client = graph.node.create_client(ChangeState, "/icnet/change_state")
+    graph.spin_until(client.service_is_ready)
+    client.call_async(request)  # some releases of rclpy never answer it
+    graph.spin_for(1.0)
+    assert process.popen.poll() is None
+    assert state(graph) == State.PRIMARY_STATE_ACTIVE
+
+
+def test_a_configuration_that_breaks_leaves_nothing_behind(graph, model):
+    graph.start_node(model, autostart=False, **{"qos_overrides./icnet/latency.publisher.reliability": "bogus"})
+    for _ in range(2):
+        assert not change(graph, Transition.TRANSITION_CONFIGURE)
+        graph.spin_for(0.5)
+        assert graph.node.count_publishers("/icnet/labels") == 0
+    assert state(graph) == State.PRIMARY_STATE_UNCONFIGURED
+
+
 def test_a_bad_checkpoint_fails_configure_and_is_said(graph, tmp_path):
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"\x80\x04 a pickle")

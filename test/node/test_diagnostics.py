@@ -20,6 +20,8 @@ WELL = Snapshot("active", SETTINGS, first_image_seen=True, statistics={"frame_ra
         ({"silence": 2.1}, STALE, "no image for 2.1 s"),
         ({"failure": "engine broke"}, ERROR, "engine broke"),
         ({"statistics": {"total_ms_p95": 51.0}}, WARN, "over the budget of 50"),
+        ({"statistics": {"total_ms_p50": 51.0, "total_ms_p95": 60.0}}, ERROR, "median of total_ms is 51.0"),
+        ({"in_hand": 6.0}, ERROR, "has not answered for 6 s"),
         ({"statistics": {"drop_ratio": 0.6}}, WARN, "60% of the frames are dropped"),
         ({"state": "building engine", "silence": 99.0}, OK, "building engine"),
         ({"state": "unconfigured", "failure": "no such file"}, ERROR, "no such file"),
