@@ -105,7 +105,10 @@ def load(path: str | Path) -> Checkpoint:
 
 
 def save(path: str | Path, spec: ModelSpec, weights: "dict[str, Tensor]", *, half: bool = False) -> None:
-    """Write a checkpoint; the file appears whole or not at all. `half` stores weights as float16.
+    """Write a checkpoint; the file appears whole or not at all.
+
+    half: store convolution weights as float16. Batch norms stay float32: the variances behind the
+    stem, whose input is 0..255, do not fit.
 
     weights: state dict of an ICNet with the exits of `spec`.
     """
@@ -113,7 +116,7 @@ def save(path: str | Path, spec: ModelSpec, weights: "dict[str, Tensor]", *, hal
 
     path = Path(path)
     tensors = {
-        key: (value.half() if half and value.is_floating_point() else value).detach().cpu().contiguous()
+        key: (value.half() if half and value.ndim > 1 else value).detach().cpu().contiguous()
         for key, value in weights.items()
     }
     content = serialise(tensors, metadata={HEADER_KEY: spec.to_json()})

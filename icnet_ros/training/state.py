@@ -31,7 +31,7 @@ def save_state(path: Path, state: State) -> None:
     """Write it; the file appears whole or not at all."""
     groups = {"network": state.network, "ema": state.ema, "momentum": state.momentum}
     tensors = {
-        f"{group}/{key}": value.detach().cpu().clone() for group, d in groups.items() for key, value in d.items()
+        f"{group}/{key}": value.detach().cpu().contiguous() for group, d in groups.items() for key, value in d.items()
     }
     header = {"step": state.step, "best": state.best, "recipe": state.recipe}
     temporary = path.with_name(f".{path.name}.part")

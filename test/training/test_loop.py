@@ -1,0 +1,87 @@
+import csv
+from dataclasses import replace
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from street import street
+
+from icnet_ros.checkpoint.file import load
+from icnet_ros.evaluation.evaluate import evaluate, report
+from icnet_ros.training.loop import Trainer, learning_rate
+from icnet_ros.training.recipe import Recipe
+from icnet_ros.training.state import StateError, load_state
+
+RECIPE = Recipe(
+    dataset="street", width=0.25, iterations=6, batch=4, crop=(64, 96), scale=(0.8, 1.3),
+    learning_rate=0.02, warm_up=2, ema=0.9, class_balance="log", hardest=0.8, validate_every=3,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("street")
+    return street(root, "train", 40, seed=0), street(root, "val", 8, seed=1)
+
+
+def trainer(data, out, recipe=RECIPE):
+    out.mkdir(exist_ok=True)
+
+    def validate(checkpoint):
+        figures = report(checkpoint, data[1], evaluate(checkpoint, data[1], lambda *_: None))
+        return {"miou": figures["miou"], **{f"miou_{k}": v["miou"] for k, v in figures["exits"].items()}}
+
+    return Trainer(recipe, data[0], out, Fabric(accelerator="cpu", devices=1), validate)
+
+
+def rows(out):
+    with (out / "log.csv").open(newline="") as file:
+        return [(row["step"], row["loss"], row["miou"]) for row in csv.DictReader(file)]
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(data, tmp_path):
+    trainer(data, tmp_path / "whole").run(lambda *_: None)
+    trainer(data, tmp_path / "parts").run(lambda *_: None, stop_after=5)  # dies after the state of step 3
+    again = trainer(data, tmp_path / "parts")
+    assert again.step == 3
+    again.run(lambda *_: None)
+    whole, parts = (load_state(tmp_path / name / "state.safetensors") for name in ("whole", "parts"))
+    assert whole.step == parts.step == 6
+    for group in ("network", "ema", "momentum"):
+        one, two = getattr(whole, group), getattr(parts, group)
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[key], two[key]) for key in one), group
+    assert rows(tmp_path / "whole") == rows(tmp_path / "parts")
+
+
+def test_another_recipe_cannot_go_on_in_the_same_folder(data, tmp_path):
+    trainer(data, tmp_path / "out").run(lambda *_: None, stop_after=3)
+    with pytest.raises(StateError, match="another recipe"):
+        trainer(data, tmp_path / "out", replace(RECIPE, learning_rate=0.5))
+    (tmp_path / "out" / "state.safetensors").write_bytes(b"cut")
+    with pytest.raises(StateError, match=r"state\.safetensors: not a training state"):
+        trainer(data, tmp_path / "out")
+
+
+def test_rate_warms_up_and_decays_to_zero():
+    recipe = Recipe(iterations=100, learning_rate=0.1, warm_up=10, power=0.9)
+    rates = [learning_rate(recipe, step) for step in range(101)]
+    assert rates[0] == pytest.approx(0.01)
+    assert max(rates) == max(rates[8:11])
+    assert rates[50] == pytest.approx(0.1 * 0.5**0.9)
+    assert rates[100] == 0
+
+
+def test_a_quarter_width_network_learns_a_drawn_street(data, tmp_path):
+    recipe = replace(
+        RECIPE, iterations=160, batch=8, crop=(96, 128), learning_rate=0.05, hardest=1.0, validate_every=80
+    )
+    best = trainer(data, tmp_path / "out", recipe).run(lambda *_: None)
+    checkpoint = load(tmp_path / "out" / "best.safetensors")
+    matrices = evaluate(checkpoint, data[1], lambda *_: None)
+    assert matrices["sub124"].miou() == pytest.approx(best, abs=0.005)  # stored as float16
+    assert best > 0.85
+    assert checkpoint.spec.trained
+    assert checkpoint.spec.training["recipe"]["iterations"] == 160
+    assert checkpoint.spec.metrics["miou"] == best
+    assert checkpoint.spec.data_licence == "drawn, no terms"
