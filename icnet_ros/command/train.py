@@ -4,14 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from lightning_fabric import Fabric
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.command.console import console, progress_bar
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.evaluation.evaluate import evaluate, report
-from icnet_ros.training.loop import Trainer
-from icnet_ros.training.recipe import load_recipe
+from icnet_ros.training.recipe import RecipeError, load_recipe
 
 
 def train(
@@ -30,6 +28,12 @@ def train(
 
     The same command in the same folder goes on where it was ended, exactly.
     """
+    try:
+        from lightning_fabric import Fabric
+
+        from icnet_ros.training.loop import Trainer
+    except ModuleNotFoundError as err:
+        raise RecipeError(f"training needs the package {err.name}: pip install 'icnet_ros[train]'") from err
     chosen = load_recipe(recipe, iterations=iterations, seed=seed)
     out.mkdir(parents=True, exist_ok=True)
     validation = open_dataset(chosen.dataset, root, "val")

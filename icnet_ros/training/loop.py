@@ -18,6 +18,7 @@ from icnet_ros.dataset.base import Dataset
 from icnet_ros.network.icnet import EXITS, ICNet
 from icnet_ros.training.augment import augment
 from icnet_ros.training.backbone import load_backbone
+from icnet_ros.training.curve import draw_curve
 from icnet_ros.training.loss import cascade_loss
 from icnet_ros.training.pool import Pool, class_frequencies, order
 from icnet_ros.training.recipe import Recipe
@@ -38,7 +39,7 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 class Trainer:
     """Trains an ICNet with all exits; resumes from OUT/state.safetensors if that is there.
 
-    Writes OUT/log.csv, OUT/state.safetensors and, whenever validation mIoU is higher than before,
+    Writes OUT/log.csv, OUT/curve.png, OUT/state.safetensors and, whenever validation mIoU is higher than before,
     OUT/best.safetensors. What a step sees depends on seed and step only, not on how many processes
     share it or how often the training was interrupted.
     """
@@ -142,6 +143,7 @@ class Trainer:
             new = not self._log.exists()
             with self._log.open("a", newline="") as file:
                 csv.writer(file).writerows([LOG, row] if new else [row])
+            draw_curve(self._log, self.out / "curve.png")
             if miou >= self._best:
                 self._best = miou
                 provenance = {"recipe": self.recipe.to_dict(), "step": self.step}

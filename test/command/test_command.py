@@ -1,4 +1,5 @@
 import json
+import sys
 
 import cv2
 import numpy as np
@@ -110,3 +111,14 @@ def test_info(run, model):
 def test_wrong_usage_is_exit_code_2(run):
     assert run("segment")[0] == 2
     assert run("fly")[0] == 2
+
+
+def test_train_without_its_packages_says_what_to_install(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    code, _, err = run("train", "--root", tmp_path, "-o", tmp_path / "out")
+    assert (code, "pip install 'icnet_ros[train]'" in err) == (1, True)
+
+
+def test_train_with_a_wrong_root(run, tmp_path):
+    code, _, err = run("train", "--root", tmp_path / "nowhere", "-o", tmp_path / "out")
+    assert (code, "nowhere: no such folder" in err) == (1, True)

@@ -1,6 +1,7 @@
 import csv
 from dataclasses import replace
 
+import cv2
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -82,6 +83,7 @@ def test_a_quarter_width_network_learns_a_drawn_street(data, tmp_path):
     assert matrices["sub124"].miou() == pytest.approx(best, abs=0.005)  # stored as float16
     assert best > 0.85
     assert checkpoint.spec.trained
+    assert cv2.imread(str(tmp_path / "out" / "curve.png")).shape[1] == 960
     assert checkpoint.spec.training["recipe"]["iterations"] == 160
     assert checkpoint.spec.metrics["miou"] == best
     assert checkpoint.spec.data_licence == "drawn, no terms"
