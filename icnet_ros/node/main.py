@@ -56,6 +56,8 @@ def main() -> int:
     executor.shutdown()
     node.destroy_node()
     rclpy.shutdown()
+    if any(thread.name == "build" for thread in threading.enumerate()):
+        os._exit(0)  # native threads of a half-built engine would abort an ordinary exit
     return 0
 
 
