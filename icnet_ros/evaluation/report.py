@@ -142,7 +142,7 @@ def _images(recording: Recording) -> Iterator[tuple[int, UInt8]]:
                 picture = decode(message.data)
             except WireError:
                 continue  # the node counted it as failed
-            bgr = picture.pixels if picture.order == "bgr" else cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2BGR)
+            bgr = picture.bgr()
             yield stamp_ns(picture.header), bgr
 
 

@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import cv2
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
@@ -69,7 +68,7 @@ class Outputs:
         compressed = self._overlay_jpeg.get_subscription_count() > 0
         if not settings.publish_overlay or not (raw or compressed):
             return
-        bgr = picture.pixels if picture.order == "bgr" else cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2BGR)
+        bgr = picture.bgr()
         overlay = self._painter.overlay(bgr, answer.labels, settings.overlay_alpha)
         if raw:
             self._overlay.publish(encode_image(picture.header, overlay, "bgr8"))

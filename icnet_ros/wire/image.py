@@ -54,6 +54,13 @@ class Picture:
     pixels: UInt8
     order: Literal["bgr", "rgb"]
 
+    def bgr(self) -> UInt8:
+        """The pixels in BGR order; a copy only if they are not."""
+        if self.order == "bgr":
+            return self.pixels
+        swapped: UInt8 = cv2.cvtColor(self.pixels, cv2.COLOR_RGB2BGR)
+        return swapped
+
 
 def decode_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """Picture of a serialised sensor_msgs/Image; a view for bgr8 and rgb8, else one conversion.
