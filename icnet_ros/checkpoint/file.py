@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from icnet_ros.network.icnet import ICNet
+    from icnet_ros.network.pspnet import PSPNet50
 
 HEADER_KEY = "icnet"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Weights of an ICNet with all exits that `spec` lists, float32, by the names of its state dict.
+    """Weights of a network with all exits that `spec` lists, float32, by the names of its state dict.
 
     name: what logs and diagnostics call it. sha256: of the file; empty for random weights.
     """
@@ -33,7 +34,7 @@ class Checkpoint:
     name: str
     sha256: str = ""
 
-    def network(self, exits: Sequence[str] | None = None) -> "ICNet":
+    def network(self, exits: Sequence[str] | None = None) -> "ICNet | PSPNet50":
         """The network with these exits only (default: all the checkpoint has), in evaluation mode.
 
         Raises CheckpointError for an exit the checkpoint was not trained with.
@@ -42,7 +43,7 @@ class Checkpoint:
         missing = [name for name in wanted if name not in self.spec.exits]
         if missing:
             raise CheckpointError(f"{self.name} has no exit {missing[0]}; it has {', '.join(self.spec.exits)}")
-        network = _build(replace(self.spec, exits=wanted))
+        network = build_network(replace(self.spec, exits=wanted))
         network.load_state_dict({key: self.weights[key] for key in network.state_dict()})
         return network.eval()
 
@@ -52,7 +53,7 @@ def untrained(classes: ClassTable, width: float = 0.5, seed: int = 0) -> Checkpo
     from icnet_ros.network.layers import initialise
 
     spec = ModelSpec(classes=classes, width=width)
-    network = _build(spec)
+    network = build_network(spec)
     initialise(network, seed)
     return Checkpoint(spec, network.state_dict(), name="untrained")
 
@@ -83,11 +84,11 @@ def load(path: str | Path) -> Checkpoint:
     spec = load_spec(path)
     with _opened(path, "pt") as file:
         weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no dict)
-    expected = {key: tuple(value.shape) for key, value in _build(spec, device="meta").state_dict().items()}
+    expected = {key: tuple(value.shape) for key, value in build_network(spec, device="meta").state_dict().items()}
     for what, keys in (("lacks", expected.keys() - weights.keys()), ("has unknown", weights.keys() - expected.keys())):
         if keys:
             raise CheckpointError(
-                f"{path}: {what} {len(keys)} tensors of a width {spec.width:g} ICNet with "
+                f"{path}: {what} {len(keys)} tensors of a width {spec.width:g} {spec.architecture} with "
                 f"{len(spec.classes)} classes and exits {', '.join(spec.exits)}, first {min(keys)!r}"
             )
     for key, stored in weights.items():
@@ -110,7 +111,7 @@ def save(path: str | Path, spec: ModelSpec, weights: "dict[str, Tensor]", *, hal
     half: store convolution weights as float16. Batch norms stay float32: the variances behind the
     stem, whose input is 0..255, do not fit.
 
-    weights: state dict of an ICNet with the exits of `spec`.
+    weights: state dict of the network that `spec` describes.
     """
     from safetensors.torch import save as serialise
 
@@ -134,6 +135,20 @@ def save(path: str | Path, spec: ModelSpec, weights: "dict[str, Tensor]", *, hal
             raise
 
 
+def build_network(spec: ModelSpec, device: str = "cpu") -> "ICNet | PSPNet50":
+    """The network that `spec` describes, freshly initialised."""
+    import torch
+
+    from icnet_ros.network.icnet import Exit, ICNet
+    from icnet_ros.network.pspnet import PSPNet50
+
+    classes = len(spec.classes)
+    with torch.device(device):
+        if spec.architecture == "pspnet50":
+            return PSPNet50(classes, spec.width, spec.output_stride, spec.head)
+        return ICNet(classes, spec.width, cast("tuple[Exit, ...]", spec.exits), spec.windows, spec.fusion)
+
+
 def _opened(path: Path, framework: str) -> safe_open:
     if not path.exists():
         raise CheckpointError(f"{path}: no such file")
@@ -152,12 +167,3 @@ def _opened(path: Path, framework: str) -> safe_open:
         raise CheckpointError(f"{path}: cannot be read: {err.strerror or err}") from err
     except SafetensorError as err:
         raise CheckpointError(f"{path}: not a whole safetensors file ({err}); fetch it again") from err
-
-
-def _build(spec: ModelSpec, device: str = "cpu") -> "ICNet":
-    import torch
-
-    from icnet_ros.network.icnet import Exit, ICNet
-
-    with torch.device(device):
-        return ICNet(len(spec.classes), spec.width, cast("tuple[Exit, ...]", spec.exits), spec.windows)

@@ -8,6 +8,8 @@ from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
 
 FORMAT = 1
 EXITS = ("sub4", "sub24", "sub124")
+# What each architecture answers, coarse to fine.
+ANSWERS = {"icnet": EXITS, "pspnet50": ("main",)}
 # BGR means of the ImageNet training images, as in the official ICNet input.
 IMAGENET_MEAN = (103.939, 116.779, 123.68)
 
@@ -20,7 +22,8 @@ class CheckpointError(ValueError):
 class ModelSpec:
     """Everything needed to run the weights and to interpret the answer.
 
-    width, exits, windows: the graph, as `network.icnet.ICNet` takes them.
+    architecture: "icnet" with width, exits, windows and fusion as `network.icnet.ICNet` takes them, or
+        "pspnet50" with width, output_stride and head as `network.pspnet.PSPNet50` does, and exit "main".
     channel_order, mean, std: network input = (pixel 0..255 - mean) / std, channels in this order.
     input_scale: the frame is resized by this before the network (labels keep the frame's size).
     trained: False for random weights; everything shown to a person says so.
@@ -39,19 +42,26 @@ class ModelSpec:
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     data_licence: str = ""
-    architecture: Literal["icnet"] = "icnet"
+    architecture: Literal["icnet", "pspnet50"] = "icnet"
+    fusion: Literal["cff", "deconv3", "deconv5", "deconv7"] = "cff"
+    output_stride: Literal[8, 16, 32] = 8
+    head: Literal["concat", "sum"] = "concat"
 
     def __post_init__(self) -> None:
         for name, allowed in (
-            ("architecture", ("icnet",)),
+            ("architecture", tuple(ANSWERS)),
+            ("fusion", ("cff", "deconv3", "deconv5", "deconv7")),
+            ("output_stride", (8, 16, 32)),
+            ("head", ("concat", "sum")),
             ("windows", ("adaptive", "official")),
             ("channel_order", ("bgr", "rgb")),
             ("trained", (True, False)),
         ):
             if getattr(self, name) not in allowed:
                 raise CheckpointError(f"{name} is {getattr(self, name)!r}, not one of {allowed}")
-        if not self.exits or self.exits != tuple(name for name in EXITS if name in self.exits):
-            raise CheckpointError(f"exits are {self.exits}, not a choice of {EXITS} in this order")
+        answers = ANSWERS[self.architecture]
+        if not self.exits or self.exits != tuple(name for name in answers if name in self.exits):
+            raise CheckpointError(f"exits are {self.exits}, not a choice of {answers} in this order")
         if not 0 < self.width <= 4:
             raise CheckpointError(f"width is {self.width}, not in 0..4")
         if not 0.1 <= self.input_scale <= 8:

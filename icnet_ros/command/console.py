@@ -11,10 +11,13 @@ errors = Console(stderr=True)
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr; call the yielded function with (what, done, total), total 0 if unknown."""
+def progress_bar(what: str, *, hidden: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr; call the yielded function with (what, done, total), total 0 if unknown.
+
+    hidden: for all but one of several processes.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors) as progress:
+    with Progress(*columns, console=errors, disable=hidden) as progress:
         task = progress.add_task(what, total=None)
 
         def update(what: str, done: int, total: int) -> None:

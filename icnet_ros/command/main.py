@@ -12,6 +12,7 @@ from icnet_ros.command.dataset import app as dataset
 from icnet_ros.command.demo import demo
 from icnet_ros.command.evaluate import evaluate
 from icnet_ros.command.info import info
+from icnet_ros.command.prune import prune
 from icnet_ros.command.segment import segment
 from icnet_ros.command.train import train
 from icnet_ros.dataset.base import DatasetError
@@ -40,7 +41,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (segment, info, evaluate, train, demo):
+for command in (segment, info, evaluate, train, prune, demo):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
 

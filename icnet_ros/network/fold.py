@@ -6,7 +6,7 @@ from typing import TypeVar
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from icnet_ros.network.layers import ConvBN
+from icnet_ros.network.layers import ConvBN, DeconvBN
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -15,7 +15,7 @@ def fold_batch_norm(module: M) -> M:
     """A copy for inference without batch norm, equal in evaluation mode up to float rounding."""
     folded = copy.deepcopy(module).eval()
     for child in folded.modules():
-        if isinstance(child, ConvBN) and isinstance(child.bn, nn.BatchNorm2d):
-            child.conv = fuse_conv_bn_eval(child.conv, child.bn)
+        if isinstance(child, (ConvBN, DeconvBN)) and isinstance(child.bn, nn.BatchNorm2d):
+            child.conv = fuse_conv_bn_eval(child.conv, child.bn, transpose=isinstance(child, DeconvBN))
             child.bn = nn.Identity()
     return folded.requires_grad_(False)

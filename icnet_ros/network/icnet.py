@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from icnet_ros.network.layers import (
     ConvBN,
+    DeconvBN,
     channels,
     halve,
     initialise,
@@ -24,13 +25,14 @@ from icnet_ros.network.layers import (
 from icnet_ros.network.pyramid import SumPyramid, Windows
 
 Exit = Literal["sub4", "sub24", "sub124"]
+Fusion = Literal["cff", "deconv3", "deconv5", "deconv7"]
 EXITS: tuple[Exit, ...] = get_args(Exit)  # coarse to fine
 
 
 class CascadeFeatureFusion(nn.Module):
     """CFF unit (paper sec. 3.3): dilated 3x3 on the doubled coarse map + 1x1 on the fine one.
 
-    `low` (N, C1, h, w), already at the fine map's size, and `high` (N, C2, h, w) -> (N, C3, h, w).
+    `low` (N, C1, h, w) and `high` (N, C2, 2h or 2h - 1, ...) -> (N, C3, size of `high`).
     Batch norm before the sum, ReLU after it.
     """
 
@@ -40,7 +42,28 @@ class CascadeFeatureFusion(nn.Module):
         self.high = ConvBN(high, outputs, 1, relu=False)
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
-        return F.relu(self.low(low) + self.high(high), inplace=True)
+        return F.relu(self.low(resize(low, (high.shape[-2], high.shape[-1]))) + self.high(high), inplace=True)
+
+
+class DeconvFusion(nn.Module):
+    """What the paper compares the CFF unit with (table 3): the coarse map doubled by a deconvolution."""
+
+    def __init__(self, low: int, high: int, outputs: int, kernel: int) -> None:
+        super().__init__()
+        self.low = DeconvBN(low, outputs, kernel)
+        self.high = ConvBN(high, outputs, 1, relu=False)
+
+    def forward(self, low: Tensor, high: Tensor) -> Tensor:
+        return F.relu(self.low(low, (high.shape[-2], high.shape[-1])) + self.high(high), inplace=True)
+
+
+def fusion_unit(kind: Fusion, low: int, high: int, outputs: int) -> nn.Module:
+    """The unit called `kind`. Raises ValueError for an unknown one."""
+    if kind == "cff":
+        return CascadeFeatureFusion(low, high, outputs)
+    if kind not in get_args(Fusion):
+        raise ValueError(f"fusion {kind!r} is not one of {get_args(Fusion)}")
+    return DeconvFusion(low, high, outputs, int(kind.removeprefix("deconv")))
 
 
 class ICNet(nn.Module):
@@ -52,6 +75,7 @@ class ICNet(nn.Module):
         `("sub124",)` is the deployed network and all three are the training network, whose coarse
         exits are the auxiliary heads of cascade label guidance.
     windows: pyramid pooling windows; "official" runs at 1025 x 2049 only.
+    fusion: "cff" is ICNet; the others are the paper's comparison.
 
     Logits are float (N, classes, h, w) with h = ceil(H / 16), ceil(H / 8) and ceil(H / 4) for
     sub4, sub24 and sub124 (the deepest map is doubled before its classifier); to be
@@ -64,6 +88,7 @@ class ICNet(nn.Module):
         width: float = 0.5,
         exits: Sequence[Exit] = ("sub124",),
         windows: Windows = "adaptive",
+        fusion: Fusion = "cff",
     ) -> None:
         super().__init__()
         if not exits or list(exits) != [name for name in EXITS if name in exits]:
@@ -85,7 +110,7 @@ class ICNet(nn.Module):
         if "sub4" in exits:
             self.aux16 = nn.Conv2d(c(512), classes, 1)
         if "sub24" in exits or "sub124" in exits:
-            self.cff24 = CascadeFeatureFusion(c(512), c(512), c(256))
+            self.cff24 = fusion_unit(fusion, c(512), c(512), c(256))
         if "sub24" in exits:
             self.aux8 = nn.Conv2d(c(256), classes, 1)
         if "sub124" in exits:
@@ -94,7 +119,7 @@ class ICNet(nn.Module):
                 ConvBN(c(64), c(64), 3, stride=2),
                 ConvBN(c(64), c(128), 3, stride=2),
             )
-            self.cff12 = CascadeFeatureFusion(c(256), c(128), c(256))
+            self.cff12 = fusion_unit(fusion, c(256), c(128), c(256))
             self.cls = nn.Conv2d(c(256), classes, 1)
         initialise(self, seed=0)
 
@@ -108,13 +133,12 @@ class ICNet(nn.Module):
         medium = self.res3[0](self.res2(stem_pool(self.stem(halve(image)))))
         low = self.res5(self.res4(self.res3[1:](halve(medium))))  # 1/32
         low = self.k1(self.pyramid(low))
-        low = resize(low, medium.shape[-2:])
         if "sub4" in self.exits:
-            logits.append(self.aux16(low))
+            logits.append(self.aux16(resize(low, medium.shape[-2:])))
         if self.exits[-1] != "sub4":
-            fused = resize(self.cff24(low, medium), (-(-height // 8), -(-width // 8)))
+            fused = self.cff24(low, medium)
             if "sub24" in self.exits:
-                logits.append(self.aux8(fused))
+                logits.append(self.aux8(resize(fused, (-(-height // 8), -(-width // 8)))))
             if self.exits[-1] != "sub24":
                 fused = self.cff12(fused, self.hi(image))
                 logits.append(self.cls(resize(fused, (-(-height // 4), -(-width // 4)))))

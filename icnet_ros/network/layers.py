@@ -66,6 +66,22 @@ class Bottleneck(nn.Module):
         return F.relu(shortcut + self.increase(self.conv3(self.reduce(x))), inplace=True)
 
 
+class DeconvBN(nn.Module):
+    """Deconvolution (transposed convolution) with stride 2, without bias, and batch norm.
+
+    `kernel` is odd. (N, inputs, h, w) -> (N, outputs, H, W) for the asked H in {2h - 1, 2h}, W alike.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=kernel // 2, bias=False)
+        self.bn: nn.Module = nn.BatchNorm2d(outputs, BN_EPSILON, BN_MOMENTUM)
+
+    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        doubled: Tensor = self.bn(self.conv(x, output_size=list(size)))
+        return doubled
+
+
 def numbered(*modules: nn.Module) -> nn.Sequential:
     """A sequence whose parts are called "1", "2", ... as in the names of the published layers."""
     return nn.Sequential(OrderedDict((str(number), module) for number, module in enumerate(modules, 1)))
@@ -111,7 +127,7 @@ def initialise(module: nn.Module, seed: int) -> None:
     """He initialisation of every convolution, the same for the same seed on every machine."""
     generator = torch.Generator().manual_seed(seed)
     for child in module.modules():
-        if isinstance(child, nn.Conv2d):
+        if isinstance(child, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.kaiming_normal_(child.weight, nonlinearity="relu", generator=generator)
             if child.bias is not None:
                 nn.init.zeros_(child.bias)

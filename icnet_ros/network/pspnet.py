@@ -51,8 +51,8 @@ class PSPNet50(nn.Module):
         self.cls = nn.Conv2d(c(512), classes, 1)
         initialise(self, seed=0)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Logits at 1/output_stride; dropout 0.1 before the classifier while training."""
+    def forward(self, image: Tensor) -> tuple[Tensor]:
+        """Logits at 1/output_stride (one answer, in a tuple as ICNet's); dropout 0.1 while training."""
         x = self.res5(self.res4(self.res3(self.res2(stem_pool(self.stem(image))))))
         logits: Tensor = self.cls(F.dropout(self.neck(self.pyramid(x)), 0.1, self.training))
-        return logits
+        return (logits,)

@@ -9,16 +9,17 @@ from torch import Tensor
 
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.network.icnet import ICNet
+from icnet_ros.network.pspnet import PSPNet50
 
 BLOCKS = {1: 3, 2: 4, 3: 6, 4: 3}
 
 
-def load_backbone(network: ICNet, path: Path) -> None:
+def load_backbone(network: ICNet | PSPNet50, path: Path) -> None:
     """Copy a ResNet-50 trunk (keys "layer1.0.conv1.weight", ... of torchvision) into stages 2 to 5.
 
     A narrower network keeps the filters with the largest l1 norm; the channels of a residual stream
     are chosen once per stage, by the scales of the batch norms that write into it, so that every
-    sum adds the same channels. The stem is left as it is: ResNet's is another one.
+    sum adds the same channels. The stem is another one: see `stem.rewrite_stem`.
     Raises CheckpointError.
     """
     try:

@@ -1,7 +1,6 @@
 """The training loop."""
 
 import csv
-import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,21 +11,20 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from icnet_ros.checkpoint.file import Checkpoint, save
-from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.checkpoint.file import Checkpoint, build_network, save
 from icnet_ros.dataset.base import Dataset
-from icnet_ros.network.icnet import EXITS, ICNet
+from icnet_ros.evaluation.evaluate import evaluate, report
+from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.training.augment import augment
-from icnet_ros.training.backbone import load_backbone
 from icnet_ros.training.curve import draw_curve
-from icnet_ros.training.loss import cascade_loss
+from icnet_ros.training.loss import cascade_loss, distillation_loss
 from icnet_ros.training.pool import Pool, class_frequencies, order
 from icnet_ros.training.recipe import Recipe
+from icnet_ros.training.start import NOWHERE, Start, check_teacher, network_spec
 from icnet_ros.training.state import State, StateError, load_state, save_state
 
 LOG = ("step", "loss", "learning_rate", "images_per_second", "miou")
 Progress = Callable[[str, int, int], None]
-Validate = Callable[[Checkpoint], dict[str, float]]
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -37,7 +35,7 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 
 class Trainer:
-    """Trains an ICNet with all exits; resumes from OUT/state.safetensors if that is there.
+    """Trains the network of a recipe with all exits; resumes from OUT/state.safetensors if that is there.
 
     Writes OUT/log.csv, OUT/curve.png, OUT/state.safetensors and, whenever validation mIoU is higher than before,
     OUT/best.safetensors. What a step sees depends on seed and step only, not on how many processes
@@ -45,28 +43,42 @@ class Trainer:
     """
 
     def __init__(
-        self, recipe: Recipe, data: Dataset, out: Path, fabric: Fabric, validate: Validate, backbone: Path | None = None
+        self,
+        recipe: Recipe,
+        data: Dataset,
+        validation: Dataset,
+        out: Path,
+        fabric: Fabric,
+        start: Start = NOWHERE,
+        teacher: Checkpoint | None = None,
     ) -> None:
         if recipe.batch % fabric.world_size:
             raise StateError(f"batch {recipe.batch} cannot be shared by {fabric.world_size} processes")
-        self.recipe, self.out, self._data, self._fabric, self._validate = recipe, out, data, fabric, validate
-        self._spec = ModelSpec(
-            data.classes, recipe.width, trained=True, input_scale=recipe.input_scale, data_licence=data.licence
-        )
-        network = ICNet(len(data.classes), recipe.width, EXITS)
+        self.recipe, self.out, self._data, self._validation, self._fabric = recipe, out, data, validation, fabric
+        self._spec = network_spec(recipe, data)
+        network = build_network(self._spec)
         self._state = out / "state.safetensors"
         saved = load_state(self._state) if self._state.exists() else None
-        if saved is not None and saved.recipe != json.loads(json.dumps(recipe.to_dict())):
+        if saved is not None and Recipe.from_dict(saved.recipe) != recipe:
             raise StateError(f"{self._state}: was made with another recipe; choose another folder or the same recipe")
         if saved is not None:
             network.load_state_dict(saved.network)
-        elif backbone is not None:
-            load_backbone(network, backbone)
-        self._plain = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._plain = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._pool = Pool(data, fabric.device)
+        self._mean = torch.tensor(self._spec.mean, device=fabric.device)
+        self.step, self._best = 0, 0.0
+        if saved is None:
+            start.apply(self._plain, lambda: self._crops(range(8))[0])
+        self._origin = dict(start.origin)
+        self._teacher: nn.Module | None = None
+        if teacher is not None:
+            check_teacher(teacher, self._spec)
+            self._origin["teacher"] = {"name": teacher.name, "sha256": teacher.sha256}
+            wise = fold_batch_norm(teacher.network(teacher.spec.exits[-1:])).to(fabric.device)
+            self._teacher = wise.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = _optimiser(self._plain, recipe)
         self._model, self._optimiser = fabric.setup(self._plain, optimiser)
         self._ema = {key: value.clone() for key, value in self._plain.state_dict().items()}
-        self.step, self._best = 0, 0.0
         if saved is not None:
             self.step, self._best = saved.step, saved.best
             self._ema = {key: value.to(fabric.device) for key, value in saved.ema.items()}
@@ -76,8 +88,6 @@ class Trainer:
     def run(self, progress: Progress, stop_after: int = 0) -> float:
         """Train to the last iteration (or that many steps); the best validation mIoU."""
         recipe, fabric = self.recipe, self._fabric
-        pool = Pool(self._data, fabric.device)
-        mean = torch.tensor(self._spec.mean, device=fabric.device)
         balance = self._class_weights()
         self._truncate_log()
         started, losses, first = time.monotonic(), torch.zeros((), device=fabric.device), self.step
@@ -85,36 +95,41 @@ class Trainer:
             rate = learning_rate(recipe, self.step)
             for group in self._optimiser.param_groups:
                 group["lr"] = rate
-            images, labels = self._batch(pool, mean)
+            images, labels = self._batch()
             self._model.train()
-            loss = cascade_loss(self._model(images), labels, recipe.loss_weights, balance, recipe.hardest)
+            logits = self._model(images)
+            weights = recipe.loss_weights[-len(logits) :]
+            loss = cascade_loss(logits, labels, weights, balance, recipe.hardest)
+            if self._teacher is not None:
+                with torch.no_grad(), fabric.autocast():
+                    answer = self._teacher(images)[-1]
+                loss = loss + recipe.teacher_weight * distillation_loss(logits, answer, weights, recipe.temperature)
             self._optimiser.zero_grad()
             fabric.backward(loss)
             self._optimiser.step()
             self._average()
             losses += loss.detach()
             self.step += 1
+            speed = (self.step - first) * recipe.batch / (time.monotonic() - started)
             if self.step % 10 == 0:
-                progress(f"loss {loss.item():.3f}, lr {rate:.4f}", self.step, recipe.iterations)
+                progress(f"loss {loss.item():.3f}, lr {rate:.4f}, {speed:.1f} images/s", self.step, recipe.iterations)
             if self.step % recipe.validate_every == 0 or self.step == recipe.iterations:
                 since = (self.step - 1) % recipe.validate_every + 1
-                speed = (self.step - first) * recipe.batch / (time.monotonic() - started)
                 self._report(float(losses) / min(since, self.step - first), rate, speed)
                 losses.zero_()
         return self._best
 
-    def _batch(self, pool: Pool, mean: Tensor) -> tuple[Tensor, Tensor]:
+    def _batch(self) -> tuple[Tensor, Tensor]:
+        """This process's part of the batch of this step."""
         share = self.recipe.batch // self._fabric.world_size
         start = self.step * self.recipe.batch + self._fabric.global_rank * share
-        indices, generators = [], []
-        for position in range(start, start + share):
-            epoch, place = divmod(position, len(self._data))
-            indices.append(int(order(self.recipe.seed, epoch, len(self._data))[place]))
-            generators.append(torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + position))
-        crops = [
-            augment([pair], mean, self.recipe, generator)
-            for pair, generator in zip(pool.take(indices), generators, strict=True)
-        ]
+        return self._crops(range(start, start + share))
+
+    def _crops(self, positions: range) -> tuple[Tensor, Tensor]:
+        """Positions count through the epochs, each of which has an order of its own."""
+        pairs = self._pool.take([order(self.recipe.seed, position, len(self._data)) for position in positions])
+        generators = (torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + position) for position in positions)
+        crops = [augment([pair], self._mean, self.recipe, g) for pair, g in zip(pairs, generators, strict=True)]
         images = torch.cat([image for image, _ in crops]).to(memory_format=torch.channels_last)
         return images, torch.cat([labels for _, labels in crops])
 
@@ -137,7 +152,7 @@ class Trainer:
 
     def _report(self, loss: float, rate: float, speed: float) -> None:
         if self._fabric.global_rank == 0:
-            figures = self._validate(Checkpoint(self._spec, self._ema, "training"))
+            figures = self._validate()
             miou = figures["miou"]
             row = (self.step, f"{loss:.5f}", f"{rate:.6f}", f"{speed:.2f}", f"{miou:.5f}")
             new = not self._log.exists()
@@ -146,13 +161,20 @@ class Trainer:
             draw_curve(self._log, self.out / "curve.png")
             if miou >= self._best:
                 self._best = miou
-                provenance = {"recipe": self.recipe.to_dict(), "step": self.step}
+                provenance = {**self._origin, "recipe": self.recipe.to_dict(), "step": self.step}
                 spec = replace(self._spec, training=provenance, metrics=figures)
                 save(self.out / "best.safetensors", spec, self._ema, half=True)
             momentum = {name: self._optimiser.state[p]["momentum_buffer"] for name, p in self._plain.named_parameters()}
             network = self._plain.state_dict()
             save_state(self._state, State(self.step, self.recipe.to_dict(), network, self._ema, momentum, self._best))
         self._fabric.barrier()
+
+    def _validate(self) -> dict[str, float]:
+        checkpoint = Checkpoint(self._spec, self._ema, "training")
+        matrices = evaluate(checkpoint, self._validation, lambda *_: None, device=str(self._fabric.device))
+        figures = report(checkpoint, self._validation, matrices)
+        exits = {f"miou_{name}": entry["miou"] for name, entry in figures["exits"].items()}
+        return {"miou": figures["miou"], "pixel_accuracy": figures["pixel_accuracy"], **exits}
 
     @property
     def _log(self) -> Path:

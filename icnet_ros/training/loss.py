@@ -36,6 +36,23 @@ def cascade_loss(
     return total
 
 
+def distillation_loss(
+    logits: Sequence[Tensor], teacher: Tensor, weights: Sequence[float] = (0.4, 0.4, 1.0), temperature: float = 1.0
+) -> Tensor:
+    """Weighted divergence of each branch from what a teacher says (Hinton et al., 2015); a scalar.
+
+    teacher: logits (N, C, H', W') of its deepest answer, resized to each branch; every branch learns
+    from it. Kullback-Leibler, mean over pixels, times temperature squared. Labels play no part.
+    """
+    total = logits[0].new_zeros(())
+    for weight, branch in zip(weights, logits, strict=True):
+        wanted = F.interpolate(teacher.float(), branch.shape[-2:], mode="bilinear", align_corners=True) / temperature
+        given = F.log_softmax(branch.float() / temperature, 1)
+        divergence = F.kl_div(given, F.log_softmax(wanted, 1), reduction="none", log_target=True).sum(1).mean()
+        total = total + weight * temperature**2 * divergence
+    return total
+
+
 def resize_labels(labels: Tensor, height: int, width: int) -> Tensor:
     """Nearest with corners aligned, as the logits will be resized: (N, H, W) -> (N, height, width)."""
     rows = torch.linspace(0, labels.shape[-2] - 1, height, device=labels.device).round().long()

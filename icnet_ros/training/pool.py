@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -44,6 +45,15 @@ def class_frequencies(dataset: Dataset) -> Tensor:
     return counts / counts.sum()
 
 
-def order(seed: int, epoch: int, count: int) -> Tensor:
-    """The permutation of an epoch: the same on every machine and after every resume."""
+def order(seed: int, position: int, count: int) -> int:
+    """Index of the image at `position`, counted through epochs that each shuffle all `count` images.
+
+    The same on every machine and after every resume.
+    """
+    epoch, place = divmod(position, count)
+    return int(_shuffled(seed, epoch, count)[place])
+
+
+@lru_cache(maxsize=2)
+def _shuffled(seed: int, epoch: int, count: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))

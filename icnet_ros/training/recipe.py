@@ -1,5 +1,6 @@
 """A training recipe: everything that decides the result, in one YAML file."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -17,15 +18,23 @@ class RecipeError(ValueError):
 class Recipe:
     """Defaults are the paper's (sec. 5.1) where it says something.
 
+    architecture, width, fusion, output_stride, head: the network, as in `ModelSpec`.
+    loss_weights: of the branches, coarse to fine; (0, 0, 1) is training without label guidance. A
+        network with one answer uses the last.
     crop: (height, width) of what the network sees. scale: range of the random resize.
     class_balance: "log" weighs classes by 1 / ln(1.1 + frequency), normalised to mean 1 over pixels.
     hardest: share of pixels with the largest loss that count (online hard example mining), 1 = all.
     ema: decay of the averaged weights that are kept; 0 keeps the last ones.
+    teacher_weight: of the distillation loss, where a teacher is given. temperature: of its softmax.
     input_scale: written into the checkpoint: the image is resized by this before the network.
     """
 
     dataset: str = "cityscapes"
+    architecture: Literal["icnet", "pspnet50"] = "icnet"
     width: float = 0.5
+    fusion: Literal["cff", "deconv3", "deconv5", "deconv7"] = "cff"
+    output_stride: Literal[8, 16, 32] = 8
+    head: Literal["concat", "sum"] = "concat"
     iterations: int = 30_000
     batch: int = 16
     crop: tuple[int, int] = (720, 720)
@@ -42,13 +51,15 @@ class Recipe:
     brightness: float = 0.0
     contrast: float = 0.0
     colour: float = 0.0
+    teacher_weight: float = 1.0
+    temperature: float = 1.0
     ema: float = 0.0
     input_scale: float = 1.0
     validate_every: int = 1000
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "batch", "learning_rate", "validate_every", "power", "input_scale"):
+        for name in ("iterations", "batch", "learning_rate", "validate_every", "power", "input_scale", "temperature"):
             if getattr(self, name) <= 0:
                 raise RecipeError(f"{name} is {getattr(self, name)}, it takes a positive number")
         if min(self.crop) < 32:
@@ -61,6 +72,15 @@ class Recipe:
             raise RecipeError(f"ema is {self.ema}, it takes a decay in 0..1")
         if self.class_balance not in ("none", "log"):
             raise RecipeError(f"class_balance is {self.class_balance!r}, it takes 'none' or 'log'")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
+        """From plain values, of a YAML file or a checkpoint; what is not there has its default.
+
+        Raises RecipeError or TypeError.
+        """
+        entries: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**entries)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the header of checkpoints."""
@@ -89,7 +109,6 @@ def load_recipe(name: str, **changes: Any) -> Recipe:
     if unknown := sorted(values.keys() - known):
         raise RecipeError(f"{path}: no entry {unknown[0]!r}; there are {', '.join(sorted(known))}")
     try:
-        entries: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-        return Recipe(**entries)
+        return Recipe.from_dict(values)
     except (RecipeError, TypeError) as err:
         raise RecipeError(f"{path}: {err}") from err

@@ -28,7 +28,7 @@ def test_size_and_cost(options, millions, gmac):
 @pytest.mark.parametrize("stride", [8, 16, 32])
 def test_logits_at_the_output_stride(stride):
     network = PSPNet50(4, 0.25, stride).eval()
-    assert network(torch.randn(1, 3, 65, 97)).shape == (1, 4, -(-65 // stride), -(-97 // stride))
+    assert network(torch.randn(1, 3, 65, 97))[0].shape == (1, 4, -(-65 // stride), -(-97 // stride))
 
 
 @pytest.mark.parametrize("options", [{"output_stride": 4}, {"head": "none"}])

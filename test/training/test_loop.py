@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from street import street
 
 from icnet_ros.checkpoint.file import load
-from icnet_ros.evaluation.evaluate import evaluate, report
+from icnet_ros.evaluation.evaluate import evaluate
 from icnet_ros.training.loop import Trainer, learning_rate
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.state import StateError, load_state
@@ -25,14 +25,10 @@ def data(tmp_path_factory):
     return street(root, "train", 40, seed=0), street(root, "val", 8, seed=1)
 
 
-def trainer(data, out, recipe=RECIPE):
+def trainer(data, out, recipe=RECIPE, **more):
     out.mkdir(exist_ok=True)
 
-    def validate(checkpoint):
-        figures = report(checkpoint, data[1], evaluate(checkpoint, data[1], lambda *_: None))
-        return {"miou": figures["miou"], **{f"miou_{k}": v["miou"] for k, v in figures["exits"].items()}}
-
-    return Trainer(recipe, data[0], out, Fabric(accelerator="cpu", devices=1), validate)
+    return Trainer(recipe, *data, out, Fabric(accelerator="cpu", devices=1), **more)
 
 
 def rows(out):

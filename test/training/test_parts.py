@@ -6,12 +6,16 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.checkpoint.classes import load_classes
+from icnet_ros.checkpoint.file import Checkpoint, build_network
+from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 from icnet_ros.network.icnet import EXITS, ICNet
 from icnet_ros.training.augment import augment
 from icnet_ros.training.backbone import load_backbone
-from icnet_ros.training.loss import cascade_loss, resize_labels
+from icnet_ros.training.loss import cascade_loss, distillation_loss, resize_labels
 from icnet_ros.training.recipe import Recipe, RecipeError, load_recipe
+from icnet_ros.training.start import check_teacher, from_checkpoint
+from icnet_ros.training.stem import rewrite_stem
 
 MEAN = torch.tensor([100.0, 110.0, 120.0])
 
@@ -205,3 +209,64 @@ def test_the_shared_backbone_fits_both_widths(shared):
         load_backbone(network, shared / "weights" / "resnet50_imagenet.safetensors")
         assert not torch.equal(before, network.res5[2].increase.conv.weight)
         assert all(value.isfinite().all() for value in network.state_dict().values())
+
+
+@pytest.mark.parametrize("width", [1.0, 0.5])
+@torch.inference_mode()
+def test_the_rewritten_stem_gives_what_resnets_gave(tmp_path, width):
+    generator = torch.Generator().manual_seed(0)
+    source = {
+        "conv1.weight": torch.randn(64, 3, 7, 7, generator=generator) * 0.02,
+        "bn1.weight": torch.rand(64, generator=generator) + 0.5,
+        "bn1.bias": torch.randn(64, generator=generator),
+        "bn1.running_mean": torch.randn(64, generator=generator),
+        "bn1.running_var": torch.rand(64, generator=generator) + 0.5,
+    }
+    # Low frequencies, as in photographs: what a narrow stem cannot carry is small.
+    images = F.interpolate(torch.randn(4, 3, 24, 32, generator=generator), (192, 256), mode="bicubic") * 60
+    source["conv1.weight"] = F.avg_pool2d(source["conv1.weight"], 3, 1, 1)
+    save_file(source, tmp_path / "r.safetensors")
+    network = ICNet(3, width, EXITS)
+    rewrite_stem(network, tmp_path / "r.safetensors", images)
+    halved = F.interpolate(images, scale_factor=0.5, mode="bilinear", align_corners=True)
+    x = F.conv2d(halved, source["conv1.weight"], stride=2, padding=3)
+    norm = [source[f"bn1.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
+    expected = F.batch_norm(x, *norm).relu()[..., 3:-3, 3:-3]
+    given = network.stem.eval()(halved)[..., 3:-3, 3:-3]
+    expected = expected[:, torch.arange(given.shape[1]) % 64]
+    assert ((given - expected) ** 2).mean() / expected.var() < (0.01 if width == 1 else 0.05)
+
+
+def test_a_student_that_says_what_its_teacher_says_has_nothing_to_learn():
+    teacher = torch.randn(2, 4, 9, 9)
+    same = [F.interpolate(teacher, (n, n), mode="bilinear", align_corners=True) for n in (3, 5, 9)]
+    assert distillation_loss(same, teacher).item() == pytest.approx(0, abs=1e-5)
+    other = branches()
+    expected = F.kl_div(other[2].log_softmax(1), teacher.softmax(1), reduction="sum") / (2 * 81)
+    assert distillation_loss(other, teacher, (0, 0, 1)).item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def checkpoint(classes, width=0.25, **changes):
+    spec = ModelSpec(classes, width, trained=True, **changes)
+    return Checkpoint(spec, build_network(spec).state_dict(), "other")
+
+
+def test_a_start_keeps_new_classifiers_and_refuses_another_width():
+    other = checkpoint(load_classes("cityscapes"))
+    other.weights["k1.conv.weight"].fill_(7)
+    network = ICNet(11, 0.25, EXITS)
+    from_checkpoint(other).apply(network, lambda: torch.zeros(0))
+    assert (network.k1.conv.weight == 7).all()
+    assert torch.equal(network.cls.weight, ICNet(11, 0.25, EXITS).cls.weight)
+    with pytest.raises(CheckpointError, match="need the same architecture and width"):
+        from_checkpoint(other).apply(ICNet(11, 0.5, EXITS), lambda: torch.zeros(0))
+
+
+def test_a_teacher_must_see_and_know_the_same():
+    camvid = load_classes("camvid")
+    student = ModelSpec(camvid, 0.25)
+    check_teacher(checkpoint(camvid), student)
+    with pytest.raises(CheckpointError, match="another mean"):
+        check_teacher(checkpoint(camvid, mean=(0.0, 0.0, 0.0)), student)
+    with pytest.raises(CheckpointError, match="knows other classes"):
+        check_teacher(checkpoint(load_classes("cityscapes")), student)

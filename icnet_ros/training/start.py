@@ -1,0 +1,83 @@
+"""Where a training starts: nowhere, an ImageNet backbone, or another checkpoint."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.spec import ANSWERS, CheckpointError, ModelSpec
+from icnet_ros.dataset.base import Dataset
+from icnet_ros.network.icnet import ICNet
+from icnet_ros.network.pspnet import PSPNet50
+from icnet_ros.training.backbone import load_backbone
+from icnet_ros.training.recipe import Recipe
+from icnet_ros.training.stem import rewrite_stem
+
+
+@dataclass(frozen=True)
+class Start:
+    """backbone: ImageNet ResNet-50. weights: of a network of the same shape, but for its classifiers.
+
+    origin: where they come from, kept in the checkpoint's provenance.
+    """
+
+    backbone: Path | None = None
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    origin: dict[str, Any] = field(default_factory=dict)
+
+    def apply(self, network: ICNet | PSPNet50, images: Callable[[], Tensor]) -> None:
+        """Fill a freshly initialised network. images: a few normalised ones. Raises CheckpointError."""
+        if self.backbone is not None:
+            load_backbone(network, self.backbone)
+            rewrite_stem(network, self.backbone, images())
+        if self.weights:
+            own = network.state_dict()
+            other = {key for key in own if key in self.weights and own[key].shape != self.weights[key].shape}
+            wrong = sorted(key for key in other if key.split(".")[0] not in ("aux16", "aux8", "cls"))
+            wrong += sorted(own.keys() - self.weights.keys())
+            if wrong:
+                raise CheckpointError(
+                    f"the weights to start from do not fit: {wrong[0]!r}; they need the same architecture and width"
+                )
+            network.load_state_dict({key: own[key] if key in other else self.weights[key] for key in own})
+
+
+NOWHERE = Start()
+
+
+def from_backbone(path: Path) -> Start:
+    """An ImageNet ResNet-50, .safetensors."""
+    return Start(backbone=path, origin={"backbone": path.name})
+
+
+def from_checkpoint(checkpoint: Checkpoint) -> Start:
+    """A trained network; classifiers of another number of classes stay new."""
+    return Start(weights=checkpoint.weights, origin={"init": {"name": checkpoint.name, "sha256": checkpoint.sha256}})
+
+
+def network_spec(recipe: Recipe, data: Dataset) -> ModelSpec:
+    """What the checkpoints of a training say about themselves."""
+    return ModelSpec(
+        data.classes,
+        recipe.width,
+        exits=ANSWERS[recipe.architecture],
+        architecture=recipe.architecture,
+        fusion=recipe.fusion,
+        output_stride=recipe.output_stride,
+        head=recipe.head,
+        trained=True,
+        input_scale=recipe.input_scale,
+        data_licence=data.licence,
+    )
+
+
+def check_teacher(teacher: Checkpoint, student: ModelSpec) -> None:
+    """Raises CheckpointError unless both see the same images and know the same classes."""
+    for name in ("channel_order", "mean", "std"):
+        if getattr(teacher.spec, name) != getattr(student, name):
+            raise CheckpointError(f"teacher {teacher.name} has another {name} than the network it is to teach")
+    if teacher.spec.classes.names != student.classes.names:
+        raise CheckpointError(f"teacher {teacher.name} knows other classes ({teacher.spec.classes.name})")

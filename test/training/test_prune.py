@@ -1,0 +1,133 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+from street import CLASSES, street
+from test_loop import RECIPE
+from torch import nn
+
+from icnet_ros.checkpoint.file import Checkpoint, build_network, load
+from icnet_ros.checkpoint.spec import ANSWERS, ModelSpec
+from icnet_ros.network.wiring import wires
+from icnet_ros.training.loop import Trainer
+from icnet_ros.training.progressive import prune_progressively
+from icnet_ros.training.prune import pruned, widths
+from icnet_ros.training.recipe import RecipeError
+
+KINDS = [
+    {},
+    {"fusion": "deconv3"},
+    {"architecture": "pspnet50"},
+    {"architecture": "pspnet50", "head": "sum", "output_stride": 16},
+]
+
+
+def spec(width=0.5, **kind):
+    exits = ANSWERS[kind.get("architecture", "icnet")]
+    return ModelSpec(CLASSES, width, exits=exits, trained=True, **kind)
+
+
+def lively(kind, seed=0):
+    """A network whose every number is its own, statistics included."""
+    network = build_network(spec(**kind))
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.weight.data.uniform_(0.5, 1.5, generator=generator)
+            module.bias.data.uniform_(-0.1, 0.3, generator=generator)
+            module.running_mean.uniform_(-0.1, 0.1, generator=generator)
+            module.running_var.uniform_(0.5, 1.5, generator=generator)
+    return network
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_convolution_is_wired_and_sums_agree(kind):
+    network = build_network(spec(**kind))
+    layers = [wire.layer for wire in wires(network)]
+    convolutions = {
+        name.removesuffix(".conv")
+        for name, module in network.named_modules()
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d))
+    }
+    assert len(layers) == len(set(layers))
+    assert set(layers) == convolutions
+    sizes = {}
+    for wire in wires(network):
+        module = network.get_submodule(wire.layer)
+        module = getattr(module, "conv", module)
+        assert module.in_channels == (sum(sizes[group] for group in wire.reads) or 3), wire
+        if wire.writes:
+            assert sizes.setdefault(wire.writes, module.out_channels) == module.out_channels, wire
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pruned_network_is_the_wide_one_with_its_weakest_filters_silenced(kind):
+    """Filters of no strength add nothing: without them the answers are the same."""
+    network = lively(kind)
+    generator = torch.Generator().manual_seed(1)
+    silent = {}
+    modules = dict(network.named_modules())
+    for wire in wires(network):
+        if not wire.writes:
+            continue
+        layer = modules[wire.layer]
+        count = layer.bn.num_features
+        if wire.writes not in silent:
+            silent[wire.writes] = torch.randperm(count, generator=generator)[: count // 2]
+        layer.bn.weight[silent[wire.writes]] = 0
+        layer.bn.bias[silent[wire.writes]] = 0
+    slim_spec, weights = pruned(Checkpoint(network_spec := spec(**kind), network.state_dict(), "wide"), 0.25)
+    assert slim_spec == replace(network_spec, width=0.25)
+    slim = build_network(slim_spec)
+    slim.load_state_dict(weights)
+    image = torch.randn(1, 3, 65, 97)
+    for one, two in zip(slim.eval()(image), network.eval()(image), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-3)
+
+
+def test_the_strength_of_a_filter_is_its_l1_norm_with_the_batch_norm_folded_in():
+    network = lively({})
+    layer = network.stem[0]
+    folded = layer.conv.weight.abs().sum((1, 2, 3)) * layer.bn.weight.abs() / (layer.bn.running_var + 1e-5).sqrt()
+    _, weights = pruned(Checkpoint(spec(), network.state_dict(), "wide"), 0.25)
+    kept = folded.topk(len(folded) // 2).indices.sort().values
+    assert torch.equal(weights["stem.1.conv.weight"], layer.conv.weight[kept])
+
+
+def test_widths_of_the_steps():
+    assert widths(1.0, 0.5, 1) == [0.5]
+    assert widths(1.0, 0.5, 2) == [0.75, 0.5]
+    assert widths(1.0, 0.25, 3) == [0.75, 0.5, 0.25]
+    wide = Checkpoint(spec(0.25), build_network(spec(0.25)).state_dict(), "wide")
+    with pytest.raises(RecipeError, match="prune to less"):
+        pruned(wide, 0.25)
+    with pytest.raises(RecipeError, match=r"width 0\.1 leaves"):
+        pruned(wide, 0.1)
+
+
+def test_pruning_in_steps_retrains_and_resumes(tmp_path):
+    data = street(tmp_path, "train", 12, seed=0), street(tmp_path, "val", 4, seed=1)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    (tmp_path / "wide").mkdir()
+    Trainer(replace(RECIPE, width=0.25), *data, tmp_path / "wide", fabric).run(lambda *_: None)
+    checkpoint = load(tmp_path / "wide" / "best.safetensors")
+    steps = []
+
+    def prune():
+        return prune_progressively(
+            checkpoint, [0.1875, 0.125], RECIPE, *data, tmp_path / "out", fabric, lambda *a: steps.append(a), checkpoint
+        )
+
+    first = prune()
+    result = load(first.checkpoint)
+    assert result.spec.width == 0.125
+    assert result.spec.training["pruned"]["from"] == 0.1875
+    assert result.spec.training["teacher"]["sha256"] == checkpoint.sha256
+    assert [row["width"] for row in json.loads((tmp_path / "out" / "prune.json").read_text())["steps"]] == [
+        0.1875,
+        0.125,
+    ]
+    assert prune().steps == first.steps  # finished: nothing is trained again
