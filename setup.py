@@ -51,7 +51,7 @@ setup(
         "openvino": ["openvino>=2024.0", "nncf>=2.9"],
         "tensorrt": ["tensorrt>=10"],
         "fleet": ["ray>=2.9"],
-        "train": ["lightning-fabric>=2.2", "matplotlib>=3.6"],
+        "train": ["lightning-fabric>=2.2", "matplotlib>=3.6", "scipy>=1.8"],
         "dev": [
             "hypothesis",
             "import-linter",
@@ -60,6 +60,7 @@ setup(
             "pytest-cov",
             "pytest-timeout",
             "ruff",
+            "torchmetrics",
             "types-pyyaml",
         ],
     },

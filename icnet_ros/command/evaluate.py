@@ -10,8 +10,10 @@ from rich.table import Table
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console, errors, progress_bar
 from icnet_ros.dataset.table import open_dataset
+from icnet_ros.evaluation.branches import BranchPictures
 from icnet_ros.evaluation.evaluate import evaluate as run
 from icnet_ros.evaluation.evaluate import report
+from icnet_ros.evaluation.regions import RegionAccuracy, draw_regions
 
 
 def evaluate(
@@ -23,6 +25,9 @@ def evaluate(
     flip: Annotated[bool, typer.Option(help="Average with the mirrored image.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N.")] = "cpu",
     limit: Annotated[int, typer.Option(min=0, help="Only the first so many images.")] = 0,
+    figures: Annotated[
+        Path | None, typer.Option(help="Folder for the paper's figures 6, 7 and 8: branches, differences, regions.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
 ) -> None:
     """IoU by class and exit, over one confusion matrix for the whole set."""
@@ -30,6 +35,9 @@ def evaluate(
     if not checkpoint.spec.trained:
         errors.print("[yellow]The network is untrained: its figures mean nothing. Name a checkpoint: --model[/]")
     data = open_dataset(dataset, root, split)
+    total = min(limit, len(data)) if limit else len(data)
+    regions = RegionAccuracy(checkpoint.spec.exits, len(data.classes))
+    pictures = BranchPictures(checkpoint.spec, total)
     with progress_bar("evaluating") as update:
         matrices = run(
             checkpoint,
@@ -39,18 +47,23 @@ def evaluate(
             flip=flip,
             device=device,
             limit=limit,
+            observers=(regions.update, pictures.update) if figures else (),
         )
-    figures = report(checkpoint, data, matrices)
+    answer = report(checkpoint, data, matrices)
+    if figures is not None:
+        figures.mkdir(parents=True, exist_ok=True)
+        pictures.save(figures)
+        (figures / "regions.json").write_text(json.dumps(regions.report(), indent=2) + "\n")
+        if len(checkpoint.spec.exits) > 1:
+            draw_regions(regions.report(), figures / "regions.png")
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(figures, indent=2) + "\n")
-    table = Table(
-        "class", *figures["exits"], title=f"IoU, {checkpoint.name} on {dataset} {split}", title_justify="left"
-    )
+        out.write_text(json.dumps(answer, indent=2) + "\n")
+    table = Table("class", *answer["exits"], title=f"IoU, {checkpoint.name} on {dataset} {split}", title_justify="left")
     for name in data.classes.names:
-        values = [entry["per_class"][name] for entry in figures["exits"].values()]
+        values = [entry["per_class"][name] for entry in answer["exits"].values()]
         table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in values))
     table.add_section()
     for key in ("miou", "pixel_accuracy", "class_accuracy", "frequency_weighted_iou"):
-        table.add_row(key, *(f"{entry[key]:.4f}" for entry in figures["exits"].values()))
+        table.add_row(key, *(f"{entry[key]:.4f}" for entry in answer["exits"].values()))
     console.print(table)

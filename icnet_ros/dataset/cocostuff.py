@@ -1,18 +1,57 @@
-"""COCO-Stuff (Caesar et al.): the pixel maps of the 164k release, or PNGs of the 10k one."""
+"""COCO-Stuff (Caesar et al.): the pixel maps of the 164k release, and the .mat files of the 10k one."""
 
 from pathlib import Path
 
+import numpy as np
+
 from icnet_ros.checkpoint.classes import load_classes
-from icnet_ros.dataset.base import Dataset, identity, pair_up, read_ids
+from icnet_ros.dataset.base import Dataset, DatasetError, Pair, UInt8, identity, pair_up, read_ids
 
 LICENCE = "COCO-Stuff: CC BY 4.0; images under the terms of Flickr"
 
 
 def cocostuff(root: Path, split: str) -> Dataset:
-    """ROOT/images/SPLIT/*.jpg and ROOT/annotations/SPLIT/*.png of ids 0..181, 255 unlabelled.
+    """Either release, told apart by ROOT/imageLists of the 10k one.
 
-    That is how "stuffthingmaps" comes; the .mat files of the 10k release hold the ids + 1.
+    164k: ROOT/images/SPLIT/*.jpg and ROOT/annotations/SPLIT/*.png ("stuffthingmaps") of ids 0..181,
+    255 unlabelled; "train" and "val" also find train2017 and val2017.
+    10k: ROOT/images/*.jpg, ROOT/annotations/*.mat and ROOT/imageLists/SPLIT.txt; its "val" is test.
     Raises DatasetError.
     """
-    pairs = pair_up(root / "images" / split, root / "annotations" / split, lambda path: f"{path.stem}.png")
-    return Dataset("cocostuff", split, load_classes("cocostuff"), pairs, read_ids(identity()), LICENCE)
+    classes = load_classes("cocostuff")
+    if (root / "imageLists").is_dir():
+        return Dataset("cocostuff", split, classes, _listed(root, split), _read_mat, LICENCE)
+    folder = split if (root / "images" / split).is_dir() or split not in ("train", "val") else f"{split}2017"
+    pairs = pair_up(root / "images" / folder, root / "annotations" / folder, lambda path: f"{path.stem}.png")
+    return Dataset("cocostuff", split, classes, pairs, read_ids(identity()), LICENCE)
+
+
+def _listed(root: Path, split: str) -> list[Pair]:
+    names = root / "imageLists" / f"{'test' if split == 'val' else split}.txt"
+    if not names.is_file():
+        raise DatasetError(f"{names}: no such file; the 10k release has splits train, test and all")
+    pairs = [
+        Pair(root / "images" / f"{name}.jpg", root / "annotations" / f"{name}.mat")
+        for name in names.read_text().split()
+    ]
+    if not pairs:
+        raise DatasetError(f"{names}: lists no image")
+    for path in (path for pair in pairs for path in pair):
+        if not path.is_file():
+            raise DatasetError(f"{path}: missing, {names} lists it")
+    return pairs
+
+
+def _read_mat(path: Path) -> UInt8:
+    """Ids 0..181 from field S, which holds 1..182 and 0 for unlabelled."""
+    try:
+        from scipy.io import loadmat
+
+        ids = np.asarray(loadmat(path)["S"])
+    except ModuleNotFoundError as err:
+        raise DatasetError(f"{path}: reading .mat files needs scipy: pip install 'icnet_ros[train]'") from err
+    except Exception as err:  # scipy raises whatever it stumbles over
+        raise DatasetError(f"{path}: not a COCO-Stuff annotation ({type(err).__name__}: {err})") from err
+    if ids.ndim != 2 or ids.min() < 0 or ids.max() > 182:
+        raise DatasetError(f"{path}: field S is {ids.shape} of {ids.min()}..{ids.max()}, not (H, W) of 0..182")
+    return (ids.astype(np.int16) - 1).astype(np.uint8)  # 0 becomes 255

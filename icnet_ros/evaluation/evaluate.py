@@ -1,6 +1,7 @@
 """How well a checkpoint labels an annotated dataset."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,18 @@ from icnet_ros.engine.upsample import label_map
 from icnet_ros.evaluation.confusion import ConfusionMatrix
 from icnet_ros.evaluation.report import by_class
 from icnet_ros.network.fold import fold_batch_norm
+from icnet_ros.render import UInt8
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class Answer:
+    """One annotated image, BGR uint8 (H, W, 3); its ground truth and, by exit, its label maps, uint8 (H, W)."""
+
+    image: UInt8
+    truth: UInt8
+    labels: dict[str, UInt8]
+
+
 def evaluate(
     checkpoint: Checkpoint,
     dataset: Dataset,
@@ -28,12 +38,13 @@ def evaluate(
     flip: bool = False,
     device: str = "cpu",
     limit: int = 0,
+    observers: Sequence[Callable[[Answer], None]] = (),
 ) -> dict[str, ConfusionMatrix]:
     """One confusion matrix over the set for each exit the checkpoint has.
 
     scales: of the image before the network; default the checkpoint's own. Several, and `flip`
     (the mirrored image too), average softmax probabilities. limit: first so many images, 0 = all.
-    Raises DatasetError if the classes of checkpoint and dataset differ.
+    observers: see every answer. Raises DatasetError if the classes of checkpoint and dataset differ.
     """
     spec = checkpoint.spec
     if spec.classes.names != dataset.classes.names:
@@ -47,14 +58,11 @@ def evaluate(
     total = min(limit, len(dataset)) if limit else len(dataset)
     for number in range(total):
         image, truth = dataset[number]
-        height, width = truth.shape
-        answers = [_logits(network, image, checkpoint, view, device) for view in views]
-        for name, *logits in zip(spec.exits, *answers, strict=True):
-            if len(views) == 1:
-                labels = label_map(logits[0].permute(1, 2, 0).cpu().numpy(), height, width)
-            else:
-                labels = _mean_probability(logits, height, width).argmax(0).byte().cpu().numpy()
+        answer = Answer(image, truth, _labels(network, image, checkpoint, views, device))
+        for name, labels in answer.labels.items():
             matrices[name].update(truth, labels)
+        for observe in observers:
+            observe(answer)
         progress(number + 1, total)
     return matrices
 
@@ -74,6 +82,21 @@ def report(checkpoint: Checkpoint, dataset: Dataset, matrices: dict[str, Confusi
     origin = {"checkpoint": checkpoint.name, "sha256": checkpoint.sha256, "trained": checkpoint.spec.trained}
     data = {"dataset": dataset.name, "split": dataset.split, "pixels": int(matrices[list(exits)[-1]].counts.sum())}
     return {**origin, **data, **exits[list(exits)[-1]], "exits": exits}
+
+
+@torch.inference_mode()
+def _labels(
+    network: torch.nn.Module, image: UInt8, checkpoint: Checkpoint, views: Sequence[tuple[float, bool]], device: str
+) -> dict[str, UInt8]:
+    height, width = image.shape[:2]
+    answers = [_logits(network, image, checkpoint, view, device) for view in views]
+    labels: dict[str, UInt8] = {}
+    for name, *logits in zip(checkpoint.spec.exits, *answers, strict=True):
+        if len(views) == 1:
+            labels[name] = label_map(logits[0].permute(1, 2, 0).cpu().numpy(), height, width)
+        else:
+            labels[name] = _mean_probability(logits, height, width).argmax(0).byte().cpu().numpy()
+    return labels
 
 
 def _logits(

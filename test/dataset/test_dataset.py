@@ -75,6 +75,37 @@ def test_cocostuff(tmp_path):
     assert np.array_equal(open_dataset("cocostuff", tmp_path, "val2017")[0][1], ids)
 
 
+def test_cocostuff_finds_the_splits_of_2017(tmp_path):
+    put(tmp_path / "images" / "train2017" / "1.jpg", IMAGE)
+    put(tmp_path / "annotations" / "train2017" / "1.png", np.full((6, 8), 181, np.uint8))
+    assert (open_dataset("cocostuff", tmp_path, "train")[0][1] == 181).all()
+
+
+def test_cocostuff_10k(tmp_path):
+    scipy_io = pytest.importorskip("scipy.io")
+    for folder in ("images", "annotations", "imageLists"):
+        (tmp_path / folder).mkdir()
+    put(tmp_path / "images" / "a.jpg", IMAGE)
+    stored = RNG.choice(np.array([0, 1, 91, 182], np.uint8), (6, 8))
+    scipy_io.savemat(tmp_path / "annotations" / "a.mat", {"S": stored})
+    (tmp_path / "imageLists" / "test.txt").write_text("a\n")
+    _, labels = open_dataset("cocostuff", tmp_path, "val")[0]
+    assert {(int(s), int(i)) for s, i in zip(stored.flat, labels.flat, strict=True)} <= {
+        (0, 255), (1, 0), (91, 90), (182, 181)
+    }  # fmt: skip
+    with pytest.raises(DatasetError, match=r"train\.txt: no such file"):
+        open_dataset("cocostuff", tmp_path, "train")
+    (tmp_path / "annotations" / "a.mat").write_bytes(b"MATLAB 5.0 cut")
+    with pytest.raises(DatasetError, match=r"a\.mat: not a COCO-Stuff annotation"):
+        open_dataset("cocostuff", tmp_path, "val")[0]
+    scipy_io.savemat(tmp_path / "annotations" / "a.mat", {"S": stored.astype(np.uint16) + 182})
+    with pytest.raises(DatasetError, match=r"a\.mat: field S is \(6, 8\) of"):
+        open_dataset("cocostuff", tmp_path, "val")[0]
+    (tmp_path / "imageLists" / "test.txt").write_text("a\nb\n")
+    with pytest.raises(DatasetError, match=r"b\.jpg: missing"):
+        open_dataset("cocostuff", tmp_path, "val")
+
+
 def test_every_defect_names_its_file(segnet):
     root, ids = segnet
     dataset = open_dataset("camvid", root, "train")

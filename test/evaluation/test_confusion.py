@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
 
 from icnet_ros.evaluation.confusion import ConfusionMatrix
 
@@ -42,3 +44,29 @@ def test_what_does_not_fit_is_refused():
         matrix.update(np.zeros((2, 2), np.uint8), np.zeros((2, 3), np.uint8))
     with pytest.raises(ValueError, match="label 7 is none of 2"):
         matrix.update(np.zeros((1, 1), np.uint8), np.full((1, 1), 7, np.uint8))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 11))
+def test_agrees_with_torchmetrics(seed, classes):
+    """Over several images with void pixels, where every class is somewhere in the truth."""
+    rng = np.random.default_rng(seed)
+    matrix = ConfusionMatrix(classes)
+    options = {"num_classes": classes, "ignore_index": 255}
+    metrics = {
+        "miou": MulticlassJaccardIndex(**options),
+        "frequency_weighted_iou": MulticlassJaccardIndex(**options, average="weighted"),
+        "pixel_accuracy": MulticlassAccuracy(**options, average="micro"),
+        "class_accuracy": MulticlassAccuracy(**options, average="macro"),
+    }
+    for _ in range(3):
+        truth = rng.choice(np.array([*range(classes), 255], np.uint8), (9, 13))
+        truth[0, :classes] = range(classes)
+        labels = np.where(rng.random((9, 13)) < 0.6, truth % classes, rng.integers(0, classes, (9, 13))).astype(
+            np.uint8
+        )
+        matrix.update(truth, labels)
+        for metric in metrics.values():
+            metric.update(torch.from_numpy(labels).long(), torch.from_numpy(truth).long())
+    for name, metric in metrics.items():
+        assert getattr(matrix, name)() == pytest.approx(metric.compute().item(), abs=1e-6), name

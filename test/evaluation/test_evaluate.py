@@ -68,6 +68,7 @@ def test_the_command_writes_all_figures(checkpoint, root, tmp_path, monkeypatch,
     save(tmp_path / "m.safetensors", checkpoint.spec, checkpoint.weights)
     out = tmp_path / "out" / "figures.json"
     words = ["evaluate", "--root", root, "--model", tmp_path / "m.safetensors", "--json", out, "--limit", 2]
+    words += ["--figures", tmp_path / "figures"]
     monkeypatch.setattr("sys.argv", ["icnet", *map(str, words)])
     with pytest.raises(SystemExit) as stop:
         raise SystemExit(main())
@@ -79,6 +80,11 @@ def test_the_command_writes_all_figures(checkpoint, root, tmp_path, monkeypatch,
     assert set(figures["per_class"]) == set(load_classes("camvid").names)
     assert (figures["trained"], figures["dataset"]) == (False, "camvid")
     assert "untrained" in capsys.readouterr().err
+    for name in ("branches.png", "differences.png", "regions.png"):
+        assert cv2.imread(str(tmp_path / "figures" / name)).std() > 5, name
+    regions = json.loads((tmp_path / "figures" / "regions.json").read_text())
+    assert set(regions["gain"]) == {"sub24-sub4", "sub124-sub24"}
+    assert sum(regions["regions"]) > 0
 
 
 def test_classes_must_be_the_same(tiny, root):

@@ -41,3 +41,16 @@ def street(root: Path, split: str, count: int, seed: int) -> Dataset:
             cv2.imwrite(str(folder / f"{number:03d}.png"), pixels)
     pairs = pair_up(*folders, lambda path: path.name)
     return Dataset("street", split, CLASSES, pairs, read_ids(identity()), "drawn, no terms")
+
+
+def draw_camvid(root: Path) -> None:
+    """Drawn streets in the layout of CamVid, ids of its table: sky, building, road, car."""
+    ids = np.arange(256, dtype=np.uint8)
+    ids[[2, 3, 255]] = 3, 8, 11
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 16), ("val", 4)):
+        for number in range(count):
+            image, labels = draw(rng)
+            for folder, pixels in (("images", image), ("labels", ids[labels])):
+                (root / split / folder).mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(root / split / folder / f"{number:03d}.png"), pixels)
