@@ -7,6 +7,7 @@ from rich.markup import escape
 
 from icnet_ros.checkpoint.classes import ClassTableError
 from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.command.ablate import ablate
 from icnet_ros.command.console import errors
 from icnet_ros.command.dataset import app as dataset
 from icnet_ros.command.demo import demo
@@ -41,7 +42,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (segment, info, evaluate, train, prune, demo):
+for command in (segment, info, evaluate, train, prune, ablate, demo):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
 

@@ -1,0 +1,169 @@
+"""The accuracy ablations of the paper (tables 1 to 3, figure 5), at any budget on any dataset."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+from matplotlib.figure import Figure
+
+from icnet_ros.checkpoint.file import load
+from icnet_ros.dataset.base import Dataset
+from icnet_ros.evaluation.evaluate import evaluate
+from icnet_ros.training.loop import Progress, Trainer
+from icnet_ros.training.progressive import prune_progressively
+from icnet_ros.training.recipe import Recipe, RecipeError
+from icnet_ros.training.start import NOWHERE, Start
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training: what it changes in the recipe; or a pruning of another run to a share of its width."""
+
+    changes: dict[str, Any] = field(default_factory=dict)
+    parent: str = ""
+    keep: float = 1.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: which run answers it and how; the paper's mIoU in points.
+
+    The first row of a group is what the others are compared with. scale: of the input, times the
+    recipe's.
+    """
+
+    group: str
+    name: str
+    run: str
+    paper: float
+    exit: str = "sub124"
+    scale: float = 1.0
+
+
+PSPNET = {"architecture": "pspnet50"}
+RUNS = {
+    "icnet": Run(),
+    "icnet-deconv3": Run({"fusion": "deconv3"}),
+    "icnet-deconv5": Run({"fusion": "deconv5"}),
+    "icnet-deconv7": Run({"fusion": "deconv7"}),
+    "icnet-unguided": Run({"loss_weights": (0.0, 0.0, 1.0)}),
+    "pspnet50": Run(PSPNET),
+    "pspnet50-stride16": Run({**PSPNET, "output_stride": 16}),
+    "pspnet50-stride32": Run({**PSPNET, "output_stride": 32}),
+    "pspnet50-keep0.5": Run(PSPNET, "pspnet50", 0.5),
+    "pspnet50-keep0.25": Run(PSPNET, "pspnet50-keep0.5", 0.5),
+}
+ROWS = (
+    Row("branches", "sub4", "icnet", 59.6, exit="sub4"),
+    Row("branches", "sub24", "icnet", 66.5, exit="sub24"),
+    Row("branches", "sub124", "icnet", 67.7),
+    Row("fusion", "CFF", "icnet", 67.7),
+    Row("fusion", "deconvolution 3x3", "icnet-deconv3", 66.7),
+    Row("fusion", "deconvolution 5x5", "icnet-deconv5", 66.7),
+    Row("fusion", "deconvolution 7x7", "icnet-deconv7", 68.0),
+    Row("guidance", "with label guidance", "icnet", 67.7),
+    Row("guidance", "without", "icnet-unguided", 66.8),
+    Row("keep", "PSPNet50 whole", "pspnet50", 71.7, exit="main"),
+    Row("keep", "half of its filters", "pspnet50-keep0.5", 67.9, exit="main"),
+    Row("keep", "a quarter", "pspnet50-keep0.25", 59.4, exit="main"),
+    Row("stride", "PSPNet50 at 1/8", "pspnet50", 71.7, exit="main"),
+    Row("stride", "1/16", "pspnet50-stride16", 70.2, exit="main"),
+    Row("stride", "1/32", "pspnet50-stride32", 67.1, exit="main"),
+    Row("scale", "PSPNet50, whole image", "pspnet50", 71.7, exit="main"),
+    Row("scale", "half size", "pspnet50", 68.4, exit="main", scale=0.5),
+    Row("scale", "quarter size", "pspnet50", 60.7, exit="main", scale=0.25),
+)
+GROUPS = tuple(dict.fromkeys(row.group for row in ROWS))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all runs share. baseline_width: of PSPNet50 before pruning; the paper's is 1."""
+
+    recipe: Recipe
+    data: Dataset
+    validation: Dataset
+    out: Path
+    fabric: Fabric
+    baseline_width: float = 1.0
+    start: Start = NOWHERE
+
+
+def ablate(setting: Setting, groups: Sequence[str], progress: Progress) -> list[dict[str, Any]]:
+    """Train what the groups need and measure every row; goes on where it was interrupted.
+
+    Rows are {group, name, run, miou, delta, paper_miou, paper_delta}, mIoU in points on the validation
+    split, delta to the first row of the group. Writes OUT/ablation.json and OUT/ablation.png.
+    Raises RecipeError for an unknown group.
+    """
+    if unknown := [group for group in groups if group not in GROUPS]:
+        raise RecipeError(f"no ablation {unknown[0]!r}; there are {', '.join(GROUPS)}")
+    rows = [row for row in ROWS if row.group in groups]
+    checkpoints = {row.run: _trained(row.run, setting, progress) for row in rows}
+    answers: list[dict[str, Any]] = []
+    for row in rows:
+        checkpoint = load(checkpoints[row.run])
+        scale = checkpoint.spec.input_scale * row.scale
+        matrices = evaluate(
+            checkpoint, setting.validation, lambda *_: None, scales=(scale,), device=str(setting.fabric.device)
+        )
+        miou = 100 * (matrices[row.exit].miou() or 0.0)
+        first = next((answer for answer in answers if answer["group"] == row.group), None)
+        answers.append(
+            {
+                "group": row.group,
+                "name": row.name,
+                "run": row.run,
+                "miou": miou,
+                "delta": miou - first["miou"] if first else 0.0,
+                "paper_miou": row.paper,
+                "paper_delta": row.paper - first["paper_miou"] if first else 0.0,
+            }
+        )
+    if setting.fabric.global_rank == 0:
+        budget = {"recipe": setting.recipe.to_dict(), "baseline_width": setting.baseline_width}
+        setting.out.mkdir(parents=True, exist_ok=True)
+        (setting.out / "ablation.json").write_text(json.dumps({**budget, "rows": answers}, indent=2) + "\n")
+        draw_ablation(answers, setting.out / "ablation.png")
+    return answers
+
+
+def draw_ablation(answers: Sequence[dict[str, Any]], picture: Path) -> None:
+    """The deltas as bars, ours beside the paper's, as a PNG."""
+    shown = [answer for answer in answers if answer["delta"] or answer["paper_delta"]]
+    figure = Figure(figsize=(9, 1.2 + 0.5 * len(shown)), layout="constrained")
+    panel = figure.subplots()
+    places = range(len(shown))
+    panel.barh([place - 0.2 for place in places], [answer["delta"] for answer in shown], 0.38, label="here")
+    panel.barh(
+        [place + 0.2 for place in places], [answer["paper_delta"] for answer in shown], 0.38, label="paper (Cityscapes)"
+    )
+    panel.set_yticks(list(places), [f"{answer['group']}: {answer['name']}" for answer in shown])
+    panel.invert_yaxis()
+    panel.axvline(0, color="black", linewidth=0.8)
+    panel.set_xlabel("mIoU, points over the first row of the group")
+    panel.legend()
+    figure.savefig(picture, dpi=120)
+
+
+def _trained(name: str, setting: Setting, progress: Progress) -> Path:
+    """The checkpoint of a run, trained if it is not there yet; parents first."""
+    run, out = RUNS[name], setting.out / name
+    recipe = replace(setting.recipe, **run.changes)
+    if recipe.architecture == "pspnet50":
+        recipe = replace(recipe, width=setting.baseline_width)
+
+    def told(what: str, done: int, total: int) -> None:
+        progress(f"{name}: {what}", done, total)
+
+    data = setting.data, setting.validation
+    if run.parent:
+        parent = load(_trained(run.parent, setting, progress))
+        widths = [parent.spec.width * run.keep]
+        return prune_progressively(parent, widths, recipe, *data, out, setting.fabric, told).checkpoint
+    out.mkdir(parents=True, exist_ok=True)
+    Trainer(recipe, *data, out, setting.fabric, setting.start).run(told)
+    return out / "best.safetensors"
