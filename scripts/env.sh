@@ -1,5 +1,11 @@
 # `source scripts/env.sh` after `make build`: this bash then has ROS 2, `icnet` and icnet_ros.
 source "$(dirname "${BASH_SOURCE[0]}")/flavour.sh" || return 1
+ICNET_BEFORE=$(
+  for name in PATH LD_LIBRARY_PATH PYTHONPATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH; do
+    if [ -n "${!name+set}" ]; then printf 'export %s=%q; ' "$name" "${!name}"; else printf 'unset %s; ' "$name"; fi
+  done
+)
+export ICNET_BEFORE
 source "$VENV/bin/activate"
 if [ -z "$SYSTEM_ROS" ]; then
   # What /opt/ros/*/setup.bash would set; the wheels keep to the layout of such a prefix.

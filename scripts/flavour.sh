@@ -1,6 +1,8 @@
 # Sourced by the other scripts: which ROS 2, which Python, which folders.
 #   DISTRO=kilted|jazzy   ROS 2 from PyPI (ignored where a ROS 2 is sourced)
 #   PYTHON=python3.12     the interpreter to build on
+# A shell that sourced env.sh before forgets that first: it may have been for another distribution.
+eval "${ICNET_BEFORE:-}"
 if [ -n "${ROS_DISTRO:-}" ] && [ -z "${ICNET_PYPI_ROS:-}" ]; then
   SYSTEM_ROS=$ROS_DISTRO
   DISTRO=$ROS_DISTRO
