@@ -30,6 +30,7 @@ def prune(
     recipe: Annotated[str, typer.Option(help="For the retraining after each step.")] = "camvid_prune",
     teacher: Annotated[Path | None, typer.Option(help="Checkpoint to learn from too, such as MODEL.")] = None,
     iterations: Iterations = None,
+    between: Annotated[int | None, typer.Option(min=1, help="Iterations of the steps before the last.")] = None,
     accelerator: Accelerator = "auto",
     devices: Devices = 1,
     nodes: Nodes = 1,
@@ -47,7 +48,7 @@ def prune(
     fabric = open_fabric(accelerator, devices, nodes, precision)
     plan = widths(checkpoint.spec.width, keep * checkpoint.spec.width, steps)
     with progress_bar("reading the data", hidden=fabric.global_rank > 0) as update:
-        result = prune_progressively(checkpoint, plan, chosen, data, validation, out, fabric, update, wise)
+        result = prune_progressively(checkpoint, plan, chosen, data, validation, out, fabric, update, wise, between)
     if fabric.global_rank == 0:
         table = Table(
             "width", "pruned", "retrained", title=f"validation mIoU of {checkpoint.name}", title_justify="left"

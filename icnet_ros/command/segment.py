@@ -21,6 +21,9 @@ def segment(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, fp16.")] = "fp32",
     exit_: Annotated[str, typer.Option("--exit", help="sub4 (fastest), sub24, sub124 (best).")] = "sub124",
+    scale: Annotated[
+        float, typer.Option(min=0.0, max=8.0, help="Of the picture before the network; 0: what the checkpoint wants.")
+    ] = 0.0,
     alpha: Annotated[float, typer.Option(min=0.0, max=1.0, help="Strength of the colours.")] = 0.5,
 ) -> None:
     """Write overlays and label images, and print how much of the pictures each class covers."""
@@ -28,7 +31,7 @@ def segment(
     checkpoint = load_model(model)
     if not checkpoint.spec.trained:
         errors.print("[yellow]The network is untrained: its labels mean nothing. Name a checkpoint: --model[/]")
-    runner = open_engine(engine, checkpoint, EngineOptions(device, precision, exit_))
+    runner = open_engine(engine, checkpoint, EngineOptions(device, precision, exit_, scale=scale))
     with progress_bar("segmenting") as update:
         coverage = segment_media(media, runner, out, alpha, lambda done, total: update("segmenting", done, total))
     runner.close()

@@ -48,12 +48,17 @@ class LabelMap:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How to run a checkpoint. threads: CPU threads, 0 = as many as there are cores."""
+    """How to run a checkpoint.
+
+    threads: CPU threads, 0 = as many as there are cores. scale: of the frame before the network, 0 =
+    what the checkpoint wants (labels have the frame's size either way).
+    """
 
     device: str = "auto"
     precision: str = "fp32"
     exit: str = "sub124"
     threads: int = 0
+    scale: float = 0.0
 
 
 @runtime_checkable

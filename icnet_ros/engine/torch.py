@@ -33,6 +33,7 @@ class TorchEngine:
             raise EngineError(f"engine 'torch' has fp32 and fp16, not {options.precision!r}")
         if options.precision == "fp16" and self._device.type == "cpu":
             raise EngineError("fp16 on a CPU is far slower than fp32: set precision to fp32 or device to cuda")
+        self._scale = options.scale or checkpoint.spec.input_scale
         self._dtype = torch.float16 if options.precision == "fp16" else torch.float32
         self._threads = options.threads or len(os.sched_getaffinity(0))
         torch.set_num_threads(self._threads)
@@ -89,7 +90,7 @@ class TorchEngine:
 
     def _upload(self, frames: list[Frame]) -> Tensor:
         """Frames of one size -> normalised (N, 3, H', W') on the device, channels last."""
-        batch = normalise(frames, self.spec, self.spec.input_scale)
+        batch = normalise(frames, self.spec, self._scale)
         return torch.from_numpy(batch).permute(0, 3, 1, 2).to(self._device, self._dtype)
 
     def _labels(self, logits: Tensor, height: int, width: int, confidence: bool) -> list[tuple[UInt8, UInt8 | None]]:

@@ -107,6 +107,7 @@ def facts(engine: Engine, name: str, digest: str, settings: Parameters) -> dict[
         "engine": engine.name,
         "precision": engine.precision,
         "exit": engine.exit,
+        "input_scale": f"{settings.input_scale or engine.spec.input_scale:g}",
         "device": engine.device,
         "checkpoint": name,
         "checkpoint_sha256": digest or "none",

@@ -47,6 +47,13 @@ class Parameters:
     model: str = _parameter(
         "", "Checkpoint (.safetensors); empty: the shipped one, or random weights if none is shipped.", read_only=True
     )
+    input_scale: float = _parameter(
+        0.0,
+        "Resize images by this before the network (labels keep their size); 0: what the checkpoint wants.",
+        low=0.0,
+        high=8.0,
+        read_only=True,
+    )
     threads: int = _parameter(0, "CPU threads of the engine; 0: all cores.", low=0, high=1024, read_only=True)
     input_transport: str = _parameter(
         "raw",

@@ -143,7 +143,9 @@ class SegmentationNode(LifecycleNode):
         def build() -> None:
             try:
                 checkpoint = load_model(settings.model)
-                options = EngineOptions(settings.device, settings.precision, settings.exit, settings.threads)
+                options = EngineOptions(
+                    settings.device, settings.precision, settings.exit, settings.threads, settings.input_scale
+                )
                 engine = open_engine(settings.engine, checkpoint, options)
                 engine.warm_up(settings.warm_up_height, settings.warm_up_width)
                 self._facts = facts(engine, checkpoint.name, checkpoint.sha256, settings)

@@ -37,8 +37,11 @@ def prune_progressively(
     fabric: Fabric,
     progress: Progress,
     teacher: Checkpoint | None = None,
+    between: int | None = None,
 ) -> Pruning:
     """Prune to each of `widths` in turn and retrain with `recipe`; the network is the checkpoint's.
+
+    between: iterations for all but the last width, if not the recipe's.
 
     Every step has a folder below `out` and goes on there after an interruption. Writes OUT/prune.json.
     Raises RecipeError, StateError.
@@ -57,8 +60,10 @@ def prune_progressively(
         }
         folder = out / f"width-{width:g}"
         folder.mkdir(parents=True, exist_ok=True)
+        last = width == widths[-1]
+        iterations = recipe.iterations if last or between is None else between
         trainer = Trainer(
-            replace(like(damaged, recipe), input_scale=spec.input_scale),
+            replace(like(damaged, recipe), input_scale=spec.input_scale, iterations=iterations),
             data, validation, folder, fabric, Start(weights=weights, origin=origin), teacher,
         )  # fmt: skip
         retrained = trainer.run(progress)

@@ -79,10 +79,12 @@ def test_a_view_with_padded_rows_is_a_frame(tiny):
     assert np.array_equal(engine.segment([Frame(padded[:, :96])])[0].labels, engine.segment([Frame(bgr)])[0].labels)
 
 
-def test_labels_keep_the_frame_size_when_the_network_sees_another(tiny):
-    checkpoint = dataclasses.replace(tiny, spec=dataclasses.replace(tiny.spec, input_scale=2.0))
+@pytest.mark.parametrize(("wanted", "asked"), [(2.0, 0.0), (0.5, 2.0)])
+def test_labels_keep_the_frame_size_when_the_network_sees_another(tiny, wanted, asked):
+    """The checkpoint says which scale it wants; who runs it may ask for another."""
+    checkpoint = dataclasses.replace(tiny, spec=dataclasses.replace(tiny.spec, input_scale=wanted))
     bgr = picture(40, 61)
-    labels = open_engine("torch", checkpoint, EngineOptions("cpu")).segment([Frame(bgr)])[0].labels
+    labels = open_engine("torch", checkpoint, EngineOptions("cpu", scale=asked)).segment([Frame(bgr)])[0].labels
     doubled = cv2.resize(bgr, (122, 80), interpolation=cv2.INTER_LINEAR)
     tensor = (torch.from_numpy(doubled.astype(np.float32)) - torch.tensor(tiny.spec.mean)).permute(2, 0, 1)[None]
     with torch.inference_mode():
