@@ -1,10 +1,21 @@
 import importlib.util
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure():
+    # What engines make of checkpoints stays out of the user's cache; processes of tests inherit this.
+    os.environ["ICNET_CACHE"] = tempfile.mkdtemp(prefix="icnet-cache-")
+
+
+def pytest_unconfigure():
+    shutil.rmtree(os.environ["ICNET_CACHE"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items):

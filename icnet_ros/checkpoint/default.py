@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from icnet_ros.checkpoint.classes import load_classes
-from icnet_ros.checkpoint.file import Checkpoint, load, load_spec, untrained
+from icnet_ros.checkpoint.file import Checkpoint, load_spec, open_checkpoint, untrained
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.share import share
 
@@ -20,9 +20,11 @@ def model_path(model: str) -> Path | None:
 
 
 def load_model(model: str) -> Checkpoint:
-    """The checkpoint meant by `model`, random weights if it is None. Raises CheckpointError."""
+    """The checkpoint meant by `model`, random weights if there is none; its weights are read when
+    they are needed. Raises CheckpointError then, too.
+    """
     path = model_path(model)
-    return load(path) if path else untrained(load_classes(UNTRAINED_CLASSES))
+    return open_checkpoint(path) if path else untrained(load_classes(UNTRAINED_CLASSES))
 
 
 def load_model_spec(model: str) -> ModelSpec:

@@ -3,8 +3,9 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -30,7 +31,7 @@ class Checkpoint:
     """
 
     spec: ModelSpec
-    weights: "dict[str, Tensor]"
+    weights: "Mapping[str, Tensor]"
     name: str
     sha256: str = ""
 
@@ -40,12 +41,15 @@ class Checkpoint:
         Raises CheckpointError for an exit the checkpoint was not trained with.
         """
         wanted = self.spec.exits if exits is None else tuple(exits)
-        missing = [name for name in wanted if name not in self.spec.exits]
-        if missing:
-            raise CheckpointError(f"{self.name} has no exit {missing[0]}; it has {', '.join(self.spec.exits)}")
+        self.check_exits(wanted)
         network = build_network(replace(self.spec, exits=wanted))
         network.load_state_dict({key: self.weights[key] for key in network.state_dict()})
         return network.eval()
+
+    def check_exits(self, exits: Sequence[str]) -> None:
+        """Raise CheckpointError for an exit the checkpoint was not trained with."""
+        if missing := [name for name in exits if name not in self.spec.exits]:
+            raise CheckpointError(f"{self.name} has no exit {missing[0]}; it has {', '.join(self.spec.exits)}")
 
 
 def untrained(classes: ClassTable, width: float = 0.5, seed: int = 0) -> Checkpoint:
@@ -78,10 +82,40 @@ def load(path: str | Path) -> Checkpoint:
 
     Nothing is ever unpickled. Raises CheckpointError that names the file and what is wrong.
     """
-    import torch
+    checkpoint = open_checkpoint(path)
+    return replace(checkpoint, weights=dict(checkpoint.weights))
 
+
+def open_checkpoint(path: str | Path) -> Checkpoint:
+    """As `load`, but the weights are read when they are first looked at: what needs none needs no torch."""
     path = Path(path)
     spec = load_spec(path)
+    return Checkpoint(spec, _Stored(path, spec), path.stem, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+class _Stored(Mapping[str, "Tensor"]):
+    """The weights in a file."""
+
+    def __init__(self, path: Path, spec: ModelSpec) -> None:
+        self._path, self._spec = path, spec
+
+    @cached_property
+    def _tensors(self) -> "dict[str, Tensor]":
+        return _read(self._path, self._spec)
+
+    def __getitem__(self, key: str) -> "Tensor":
+        return self._tensors[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
+def _read(path: Path, spec: ModelSpec) -> "dict[str, Tensor]":
+    import torch
+
     with _opened(path, "pt") as file:
         weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no dict)
     expected = {key: tuple(value.shape) for key, value in build_network(spec, device="meta").state_dict().items()}
@@ -101,11 +135,10 @@ def load(path: str | Path) -> Checkpoint:
             weights[key] = stored.float()
             if not torch.isfinite(weights[key]).all():
                 raise CheckpointError(f"{path}: tensor {key!r} holds NaN or infinity; the training diverged")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Checkpoint(spec, weights, path.stem, digest)
+    return weights
 
 
-def save(path: str | Path, spec: ModelSpec, weights: "dict[str, Tensor]", *, half: bool = False) -> None:
+def save(path: str | Path, spec: ModelSpec, weights: "Mapping[str, Tensor]", *, half: bool = False) -> None:
     """Write a checkpoint; the file appears whole or not at all.
 
     half: store convolution weights as float16. Batch norms stay float32: the variances behind the

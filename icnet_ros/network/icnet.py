@@ -138,8 +138,8 @@ class ICNet(nn.Module):
         if self.exits[-1] != "sub4":
             fused = self.cff24(low, medium)
             if "sub24" in self.exits:
-                logits.append(self.aux8(resize(fused, (-(-height // 8), -(-width // 8)))))
+                logits.append(self.aux8(resize(fused, ((height + 7) // 8, (width + 7) // 8))))
             if self.exits[-1] != "sub24":
                 fused = self.cff12(fused, self.hi(image))
-                logits.append(self.cls(resize(fused, (-(-height // 4), -(-width // 4)))))
+                logits.append(self.cls(resize(fused, ((height + 3) // 4, (width + 3) // 4))))
         return tuple(logits)

@@ -1,6 +1,6 @@
 """Where a training starts: nowhere, an ImageNet backbone, or another checkpoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ class Start:
     """
 
     backbone: Path | None = None
-    weights: dict[str, Tensor] = field(default_factory=dict)
+    weights: Mapping[str, Tensor] = field(default_factory=dict)
     origin: dict[str, Any] = field(default_factory=dict)
 
     def apply(self, network: ICNet | PSPNet50, images: Callable[[], Tensor]) -> None:

@@ -8,8 +8,19 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from icnet_ros.checkpoint.file import save
+from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.engine.base import STAGES, Engine, EngineError, EngineOptions, Frame
 from icnet_ros.engine.table import NAMES, open_engine
+
+
+@pytest.fixture(params=["torch", "onnxruntime"])
+def cpu_engine(request):
+    """Each engine that runs on any machine, as a function of checkpoint and options."""
+    if request.param == "onnxruntime":
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnx")
+    return lambda checkpoint, **options: open_engine(request.param, checkpoint, EngineOptions("cpu", **options))
 
 
 def picture(height=97, width=130, seed=0):
@@ -35,8 +46,8 @@ def assert_same_labels(labels, full):
 
 
 @pytest.mark.parametrize("exit_", ["sub4", "sub24", "sub124"])
-def test_labels_and_confidence_equal_the_plain_network(tiny, exit_):
-    engine = open_engine("torch", tiny, EngineOptions("cpu", exit=exit_))
+def test_labels_and_confidence_equal_the_plain_network(tiny, cpu_engine, exit_):
+    engine = cpu_engine(tiny, exit=exit_)
     assert isinstance(engine, Engine)
     bgr = picture()
     answer = engine.segment([Frame(bgr)], confidence=True)[0]
@@ -49,10 +60,10 @@ def test_labels_and_confidence_equal_the_plain_network(tiny, exit_):
     assert engine.segment([Frame(bgr)])[0].confidence is None
 
 
-def test_normalisation_and_channel_order_are_the_checkpoints(tiny):
+def test_normalisation_and_channel_order_are_the_checkpoints(tiny, cpu_engine):
     spec = dataclasses.replace(tiny.spec, channel_order="rgb", mean=(123.0, 116.0, 103.0), std=(58.0, 57.0, 57.5))
     checkpoint = dataclasses.replace(tiny, spec=spec)
-    engine = open_engine("torch", checkpoint, EngineOptions("cpu"))
+    engine = cpu_engine(checkpoint)
     bgr = picture()
     labels = engine.segment([Frame(bgr)])[0].labels
     assert_same_labels(labels, plain(checkpoint, bgr))
@@ -60,8 +71,8 @@ def test_normalisation_and_channel_order_are_the_checkpoints(tiny):
     assert np.array_equal(labels, as_rgb)
 
 
-def test_a_batch_of_mixed_sizes_keeps_its_order(tiny):
-    engine = open_engine("torch", tiny, EngineOptions("cpu"))
+def test_a_batch_of_mixed_sizes_keeps_its_order(tiny, cpu_engine):
+    engine = cpu_engine(tiny)
     frames = [Frame(picture(*size, seed)) for seed, size in enumerate([(64, 96), (64, 96), (50, 70), (64, 96)])]
     together = engine.segment(frames)
     assert [answer.labels.shape for answer in together] == [frame.pixels.shape[:2] for frame in frames]
@@ -70,8 +81,8 @@ def test_a_batch_of_mixed_sizes_keeps_its_order(tiny):
     assert engine.segment([]) == []
 
 
-def test_a_view_with_padded_rows_is_a_frame(tiny):
-    engine = open_engine("torch", tiny, EngineOptions("cpu"))
+def test_a_view_with_padded_rows_is_a_frame(tiny, cpu_engine):
+    engine = cpu_engine(tiny)
     bgr = picture(64, 96)
     padded = np.zeros((64, 100, 3), np.uint8)
     padded[:, :96] = bgr
@@ -80,11 +91,11 @@ def test_a_view_with_padded_rows_is_a_frame(tiny):
 
 
 @pytest.mark.parametrize(("wanted", "asked"), [(2.0, 0.0), (0.5, 2.0)])
-def test_labels_keep_the_frame_size_when_the_network_sees_another(tiny, wanted, asked):
+def test_labels_keep_the_frame_size_when_the_network_sees_another(tiny, cpu_engine, wanted, asked):
     """The checkpoint says which scale it wants; who runs it may ask for another."""
     checkpoint = dataclasses.replace(tiny, spec=dataclasses.replace(tiny.spec, input_scale=wanted))
     bgr = picture(40, 61)
-    labels = open_engine("torch", checkpoint, EngineOptions("cpu", scale=asked)).segment([Frame(bgr)])[0].labels
+    labels = cpu_engine(checkpoint, scale=asked).segment([Frame(bgr)])[0].labels
     doubled = cv2.resize(bgr, (122, 80), interpolation=cv2.INTER_LINEAR)
     tensor = (torch.from_numpy(doubled.astype(np.float32)) - torch.tensor(tiny.spec.mean)).permute(2, 0, 1)[None]
     with torch.inference_mode():
@@ -118,9 +129,52 @@ def test_an_unknown_engine_lists_the_known_ones(tiny):
         open_engine("abacus", tiny)
 
 
-def test_too_small_a_frame(tiny):
-    with pytest.raises(ValueError, match="at least 32x32"):
-        open_engine("torch", tiny).segment([Frame(np.zeros((16, 64, 3), np.uint8))])
+def test_too_small_a_frame(tiny, cpu_engine):
+    with pytest.raises(ValueError, match="64x16 frame is 64x16 for the network, which needs at least 32x32"):
+        cpu_engine(tiny).segment([Frame(np.zeros((16, 64, 3), np.uint8))])
+
+
+def test_auto_takes_the_fastest_that_is_there(tiny, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    assert open_engine("auto", tiny, EngineOptions("cpu")).name == "onnxruntime"
+    monkeypatch.setattr("icnet_ros.engine.table.find_spec", lambda name: None)
+    assert open_engine("auto", tiny, EngineOptions("cpu")).name == "torch"
+
+
+def test_an_engine_that_is_not_installed_says_what_to_install(tiny, monkeypatch):
+    monkeypatch.delitem(sys.modules, "icnet_ros.engine.onnxruntime", raising=False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(EngineError, match=r"pip install 'icnet_ros\[onnx\]'"):
+        open_engine("onnxruntime", tiny)
+
+
+def test_onnxruntime_refuses_what_it_has_not(tiny):
+    pytest.importorskip("onnxruntime")
+    for options, advice in (({"device": "cuda"}, "take engine torch"), ({"precision": "fp16"}, "has fp32")):
+        with pytest.raises(EngineError, match=advice):
+            open_engine("onnxruntime", tiny, EngineOptions(**options))
+    narrow = dataclasses.replace(tiny, spec=dataclasses.replace(tiny.spec, exits=("sub124",)))
+    with pytest.raises(CheckpointError, match="has no exit sub4; it has sub124"):
+        open_engine("onnxruntime", narrow, EngineOptions(exit="sub4"))
+
+
+def test_onnxruntime_starts_without_torch_when_its_file_is_there(tiny, tmp_path):
+    pytest.importorskip("onnxruntime")
+    model = tmp_path / "m.safetensors"
+    save(model, tiny.spec, tiny.weights)
+    code = (
+        "import sys, numpy\n"
+        "from icnet_ros.checkpoint.default import load_model\n"
+        "from icnet_ros.engine.base import EngineOptions, Frame\n"
+        "from icnet_ros.engine.table import open_engine\n"
+        f"engine = open_engine('onnxruntime', load_model({str(model)!r}), EngineOptions('cpu'))\n"
+        "engine.segment([Frame(numpy.zeros((64, 64, 3), numpy.uint8))])\n"
+        "print('torch' in sys.modules)\n"
+    )
+    seen = [
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout for _ in "ab"
+    ]
+    assert [line.strip() for line in seen] == ["True", "False"]
 
 
 @pytest.mark.parametrize(

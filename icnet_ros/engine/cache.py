@@ -1,0 +1,64 @@
+"""Files made from a checkpoint for an engine, kept until anything they were made from changes."""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """$ICNET_CACHE, or icnet_ros below $XDG_CACHE_HOME or ~/.cache."""
+    if named := os.environ.get("ICNET_CACHE"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "icnet_ros"
+
+
+def artefact(kind: str, key: Mapping[str, str], build: Callable[[Path], None]) -> Path:
+    """The file made for `key`, built if it is not there whole; ends in `.KIND`.
+
+    Beside it lies a .json file with the key and the hash of the content. A file that is truncated, was
+    changed or belongs to another key is built again, and the log says why. `build` writes to the
+    path it is given; it appears in the cache whole or not at all.
+    """
+    description = json.dumps(dict(key), sort_keys=True)
+    name = hashlib.sha256(description.encode()).hexdigest()[:24]
+    path = cache_folder() / f"{name}.{kind}"
+    reason = _defect(path, key)
+    if not reason:
+        log.info("using %s", path)
+        return path
+    log.info("building %s: %s", path, reason)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The process is part of the name: two that start at once build the same file side by side.
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        build(temporary)
+        digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sidecar = temporary.with_suffix(".json")
+        sidecar.write_text(json.dumps({"key": dict(key), "sha256": digest}, indent=2) + "\n")
+        sidecar.replace(path.with_suffix(".json"))
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _defect(path: Path, key: Mapping[str, str]) -> str:
+    """Why the file cannot be used; empty if it can."""
+    if not path.is_file():
+        return "there is none yet"
+    try:
+        said = json.loads(path.with_suffix(".json").read_text())
+        if said["key"] != dict(key):
+            return "it was made from something else"
+        if said["sha256"] != hashlib.sha256(path.read_bytes()).hexdigest():
+            return "its content is not what was written"
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        return f"its description cannot be read ({type(err).__name__})"
+    return ""

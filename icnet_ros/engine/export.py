@@ -1,0 +1,94 @@
+"""A checkpoint as ONNX: any frame size, any batch, checked before it is kept."""
+
+import hashlib
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.engine.base import EngineError
+from icnet_ros.engine.cache import artefact
+
+FORMAT = 1
+# Odd and even, below and above the pyramid's windows: an export that froze a size fails one of them.
+CHECKED = ((1, 96, 128), (2, 65, 97), (1, 129, 290))
+TOLERANCE = 2e-3  # largest difference of a logit, of the largest logit
+
+
+def onnx_file(checkpoint: Checkpoint, exit_: str) -> Path:
+    """The ONNX file of a checkpoint and exit, out of the cache or made now. Raises EngineError."""
+    key = {
+        "format": str(FORMAT),
+        "checkpoint": checkpoint.sha256 or _digest(checkpoint),
+        "exit": exit_,
+        "torch": version("torch"),
+    }
+    return artefact("onnx", key, lambda path: export_onnx(checkpoint, exit_, path))
+
+
+def export_onnx(checkpoint: Checkpoint, exit_: str, path: Path) -> None:
+    """Write `image` float32 (N, 3, H, W), normalised -> `logits` (N, h, w, classes).
+
+    N, H and W are free. Raises EngineError if ONNX Runtime does not give torch's logits at the sizes
+    in CHECKED; then nothing is kept.
+    """
+    import torch
+    from torch import Tensor, nn
+
+    from icnet_ros.network.fold import fold_batch_norm
+    from icnet_ros.network.pyramid import exportable
+
+    class Exported(nn.Module):
+        def __init__(self, network: nn.Module) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, image: Tensor) -> Tensor:
+            logits: Tensor = self.network(image)[-1].permute(0, 2, 3, 1)
+            return logits
+
+    folded = fold_batch_norm(checkpoint.network([exit_]))
+    dynamic = {0: "frames", 1: "height", 2: "width"}
+    with warnings.catch_warnings(), torch.no_grad():
+        # torch warns that this exporter is the old one and that sizes are traced; both are meant.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Exported(exportable(folded)),
+            (torch.zeros(1, 3, 96, 128),),
+            str(path),
+            dynamo=False,
+            input_names=["image"],
+            output_names=["logits"],
+            dynamic_axes={"image": {0: "frames", 2: "height", 3: "width"}, "logits": dynamic},
+            opset_version=17,
+        )
+    _check(folded, path)
+
+
+def _check(network: Any, path: Path) -> None:
+    import onnxruntime
+    import torch
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    generator = np.random.default_rng(0)
+    for frames, height, width in CHECKED:
+        image = generator.normal(0, 60, (frames, 3, height, width)).astype(np.float32)
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(image))[-1].permute(0, 2, 3, 1).numpy()
+        given = session.run(None, {"image": image})[0]
+        if given.shape != expected.shape or np.abs(given - expected).max() > TOLERANCE * np.abs(expected).max():
+            raise EngineError(
+                f"the ONNX export is wrong at {width}x{height} (this torch is {torch.__version__}, ONNX Runtime "
+                f"{onnxruntime.__version__}); use engine torch, and please report it"
+            )
+
+
+def _digest(checkpoint: Checkpoint) -> str:
+    """Of the weights themselves, for a checkpoint that is no file."""
+    digest = hashlib.sha256(checkpoint.spec.to_json().encode())
+    for key in sorted(checkpoint.weights):
+        digest.update(checkpoint.weights[key].numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,98 @@
+"""What engines have in common whose network takes and gives arrays in host memory."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine import upsample
+from icnet_ros.engine.base import EngineOptions, Frame, LabelMap, UInt8
+from icnet_ros.engine.normalise import normalise
+
+Batch = npt.NDArray[np.float32]
+
+
+class HostEngine(ABC):
+    """Normalises on the CPU, lets a subclass run the network, labels on the CPU."""
+
+    name = ""
+    planar = True  # does `_infer` take (N, 3, H, W), or (N, H, W, 3)?
+
+    def __init__(self, spec: ModelSpec, options: EngineOptions) -> None:
+        self.spec = spec
+        self.exit = options.exit
+        self.precision = options.precision
+        self.device = cpu_name()
+        self._scale = options.scale or spec.input_scale
+        self._threads = options.threads or len(os.sched_getaffinity(0))
+
+    @abstractmethod
+    def _infer(self, batch: Batch) -> Batch:
+        """Normalised frames, in the layout of `planar` -> logits (N, h, w, classes)."""
+
+    def warm_up(self, height: int, width: int, batch: int = 1) -> None:
+        """See Engine. Compiles the label kernels too."""
+        frame = Frame(np.zeros((height, width, 3), np.uint8), self.spec.channel_order)
+        for confidence in (False, True, False):
+            self.segment([frame] * batch, confidence=confidence)
+
+    def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
+        """See Engine. Frames of equal size that follow each other run as one batch."""
+        answers: list[LabelMap] = []
+        for _, group in groupby(frames, key=lambda frame: frame.pixels.shape):
+            answers += self._segment_batch(list(group), confidence)
+        return answers
+
+    def memory(self) -> int | None:
+        """See Engine."""
+        return None
+
+    @abstractmethod
+    def close(self) -> None:
+        """See Engine."""
+
+    def _segment_batch(self, frames: list[Frame], confidence: bool) -> list[LabelMap]:
+        started = perf_counter()
+        batch = normalise(frames, self.spec, self._scale, planar=self.planar)
+        check_size(frames[0], batch.shape[2:] if self.planar else batch.shape[1:3])
+        prepared = perf_counter()
+        logits = self._infer(batch)
+        inferred = perf_counter()
+        upsample.use_threads(self._threads)
+        height, width = frames[0].pixels.shape[:2]
+        maps: list[tuple[UInt8, UInt8 | None]]
+        if confidence:
+            maps = [upsample.label_and_confidence(one, height, width) for one in logits]
+        else:
+            maps = [(upsample.label_map(one, height, width), None) for one in logits]
+        # Each frame is told what it cost, not what it waited for its companions.
+        share = 1000 / len(frames)
+        stages = {
+            "preprocess": (prepared - started) * share,
+            "inference": (inferred - prepared) * share,
+            "postprocess": (perf_counter() - inferred) * share,
+        }
+        return [LabelMap(labels, sure, stages) for labels, sure in maps]
+
+
+def check_size(frame: Frame, size: Sequence[int]) -> None:
+    """Raise ValueError if the network would see less than 32 x 32."""
+    if min(size) < 32:
+        height, width = frame.pixels.shape[:2]
+        raise ValueError(f"a {width}x{height} frame is {size[1]}x{size[0]} for the network, which needs at least 32x32")
+
+
+def cpu_name() -> str:
+    """The processor as /proc/cpuinfo calls it, after "cpu: "."""
+    try:
+        with Path("/proc/cpuinfo").open() as file:
+            models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+        return f"cpu: {models[0]}" if models else "cpu"
+    except OSError:
+        return "cpu"
