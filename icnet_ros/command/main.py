@@ -8,6 +8,7 @@ from rich.markup import escape
 from icnet_ros.checkpoint.classes import ClassTableError
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.ablate import ablate
+from icnet_ros.command.benchmark import app as benchmark
 from icnet_ros.command.console import errors
 from icnet_ros.command.dataset import app as dataset
 from icnet_ros.command.demo import demo
@@ -45,6 +46,7 @@ app = typer.Typer(
 for command in (segment, info, evaluate, train, prune, ablate, demo):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
+app.add_typer(benchmark, name="benchmark")
 
 
 def main() -> int:

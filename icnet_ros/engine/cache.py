@@ -31,7 +31,7 @@ def artefact(kind: str, key: Mapping[str, str], build: Callable[[Path], None]) -
     if not reason:
         log.info("using %s", path)
         return path
-    log.info("building %s: %s", path, reason)
+    log.info("making %s, which may take a while: %s", path, reason)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The process is part of the name: two that start at once build the same file side by side.
     temporary = path.with_name(f".{os.getpid()}.{path.name}")

@@ -1,5 +1,6 @@
 """Entry point of `segmentation_node`."""
 
+import logging
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from icnet_ros.node.parameters import ParameterError
+from icnet_ros.node.ros import RosLog
 from icnet_ros.node.segmentation import SegmentationNode
 
 
@@ -37,6 +39,9 @@ def main() -> int:
         rclpy.logging.get_logger("icnet").fatal(str(err))
         rclpy.shutdown()
         return 2
+    log = logging.getLogger("icnet_ros")
+    log.setLevel(logging.INFO)
+    log.addHandler(RosLog(node))
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     ended: Future = Future()

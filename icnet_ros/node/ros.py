@@ -1,5 +1,6 @@
 """The few things about rclpy that the nodes share."""
 
+import logging
 from dataclasses import Field
 from typing import Any
 
@@ -44,6 +45,21 @@ def _descriptor(entry: "Field[Any]") -> ParameterDescriptor:
     elif limits:
         descriptor.integer_range = [IntegerRange(from_value=int(limits[0]), to_value=int(limits[1]), step=1)]
     return descriptor
+
+
+class RosLog(logging.Handler):
+    """What the other rooms have to say, which know no ROS, in the node's log and on /rosout."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(logging.INFO)
+        self._logger = node.get_logger()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging.Handler."""
+        if record.levelno >= logging.WARNING:
+            self._logger.warning(record.getMessage())
+        else:
+            self._logger.info(record.getMessage())
 
 
 def subscription_events(node: Node, topic: str) -> SubscriptionEventCallbacks:

@@ -1,0 +1,125 @@
+"""Engines side by side: the whole path from a frame to its label map."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import torch
+
+from icnet_ros.benchmark import plain
+from icnet_ros.benchmark.timing import Progress, interleaved
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, UInt8
+from icnet_ros.engine.table import open_engine
+
+SIZES = ((360, 480), (720, 960), (512, 1024), (1024, 2048))
+BASELINE = "eager torch"
+
+
+def compare(
+    checkpoint: Checkpoint,
+    names: Sequence[str],
+    exits: Sequence[str],
+    sizes: Sequence[tuple[int, int]],
+    picture: UInt8,
+    options: EngineOptions,
+    rounds: int,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Every engine and exit at every size: ms, ratio to eager torch, agreement of the labels with its.
+
+    Eager torch is the network as trained, batch norm unfolded, then interpolate and argmax. An engine
+    that cannot be had is a row with its `error`. picture: BGR, resized to each of `sizes` (height,
+    width); the input scale of the checkpoint is left aside.
+    """
+    torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))
+    rows: list[dict[str, Any]] = []
+    for exit_ in exits:
+        engines: dict[str, Engine] = {}
+        for name in names:
+            try:
+                wanted = EngineOptions(options.device, options.precision, exit_, options.threads, scale=1.0)
+                engines[name] = open_engine(name, checkpoint, wanted)
+            except EngineError as err:
+                rows.append({"engine": name, "exit": exit_, "error": str(err)})
+        network = checkpoint.network([exit_])
+        for height, width in sizes:
+            rows += _at_size(
+                network, checkpoint, engines, exit_, cv2.resize(picture, (width, height)), rounds, progress
+            )
+        for engine in engines.values():
+            engine.close()
+    return rows
+
+
+def _at_size(
+    network: torch.nn.Module,
+    checkpoint: Checkpoint,
+    engines: dict[str, Engine],
+    exit_: str,
+    frame: UInt8,
+    rounds: int,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    height, width = frame.shape[:2]
+    spec = unscaled(checkpoint)
+
+    def told(what: str, done: int, total: int) -> None:
+        progress(f"{exit_} {width}x{height}: {what}", done, total)
+
+    contestants: dict[str, Callable[[], object]] = {BASELINE: lambda: plain.segment(network, frame, spec)}
+    contestants |= {name: _whole(engine, frame) for name, engine in engines.items()}
+    seconds = interleaved(contestants, rounds, told)
+    expected = plain.segment(network, frame, spec)
+    return [
+        {
+            "engine": name,
+            "exit": exit_,
+            "height": height,
+            "width": width,
+            "ms": 1000 * value,
+            "speedup": seconds[BASELINE] / value,
+            "agreement": 1.0
+            if name == BASELINE
+            else float((engines[name].segment([Frame(frame)])[0].labels == expected).mean()),
+        }
+        for name, value in seconds.items()
+    ]
+
+
+def unscaled(checkpoint: Checkpoint) -> ModelSpec:
+    """The description of the checkpoint with input scale 1."""
+    return replace(checkpoint.spec, input_scale=1.0)
+
+
+def _whole(engine: Engine, frame: UInt8) -> Callable[[], object]:
+    return lambda: engine.segment([Frame(frame)])
+
+
+START = """
+import json, resource, sys, time
+began = time.perf_counter()
+import numpy
+from icnet_ros.checkpoint.default import load_model
+from icnet_ros.engine.base import EngineOptions, Frame
+from icnet_ros.engine.table import open_engine
+name, model, exit_, threads, height, width = sys.argv[1:]
+engine = open_engine(name, load_model(model), EngineOptions(exit=exit_, threads=int(threads), scale=1.0))
+engine.segment([Frame(numpy.zeros((int(height), int(width), 3), numpy.uint8))])
+first = time.perf_counter() - began
+print(json.dumps({"first_label_s": first, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}))
+"""
+
+
+def start(name: str, model: str, exit_: str, threads: int, size: tuple[int, int]) -> dict[str, float]:
+    """Seconds from the start of Python to the first label map, and peak memory of the process, MB."""
+    words = [name, model, exit_, str(threads), *map(str, size)]
+    done = subprocess.run([sys.executable, "-c", START, *words], check=True, capture_output=True, text=True)
+    answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return answer

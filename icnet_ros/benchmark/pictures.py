@@ -1,0 +1,25 @@
+"""Results of benchmarks as pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+
+def draw_ratios(rows: Sequence[dict[str, Any]], picture: Path, title: str) -> None:
+    """Speed-ups measured here beside the paper's, on a logarithmic axis, as a PNG."""
+    shown = [row for row in rows if row["paper_speedup"] != 1 or row["speedup"] != 1]
+    figure = Figure(figsize=(9, 1.5 + 0.5 * len(shown)), layout="constrained")
+    panel = figure.subplots()
+    places = range(len(shown))
+    panel.barh([place - 0.2 for place in places], [row["speedup"] for row in shown], 0.38, label="here")
+    panel.barh([place + 0.2 for place in places], [row["paper_speedup"] for row in shown], 0.38, label="paper")
+    panel.plot([row["mac_ratio"] for row in shown], list(places), "k|", markersize=14, label="multiply-accumulates")
+    panel.set_yticks(list(places), [f"{row['table']}: {row['name']}" for row in shown])
+    panel.set_xscale("log")
+    panel.axvline(1, color="black", linewidth=0.8)
+    panel.invert_yaxis()
+    panel.set(xlabel="times faster than the first row of its table", title=title)
+    panel.legend()
+    figure.savefig(picture, dpi=120)

@@ -1,0 +1,63 @@
+"""Each step of a frame's way on its own, beside the plain way to do it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from icnet_ros.benchmark import plain
+from icnet_ros.benchmark.timing import Progress, interleaved
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.engine import upsample
+from icnet_ros.engine.base import Frame, UInt8
+from icnet_ros.engine.normalise import normalise
+from icnet_ros.render import Painter
+from icnet_ros.wire.image import decode_image, encode_image, encode_jpeg, make_header
+
+
+def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, progress: Progress) -> list[dict[str, Any]]:
+    """Rows {stage, ms, plain_ms, speedup, different}; the last three None where there is no plain way.
+
+    frame: BGR (H, W, 3). Logits are those of the checkpoint for this frame; inference itself is the
+    business of `engines`. different: pixels whose label is not the plain one.
+    """
+    torch.set_num_threads(threads)
+    upsample.use_threads(threads)
+    height, width = frame.shape[:2]
+    spec = checkpoint.spec
+    with torch.inference_mode():
+        logits = checkpoint.network(spec.exits[-1:])(plain.preprocess(frame, spec))[-1]
+    array = np.ascontiguousarray(logits[0].permute(1, 2, 0).numpy())
+    labels = upsample.label_map(array, height, width)
+    painter = Painter(spec.classes.colours)
+    colours = painter.colour(np.arange(256, dtype=np.uint8)[None])[0]
+    header = make_header(1, "camera")
+    data = encode_image(header, frame, "bgr8")
+    ours: dict[str, Callable[[], object]] = {
+        "decode": lambda: decode_image(data),
+        "preprocess": lambda: normalise([Frame(frame)], spec, spec.input_scale, planar=True),
+        "postprocess": lambda: upsample.label_map(array, height, width),
+        "postprocess with confidence": lambda: upsample.label_and_confidence(array, height, width),
+        "overlay": lambda: painter.overlay(frame, labels),
+        "encode labels": lambda: encode_image(header, labels, "mono8"),
+        "encode overlay as JPEG": lambda: encode_jpeg(header, frame),
+    }
+    others: dict[str, Callable[[], object]] = {
+        "preprocess": lambda: plain.preprocess(frame, spec),
+        "postprocess": lambda: plain.postprocess(logits, height, width),
+        "overlay": lambda: plain.overlay(frame, labels, colours),
+    }
+    contestants = ours | {f"plain {name}": run for name, run in others.items()}
+    seconds = interleaved(contestants, rounds, progress, warm_up=2)
+    different = int((labels != plain.postprocess(logits, height, width)).sum())
+    return [
+        {
+            "stage": name,
+            "ms": 1000 * seconds[name],
+            "plain_ms": 1000 * seconds[f"plain {name}"] if name in others else None,
+            "speedup": seconds[f"plain {name}"] / seconds[name] if name in others else None,
+            "different": different if name == "postprocess" else None,
+        }
+        for name in ours
+    ]

@@ -1,0 +1,120 @@
+import json
+import sys
+
+import cv2
+import pytest
+import torch
+from torch import nn
+
+from icnet_ros.benchmark.memory import activation_memory
+from icnet_ros.benchmark.paper import ROWS, Subject, measure
+from icnet_ros.benchmark.timing import interleaved
+from icnet_ros.checkpoint.file import save
+from icnet_ros.command.main import main
+from icnet_ros.network.fold import fold_batch_norm
+from icnet_ros.network.icnet import ICNet
+
+MB = 1e6
+
+
+def run(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["icnet", "benchmark", *map(str, words)])
+    with pytest.raises(SystemExit) as stop:
+        raise SystemExit(main())
+    assert not stop.value.code
+
+
+def test_memory_of_a_chain_counted_by_hand():
+    """3x8x8 -> 16x8x8 (ReLU in place) -> 4x4x4 -> 8x4x4, 4 bytes each."""
+    chain = nn.Sequential(
+        nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(16, 4, 2, 2), nn.Conv2d(4, 8, 1)
+    )
+    memory = activation_memory(chain, 8, 8)
+    image, first, second, third = 3 * 64 * 4, 16 * 64 * 4, 4 * 16 * 4, 8 * 16 * 4
+    assert memory.kept == image + first + second + third
+    assert memory.peak == image + first + second  # the caller holds the image throughout
+
+
+def test_memory_leaves_the_network_alone_and_grows_with_the_exits():
+    networks = [fold_batch_norm(ICNet(4, 0.25, (name,))) for name in ("sub4", "sub24", "sub124")]
+    sizes = [activation_memory(network, 128, 256) for network in networks]
+    assert sizes[0].kept < sizes[1].kept < sizes[2].kept
+    assert all(memory.peak < memory.kept for memory in sizes)
+    assert next(networks[0].parameters()).device.type == "cpu"
+
+
+def test_contestants_take_turns_and_medians_leave_out_the_warm_up(monkeypatch):
+    clock, order = [0.0], []
+    costs = {"a": iter([100, 1, 50, 3]), "b": iter([100, 4, 5, 6])}
+
+    def contestant(name):
+        def run():
+            order.append(name)
+            clock[0] += next(costs[name])
+
+        return run
+
+    monkeypatch.setattr("icnet_ros.benchmark.timing.perf_counter", lambda: clock[0])
+    seconds = interleaved({name: contestant(name) for name in costs}, 3, lambda *_: None)
+    assert order == ["a", "b"] * 4
+    assert seconds == {"a": 3, "b": 5}
+
+
+def test_rows_of_the_paper_have_the_published_cost():
+    cost = {(row.table, row.name): row for row in ROWS}
+    assert cost[("table 2: branches", "sub124")].subject == Subject("icnet", width=0.5)
+    answers = measure([row for row in ROWS if "table 2" in row.table], "cpu", 2, 1, lambda *_: None, shrink=16)
+    assert [answer["name"] for answer in answers] == ["PSPNet50 half", "sub4", "sub24", "sub124"]
+    assert answers[0]["speedup"] == answers[0]["mac_ratio"] == 1
+    assert answers[3]["paper_speedup"] == pytest.approx(170 / 33)
+    assert answers[3]["mac_ratio"] == pytest.approx(12.7, abs=0.6)
+    gmac = [answer["gmac"] for answer in answers]
+    assert gmac[1] < gmac[2] < gmac[3] < gmac[0]
+
+
+def test_benchmark_paper(monkeypatch, tmp_path, capsys):
+    out, picture = tmp_path / "o" / "paper.json", tmp_path / "o" / "paper.png"
+    run(monkeypatch, "paper", "--only", "table 3", "--shrink", 16, "--rounds", 1, "--json", out, "--picture", picture)
+    rows = json.loads(out.read_text())["rows"]
+    assert [row["subject"]["fusion"] for row in rows] == ["cff", "deconv3", "deconv5", "deconv7"]
+    assert all(row["ms"] > 0 for row in rows)
+    assert cv2.imread(str(picture)).std() > 5
+    assert "deconvolution 7x7" in capsys.readouterr().out
+
+
+def test_benchmark_engines(monkeypatch, tmp_path, tiny):
+    save(tmp_path / "m.safetensors", tiny.spec, tiny.weights)
+    out = tmp_path / "engines.json"
+    run(monkeypatch, "engines", "--model", tmp_path / "m.safetensors", "--size", "64x96", "--rounds", 2, "--json", out)
+    answer = json.loads(out.read_text())
+    rows = {row["engine"]: row for row in answer["rows"]}
+    assert rows["eager torch"]["speedup"] == 1
+    assert rows["torch"]["agreement"] > 0.999
+    assert answer["starts"]["torch"]["first_label_s"] > 0
+    assert (rows["torch"]["height"], rows["torch"]["width"]) == (64, 96)
+    if "error" not in rows["onnxruntime"]:
+        assert rows["onnxruntime"]["agreement"] > 0.999
+
+
+def test_benchmark_stages(monkeypatch, tmp_path):
+    out = tmp_path / "stages.json"
+    run(monkeypatch, "stages", "--size", "128x256", "--rounds", 1, "--json", out)
+    rows = {row["stage"]: row for row in json.loads(out.read_text())["rows"]}
+    assert rows["postprocess"]["different"] <= 2  # ties within float rounding
+    assert all(rows[name]["speedup"] > 0 for name in ("preprocess", "postprocess", "overlay"))
+    assert rows["decode"]["plain_ms"] is None
+
+
+def test_a_wrong_size_is_explained(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["icnet", "benchmark", "stages", "--size", "big"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert "HEIGHTxWIDTH" in capsys.readouterr().err
+
+
+@pytest.mark.gpu
+def test_times_on_a_gpu_are_those_of_finished_work():
+    rows = measure(ROWS[10:13], "cuda", 0, 3, lambda *_: None, shrink=4)
+    assert all(row["ms"] > 0.05 for row in rows)
+    assert torch.cuda.is_available()
