@@ -48,7 +48,7 @@ setup(
     extras_require={
         # The engines and the fleet that these are for are under way; see the README's limits.
         "onnx": ["onnx>=1.16", "onnxruntime>=1.17"],
-        "openvino": ["openvino>=2024.0", "nncf>=2.9"],
+        "openvino": ["onnx>=1.16", "onnxruntime>=1.17", "openvino>=2024.0"],
         "tensorrt": ["tensorrt>=10"],
         "fleet": ["ray>=2.9"],
         "train": ["lightning-fabric>=2.2", "matplotlib>=3.6", "scipy>=1.8"],

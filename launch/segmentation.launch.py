@@ -15,7 +15,7 @@ from launch import LaunchContext, LaunchDescription
 SHARE = FindPackageShare("icnet_ros")
 # Node parameters that have an argument of the same name; empty means not given.
 PARAMETERS = {
-    "engine": "engine: auto, torch, onnxruntime",
+    "engine": "engine: auto, torch, onnxruntime, openvino",
     "device": "auto, cpu, cuda or cuda:N",
     "precision": "fp32 or fp16",
     "model": "checkpoint, .safetensors",

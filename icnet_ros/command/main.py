@@ -13,6 +13,7 @@ from icnet_ros.command.console import errors
 from icnet_ros.command.dataset import app as dataset
 from icnet_ros.command.demo import demo
 from icnet_ros.command.evaluate import evaluate
+from icnet_ros.command.export import export
 from icnet_ros.command.info import info
 from icnet_ros.command.prune import prune
 from icnet_ros.command.segment import segment
@@ -43,7 +44,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (segment, info, evaluate, train, prune, ablate, demo):
+for command in (segment, info, evaluate, train, prune, ablate, export, demo):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
 app.add_typer(benchmark, name="benchmark")

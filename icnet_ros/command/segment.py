@@ -17,7 +17,7 @@ def segment(
     source: Annotated[Path, typer.Argument(help="A picture, a folder of pictures, or a video.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
     model: Annotated[str, typer.Option(help="Checkpoint; the shipped one if not given.")] = "",
-    engine: Annotated[str, typer.Option(help="auto, torch, onnxruntime.")] = "auto",
+    engine: Annotated[str, typer.Option(help="auto, torch, onnxruntime, openvino.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
     precision: Annotated[str, typer.Option(help="fp32, fp16.")] = "fp32",
     exit_: Annotated[str, typer.Option("--exit", help="sub4 (fastest), sub24, sub124 (best).")] = "sub124",

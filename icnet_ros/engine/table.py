@@ -11,8 +11,9 @@ from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 ENGINES = {
     "torch": ("icnet_ros.engine.torch", "open_torch"),
     "onnxruntime": ("icnet_ros.engine.onnxruntime", "OnnxRuntimeEngine"),
+    "openvino": ("icnet_ros.engine.openvino", "OpenVinoEngine"),
 }
-EXTRAS = {"onnxruntime": "onnx"}
+EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino"}
 NAMES = ("auto", *ENGINES)
 
 

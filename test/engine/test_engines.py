@@ -14,12 +14,12 @@ from icnet_ros.engine.base import STAGES, Engine, EngineError, EngineOptions, Fr
 from icnet_ros.engine.table import NAMES, open_engine
 
 
-@pytest.fixture(params=["torch", "onnxruntime"])
+@pytest.fixture(params=["torch", "onnxruntime", "openvino"])
 def cpu_engine(request):
     """Each engine that runs on any machine, as a function of checkpoint and options."""
-    if request.param == "onnxruntime":
-        pytest.importorskip("onnxruntime")
+    if request.param != "torch":
         pytest.importorskip("onnx")
+        pytest.importorskip(request.param)
     return lambda checkpoint, **options: open_engine(request.param, checkpoint, EngineOptions("cpu", **options))
 
 
@@ -148,14 +148,15 @@ def test_an_engine_that_is_not_installed_says_what_to_install(tiny, monkeypatch)
         open_engine("onnxruntime", tiny)
 
 
-def test_onnxruntime_refuses_what_it_has_not(tiny):
-    pytest.importorskip("onnxruntime")
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_exported_engines_refuse_what_they_have_not(tiny, name):
+    pytest.importorskip(name)
     for options, advice in (({"device": "cuda"}, "take engine torch"), ({"precision": "fp16"}, "has fp32")):
         with pytest.raises(EngineError, match=advice):
-            open_engine("onnxruntime", tiny, EngineOptions(**options))
+            open_engine(name, tiny, EngineOptions(**options))
     narrow = dataclasses.replace(tiny, spec=dataclasses.replace(tiny.spec, exits=("sub124",)))
     with pytest.raises(CheckpointError, match="has no exit sub4; it has sub124"):
-        open_engine("onnxruntime", narrow, EngineOptions(exit="sub4"))
+        open_engine(name, narrow, EngineOptions(exit="sub4"))
 
 
 def test_onnxruntime_starts_without_torch_when_its_file_is_there(tiny, tmp_path):

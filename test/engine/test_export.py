@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from icnet_ros.checkpoint.file import save
+from icnet_ros.command.main import main
 from icnet_ros.engine import export
 from icnet_ros.engine.base import EngineError
 from icnet_ros.engine.cache import artefact, cache_folder
@@ -117,3 +119,23 @@ def test_where_the_cache_is(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "icnet_ros"
+
+
+@pytest.mark.parametrize(("kind", "name"), [("onnx", "m.onnx"), ("openvino", "m.xml")])
+def test_the_command_writes_a_file_that_others_can_run(tiny, tmp_path, monkeypatch, kind, name):
+    pytest.importorskip("onnxruntime")
+    openvino = pytest.importorskip("openvino")
+    save(tmp_path / "m.safetensors", tiny.spec, tiny.weights)
+    out = tmp_path / "o" / name
+    words = ["export", "--model", tmp_path / "m.safetensors", "--format", kind, "--exit", "sub24", "-o", out]
+    monkeypatch.setattr("sys.argv", ["icnet", *map(str, words)])
+    with pytest.raises(SystemExit) as stop:
+        raise SystemExit(main())
+    assert not stop.value.code
+    image = np.random.default_rng(0).normal(0, 60, (1, 3, 64, 97)).astype(np.float32)
+    with torch.inference_mode():
+        expected = tiny.network(["sub24"])(torch.from_numpy(image))[0].permute(0, 2, 3, 1).numpy()
+    core = openvino.Core()
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    given = core.compile_model(str(out), "CPU", settings)({0: image})[0]
+    assert np.abs(given - expected).max() < 1e-2 * np.abs(expected).max()
