@@ -15,6 +15,7 @@ from icnet_ros.benchmark import plain
 from icnet_ros.benchmark.timing import Progress, interleaved
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.dataset.base import Dataset
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, UInt8
 from icnet_ros.engine.table import open_engine
 
@@ -100,6 +101,28 @@ def unscaled(checkpoint: Checkpoint) -> ModelSpec:
 
 def _whole(engine: Engine, frame: UInt8) -> Callable[[], object]:
     return lambda: engine.segment([Frame(frame)])
+
+
+def agreement(
+    checkpoint: Checkpoint, names: Sequence[str], dataset: Dataset, options: EngineOptions, progress: Progress
+) -> dict[str, float]:
+    """Share of all pixels of a dataset that each engine labels as engine torch does.
+
+    Raises EngineError for an engine that cannot be had, DatasetError.
+    """
+    reference = open_engine("torch", checkpoint, options)
+    engines = {name: open_engine(name, checkpoint, options) for name in names}
+    same, pixels = dict.fromkeys(names, 0), 0
+    for number in range(len(dataset)):
+        frame = [Frame(dataset[number][0])]
+        expected = reference.segment(frame)[0].labels
+        pixels += expected.size
+        for name, engine in engines.items():
+            same[name] += int((engine.segment(frame)[0].labels == expected).sum())
+        progress("comparing", number + 1, len(dataset))
+    for engine in (reference, *engines.values()):
+        engine.close()
+    return {name: count / pixels for name, count in same.items()}
 
 
 START = """

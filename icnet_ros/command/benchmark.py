@@ -12,6 +12,7 @@ from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console, progress_bar
+from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineError, EngineOptions
 from icnet_ros.engine.host import cpu_name
 from icnet_ros.engine.table import ENGINES
@@ -108,6 +109,29 @@ def engines(
         table.add_row(name, f"{values['first_label_s']:.1f} s", f"{values['peak_mb']:.0f} MB")
     console.print(table)
     _write(out, {"threads": options.threads, "precision": precision, "rounds": rounds, "rows": rows, "starts": starts})
+
+
+@app.command()
+def agreement(
+    root: Annotated[Path, typer.Option(help="Folder of the dataset.")],
+    dataset: Annotated[str, typer.Option(help="camvid, cityscapes, cityscapes-coarse, cocostuff.")] = "camvid",
+    split: Annotated[str, typer.Option(help="train, val, ...")] = "val",
+    engine: Annotated[list[str] | None, typer.Option(help="Repeat for several; onnxruntime if not given.")] = None,
+    exit_: Annotated[str, typer.Option("--exit", help="sub4, sub24, sub124.")] = "sub124",
+    model: Model = "",
+    threads: Threads = 0,
+    out: Json = None,
+) -> None:
+    """Share of the pixels of a dataset that an engine labels as engine torch does, in fp32 on the CPU."""
+    from icnet_ros.benchmark.engines import agreement as measure
+
+    options = EngineOptions("cpu", "fp32", exit_, threads or _cores())
+    data = open_dataset(dataset, root, split)
+    with progress_bar("building engines") as update:
+        shares = measure(load_model(model), engine or ["onnxruntime"], data, options, update)
+    for name, share in shares.items():
+        console.print(f"{name}: {share:.5%} of the pixels as torch labels them", highlight=False)
+    _write(out, {"dataset": dataset, "split": split, "exit": exit_, "agreement": shares})
 
 
 @app.command()

@@ -4,12 +4,14 @@ import sys
 import cv2
 import pytest
 import torch
+from street import draw_camvid
 from torch import nn
 
 from icnet_ros.benchmark.memory import activation_memory
 from icnet_ros.benchmark.paper import ROWS, Subject, measure
 from icnet_ros.benchmark.timing import interleaved
-from icnet_ros.checkpoint.file import save
+from icnet_ros.checkpoint.classes import load_classes
+from icnet_ros.checkpoint.file import save, untrained
 from icnet_ros.command.main import main
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.network.icnet import ICNet
@@ -118,3 +120,13 @@ def test_times_on_a_gpu_are_those_of_finished_work():
     rows = measure(ROWS[10:13], "cuda", 0, 3, lambda *_: None, shrink=4)
     assert all(row["ms"] > 0.05 for row in rows)
     assert torch.cuda.is_available()
+
+
+def test_benchmark_agreement(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    draw_camvid(tmp_path)
+    save(tmp_path / "m.safetensors", (model := untrained(load_classes("camvid"), 0.25)).spec, model.weights)
+    out = tmp_path / "agreement.json"
+    run(monkeypatch, "agreement", "--root", tmp_path, "--model", tmp_path / "m.safetensors", "--json", out)
+    assert json.loads(out.read_text())["agreement"]["onnxruntime"] > 0.999
+    assert "of the pixels as torch labels them" in capsys.readouterr().out
