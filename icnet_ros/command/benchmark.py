@@ -129,8 +129,8 @@ def agreement(
     data = open_dataset(dataset, root, split)
     with progress_bar("building engines") as update:
         shares = measure(load_model(model), engine or ["onnxruntime"], data, options, update)
-    for name, share in shares.items():
-        console.print(f"{name}: {share:.5%} of the pixels as torch labels them", highlight=False)
+    for name, value in shares.items():
+        console.print(f"{name}: {value:.5%} of the pixels as torch labels them", highlight=False)
     _write(out, {"dataset": dataset, "split": split, "exit": exit_, "agreement": shares})
 
 
