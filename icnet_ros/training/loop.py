@@ -103,7 +103,9 @@ class Trainer:
             if self._teacher is not None:
                 with torch.no_grad(), fabric.autocast():
                     answer = self._teacher(images)[-1]
-                loss = loss + recipe.teacher_weight * distillation_loss(logits, answer, weights, recipe.temperature)
+                loss = loss + recipe.teacher_weight * distillation_loss(
+                    logits, answer, labels, weights, recipe.temperature
+                )
             self._optimiser.zero_grad()
             fabric.backward(loss)
             self._optimiser.step()
@@ -137,7 +139,7 @@ class Trainer:
         if self.recipe.class_balance == "none":
             return None
         frequency = class_frequencies(self._data)
-        weights = 1 / torch.log(1.1 + frequency)
+        weights = 1 / torch.log(self.recipe.balance_offset + frequency)
         return (weights / (weights * frequency).sum()).float().to(self._fabric.device)
 
     @torch.no_grad()

@@ -37,19 +37,26 @@ def cascade_loss(
 
 
 def distillation_loss(
-    logits: Sequence[Tensor], teacher: Tensor, weights: Sequence[float] = (0.4, 0.4, 1.0), temperature: float = 1.0
+    logits: Sequence[Tensor],
+    teacher: Tensor,
+    labels: Tensor,
+    weights: Sequence[float] = (0.4, 0.4, 1.0),
+    temperature: float = 1.0,
 ) -> Tensor:
     """Weighted divergence of each branch from what a teacher says (Hinton et al., 2015); a scalar.
 
     teacher: logits (N, C, H', W') of its deepest answer, resized to each branch; every branch learns
-    from it. Kullback-Leibler, mean over pixels, times temperature squared. Labels play no part.
+    from it. labels: (N, H, W) int64; where the teacher is wrong it is not listened to, where there is
+    no label it is. Kullback-Leibler, mean over those pixels, times temperature squared.
     """
     total = logits[0].new_zeros(())
     for weight, branch in zip(weights, logits, strict=True):
         wanted = F.interpolate(teacher.float(), branch.shape[-2:], mode="bilinear", align_corners=True) / temperature
         given = F.log_softmax(branch.float() / temperature, 1)
-        divergence = F.kl_div(given, F.log_softmax(wanted, 1), reduction="none", log_target=True).sum(1).mean()
-        total = total + weight * temperature**2 * divergence
+        divergence = F.kl_div(given, F.log_softmax(wanted, 1), reduction="none", log_target=True).sum(1)
+        target = resize_labels(labels, branch.shape[-2], branch.shape[-1])
+        heard = (target == IGNORE) | (target == wanted.argmax(1))
+        total = total + weight * temperature**2 * (divergence * heard).sum() / heard.sum().clamp(min=1)
     return total
 
 

@@ -22,7 +22,8 @@ class Recipe:
     loss_weights: of the branches, coarse to fine; (0, 0, 1) is training without label guidance. A
         network with one answer uses the last.
     crop: (height, width) of what the network sees. scale: range of the random resize.
-    class_balance: "log" weighs classes by 1 / ln(1.1 + frequency), normalised to mean 1 over pixels.
+    class_balance: "log" weighs classes by 1 / ln(balance_offset + frequency) (Paszke et al., ENet, 2016),
+        normalised to mean 1 over pixels. balance_offset: the nearer to 1, the more rare classes count.
     hardest: share of pixels with the largest loss that count (online hard example mining), 1 = all.
     ema: decay of the averaged weights that are kept; 0 keeps the last ones.
     teacher_weight: of the distillation loss, where a teacher is given. temperature: of its softmax.
@@ -47,6 +48,7 @@ class Recipe:
     weight_decay: float = 1e-4
     loss_weights: tuple[float, float, float] = (0.4, 0.4, 1.0)
     class_balance: Literal["none", "log"] = "none"
+    balance_offset: float = 1.1
     hardest: float = 1.0
     brightness: float = 0.0
     contrast: float = 0.0
@@ -66,6 +68,8 @@ class Recipe:
             raise RecipeError(f"crop is {self.crop}, the network needs at least 32x32")
         if not 0 < self.scale[0] <= self.scale[1]:
             raise RecipeError(f"scale is {self.scale}, it takes a range of positive numbers")
+        if self.balance_offset <= 1:
+            raise RecipeError(f"balance_offset is {self.balance_offset}, it takes more than 1")
         if not 0 < self.hardest <= 1:
             raise RecipeError(f"hardest is {self.hardest}, it takes a share in 0..1")
         if not 0 <= self.ema < 1:

@@ -238,12 +238,23 @@ def test_the_rewritten_stem_gives_what_resnets_gave(tmp_path, width):
 
 
 def test_a_student_that_says_what_its_teacher_says_has_nothing_to_learn():
-    teacher = torch.randn(2, 4, 9, 9)
+    teacher, unlabelled = torch.randn(2, 4, 9, 9), torch.full((2, 9, 9), 255)
     same = [F.interpolate(teacher, (n, n), mode="bilinear", align_corners=True) for n in (3, 5, 9)]
-    assert distillation_loss(same, teacher).item() == pytest.approx(0, abs=1e-5)
+    assert distillation_loss(same, teacher, unlabelled).item() == pytest.approx(0, abs=1e-5)
     other = branches()
     expected = F.kl_div(other[2].log_softmax(1), teacher.softmax(1), reduction="sum") / (2 * 81)
-    assert distillation_loss(other, teacher, (0, 0, 1)).item() == pytest.approx(expected.item(), rel=1e-4)
+    got = distillation_loss(other, teacher, unlabelled, (0, 0, 1))
+    assert got.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_a_teacher_is_not_heard_where_it_is_wrong():
+    teacher, logits = torch.randn(2, 4, 9, 9), branches()
+    labels = teacher.argmax(1)
+    labels[0] = (labels[0] + 1) % 4
+    distillation_loss(logits, teacher, labels, (0, 0, 1)).backward()
+    assert logits[2].grad[0].abs().sum() == 0
+    assert logits[2].grad[1].abs().sum() > 0
+    assert distillation_loss(branches(), teacher, (teacher.argmax(1) + 1) % 4, (0, 0, 1)).item() == 0
 
 
 def checkpoint(classes, width=0.25, **changes):
