@@ -14,7 +14,6 @@ from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console, progress_bar
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineError, EngineOptions
-from icnet_ros.engine.host import cpu_name
 from icnet_ros.engine.table import ENGINES
 from icnet_ros.share import share
 
@@ -180,6 +179,8 @@ def _cores() -> int:
 
 
 def _write(out: Path | None, answer: dict[str, Any]) -> None:
+    from icnet_ros.engine.host import cpu_name
+
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         machine = {"processor": cpu_name(), "python": platform.python_version()}

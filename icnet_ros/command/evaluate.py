@@ -10,10 +10,6 @@ from rich.table import Table
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console, errors, progress_bar
 from icnet_ros.dataset.table import open_dataset
-from icnet_ros.evaluation.branches import BranchPictures
-from icnet_ros.evaluation.evaluate import evaluate as run
-from icnet_ros.evaluation.evaluate import report
-from icnet_ros.evaluation.regions import RegionAccuracy, draw_regions
 
 
 def evaluate(
@@ -31,6 +27,11 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
 ) -> None:
     """IoU by class and exit, over one confusion matrix for the whole set."""
+    from icnet_ros.evaluation.branches import BranchPictures
+    from icnet_ros.evaluation.evaluate import evaluate as run
+    from icnet_ros.evaluation.evaluate import report
+    from icnet_ros.evaluation.regions import RegionAccuracy, draw_regions
+
     checkpoint = load_model(model)
     if not checkpoint.spec.trained:
         errors.print("[yellow]The network is untrained: its figures mean nothing. Name a checkpoint: --model[/]")

@@ -22,8 +22,7 @@ from icnet_ros.dataset.base import DatasetError
 from icnet_ros.engine.base import EngineError
 from icnet_ros.evaluation.demo import DemoError
 from icnet_ros.evaluation.media import MediaError
-from icnet_ros.training.recipe import RecipeError
-from icnet_ros.training.state import StateError
+from icnet_ros.training.errors import RecipeError, StateError
 from icnet_ros.wire.cdr import WireError
 
 EXPECTED = (

@@ -17,7 +17,8 @@ from icnet_ros.command.training import (
     Root,
     needs_training_packages,
 )
-from icnet_ros.training.recipe import RecipeError, load_recipe
+from icnet_ros.training.errors import RecipeError
+from icnet_ros.training.recipe import load_recipe
 
 
 def train(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from icnet_ros.training.recipe import RecipeError
+from icnet_ros.training.errors import RecipeError
 
 Root = Annotated[Path, typer.Option(help="Folder of the dataset.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for logs, states and checkpoints.")]

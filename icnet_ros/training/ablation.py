@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from icnet_ros.checkpoint.file import load
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.evaluation.evaluate import evaluate
+from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Progress, Trainer
 from icnet_ros.training.progressive import prune_progressively
-from icnet_ros.training.recipe import Recipe, RecipeError
+from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.start import NOWHERE, Start
 
 

@@ -17,11 +17,12 @@ from icnet_ros.evaluation.evaluate import evaluate, report
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.training.augment import augment
 from icnet_ros.training.curve import draw_curve
+from icnet_ros.training.errors import StateError
 from icnet_ros.training.loss import cascade_loss, distillation_loss
 from icnet_ros.training.pool import Pool, class_frequencies, order
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.start import NOWHERE, Start, check_teacher, network_spec
-from icnet_ros.training.state import State, StateError, load_state, save_state
+from icnet_ros.training.state import State, load_state, save_state
 
 LOG = ("step", "loss", "learning_rate", "images_per_second", "miou")
 Progress = Callable[[str, int, int], None]

@@ -9,7 +9,7 @@ from icnet_ros.checkpoint.file import Checkpoint, build_network
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.network.layers import BN_EPSILON
 from icnet_ros.network.wiring import wires
-from icnet_ros.training.recipe import RecipeError
+from icnet_ros.training.errors import RecipeError
 
 
 def pruned(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, Tensor]]:

@@ -8,10 +8,7 @@ from typing import Any, Literal
 import yaml
 
 from icnet_ros.share import share
-
-
-class RecipeError(ValueError):
-    """A recipe that cannot be used; names the entry and what it takes."""
+from icnet_ros.training.errors import RecipeError
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-
-class StateError(ValueError):
-    """A training state that cannot be gone on from; says why and what to do."""
+from icnet_ros.training.errors import StateError
 
 
 @dataclass

@@ -1,4 +1,5 @@
 import json
+import subprocess
 import sys
 
 import cv2
@@ -122,3 +123,8 @@ def test_train_without_its_packages_says_what_to_install(run, tmp_path, monkeypa
 def test_train_with_a_wrong_root(run, tmp_path):
     code, _, err = run("train", "--root", tmp_path / "nowhere", "-o", tmp_path / "out")
     assert (code, "nowhere: no such folder" in err) == (1, True)
+
+
+def test_the_command_line_starts_without_torch():
+    code = "import sys; import icnet_ros.command.main; print({'torch', 'numba', 'matplotlib'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -9,7 +9,7 @@ from test_loop import RECIPE
 
 from icnet_ros.checkpoint.file import load
 from icnet_ros.training.ablation import GROUPS, ROWS, RUNS, Setting, ablate
-from icnet_ros.training.recipe import RecipeError
+from icnet_ros.training.errors import RecipeError
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from street import street
 
 from icnet_ros.checkpoint.file import load
 from icnet_ros.evaluation.evaluate import evaluate
+from icnet_ros.training.errors import StateError
 from icnet_ros.training.loop import Trainer, learning_rate
 from icnet_ros.training.recipe import Recipe
-from icnet_ros.training.state import StateError, load_state
+from icnet_ros.training.state import load_state
 
 RECIPE = Recipe(
     dataset="street", width=0.25, iterations=6, batch=4, crop=(64, 96), scale=(0.8, 1.3),

@@ -11,10 +11,10 @@ from torch import nn
 from icnet_ros.checkpoint.file import Checkpoint, build_network, load
 from icnet_ros.checkpoint.spec import ANSWERS, ModelSpec
 from icnet_ros.network.wiring import wires
+from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Trainer
 from icnet_ros.training.progressive import prune_progressively
 from icnet_ros.training.prune import pruned, widths
-from icnet_ros.training.recipe import RecipeError
 
 KINDS = [
     {},

@@ -1,0 +1,9 @@
+"""What can be wrong with a training. Knows no torch, so that the command line starts quickly."""
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used; names the entry and what it takes."""
+
+
+class StateError(ValueError):
+    """A training state that cannot be gone on from; says why and what to do."""
