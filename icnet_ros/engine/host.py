@@ -85,7 +85,7 @@ def check_size(frame: Frame, size: Sequence[int]) -> None:
     """Raise ValueError if the network would see less than 32 x 32."""
     if min(size) < 32:
         height, width = frame.pixels.shape[:2]
-        raise ValueError(f"a {width}x{height} frame is {size[1]}x{size[0]} for the network, which needs at least 32x32")
+        raise ValueError(f"ICNet needs at least 32x32, this {width}x{height} frame gives it {size[1]}x{size[0]}")
 
 
 def cpu_name() -> str:

@@ -130,7 +130,7 @@ def test_an_unknown_engine_lists_the_known_ones(tiny):
 
 
 def test_too_small_a_frame(tiny, cpu_engine):
-    with pytest.raises(ValueError, match="64x16 frame is 64x16 for the network, which needs at least 32x32"):
+    with pytest.raises(ValueError, match="ICNet needs at least 32x32, this 64x16 frame gives it 64x16"):
         cpu_engine(tiny).segment([Frame(np.zeros((16, 64, 3), np.uint8))])
 
 
@@ -159,8 +159,9 @@ def test_exported_engines_refuse_what_they_have_not(tiny, name):
         open_engine(name, narrow, EngineOptions(exit="sub4"))
 
 
-def test_onnxruntime_starts_without_torch_when_its_file_is_there(tiny, tmp_path):
+def test_onnxruntime_starts_without_torch_when_its_file_is_there(tiny, tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("ICNET_CACHE", str(tmp_path / "cache"))
     model = tmp_path / "m.safetensors"
     save(model, tiny.spec, tiny.weights)
     code = (

@@ -22,12 +22,13 @@ from icnet_ros.engine.table import open_engine
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def test_labels_carry_the_image_header_size_and_the_engines_answer(graph, model):
-    graph.start_node(model)
+@pytest.mark.parametrize("name", ["torch", "onnxruntime"])
+def test_labels_carry_the_image_header_size_and_the_engines_answer(graph, model, name):
+    graph.start_node(model, engine=name)
     labels, _ = graph.listen(Image, "/icnet/labels")
     latencies, _ = graph.listen(FrameLatency, "/icnet/latency")
     camera = graph.camera()
-    engine = open_engine("torch", load(model))
+    engine = open_engine(name, load(model))
     for number, size in enumerate([(48, 64), (33, 57), (120, 80)], 1):
         bgr = pixels(*size, number)
         sent = image(number, bgr, f"camera_{number}")
@@ -41,7 +42,7 @@ def test_labels_carry_the_image_header_size_and_the_engines_answer(graph, model)
         assert np.array_equal(np.frombuffer(answer.data, np.uint8).reshape(size), expected)
         latency = latencies[-1]
         assert latency.header == sent.header
-        assert (latency.engine, latency.exit) == ("torch", "sub124")
+        assert (latency.engine, latency.exit) == (name, "sub124")
         assert (latency.received, latency.processed, latency.dropped, latency.failed) == (number, number, 0, 0)
         parts = ("wait", "decode", "preprocess", "inference", "postprocess", "publish")
         spent = sum(getattr(latency, f"{part}_ms") for part in parts)
