@@ -22,6 +22,8 @@ def export(
     Input `image`: float32 (N, 3, H, W), normalised as the checkpoint says (`icnet info`). Output `logits`:
     (N, h, w, classes), to be resized to the image bilinearly with corners aligned.
     """
+    if kind == "openvino" and out.suffix != ".xml":
+        raise EngineError(f"{out}: an OpenVINO model is an .xml file with a .bin beside it; name it so")
     try:
         from icnet_ros.engine.export import onnx_file
 
@@ -32,8 +34,6 @@ def export(
         else:
             import openvino
 
-            if out.suffix != ".xml":
-                raise EngineError(f"{out}: an OpenVINO model is an .xml file with a .bin beside it; name it so")
             openvino.save_model(openvino.Core().read_model(str(made)), str(out), compress_to_fp16=False)
     except ModuleNotFoundError as err:
         extra = "openvino" if err.name == "openvino" else "onnx"

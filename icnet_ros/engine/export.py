@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.engine.base import EngineError
+from icnet_ros.engine.base import EngineError, EngineOptions
 from icnet_ros.engine.cache import artefact
 
 FORMAT = 1
@@ -27,6 +27,16 @@ def onnx_file(checkpoint: Checkpoint, exit_: str) -> Path:
         "torch": version("torch"),
     }
     return artefact("onnx", key, lambda path: export_onnx(checkpoint, exit_, path))
+
+
+def onnx_for(engine: str, checkpoint: Checkpoint, options: EngineOptions) -> Path:
+    """The ONNX file for an engine that runs it on the CPU in fp32. Raises EngineError for anything else."""
+    if options.device not in ("auto", "cpu"):
+        raise EngineError(f"engine {engine!r} runs on the CPU, not on {options.device!r}: take engine torch")
+    if options.precision != "fp32":
+        raise EngineError(f"engine {engine!r} has fp32, not {options.precision!r}")
+    checkpoint.check_exits([options.exit])
+    return onnx_file(checkpoint, options.exit)
 
 
 def export_onnx(checkpoint: Checkpoint, exit_: str, path: Path) -> None:

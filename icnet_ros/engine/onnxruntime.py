@@ -3,8 +3,8 @@
 import onnxruntime
 
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.engine.base import EngineError, EngineOptions
-from icnet_ros.engine.export import onnx_file
+from icnet_ros.engine.base import EngineOptions
+from icnet_ros.engine.export import onnx_for
 from icnet_ros.engine.host import Batch, HostEngine
 
 
@@ -15,18 +15,12 @@ class OnnxRuntimeEngine(HostEngine):
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         super().__init__(checkpoint.spec, options)
-        if options.device not in ("auto", "cpu"):
-            raise EngineError(
-                f"engine 'onnxruntime' runs on the CPU here, not on {options.device!r}: take engine torch"
-            )
-        if options.precision != "fp32":
-            raise EngineError(f"engine 'onnxruntime' has fp32, not {options.precision!r}")
-        checkpoint.check_exits([options.exit])
+        path = onnx_for(self.name, checkpoint, options)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = self._threads
         settings.inter_op_num_threads = 1
         self._session: onnxruntime.InferenceSession | None = onnxruntime.InferenceSession(
-            str(onnx_file(checkpoint, options.exit)), settings, providers=["CPUExecutionProvider"]
+            str(path), settings, providers=["CPUExecutionProvider"]
         )
 
     def close(self) -> None:

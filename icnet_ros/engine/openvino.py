@@ -4,9 +4,9 @@ import numpy as np
 import openvino
 
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.engine.base import EngineError, EngineOptions
+from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.cache import cache_folder
-from icnet_ros.engine.export import onnx_file
+from icnet_ros.engine.export import onnx_for
 from icnet_ros.engine.host import Batch, HostEngine
 
 
@@ -17,11 +17,7 @@ class OpenVinoEngine(HostEngine):
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         super().__init__(checkpoint.spec, options)
-        if options.device not in ("auto", "cpu"):
-            raise EngineError(f"engine 'openvino' runs on the CPU, not on {options.device!r}: take engine torch")
-        if options.precision != "fp32":
-            raise EngineError(f"engine 'openvino' has fp32, not {options.precision!r}")
-        checkpoint.check_exits([options.exit])
+        path = onnx_for(self.name, checkpoint, options)
         settings = {
             "INFERENCE_NUM_THREADS": self._threads,
             "PERFORMANCE_HINT": "LATENCY",
@@ -29,9 +25,7 @@ class OpenVinoEngine(HostEngine):
             "CACHE_DIR": str(cache_folder() / "openvino"),
         }
         core = openvino.Core()
-        self._request = core.compile_model(
-            str(onnx_file(checkpoint, options.exit)), "CPU", settings
-        ).create_infer_request()
+        self._request = core.compile_model(str(path), "CPU", settings).create_infer_request()
 
     def close(self) -> None:
         """See Engine."""

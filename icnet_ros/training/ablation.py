@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from icnet_ros.checkpoint.file import load
 from icnet_ros.dataset.base import Dataset
+from icnet_ros.evaluation.confusion import ConfusionMatrix
 from icnet_ros.evaluation.evaluate import evaluate
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Progress, Trainer
@@ -104,14 +106,16 @@ def ablate(setting: Setting, groups: Sequence[str], progress: Progress) -> list[
         raise RecipeError(f"no ablation {unknown[0]!r}; there are {', '.join(GROUPS)}")
     rows = [row for row in ROWS if row.group in groups]
     checkpoints = {row.run: _trained(row.run, setting, progress) for row in rows}
+
+    @cache  # rows share runs, and one evaluation answers for every exit
+    def measured(run: str, scale: float) -> dict[str, ConfusionMatrix]:
+        checkpoint = load(checkpoints[run])
+        scales, device = (checkpoint.spec.input_scale * scale,), str(setting.fabric.device)
+        return evaluate(checkpoint, setting.validation, lambda *_: None, scales=scales, device=device)
+
     answers: list[dict[str, Any]] = []
     for row in rows:
-        checkpoint = load(checkpoints[row.run])
-        scale = checkpoint.spec.input_scale * row.scale
-        matrices = evaluate(
-            checkpoint, setting.validation, lambda *_: None, scales=(scale,), device=str(setting.fabric.device)
-        )
-        miou = 100 * (matrices[row.exit].miou() or 0.0)
+        miou = 100 * (measured(row.run, row.scale)[row.exit].miou() or 0.0)
         first = next((answer for answer in answers if answer["group"] == row.group), None)
         answers.append(
             {

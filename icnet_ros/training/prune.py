@@ -9,6 +9,7 @@ from icnet_ros.checkpoint.file import Checkpoint, build_network
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.network.layers import BN_EPSILON
 from icnet_ros.network.wiring import wires
+from icnet_ros.training.backbone import strongest
 from icnet_ros.training.errors import RecipeError
 
 
@@ -32,7 +33,7 @@ def pruned(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, T
     for wire in wires(wide):
         if wire.writes:
             count = slim[f"{wire.layer}.bn.weight"].numel()
-            kept[wire.writes] = scores[wire.writes].topk(count).indices.sort().values
+            kept[wire.writes] = strongest(scores[wire.writes], count)
     for wire in wires(wide):
         name, filters = _convolution(wide, wire.layer)
         kernel, inputs = weights[f"{name}.weight"], torch.arange(0)
