@@ -68,7 +68,8 @@ def paper(
     _write(out, {"device": device, "shrink": shrink, "rounds": rounds, "threads": threads or _cores(), "rows": answers})
     if picture is not None:
         picture.parent.mkdir(parents=True, exist_ok=True)
-        draw_ratios(answers, picture, f"ICNet and PSPNet50 on {device}")
+        shrunken = f", image sides divided by {shrink}" if shrink > 1 else ""
+        draw_ratios(answers, picture, f"ICNet and PSPNet50 on {device}{shrunken}")
 
 
 @app.command()
