@@ -27,13 +27,15 @@ HEADER_KEY = "icnet"
 class Checkpoint:
     """Weights of a network with all exits that `spec` lists, float32, by the names of its state dict.
 
-    name: what logs and diagnostics call it. sha256: of the file; empty for random weights.
+    name: what logs and diagnostics call it. sha256: of the file; empty for random weights. path: of the
+    file; None for random weights.
     """
 
     spec: ModelSpec
     weights: "Mapping[str, Tensor]"
     name: str
     sha256: str = ""
+    path: Path | None = None
 
     def network(self, exits: Sequence[str] | None = None) -> "ICNet | PSPNet50":
         """The network with these exits only (default: all the checkpoint has), in evaluation mode.
@@ -90,7 +92,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     """As `load`, but the weights are read when they are first looked at: what needs none needs no torch."""
     path = Path(path)
     spec = load_spec(path)
-    return Checkpoint(spec, _Stored(path, spec), path.stem, hashlib.sha256(path.read_bytes()).hexdigest())
+    return Checkpoint(spec, _Stored(path, spec), path.stem, hashlib.sha256(path.read_bytes()).hexdigest(), path)
 
 
 class _Stored(Mapping[str, "Tensor"]):

@@ -26,6 +26,8 @@ class ModelSpec:
         "pspnet50" with width, output_stride and head as `network.pspnet.PSPNet50` does, and exit "main".
     channel_order, mean, std: network input = (pixel 0..255 - mean) / std, channels in this order.
     input_scale: the frame is resized by this before the network (labels keep the frame's size).
+    frame_height: of the frames that input_scale is meant for; others are resized so that the network sees
+        the same height. 0: all frames are resized by input_scale.
     trained: False for random weights; everything shown to a person says so.
     training, metrics: provenance and figures, JSON values. data_licence: terms of the training data.
     """
@@ -46,6 +48,7 @@ class ModelSpec:
     fusion: Literal["cff", "deconv3", "deconv5", "deconv7"] = "cff"
     output_stride: Literal[8, 16, 32] = 8
     head: Literal["concat", "sum"] = "concat"
+    frame_height: int = 0
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -66,11 +69,17 @@ class ModelSpec:
             raise CheckpointError(f"width is {self.width}, not in 0..4")
         if not 0.1 <= self.input_scale <= 8:
             raise CheckpointError(f"input_scale is {self.input_scale}, not in 0.1..8")
+        if self.frame_height < 0:
+            raise CheckpointError(f"frame_height is {self.frame_height}, not a number of rows")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != 3 or not all(isinstance(v, (int, float)) for v in values):
                 raise CheckpointError(f"{name} is {values}, not three numbers")
         if not all(v > 0 for v in self.std):
             raise CheckpointError(f"std is {self.std}, not three positive numbers")
+
+    def scale_for(self, height: int) -> float:
+        """By what a frame of this height is resized before the network."""
+        return self.input_scale * self.frame_height / height if self.frame_height else self.input_scale
 
     def to_json(self) -> str:
         """One line of JSON, for the file header."""

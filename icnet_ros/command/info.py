@@ -20,7 +20,18 @@ def info(
         print(spec.to_json())
         return
     table = Table("property", "value", title=str(model), title_justify="left")
-    for name in ("architecture", "width", "exits", "windows", "trained", "input_scale", "channel_order", "mean", "std"):
+    for name in (
+        "architecture",
+        "width",
+        "exits",
+        "windows",
+        "trained",
+        "input_scale",
+        "frame_height",
+        "channel_order",
+        "mean",
+        "std",
+    ):
         value = getattr(spec, name)
         table.add_row(name, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
     for title, values in (("training", spec.training), ("metrics", spec.metrics)):

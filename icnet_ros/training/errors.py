@@ -5,5 +5,9 @@ class RecipeError(ValueError):
     """A recipe that cannot be used; names the entry and what it takes."""
 
 
+class QuantizeError(ValueError):
+    """int8 that would cost too much accuracy; says how much."""
+
+
 class StateError(ValueError):
     """A training state that cannot be gone on from; says why and what to do."""

@@ -24,7 +24,8 @@ class Recipe:
     hardest: share of pixels with the largest loss that count (online hard example mining), 1 = all.
     ema: decay of the averaged weights that are kept; 0 keeps the last ones.
     teacher_weight: of the distillation loss, where a teacher is given. temperature: of its softmax.
-    input_scale: written into the checkpoint: the image is resized by this before the network.
+    input_scale: written into the checkpoint: the image is resized by this before the network, or, where it
+        is not 1, whatever image to that height.
     """
 
     dataset: str = "cityscapes"

@@ -70,6 +70,7 @@ def network_spec(recipe: Recipe, data: Dataset) -> ModelSpec:
         head=recipe.head,
         trained=True,
         input_scale=recipe.input_scale,
+        frame_height=data[0][0].shape[0] if recipe.input_scale != 1 else 0,
         data_licence=data.licence,
     )
 
