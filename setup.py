@@ -46,10 +46,11 @@ setup(
         "rich>=13",
     ],
     extras_require={
-        # The engines and the fleet that these are for are under way; see the README's limits.
+        # The fleet is under way; see the README's limits.
         "onnx": ["onnx>=1.16", "onnxruntime>=1.17"],
         "openvino": ["onnx>=1.16", "onnxruntime>=1.17", "openvino>=2024.0"],
-        "tensorrt": ["tensorrt>=10"],
+        "quantize": ["onnx>=1.16", "onnxruntime>=1.17", "openvino>=2024.0", "nncf>=2.14"],
+        "tensorrt": ["onnx>=1.16", "onnxruntime>=1.17", "tensorrt>=10"],
         "fleet": ["ray>=2.9"],
         "train": ["lightning-fabric>=2.2", "matplotlib>=3.6", "scipy>=1.8"],
         "dev": [

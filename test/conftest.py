@@ -1,3 +1,4 @@
+import dataclasses
 import importlib.util
 import os
 import shutil
@@ -45,9 +46,24 @@ def shared():
 
 @pytest.fixture(scope="session")
 def tiny():
-    """A random quarter-width network with three classes: the fastest thing that is a checkpoint."""
+    """A random quarter-width network with three classes: the fastest thing that is a checkpoint.
+
+    Its classifiers are set so that each class is somewhere on a picture; left random, one is everywhere.
+    """
+    import torch
+
     from icnet_ros.checkpoint.classes import ClassTable
     from icnet_ros.checkpoint.file import untrained
 
     table = ClassTable("tiny", ("road", "car", "sky"), ((128, 64, 128), (0, 0, 142), (70, 130, 180)))
-    return untrained(table, width=0.25)
+    checkpoint = untrained(table, width=0.25)
+    weights = dict(checkpoint.weights)
+    coarse = torch.randn(1, 3, 12, 16, generator=torch.Generator().manual_seed(0))
+    picture = torch.nn.functional.interpolate(80 * coarse, (97, 130), mode="bicubic")
+    with torch.inference_mode():
+        answers = checkpoint.network()(picture)
+    for name, logits in zip(("aux16", "aux8", "cls"), answers, strict=True):
+        std, mean = torch.std_mean(logits, (0, 2, 3))
+        weights[f"{name}.weight"] = weights[f"{name}.weight"] / std[:, None, None, None]
+        weights[f"{name}.bias"] = -mean / std
+    return dataclasses.replace(checkpoint, weights=weights)

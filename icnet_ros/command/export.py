@@ -9,33 +9,52 @@ import typer
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console
 from icnet_ros.engine.base import EngineError
+from icnet_ros.engine.table import EXTRAS
+
+Format = Literal["onnx", "openvino", "tensorrt"]
 
 
 def export(
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write; .xml for OpenVINO.")],
     model: Annotated[str, typer.Option(help="Checkpoint; the shipped one if not given.")] = "",
-    kind: Annotated[Literal["onnx", "openvino"], typer.Option("--format", help="What to write.")] = "onnx",
+    kind: Annotated[Format, typer.Option("--format", help="What to write.")] = "onnx",
     exit_: Annotated[str, typer.Option("--exit", help="sub4, sub24, sub124.")] = "sub124",
+    precision: Annotated[str, typer.Option(help="fp32; for tensorrt also fp16 and int8.")] = "fp32",
 ) -> None:
     """Write the network for any frame size, checked against torch at several sizes before it is kept.
 
     Input `image`: float32 (N, 3, H, W), normalised as the checkpoint says (`icnet info`). Output `logits`:
-    (N, h, w, classes), to be resized to the image bilinearly with corners aligned.
+    (N, h, w, classes), to be resized to the image bilinearly with corners aligned. A TensorRT plan takes one
+    frame up to 3840x2176, in float16 if that is its precision, and is good for this machine's kind of GPU.
     """
     if kind == "openvino" and out.suffix != ".xml":
         raise EngineError(f"{out}: an OpenVINO model is an .xml file with a .bin beside it; name it so")
+    if kind != "tensorrt" and precision != "fp32":
+        raise EngineError(f"--precision {precision} is for --format tensorrt; `icnet quantize` writes int8 ONNX files")
     try:
-        from icnet_ros.engine.export import onnx_file
-
-        made = onnx_file(load_model(model), exit_)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if kind == "onnx":
-            shutil.copyfile(made, out)
-        else:
-            import openvino
-
-            openvino.save_model(openvino.Core().read_model(str(made)), str(out), compress_to_fp16=False)
+        made = _make(kind, model, exit_, precision)
     except ModuleNotFoundError as err:
-        extra = "openvino" if err.name == "openvino" else "onnx"
+        extra = EXTRAS.get(err.name or "", "onnx")
         raise EngineError(f"exporting needs the package {err.name}: pip install 'icnet_ros[{extra}]'") from err
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "openvino":
+        import openvino
+
+        openvino.save_model(openvino.Core().read_model(str(made)), str(out), compress_to_fp16=False)
+    else:
+        shutil.copyfile(made, out)
     console.print(f"{out}", highlight=False)
+
+
+def _make(kind: Format, model: str, exit_: str, precision: str) -> Path:
+    """The file in the cache that is, or becomes, the answer."""
+    checkpoint = load_model(model)
+    if kind == "tensorrt":
+        from icnet_ros.engine.plan import plan_file
+
+        return plan_file(checkpoint, exit_, precision)
+    if kind == "openvino":
+        import openvino  # noqa: F401 (missing is said before anything is made)
+    from icnet_ros.engine.export import onnx_file
+
+    return onnx_file(checkpoint, exit_)

@@ -11,6 +11,7 @@ from icnet_ros.checkpoint.spec import ModelSpec
 
 UInt8 = npt.NDArray[np.uint8]
 ChannelOrder = Literal["bgr", "rgb"]
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 STAGES = ("preprocess", "inference", "postprocess")
 
 
@@ -51,7 +52,8 @@ class EngineOptions:
     """How to run a checkpoint.
 
     threads: CPU threads, 0 = as many as there are cores. scale: of the frame before the network, 0 =
-    what the checkpoint wants (labels have the frame's size either way).
+    what the checkpoint wants (labels have the frame's size either way). cuda_graph: replay captured
+    kernels instead of launching each, on CUDA.
     """
 
     device: str = "auto"
@@ -59,6 +61,7 @@ class EngineOptions:
     exit: str = "sub124"
     threads: int = 0
     scale: float = 0.0
+    cuda_graph: bool = True
 
 
 @runtime_checkable

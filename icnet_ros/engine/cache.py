@@ -1,11 +1,15 @@
 """Files made from a checkpoint for an engine, kept until anything they were made from changes."""
 
+import atexit
 import hashlib
 import json
 import logging
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryFile, mkdtemp
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +30,15 @@ def artefact(kind: str, key: Mapping[str, str], build: Callable[[Path], None]) -
     """
     description = json.dumps(dict(key), sort_keys=True)
     name = hashlib.sha256(description.encode()).hexdigest()[:24]
-    path = cache_folder() / f"{name}.{kind}"
+    path = cache_folder() / f"{name}.{kind}"  # may well be one that can be read only
     reason = _defect(path, key)
+    if reason and (folder := _writable_folder()) != path.parent:
+        path = folder / path.name
+        reason = _defect(path, key)
     if not reason:
         log.info("using %s", path)
         return path
     log.info("making %s, which may take a while: %s", path, reason)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # The process is part of the name: two that start at once build the same file side by side.
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -47,6 +53,24 @@ def artefact(kind: str, key: Mapping[str, str], build: Callable[[Path], None]) -
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def _writable_folder() -> Path:
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return folder
+    except OSError as err:
+        log.warning("cannot keep files in %s (%s): they are made at every start; set ICNET_CACHE", folder, err)
+        return _for_this_process()
+
+
+@cache
+def _for_this_process() -> Path:
+    folder = Path(mkdtemp(prefix="icnet-"))
+    atexit.register(rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _defect(path: Path, key: Mapping[str, str]) -> str:

@@ -4,13 +4,13 @@ import hashlib
 import warnings
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.base import EngineError, EngineOptions
 from icnet_ros.engine.cache import artefact
+from icnet_ros.engine.int8 import int8_file
 
 FORMAT = 1
 # Odd and even, below and above the pyramid's windows: an export that froze a size fails one of them.
@@ -20,23 +20,19 @@ TOLERANCE = 2e-3  # largest difference of a logit, of the largest logit
 
 def onnx_file(checkpoint: Checkpoint, exit_: str) -> Path:
     """The ONNX file of a checkpoint and exit, out of the cache or made now. Raises EngineError."""
-    key = {
-        "format": str(FORMAT),
-        "checkpoint": checkpoint.sha256 or _digest(checkpoint),
-        "exit": exit_,
-        "torch": version("torch"),
-    }
+    key = {"format": str(FORMAT), **identity(checkpoint, exit_)}
     return artefact("onnx", key, lambda path: export_onnx(checkpoint, exit_, path))
 
 
-def onnx_for(engine: str, checkpoint: Checkpoint, options: EngineOptions) -> Path:
-    """The ONNX file for an engine that runs it on the CPU in fp32. Raises EngineError for anything else."""
-    if options.device not in ("auto", "cpu"):
-        raise EngineError(f"engine {engine!r} runs on the CPU, not on {options.device!r}: take engine torch")
-    if options.precision != "fp32":
-        raise EngineError(f"engine {engine!r} has fp32, not {options.precision!r}")
+def identity(checkpoint: Checkpoint, exit_: str) -> dict[str, str]:
+    """What an export depends on."""
+    return {"checkpoint": checkpoint.sha256 or _digest(checkpoint), "exit": exit_, "torch": version("torch")}
+
+
+def onnx_for(checkpoint: Checkpoint, options: EngineOptions) -> Path:
+    """The ONNX file for an engine with these options. Raises EngineError, CheckpointError."""
     checkpoint.check_exits([options.exit])
-    return onnx_file(checkpoint, options.exit)
+    return (int8_file if options.precision == "int8" else onnx_file)(checkpoint, options.exit)
 
 
 def export_onnx(checkpoint: Checkpoint, exit_: str, path: Path) -> None:
@@ -75,21 +71,26 @@ def export_onnx(checkpoint: Checkpoint, exit_: str, path: Path) -> None:
             dynamic_axes={"image": {0: "frames", 2: "height", 3: "width"}, "logits": dynamic},
             opset_version=17,
         )
-    _check(folded, path)
+    check_export(checkpoint, exit_, path, TOLERANCE)
 
 
-def _check(network: Any, path: Path) -> None:
+def check_export(checkpoint: Checkpoint, exit_: str, path: Path, tolerance: float) -> None:
+    """Raise EngineError if ONNX Runtime and torch differ, at any of several sizes, by a larger share of the largest
+    logit than `tolerance`.
+    """
     import onnxruntime
     import torch
 
+    network = checkpoint.network([exit_])
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    dtype = np.float16 if session.get_inputs()[0].type == "tensor(float16)" else np.float32
     generator = np.random.default_rng(0)
     for frames, height, width in CHECKED:
         image = generator.normal(0, 60, (frames, 3, height, width)).astype(np.float32)
         with torch.inference_mode():
             expected = network(torch.from_numpy(image))[-1].permute(0, 2, 3, 1).numpy()
-        given = session.run(None, {"image": image})[0]
-        if given.shape != expected.shape or np.abs(given - expected).max() > TOLERANCE * np.abs(expected).max():
+        given = session.run(None, {"image": image.astype(dtype)})[0].astype(np.float32)
+        if given.shape != expected.shape or np.abs(given - expected).max() > tolerance * np.abs(expected).max():
             raise EngineError(
                 f"the ONNX export is wrong at {width}x{height} (this torch is {torch.__version__}, ONNX Runtime "
                 f"{onnxruntime.__version__}); use engine torch, and please report it"

@@ -8,14 +8,11 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-import numpy.typing as npt
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine import upsample
 from icnet_ros.engine.base import EngineOptions, Frame, LabelMap, UInt8
-from icnet_ros.engine.normalise import normalise
-
-Batch = npt.NDArray[np.float32]
+from icnet_ros.engine.normalise import Batch, normalise
 
 
 class HostEngine(ABC):
@@ -29,7 +26,8 @@ class HostEngine(ABC):
         self.exit = options.exit
         self.precision = options.precision
         self.device = cpu_name()
-        self._scale = options.scale or spec.input_scale
+        self._scale = options.scale
+        self._batch: Batch | None = None
         self._threads = options.threads or len(os.sched_getaffinity(0))
 
     @abstractmethod
@@ -58,13 +56,14 @@ class HostEngine(ABC):
         """See Engine."""
 
     def _segment_batch(self, frames: list[Frame], confidence: bool) -> list[LabelMap]:
+        upsample.use_threads(self._threads)
         started = perf_counter()
-        batch = normalise(frames, self.spec, self._scale, planar=self.planar)
+        scale = self._scale or self.spec.scale_for(frames[0].pixels.shape[0])
+        batch = self._batch = normalise(frames, self.spec, scale, planar=self.planar, out=self._batch)
         check_size(frames[0], batch.shape[2:] if self.planar else batch.shape[1:3])
         prepared = perf_counter()
         logits = self._infer(batch)
         inferred = perf_counter()
-        upsample.use_threads(self._threads)
         height, width = frames[0].pixels.shape[:2]
         maps: list[tuple[UInt8, UInt8 | None]]
         if confidence:

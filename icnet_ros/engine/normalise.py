@@ -5,21 +5,25 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import numpy.typing as npt
+from numba import njit, prange
 
 from icnet_ros.checkpoint.spec import ModelSpec
-from icnet_ros.engine.base import Frame
+from icnet_ros.engine.base import Frame, UInt8
+
+Batch = npt.NDArray[np.float32]
 
 
 def normalise(
-    frames: Sequence[Frame], spec: ModelSpec, scale: float, *, planar: bool = False
-) -> npt.NDArray[np.float32]:
+    frames: Sequence[Frame], spec: ModelSpec, scale: float, *, planar: bool = False, out: Batch | None = None
+) -> Batch:
     """Frames of one size, resized by `scale` -> (pixel - mean) / std, float32.
 
-    planar: (N, 3, H', W') instead of (N, H', W', 3).
+    planar: (N, 3, H', W') instead of (N, H', W', 3). out: written to if it has that shape; the answer
+    is another array if not. Fresh memory costs more than the arithmetic on a large frame.
     """
     height, width = (round(side * scale) for side in frames[0].pixels.shape[:2])
     shape = (len(frames), 3, height, width) if planar else (len(frames), height, width, 3)
-    batch = np.empty(shape, np.float32)
+    batch = out if out is not None and out.shape == shape else np.empty(shape, np.float32)
     for pixels, frame in zip(batch, frames, strict=True):
         source = frame.pixels
         if frame.order != spec.channel_order:
@@ -27,10 +31,24 @@ def normalise(
         if source.shape[:2] != (height, width):
             source = cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)
         if planar:
-            for channel, mean, plane in zip(cv2.split(source), spec.mean, pixels, strict=True):
-                cv2.subtract(channel, mean, dst=plane, dtype=cv2.CV_32F)
+            _planes(*cv2.split(source), np.array(spec.mean, np.float32), np.array(spec.std, np.float32), pixels)
         else:
             cv2.subtract(source, (*spec.mean, 0.0), dst=pixels, dtype=cv2.CV_32F)
-    if spec.std != (1.0, 1.0, 1.0):
-        np.divide(batch, np.array(spec.std, np.float32).reshape((3, 1, 1) if planar else (3,)), out=batch)
+    if not planar and spec.std != (1.0, 1.0, 1.0):
+        np.divide(batch, np.array(spec.std, np.float32), out=batch)
     return batch
+
+
+@njit(cache=True, parallel=True, nogil=True)
+def _planes(  # pragma: no cover
+    first: UInt8, second: UInt8, third: UInt8, mean: Batch, std: Batch, planes: Batch
+) -> None:  # pragma: no cover
+    height, width = first.shape
+    factor = np.float32(1) / std
+    for y in prange(height):
+        for x in range(width):
+            planes[0, y, x] = (np.float32(first[y, x]) - mean[0]) * factor[0]
+        for x in range(width):
+            planes[1, y, x] = (np.float32(second[y, x]) - mean[1]) * factor[1]
+        for x in range(width):
+            planes[2, y, x] = (np.float32(third[y, x]) - mean[2]) * factor[2]

@@ -1,6 +1,7 @@
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 from icnet_ros.checkpoint.file import save
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.engine.base import STAGES, Engine, EngineError, EngineOptions, Frame
-from icnet_ros.engine.table import NAMES, open_engine
+from icnet_ros.engine.table import NAMES, fastest, open_engine
 
 
 @pytest.fixture(params=["torch", "onnxruntime", "openvino"])
@@ -104,11 +105,22 @@ def test_labels_keep_the_frame_size_when_the_network_sees_another(tiny, cpu_engi
     assert_same_labels(labels, full)
 
 
+def test_frames_of_any_height_reach_the_network_at_the_one_it_wants(tiny, cpu_engine):
+    """A checkpoint that wants frames of 40 rows doubled sees 80 rows of every frame, unless it is told a scale."""
+    spec = dataclasses.replace(tiny.spec, input_scale=2.0, frame_height=40)
+    wants_rows, plain_scale = cpu_engine(dataclasses.replace(tiny, spec=spec)), cpu_engine(tiny, scale=0.5)
+    for engine in (wants_rows, cpu_engine(dataclasses.replace(tiny, spec=spec), scale=0.5)):
+        frame = Frame(picture(160, 244))
+        assert np.array_equal(engine.segment([frame])[0].labels, plain_scale.segment([frame])[0].labels)
+    frame = Frame(picture(40, 61))
+    assert np.array_equal(wants_rows.segment([frame])[0].labels, cpu_engine(tiny, scale=2.0).segment([frame])[0].labels)
+
+
 @pytest.mark.parametrize(
     ("options", "advice"),
     [
         ({"device": "cpu", "precision": "fp16"}, "fp32"),
-        ({"device": "cpu", "precision": "int8"}, "fp32 and fp16"),
+        ({"device": "cpu", "precision": "int8"}, "fp16 and bf16, not 'int8'"),
         ({"device": "banana"}, "auto, cpu, cuda"),
         ({"device": "meta"}, "auto, cpu, cuda"),
     ],
@@ -129,6 +141,24 @@ def test_an_unknown_engine_lists_the_known_ones(tiny):
         open_engine("abacus", tiny)
 
 
+@pytest.mark.skipif("avx512_bf16" not in Path("/proc/cpuinfo").read_text(), reason="this CPU has no bf16")
+def test_bf16_on_a_cpu_that_has_it(tiny):
+    pytest.importorskip("openvino")
+    whole, short = (open_engine("openvino", tiny, EngineOptions("cpu", precision)) for precision in ("fp32", "bf16"))
+    expected, given = (engine.segment([Frame(picture())], confidence=True)[0] for engine in (whole, short))
+    assert (given.labels == expected.labels).mean() > 0.9
+    assert (given.confidence != expected.confidence).any()
+
+
+def test_openvino_keeps_few_sizes(tiny):
+    pytest.importorskip("openvino")
+    engine = open_engine("openvino", tiny, EngineOptions("cpu"))
+    frames = [Frame(picture(64, width)) for width in (64, 72, 80, 88, 96, 64)]
+    labels = [engine.segment([frame])[0].labels for frame in frames]
+    assert len(engine._requests) == 4
+    assert np.array_equal(labels[0], labels[-1])
+
+
 def test_too_small_a_frame(tiny, cpu_engine):
     with pytest.raises(ValueError, match="ICNet needs at least 32x32, this 64x16 frame gives it 64x16"):
         cpu_engine(tiny).segment([Frame(np.zeros((16, 64, 3), np.uint8))])
@@ -136,8 +166,11 @@ def test_too_small_a_frame(tiny, cpu_engine):
 
 def test_auto_takes_the_fastest_that_is_there(tiny, monkeypatch):
     pytest.importorskip("onnxruntime")
-    assert open_engine("auto", tiny, EngineOptions("cpu")).name == "onnxruntime"
-    monkeypatch.setattr("icnet_ros.engine.table.find_spec", lambda name: None)
+    there = {"onnx", "onnxruntime", "openvino"}
+    monkeypatch.setattr("icnet_ros.engine.table.find_spec", lambda name: name in there)
+    for expected in ("openvino", "onnxruntime", "torch"):
+        assert fastest(EngineOptions("cpu")) == expected
+        there.discard(expected)
     assert open_engine("auto", tiny, EngineOptions("cpu")).name == "torch"
 
 
@@ -148,12 +181,34 @@ def test_an_engine_that_is_not_installed_says_what_to_install(tiny, monkeypatch)
         open_engine("onnxruntime", tiny)
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
-def test_exported_engines_refuse_what_they_have_not(tiny, name):
+@pytest.mark.parametrize(
+    ("name", "options", "advice"),
+    [
+        ("onnxruntime", {"device": "gpu"}, "set device to auto, cpu or cuda:N"),
+        ("onnxruntime", {"precision": "fp64"}, "set precision to fp32"),
+        ("openvino", {"device": "cuda"}, "take engine torch"),
+        ("openvino", {"precision": "fp64"}, "set precision to fp32"),
+    ],
+)
+def test_exported_engines_refuse_what_they_have_not(tiny, name, options, advice):
     pytest.importorskip(name)
-    for options, advice in (({"device": "cuda"}, "take engine torch"), ({"precision": "fp16"}, "has fp32")):
-        with pytest.raises(EngineError, match=advice):
-            open_engine(name, tiny, EngineOptions(**options))
+    with pytest.raises(EngineError, match=advice):
+        open_engine(name, tiny, EngineOptions(**options))
+
+
+def test_devices_that_are_not_there(tiny):
+    onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(EngineError, match="install onnxruntime-gpu in its place"):
+            open_engine("onnxruntime", tiny, EngineOptions("cuda"))
+    if "GPU" not in openvino.Core().available_devices:
+        with pytest.raises(EngineError, match="finds no GPU here, only CPU; set device to cpu"):
+            open_engine("openvino", tiny, EngineOptions("gpu"))
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_exported_engines_have_the_exits_of_the_checkpoint(tiny, name):
+    pytest.importorskip(name)
     narrow = dataclasses.replace(tiny, spec=dataclasses.replace(tiny.spec, exits=("sub124",)))
     with pytest.raises(CheckpointError, match="has no exit sub4; it has sub124"):
         open_engine(name, narrow, EngineOptions(exit="sub4"))
@@ -190,15 +245,3 @@ def test_what_is_no_frame(pixels):
 def test_the_engine_room_needs_no_ros():
     code = "import sys; sys.modules['rclpy'] = None; import icnet_ros.engine.torch, icnet_ros.evaluation.media"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_cuda_agrees_with_the_cpu(tiny, precision):
-    bgr = picture(256, 512)
-    expected = open_engine("torch", tiny, EngineOptions("cpu")).segment([Frame(bgr)], confidence=True)[0]
-    engine = open_engine("torch", tiny, EngineOptions("cuda", precision))
-    answer = engine.segment([Frame(bgr)], confidence=True)[0]
-    assert (answer.labels == expected.labels).mean() > (0.9999 if precision == "fp32" else 0.99)
-    assert np.abs(answer.confidence.astype(int) - expected.confidence).mean() < 2
-    assert engine.memory() > 0

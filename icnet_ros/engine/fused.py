@@ -1,0 +1,78 @@
+"""Upsampling, argmax and confidence in one Triton kernel: full-size logits are never in memory.
+
+Compared with the CPU kernel in Triton's interpreter; not compiled for a GPU yet.
+"""
+
+# ruff: noqa: ANN001, ANN202
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+BLOCK = 256
+
+
+def label_fused(logits: Tensor, height: int, width: int, confidence: bool) -> tuple[Tensor, Tensor | None]:
+    """Logits (N, C, h, w), any strides -> labels uint8 (N, height, width) and, if asked for, confidence."""
+    frames, classes, h, w = logits.shape
+    labels = torch.empty((frames, height, width), dtype=torch.uint8, device=logits.device)
+    sure = torch.empty_like(labels) if confidence else None
+    down = (h - 1) / (height - 1) if height > 1 else 0.0
+    across = (w - 1) / (width - 1) if width > 1 else 0.0
+    grid = (triton.cdiv(width, BLOCK), height, frames)
+    sizes = h, w, height, width, classes
+    _label[grid](
+        logits,
+        labels,
+        labels if sure is None else sure,
+        *sizes,
+        *logits.stride(),
+        down,
+        across,
+        sure is not None,
+        BLOCK,
+    )
+    return labels, sure
+
+
+@triton.jit
+def _label(
+    logits, labels, confidence,  # addresses
+    h, w, height, width, classes,
+    by_frame, by_class, by_row, by_column,  # strides of the logits
+    down, across,  # source pixels per target pixel
+    confident: tl.constexpr, block: tl.constexpr,
+):  # fmt: skip
+    x = tl.program_id(0) * block + tl.arange(0, block)
+    y = tl.program_id(1)
+    frame = tl.program_id(2)
+    inside = x < width
+    row = y * down
+    top = tl.minimum(row.to(tl.int32), h - 1)
+    v = row - top
+    column = x * across
+    left = tl.minimum(column.to(tl.int32), w - 1)
+    u = column - left
+    right = tl.minimum(left + 1, w - 1)
+    above = logits + frame * by_frame + top * by_row
+    below = logits + frame * by_frame + tl.minimum(top + 1, h - 1) * by_row
+    highest = tl.full((block,), float("-inf"), tl.float32)
+    best = tl.zeros((block,), tl.int32)
+    total = tl.zeros((block,), tl.float32)  # of exp(logit - highest)
+    for c in range(classes):
+        one = tl.load(above + c * by_class + left * by_column, inside).to(tl.float32)
+        two = tl.load(above + c * by_class + right * by_column, inside).to(tl.float32)
+        three = tl.load(below + c * by_class + left * by_column, inside).to(tl.float32)
+        four = tl.load(below + c * by_class + right * by_column, inside).to(tl.float32)
+        value = (1 - v) * ((1 - u) * one + u * two) + v * ((1 - u) * three + u * four)
+        larger = value > highest
+        if confident:
+            total = tl.where(larger, total * tl.exp(highest - value) + 1, total + tl.exp(value - highest))
+        best = tl.where(larger, c, best)
+        highest = tl.where(larger, value, highest)
+    where = (frame * height + y) * width + x
+    tl.store(labels + where, best.to(tl.uint8), inside)
+    if confident:
+        tl.store(confidence + where, (255 / total + 0.5).to(tl.uint8), inside)

@@ -1,0 +1,78 @@
+"""An engine that may fail: tried again with growing pauses, another one answering meanwhile."""
+
+import math
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from icnet_ros.engine.base import Engine, EngineError, Frame, LabelMap
+from icnet_ros.engine.cascade import Cascade
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+
+
+class Guard:
+    """Keeps the contract of Engine, with the answers of `engine` as long as it gives any.
+
+    One failure costs one frame, or none with a fallback. From the second in a row on the engine is left
+    alone for a while, twice as long each time, and frames meanwhile go to the fallback or are refused
+    at once. trouble: why the first engine is not answering at present, "" if it is.
+    """
+
+    def __init__(self, engine: Engine, fallback: Engine | None = None, now: Callable[[], float] = monotonic) -> None:
+        """now: seconds of a monotonic clock."""
+        self._engine, self._fallback, self._now = engine, fallback, now
+        self.spec, self.device, self.precision = engine.spec, engine.device, engine.precision
+        self.name, self.exit = engine.name, engine.exit
+        self.trouble = ""
+        self.remaining_ms = math.inf  # see Cascade
+        self._failures = 0
+        self._next_try = -math.inf
+
+    def warm_up(self, height: int, width: int, batch: int = 1) -> None:
+        """See Engine. Both engines, so that the fallback answers at once when it has to."""
+        for engine in self._engines():
+            engine.warm_up(height, width, batch)
+
+    def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
+        """See Engine. `name` and `exit` are then those of the engine that answered."""
+        if self._now() >= self._next_try:
+            try:
+                answers = self._ask(self._engine, frames, confidence)
+            except ValueError:  # the frame's fault
+                raise
+            except Exception as err:  # runtimes have errors of their own
+                self._failed(err)
+                if self._fallback is None:
+                    raise
+            else:
+                self.trouble, self._failures = "", 0
+                return answers
+        if self._fallback is None:
+            wait = self._next_try - self._now()
+            raise EngineError(f"{self.trouble} (failed {self._failures} times in a row, next try in {wait:.1f} s)")
+        return self._ask(self._fallback, frames, confidence)
+
+    def memory(self) -> int | None:
+        """See Engine."""
+        return self._engine.memory()
+
+    def close(self) -> None:
+        """See Engine."""
+        for engine in self._engines():
+            engine.close()
+
+    def _ask(self, engine: Engine, frames: Sequence[Frame], confidence: bool) -> list[LabelMap]:
+        if isinstance(engine, Cascade):
+            engine.remaining_ms = self.remaining_ms
+        answers = engine.segment(frames, confidence=confidence)
+        self.name, self.exit = engine.name, engine.exit
+        return answers
+
+    def _failed(self, err: Exception) -> None:
+        self.trouble = str(err) if isinstance(err, EngineError) else f"{type(err).__name__}: {err}"
+        self._failures += 1
+        if self._failures > 1:
+            self._next_try = self._now() + min(FIRST_PAUSE_S * 2 ** (self._failures - 2), LONGEST_PAUSE_S)
+
+    def _engines(self) -> list[Engine]:
+        return [self._engine] if self._fallback is None else [self._engine, self._fallback]

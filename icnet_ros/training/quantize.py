@@ -1,0 +1,96 @@
+"""int8 by calibration on a dataset; what it costs in accuracy is measured through an engine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import nncf
+import numpy as np
+import onnx
+
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.dataset.base import Dataset
+from icnet_ros.engine.base import EngineOptions, Frame
+from icnet_ros.engine.export import onnx_file
+from icnet_ros.engine.int8 import describe, int8_path
+from icnet_ros.engine.normalise import normalise
+from icnet_ros.engine.table import open_engine
+from icnet_ros.evaluation.confusion import ConfusionMatrix
+from icnet_ros.evaluation.evaluate import evaluate_engine
+from icnet_ros.training.errors import QuantizeError
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What was written, and the mIoU of its exit in fp32 and int8."""
+
+    path: Path
+    before: float
+    after: float
+
+
+def quantize(
+    checkpoint: Checkpoint,
+    exit_: str,
+    calibration: Dataset,
+    validation: Dataset,
+    progress: Callable[[str, int, int], None],
+    *,
+    engine: str = "auto",
+    count: int = 64,
+    max_drop: float = 1.0,
+    limit: int = 0,
+) -> Quantized:
+    """Calibrate on `count` images, evenly chosen; keep the file if it loses at most `max_drop` points of mIoU.
+
+    Weights become int8 by output channel, activations int8 or uint8 with zero point 0, biases stay float32: what
+    ONNX Runtime, OpenVINO and TensorRT can all run. engine: the one that measures, on the CPU. limit: first
+    so many images of `validation`, 0 = all. Raises QuantizeError for a larger loss; EngineError, DatasetError.
+    """
+    path = int8_path(checkpoint, exit_)
+    options = EngineOptions("cpu", exit=exit_)
+
+    def miou(of: Checkpoint, precision: str) -> float:
+        built = open_engine(engine, of, replace(options, precision=precision))
+        matrix: ConfusionMatrix = evaluate_engine(
+            built, validation, lambda done, total: progress(f"mIoU in {precision}", done, total), limit=limit
+        )
+        built.close()
+        return matrix.miou() or 0.0
+
+    before = miou(checkpoint, "fp32")
+    count = min(count, len(calibration))
+    chosen = np.linspace(0, len(calibration) - 1, count).round().astype(int).tolist()
+
+    def read(index: int) -> dict[str, Any]:
+        progress("calibrating", chosen.index(index) + 1, count)
+        frame = Frame(calibration[index][0])
+        scale = checkpoint.spec.scale_for(frame.pixels.shape[0])
+        return {"image": normalise([frame], checkpoint.spec, scale, planar=True)}
+
+    model = nncf.quantize(
+        onnx.load(onnx_file(checkpoint, exit_)),
+        nncf.Dataset(chosen, read),
+        preset=nncf.QuantizationPreset.PERFORMANCE,  # the symmetric one
+        subset_size=count,
+    )
+    origin = {"dataset": calibration.name, "split": calibration.split, "images": count}
+    facts = {"sha256": checkpoint.sha256, "exit": exit_, "calibration": origin, "miou_before": before}
+    # Beside the real one, so that it can be moved there whole; seen through the same door as by every engine.
+    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        candidate = replace(checkpoint, path=Path(folder) / f"{checkpoint.name}.safetensors")
+        written = int8_path(candidate, exit_)
+        describe(model, facts)
+        onnx.save(model, written)
+        after = miou(candidate, "int8")
+        if 100 * (before - after) > max_drop:
+            raise QuantizeError(
+                f"int8 takes mIoU from {before:.4f} to {after:.4f}, more than --max-drop {max_drop:g} points; "
+                "nothing was written. Calibrate on more images, or on images more like those it will see"
+            )
+        describe(model, {**facts, "miou_after": after})
+        onnx.save(model, written)
+        written.replace(path)
+    return Quantized(path, before, after)

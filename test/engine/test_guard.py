@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, LabelMap
+from icnet_ros.engine.guard import LONGEST_PAUSE_S, Guard
+from icnet_ros.engine.table import open_engine
+
+FRAME = [Frame(np.zeros((40, 40, 3), np.uint8))]
+
+
+class Engines:
+    """Two engines, the first of which fails when told to, and a clock that is moved by hand."""
+
+    def __init__(self, tiny, *, fallback=True):
+        self.time, self.broken, self.asked = 0.0, False, 0
+        first = open_engine("torch", tiny, EngineOptions("cpu"))
+        first.segment = self.answer
+        second = open_engine("torch", tiny, EngineOptions("cpu", exit="sub4")) if fallback else None
+        self.guard = Guard(first, second, now=lambda: self.time)
+
+    def answer(self, frames, *, confidence=False):
+        self.asked += 1
+        if self.broken:
+            raise EngineError("out of memory")
+        return [LabelMap(np.zeros((40, 40), np.uint8))] * len(frames)
+
+
+def test_an_engine_that_works_is_all_there_is(tiny):
+    engines = Engines(tiny)
+    assert isinstance(engines.guard, Engine)
+    for _ in range(3):
+        engines.guard.segment(FRAME)
+    assert (engines.asked, engines.guard.trouble, engines.guard.exit) == (3, "", "sub124")
+
+
+def test_one_failure_costs_one_frame(tiny):
+    engines = Engines(tiny, fallback=False)
+    engines.broken = True
+    with pytest.raises(EngineError, match="out of memory"):
+        engines.guard.segment(FRAME)
+    engines.broken = False
+    engines.guard.segment(FRAME)
+    assert engines.guard.trouble == ""
+
+
+def test_an_engine_that_goes_on_failing_is_left_alone_longer_and_longer(tiny):
+    engines = Engines(tiny, fallback=False)
+    engines.broken = True
+    tries = []
+    for step in range(6000):
+        engines.time = step * 0.05
+        before = engines.asked
+        with pytest.raises(EngineError, match="out of memory"):
+            engines.guard.segment(FRAME)
+        if engines.asked > before:
+            tries.append(engines.time)
+    pauses = np.diff(tries)
+    assert pauses[0] < 0.1
+    assert np.allclose(pauses[1:7], [0.5, 1, 2, 4, 8, 16], atol=0.051)
+    assert pauses.max() <= LONGEST_PAUSE_S + 0.051
+    with pytest.raises(EngineError, match=r"failed \d+ times in a row, next try in"):
+        engines.guard.segment(FRAME)
+    engines.broken, engines.time = False, engines.time + LONGEST_PAUSE_S
+    engines.guard.segment(FRAME)
+    assert engines.guard.trouble == ""
+
+
+def test_the_fallback_answers_meanwhile_and_the_first_comes_back(tiny):
+    engines = Engines(tiny)
+    engines.broken = True
+    for step in range(20):
+        engines.time = step * 0.1
+        assert len(engines.guard.segment(FRAME)) == 1
+        assert (engines.guard.exit, engines.guard.trouble) == ("sub4", "out of memory")
+    assert engines.asked < 6
+    engines.broken, engines.time = False, 60.0
+    engines.guard.segment(FRAME)
+    assert (engines.guard.exit, engines.guard.trouble) == ("sub124", "")
+
+
+def test_a_frame_that_is_no_good_is_nobodys_fault(tiny):
+    engines = Engines(tiny)
+    guard = Guard(open_engine("torch", tiny, EngineOptions("cpu")), now=lambda: engines.time)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="at least 32x32"):
+            guard.segment([Frame(np.zeros((8, 8, 3), np.uint8))])
+    assert guard.trouble == ""
