@@ -96,7 +96,7 @@ def _at_size(
 
 def unscaled(checkpoint: Checkpoint) -> ModelSpec:
     """The description of the checkpoint with input scale 1."""
-    return replace(checkpoint.spec, input_scale=1.0)
+    return replace(checkpoint.spec, input_scale=1.0, frame_height=0)
 
 
 def _whole(engine: Engine, frame: UInt8) -> Callable[[], object]:
@@ -132,8 +132,8 @@ import numpy
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.engine.base import EngineOptions, Frame
 from icnet_ros.engine.table import open_engine
-name, model, exit_, threads, height, width = sys.argv[1:]
-engine = open_engine(name, load_model(model), EngineOptions(exit=exit_, threads=int(threads), scale=1.0))
+name, model, exit_, precision, threads, height, width = sys.argv[1:]
+engine = open_engine(name, load_model(model), EngineOptions("cpu", precision, exit_, int(threads), 1.0))
 engine.segment([Frame(numpy.zeros((int(height), int(width), 3), numpy.uint8))])
 first = time.perf_counter() - began
 # ru_maxrss would be that of the process this one was forked from, if that was larger.
@@ -142,9 +142,9 @@ print(json.dumps({"first_label_s": first, "peak_mb": int(peak.split()[1]) / 1e3}
 """
 
 
-def start(name: str, model: str, exit_: str, threads: int, size: tuple[int, int]) -> dict[str, float]:
-    """Seconds from the start of Python to the first label map, and peak memory of the process, MB."""
-    words = [name, model, exit_, str(threads), *map(str, size)]
+def start(name: str, model: str, options: EngineOptions, size: tuple[int, int]) -> dict[str, float]:
+    """Seconds from the start of Python to the first label map on the CPU, and peak memory of the process, MB."""
+    words = [name, model, options.exit, options.precision, str(options.threads), *map(str, size)]
     done = subprocess.run([sys.executable, "-c", START, *words], check=True, capture_output=True, text=True)
     answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return answer

@@ -23,3 +23,16 @@ def draw_ratios(rows: Sequence[dict[str, Any]], picture: Path, title: str) -> No
     panel.set(xlabel="times faster than the first row of its table", title=title)
     panel.legend()
     figure.savefig(picture, dpi=120)
+
+
+def draw_layers(rows: Sequence[dict[str, Any]], picture: Path, title: str) -> None:
+    """Milliseconds of each stage, one line for each image size, as a PNG."""
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    panel = figure.subplots()
+    for size in dict.fromkeys(tuple(row["size"]) for row in rows):
+        of_size = [row for row in rows if tuple(row["size"]) == size]
+        panel.plot([row["stage"] for row in of_size], [row["ms"] for row in of_size], "o-", label="{}x{}".format(*size))
+    panel.tick_params("x", rotation=20)
+    panel.set(ylabel="ms", title=title)
+    panel.legend()
+    figure.savefig(picture, dpi=120)

@@ -2,9 +2,10 @@
 
 import statistics
 from collections.abc import Callable, Mapping
-from time import perf_counter
+from time import perf_counter, sleep
 
 Progress = Callable[[str, int, int], None]
+SETTLE_S = 0.05  # thread pools of one contestant spin on after its work and would slow the next
 
 
 def interleaved(
@@ -18,6 +19,7 @@ def interleaved(
     done, total = 0, (rounds + warm_up) * len(contestants)
     for number in range(warm_up + rounds):
         for name, run in contestants.items():
+            sleep(SETTLE_S)
             started = perf_counter()
             run()
             if number >= warm_up:

@@ -73,11 +73,41 @@ def paper(
 
 
 @app.command()
+def layers(
+    size: Annotated[list[str] | None, typer.Option(help="HEIGHTxWIDTH; repeat for several.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N.")] = "cpu",
+    threads: Threads = 0,
+    rounds: Rounds = 5,
+    out: Json = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw the times.")] = None,
+) -> None:
+    """Figure 1b: time of each stage of PSPNet50, at 1024x2048 and 512x1024 if no size is given."""
+    import torch
+
+    from icnet_ros.benchmark.layers import layers as measure
+    from icnet_ros.benchmark.pictures import draw_layers
+
+    torch.set_num_threads(threads or _cores())
+    sizes = [_size(text) for text in size or ("1024x2048", "512x1024")]
+    with progress_bar("warming up") as update:
+        rows = measure(sizes, device, rounds, update)
+    table = Table("size", "stage", "ms", "GMAC", "ms a block", "GMAC a block")
+    for row in rows:
+        figures = (f"{row[key]:.1f}" for key in ("ms", "gmac", "ms_per_block", "gmac_per_block"))
+        table.add_row("{}x{}".format(*row["size"]), row["stage"], *figures)
+    console.print(table)
+    _write(out, {"device": device, "rounds": rounds, "threads": threads or _cores(), "rows": rows})
+    if picture is not None:
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        draw_layers(rows, picture, f"PSPNet50 on {device}")
+
+
+@app.command()
 def engines(
     engine: Annotated[list[str] | None, typer.Option(help="Repeat for several; all if not given.")] = None,
     exit_: Annotated[list[str] | None, typer.Option("--exit", help="Repeat for several; sub124 if not given.")] = None,
     size: Annotated[list[str] | None, typer.Option(help="HEIGHTxWIDTH; repeat for several.")] = None,
-    precision: Annotated[str, typer.Option(help="fp32, fp16.")] = "fp32",
+    precision: Annotated[str, typer.Option(help="fp32, fp16, bf16, int8.")] = "fp32",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "cpu",
     model: Model = "",
     frame: Picture = None,
@@ -95,7 +125,7 @@ def engines(
         rows = compare(load_model(model), names, exit_ or ["sub124"], sizes, _read(frame), options, rounds, update)
         update("starting each engine anew", 0, 0)
         known = {row["engine"] for row in rows if "error" not in row} & set(ENGINES)
-        starts = {name: start(name, model, "sub124", options.threads, sizes[0]) for name in sorted(known)}
+        starts = {name: start(name, model, options, sizes[0]) for name in sorted(known)} if device == "cpu" else {}
     table = Table("size", "exit", "engine", "ms", "times eager", "same labels")
     for row in rows:
         if "error" in row:
@@ -109,6 +139,32 @@ def engines(
         table.add_row(name, f"{values['first_label_s']:.1f} s", f"{values['peak_mb']:.0f} MB")
     console.print(table)
     _write(out, {"threads": options.threads, "precision": precision, "rounds": rounds, "rows": rows, "starts": starts})
+
+
+@app.command()
+def peers(
+    peer: Annotated[list[Path], typer.Option(help="ONNX file of another network, N x 3 x H x W; repeat for several.")],
+    size: Annotated[str, typer.Option(help="HEIGHTxWIDTH.")] = "1024x2048",
+    engine: Annotated[str, typer.Option(help="openvino, onnxruntime.")] = "openvino",
+    exit_: Annotated[list[str] | None, typer.Option("--exit", help="Repeat for several; sub124 if not given.")] = None,
+    model: Model = "",
+    threads: Threads = 0,
+    rounds: Rounds = 9,
+    out: Json = None,
+) -> None:
+    """Other networks beside ours, without what comes before and after: same engine, same threads, fp32."""
+    from icnet_ros.benchmark.peers import compare_peers
+
+    with progress_bar("building engines") as update:
+        rows = compare_peers(
+            load_model(model), exit_ or ["sub124"], peer, engine, _size(size), threads or _cores(), rounds, update
+        )
+    table = Table("network", "ms", "times ours")
+    for row in rows:
+        figures = ("", row["error"]) if "error" in row else (f"{row['ms']:.1f}", f"{row['ratio']:.2f}")
+        table.add_row(row["name"], *figures)
+    console.print(table)
+    _write(out, {"engine": engine, "size": _size(size), "threads": threads or _cores(), "rounds": rounds, "rows": rows})
 
 
 @app.command()

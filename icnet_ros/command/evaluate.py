@@ -10,6 +10,8 @@ from rich.table import Table
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console, errors, progress_bar
 from icnet_ros.dataset.table import open_dataset
+from icnet_ros.engine.base import EngineError, EngineOptions
+from icnet_ros.engine.table import open_engine
 
 
 def evaluate(
@@ -24,12 +26,17 @@ def evaluate(
     figures: Annotated[
         Path | None, typer.Option(help="Folder for the paper's figures 6, 7 and 8: branches, differences, regions.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="Evaluate one exit as this engine labels it: auto, torch, onnxruntime, openvino.")
+    ] = "",
+    precision: Annotated[str, typer.Option(help="Of --engine: fp32, fp16, bf16, int8.")] = "fp32",
+    exit_: Annotated[str, typer.Option("--exit", help="Of --engine: sub4, sub24, sub124.")] = "sub124",
     out: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
 ) -> None:
     """IoU by class and exit, over one confusion matrix for the whole set."""
     from icnet_ros.evaluation.branches import BranchPictures
     from icnet_ros.evaluation.evaluate import evaluate as run
-    from icnet_ros.evaluation.evaluate import report
+    from icnet_ros.evaluation.evaluate import evaluate_engine, report
     from icnet_ros.evaluation.regions import RegionAccuracy, draw_regions
 
     checkpoint = load_model(model)
@@ -37,19 +44,23 @@ def evaluate(
         errors.print("[yellow]The network is untrained: its figures mean nothing. Name a checkpoint: --model[/]")
     data = open_dataset(dataset, root, split)
     total = min(limit, len(data)) if limit else len(data)
+    if engine and (flip or figures or (scale and len(scale) > 1)):
+        raise EngineError("--engine labels each image once: leave out --flip, --figures and the second --scale")
     regions = RegionAccuracy(checkpoint.spec.exits, len(data.classes))
     pictures = BranchPictures(checkpoint.spec, total)
     with progress_bar("evaluating") as update:
-        matrices = run(
-            checkpoint,
-            data,
-            lambda done, total: update("evaluating", done, total),
-            scales=scale or (),
-            flip=flip,
-            device=device,
-            limit=limit,
-            observers=(regions.update, pictures.update) if figures else (),
-        )
+
+        def told(done: int, total: int) -> None:
+            update("evaluating", done, total)
+
+        if engine:
+            options = EngineOptions(device, precision, exit_, scale=scale[0] if scale else 0.0)
+            matrices = {exit_: evaluate_engine(open_engine(engine, checkpoint, options), data, told, limit=limit)}
+        else:
+            observers = (regions.update, pictures.update) if figures else ()
+            matrices = run(
+                checkpoint, data, told, scales=scale or (), flip=flip, device=device, limit=limit, observers=observers
+            )
     answer = report(checkpoint, data, matrices)
     if figures is not None:
         figures.mkdir(parents=True, exist_ok=True)

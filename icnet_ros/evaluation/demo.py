@@ -35,6 +35,7 @@ class DemoOptions:
     rate: float = 1.0
     image_topic: str = ""
     truth_topic: str = ""
+    precision: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) ->
         "warm_up_width": str(max(32, width)),
         "warm_up_height": str(max(32, height)),
         **({"engine": options.engine} if options.engine else {}),
+        **({"precision": options.precision} if options.precision else {}),
         **({"model": str(Path(options.model).absolute())} if options.model else {}),
     }
     remap = ["-r", f"image:={image.base}"]

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.dataset.base import Dataset, DatasetError
-from icnet_ros.engine.base import Frame
+from icnet_ros.engine.base import Engine, Frame
 from icnet_ros.engine.normalise import normalise
 from icnet_ros.engine.upsample import label_map
 from icnet_ros.evaluation.confusion import ConfusionMatrix
@@ -47,24 +48,38 @@ def evaluate(
     observers: see every answer. Raises DatasetError if the classes of checkpoint and dataset differ.
     """
     spec = checkpoint.spec
-    if spec.classes.names != dataset.classes.names:
-        raise DatasetError(
-            f"checkpoint {checkpoint.name} knows {spec.classes.name} ({len(spec.classes)} classes), "
-            f"dataset {dataset.name} has {len(dataset.classes)} others"
-        )
+    _check_classes(spec, dataset)
     network = fold_batch_norm(checkpoint.network()).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    threads = torch.get_num_threads()
     matrices = {name: ConfusionMatrix(len(spec.classes)) for name in spec.exits}
-    views = [(scale, mirrored) for scale in scales or (spec.input_scale,) for mirrored in (False, True)[: 1 + flip]]
     total = min(limit, len(dataset)) if limit else len(dataset)
     for number in range(total):
         image, truth = dataset[number]
+        wanted = scales or (spec.scale_for(image.shape[0]),)
+        views = [(scale, mirrored) for scale in wanted for mirrored in (False, True)[: 1 + flip]]
         answer = Answer(image, truth, _labels(network, image, checkpoint, views, device))
+        # Where Numba runs on OpenMP, its number of threads becomes torch's too, and with it torch's rounding.
+        torch.set_num_threads(threads)
         for name, labels in answer.labels.items():
             matrices[name].update(truth, labels)
         for observe in observers:
             observe(answer)
         progress(number + 1, total)
     return matrices
+
+
+def evaluate_engine(
+    engine: Engine, dataset: Dataset, progress: Callable[[int, int], None], *, limit: int = 0
+) -> ConfusionMatrix:
+    """The same for one exit, with the label maps that a robot would get from this engine. Raises DatasetError."""
+    _check_classes(engine.spec, dataset)
+    matrix = ConfusionMatrix(len(dataset.classes))
+    total = min(limit, len(dataset)) if limit else len(dataset)
+    for number in range(total):
+        image, truth = dataset[number]
+        matrix.update(truth, engine.segment([Frame(image)])[0].labels)
+        progress(number + 1, total)
+    return matrix
 
 
 def report(checkpoint: Checkpoint, dataset: Dataset, matrices: dict[str, ConfusionMatrix]) -> dict[str, Any]:
@@ -82,6 +97,14 @@ def report(checkpoint: Checkpoint, dataset: Dataset, matrices: dict[str, Confusi
     origin = {"checkpoint": checkpoint.name, "sha256": checkpoint.sha256, "trained": checkpoint.spec.trained}
     data = {"dataset": dataset.name, "split": dataset.split, "pixels": int(matrices[list(exits)[-1]].counts.sum())}
     return {**origin, **data, **exits[list(exits)[-1]], "exits": exits}
+
+
+def _check_classes(spec: ModelSpec, dataset: Dataset) -> None:
+    if spec.classes.names != dataset.classes.names:
+        raise DatasetError(
+            f"the checkpoint knows {spec.classes.name} ({len(spec.classes)} classes), "
+            f"dataset {dataset.name} has {len(dataset.classes)} others"
+        )
 
 
 @torch.inference_mode()

@@ -1,5 +1,6 @@
 import json
 import sys
+import warnings
 
 import cv2
 import pytest
@@ -13,8 +14,10 @@ from icnet_ros.benchmark.timing import interleaved
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.checkpoint.file import save, untrained
 from icnet_ros.command.main import main
+from icnet_ros.network.cost import conv_macs
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.network.icnet import ICNet
+from icnet_ros.network.pspnet import PSPNet50
 
 MB = 1e6
 
@@ -105,6 +108,46 @@ def test_benchmark_stages(monkeypatch, tmp_path):
     assert rows["postprocess"]["different"] <= 2  # ties within float rounding
     assert all(rows[name]["speedup"] > 0 for name in ("preprocess", "postprocess", "overlay"))
     assert rows["decode"]["plain_ms"] is None
+
+
+def test_benchmark_layers(monkeypatch, tmp_path):
+    """Multiply-accumulates by stage are the published ones: 4.2 times as many a block in stage 5 as in 4."""
+    out, picture = tmp_path / "layers.json", tmp_path / "layers.png"
+    sizes = ["--size", "128x256", "--size", "64x128"]
+    run(monkeypatch, "layers", *sizes, "--rounds", 2, "--json", out, "--picture", picture)
+    rows = json.loads(out.read_text())["rows"]
+    large, small = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    by_stage = {row["stage"]: row for row in large}
+    assert all(row["ms"] > 0 for row in rows)
+    assert by_stage["stage 5"]["gmac_per_block"] / by_stage["stage 4"]["gmac_per_block"] == pytest.approx(
+        4.22, abs=0.01
+    )
+    assert sum(row["gmac"] for row in large) == pytest.approx(conv_macs(PSPNet50(19), 128, 256) / 1e9)
+    for one, other in zip(large, small, strict=True):
+        if one["stage"].startswith("stage"):
+            assert one["gmac"] / other["gmac"] == pytest.approx(4)
+    assert cv2.imread(str(picture)) is not None
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_benchmark_peers(monkeypatch, tmp_path, engine):
+    pytest.importorskip("onnx")
+    pytest.importorskip(engine)
+    peer = tmp_path / "peer.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(torch.nn.Conv2d(3, 2, 3), (torch.zeros(1, 3, 64, 96),), str(peer), dynamo=False)
+    (tmp_path / "words.onnx").write_text("words")
+    save(tmp_path / "m.safetensors", (model := untrained(load_classes("camvid"), 0.25)).spec, model.weights)
+    out = tmp_path / "peers.json"
+    words = ["--peer", peer, "--peer", tmp_path / "words.onnx", "--model", tmp_path / "m.safetensors"]
+    options = ["--size", "64x96", "--rounds", 3, "--engine", engine, "--exit", "sub4", "--exit", "sub124"]
+    run(monkeypatch, "peers", *words, *options, "--json", out)
+    rows = {row["name"]: row for row in json.loads(out.read_text())["rows"]}
+    assert list(rows) == ["icnet 0.25 sub4", "icnet 0.25 sub124", "peer.onnx", "words.onnx"]
+    assert rows["icnet 0.25 sub124"]["ratio"] == 1
+    assert 0 < rows["peer.onnx"]["ratio"] < 1
+    assert rows["words.onnx"]["error"]
 
 
 def test_a_wrong_size_is_explained(monkeypatch, capsys):

@@ -110,3 +110,20 @@ def test_dataset_check(root, tmp_path, monkeypatch, capsys):
     assert stop.value.code == 0
     assert "3 pairs" in capsys.readouterr().out
     assert cv2.imread(str(sheet)).shape[1] > 2 * 128
+
+
+def test_torch_keeps_its_threads(checkpoint, root, monkeypatch):
+    """Numba may share OpenMP with torch and change its threads; a training would round otherwise after that."""
+
+    def meddling(_, height, width):
+        torch.set_num_threads(2)
+        return np.zeros((height, width), np.uint8)
+
+    monkeypatch.setattr("icnet_ros.evaluation.evaluate.label_map", meddling)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        evaluate(checkpoint, open_dataset("camvid", root, "val"), lambda *_: None)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
