@@ -3,7 +3,7 @@
 # make clean  remove what was built (build/, caches)  make distclean   and .venv
 #
 # DISTRO=kilted|jazzy  ROS 2 from PyPI (ignored where a ROS 2 is sourced)    PYTHON=python3.12
-# make demo BAG=dir OUT=dir ENGINE=torch RATE=1.0 MODEL=file                 make test ARGS='-k wire'
+# make demo BAG=dir OUT=dir ENGINE=torch PRECISION=int8 RATE=1.0 MODEL=file  make test ARGS='-k wire'
 SHELL := /bin/bash
 OUT ?= out/demo
 export DISTRO PYTHON
@@ -13,7 +13,8 @@ build:
 	@scripts/bootstrap.sh
 demo: build
 	@source scripts/env.sh && icnet demo --out "$(OUT)" $(if $(BAG),--bag "$(BAG)") \
-	  $(if $(ENGINE),--engine "$(ENGINE)") $(if $(RATE),--rate "$(RATE)") $(if $(MODEL),--model "$(MODEL)")
+	  $(if $(ENGINE),--engine "$(ENGINE)") $(if $(PRECISION),--precision "$(PRECISION)") \
+	  $(if $(RATE),--rate "$(RATE)") $(if $(MODEL),--model "$(MODEL)")
 lint: build
 	@source scripts/env.sh && scripts/lint.sh
 test: lint

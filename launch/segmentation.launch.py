@@ -15,9 +15,9 @@ from launch import LaunchContext, LaunchDescription
 SHARE = FindPackageShare("icnet_ros")
 # Node parameters that have an argument of the same name; empty means not given.
 PARAMETERS = {
-    "engine": "engine: auto, torch, onnxruntime, openvino",
+    "engine": "auto, torch, onnxruntime, openvino, tensorrt",
     "device": "auto, cpu, cuda or cuda:N",
-    "precision": "fp32 or fp16",
+    "precision": "fp32, fp16, bf16, int8",
     "model": "checkpoint, .safetensors",
     "input_transport": "raw, or compressed for <image>/compressed",
 }
@@ -27,6 +27,7 @@ ARGUMENTS = {
     "namespace": ("", "namespace of the node"),
     "use_sim_time": ("false", "time from /clock"),
     "autostart": ("", "true or false: configure and activate the node"),
+    "build_only": ("", "true: make what the engine needs, then exit"),
     "use_respawn": ("false", "start the node again if it dies"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
     "rviz": ("false", "open RViz on the overlay"),
@@ -49,8 +50,7 @@ def generate_launch_description() -> LaunchDescription:
 def _nodes(context: LaunchContext) -> list:
     values = {name: LaunchConfiguration(name).perform(context) for name in (*PARAMETERS, *ARGUMENTS)}
     given: dict = {name: values[name] for name in PARAMETERS if values[name]}
-    if values["autostart"]:
-        given["autostart"] = values["autostart"].lower() == "true"
+    given |= {name: values[name].lower() == "true" for name in ("autostart", "build_only") if values[name]}
     logger = ".".join(part for part in (*values["namespace"].split("/"), "icnet") if part)
     profile = profile_environment(values["dds_profile"], context.environment)
     return [

@@ -20,6 +20,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("out/demo"),
     bag: Annotated[Path | None, typer.Option(help="ROS 2 bag; a drive made of one photograph if not given.")] = None,
     engine: Annotated[str, typer.Option(help="Engine of the node.")] = "",
+    precision: Annotated[str, typer.Option(help="fp32, fp16, bf16, int8.")] = "",
     model: Annotated[str, typer.Option(help="Checkpoint; the shipped one if not given.")] = "",
     rate: Annotated[float, typer.Option(min=0.01, max=100.0, help="Speed of the bag.")] = 1.0,
     image_topic: Annotated[str, typer.Option(help="Image topic, if the bag has several.")] = "",
@@ -35,7 +36,7 @@ def demo(
     spec = load_model_spec(model)
     for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: end the three processes too
         signal.signal(number, lambda *_: sys.exit(1))
-    options = DemoOptions(out, bag, engine, model, rate, image_topic, truth_topic)
+    options = DemoOptions(out, bag, engine, model, rate, image_topic, truth_topic, precision)
     with progress_bar("starting the node") as update:
         recording = run_demo(options, update)
     answers = read_answers(recording.answers)

@@ -12,17 +12,19 @@ from icnet_ros.command.benchmark import app as benchmark
 from icnet_ros.command.console import errors
 from icnet_ros.command.dataset import app as dataset
 from icnet_ros.command.demo import demo
+from icnet_ros.command.doctor import doctor
 from icnet_ros.command.evaluate import evaluate
 from icnet_ros.command.export import export
 from icnet_ros.command.info import info
 from icnet_ros.command.prune import prune
+from icnet_ros.command.quantize import quantize
 from icnet_ros.command.segment import segment
 from icnet_ros.command.train import train
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.engine.base import EngineError
 from icnet_ros.evaluation.demo import DemoError
 from icnet_ros.evaluation.media import MediaError
-from icnet_ros.training.errors import RecipeError, StateError
+from icnet_ros.training.errors import QuantizeError, RecipeError, StateError
 from icnet_ros.wire.cdr import WireError
 
 EXPECTED = (
@@ -35,6 +37,7 @@ EXPECTED = (
     DemoError,
     RecipeError,
     StateError,
+    QuantizeError,
 )
 
 app = typer.Typer(
@@ -43,7 +46,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (segment, info, evaluate, train, prune, ablate, export, demo):
+for command in (segment, info, evaluate, train, prune, quantize, ablate, export, demo, doctor):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
 app.add_typer(benchmark, name="benchmark")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from icnet_ros.checkpoint.spec import EXITS
 from icnet_ros.node.parameters import Parameters
 
 OK, WARN, ERROR, STALE = (
@@ -15,6 +16,7 @@ OK, WARN, ERROR, STALE = (
     DiagnosticStatus.STALE,
 )
 HUNG_S = 5.0
+SUSTAINED = 0.5  # share of the frames of the window
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,9 @@ class Snapshot:
 
     state: lifecycle state, or what is under way ("building engine"). silence: seconds since the
     last image, or since activation. in_hand: seconds that the current frame has been worked on.
-    failure: why frames fail at present, "" if they do not. facts: values that do not change while
-    configured. statistics: as `Statistics.summary`.
+    failure: why frames fail at present, "" if they do not. degraded: what stands in for what, "" if
+    nothing has to. facts: values that do not change while configured. statistics: as
+    `Statistics.summary`.
     """
 
     state: str
@@ -33,6 +36,7 @@ class Snapshot:
     in_hand: float = 0.0
     first_image_seen: bool = False
     failure: str = ""
+    degraded: str = ""
     hardware: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
@@ -50,7 +54,7 @@ def status(node: str, now: Snapshot) -> DiagnosticStatus:
         "current_delay_from_realtime_ms": f"{now.age_ms:.1f}",
         "total_dropped_frames": str(now.counters.get("dropped", 0)),
         **{key: str(value) for key, value in now.counters.items()},
-        **{key: f"{value:.2f}" for key, value in now.statistics.items() if "_p" in key},
+        **{key: f"{value:.2f}" for key, value in now.statistics.items() if "_p" in key or key.startswith("exit_share")},
         **now.facts,
     }
     return DiagnosticStatus(
@@ -73,6 +77,8 @@ def judge(now: Snapshot) -> tuple[bytes, str]:
         return ERROR, f"the engine has not answered for {now.in_hand:.0f} s"
     if now.failure:
         return ERROR, now.failure
+    if now.degraded:
+        return WARN, now.degraded
     if not now.first_image_seen:
         return OK, "waiting for the first image"
     total = figures.get("total_ms_p95", 0.0)
@@ -81,6 +87,9 @@ def judge(now: Snapshot) -> tuple[bytes, str]:
         return ERROR, f"median of total_ms is {median:.1f}, over the budget of {settings.latency_budget_ms:g}"
     if 0 < settings.latency_budget_ms < total:
         return WARN, f"p95 of total_ms is {total:.1f}, over the budget of {settings.latency_budget_ms:g}"
+    shallow = 1 - figures.get(f"exit_share_{EXITS[-1]}", 0.0)
+    if settings.exit == "auto" and shallow > SUSTAINED:
+        return WARN, f"{shallow:.0%} of the frames get an earlier exit than {EXITS[-1]}, to keep latency_budget_ms"
     drops = figures.get("drop_ratio", 0.0)
     if drops > settings.drop_warning:
         return WARN, f"{drops:.0%} of the frames are dropped: images come faster than they can be segmented"

@@ -27,7 +27,7 @@ def _signal_pipe() -> int:
 
 
 def main() -> int:
-    """Spin the node until SIGINT or SIGTERM; exit code 0, or 2 for parameters it cannot start with.
+    """Spin the node until SIGINT or SIGTERM; exit code 0, 1 if `build_only` built nothing, 2 for wrong parameters.
 
     rclpy's own handlers would take the ROS context away before the frame in hand is published.
     """
@@ -45,11 +45,12 @@ def main() -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     ended: Future = Future()
+    node.finish = ended.set_result
 
     def wait_for_signal() -> None:
         os.read(asked_to_end, 1)
         node.interrupted.set()
-        ended.set_result(None)
+        ended.set_result(0)
 
     threading.Thread(target=wait_for_signal, name="signals", daemon=True).start()
     while not ended.done():
@@ -63,7 +64,7 @@ def main() -> int:
     rclpy.shutdown()
     if any(thread.name == "build" for thread in threading.enumerate()):
         os._exit(0)  # native threads of a half-built engine would abort an ordinary exit
-    return 0
+    return int(ended.result())
 
 
 if __name__ == "__main__":

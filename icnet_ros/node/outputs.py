@@ -103,11 +103,12 @@ class Outputs:
 def facts(engine: Engine, name: str, digest: str, settings: Parameters) -> dict[str, str]:
     """What /diagnostics says of the engine, as long as it lives."""
     memory = engine.memory()
+    rows = f" of {engine.spec.frame_height} rows" if engine.spec.frame_height else ""
     return {
         "engine": engine.name,
         "precision": engine.precision,
-        "exit": engine.exit,
-        "input_scale": f"{settings.input_scale or engine.spec.input_scale:g}",
+        "exit": settings.exit,
+        "input_scale": f"{settings.input_scale or engine.spec.input_scale:g}" + ("" if settings.input_scale else rows),
         "device": engine.device,
         "checkpoint": name,
         "checkpoint_sha256": digest or "none",

@@ -4,10 +4,15 @@ table are made from this dataclass. Knows no rclpy.
 
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from icnet_ros.checkpoint.spec import EXITS
+from icnet_ros.engine.base import PRECISIONS
 from icnet_ros.engine.table import NAMES
+
+# When a parameter may be changed: while frames are segmented, only while none are, never after the start.
+Change = Literal["running", "inactive", "start"]
+NOTES = {"running": "", "inactive": "fixed while active", "start": "read only"}
 
 
 class ParameterError(ValueError):
@@ -21,53 +26,76 @@ def _parameter(
     choices: tuple[str, ...] = (),
     low: float | None = None,
     high: float | None = None,
-    read_only: bool = False,
+    change: Change = "running",
 ) -> Any:
     metadata = {
         "description": description,
         "choices": choices,
         "range": None if low is None or high is None else (low, high),
-        "read_only": read_only,
+        "change": change,
     }
     return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """Parameters of the segmentation node. The read-only ones are fixed when the process starts."""
+    """Parameters of the segmentation node."""
 
-    engine: str = _parameter("auto", "What runs the network.", choices=NAMES, read_only=True)
-    device: str = _parameter("auto", "auto, cpu, cuda or cuda:N; auto takes a GPU if there is one.", read_only=True)
+    engine: str = _parameter("auto", "What runs the network.", choices=NAMES, change="inactive")
+    fallback_engine: str = _parameter(
+        "",
+        "What answers while `engine` fails, with the same exit on the CPU in fp32; empty: frames fail meanwhile.",
+        choices=("", *NAMES),
+        change="inactive",
+    )
+    device: str = _parameter(
+        "auto",
+        "auto, cpu, cuda, cuda:N, or gpu (integrated, openvino); auto takes a CUDA GPU if there is one.",
+        change="inactive",
+    )
     precision: str = _parameter(
-        "fp32", "Arithmetic of the network; fp16 needs a GPU.", choices=("fp32", "fp16"), read_only=True
+        "fp32",
+        "Arithmetic of the network; fp16: GPU; bf16: openvino on a CPU that has it; int8: after `icnet quantize`.",
+        choices=PRECISIONS,
+        change="inactive",
     )
     exit: str = _parameter(
-        "sub124", "Which branch answers: sub4 is fastest, sub124 most accurate.", choices=EXITS, read_only=True
+        "sub124",
+        "Which branch answers: sub4 is fastest, sub124 most accurate; auto: the deepest that keeps latency_budget_ms.",
+        choices=(*EXITS, "auto"),
+        change="inactive",
     )
     model: str = _parameter(
-        "", "Checkpoint (.safetensors); empty: the shipped one, or random weights if none is shipped.", read_only=True
+        "",
+        "Checkpoint (.safetensors); empty: the shipped one, or random weights if none is shipped.",
+        change="inactive",
     )
     input_scale: float = _parameter(
         0.0,
         "Resize images by this before the network (labels keep their size); 0: what the checkpoint wants.",
         low=0.0,
         high=8.0,
-        read_only=True,
+        change="inactive",
     )
-    threads: int = _parameter(0, "CPU threads of the engine; 0: all cores.", low=0, high=1024, read_only=True)
+    threads: int = _parameter(0, "CPU threads of the engine; 0: all cores.", low=0, high=1024, change="inactive")
     input_transport: str = _parameter(
         "raw",
         "Subscribe to `image` or, compressed, to `image/compressed`.",
         choices=("raw", "compressed"),
-        read_only=True,
+        change="inactive",
     )
     warm_up_width: int = _parameter(
-        640, "Width in pixels of the frames the engine is warmed up with.", low=32, high=16384, read_only=True
+        640, "Width in pixels of the frames the engine is warmed up with.", low=32, high=16384, change="inactive"
     )
     warm_up_height: int = _parameter(
-        480, "Height in pixels of the frames the engine is warmed up with.", low=32, high=16384, read_only=True
+        480, "Height in pixels of the frames the engine is warmed up with.", low=32, high=16384, change="inactive"
     )
-    autostart: bool = _parameter(True, "Configure and activate without being asked.", read_only=True)
+    autostart: bool = _parameter(True, "Configure and activate without being asked.", change="start")
+    build_only: bool = _parameter(
+        False,
+        "Make and cache what the engine needs, then end the process: exit code 0, or 1 if that failed.",
+        change="start",
+    )
     max_pixels: int = _parameter(
         64_000_000, "Images that declare more pixels are refused before they are unpacked.", low=1024, high=2**31
     )
@@ -78,7 +106,10 @@ class Parameters:
     publish_overlay: bool = _parameter(True, "Offer the overlay topics; computed only if someone subscribes.")
     publish_confidence: bool = _parameter(True, "Offer the confidence topic; computed only if someone subscribes.")
     latency_budget_ms: float = _parameter(
-        0.0, "WARN in /diagnostics if p95 of total_ms is above; 0: no budget.", low=0.0, high=60_000.0
+        0.0,
+        "What total_ms should stay below: WARN in /diagnostics if p95 is above; exit auto keeps it. 0: no budget.",
+        low=0.0,
+        high=60_000.0,
     )
     drop_warning: float = _parameter(
         0.5, "WARN in /diagnostics if a larger share of the recent frames was dropped.", low=0.0, high=1.0
@@ -109,7 +140,7 @@ def check(entry: "Field[Any]", value: Any) -> None:
 
 
 def by_name() -> "Mapping[str, Field[Any]]":
-    """All parameters by name, in order; metadata: description, choices, range, read_only."""
+    """All parameters by name, in order; metadata: description, choices, range, change."""
     return {entry.name: entry for entry in fields(Parameters)}
 
 
@@ -130,7 +161,7 @@ def to_yaml() -> str:
         "  ros__parameters:",
     ]
     for name, entry in by_name().items():
-        notes = [note for note in (allowed(entry), "read only" if entry.metadata["read_only"] else "") if note]
+        notes = [note for note in (allowed(entry), NOTES[entry.metadata["change"]]) if note]
         lines.append(f"    # {entry.metadata['description']}" + (f" ({'; '.join(notes)})" if notes else ""))
         lines.append(f"    {name}: {_plain(entry.default)}")
     return "\n".join(lines) + "\n"
@@ -140,7 +171,7 @@ def to_markdown() -> str:
     """The parameter table of the README."""
     rows = ["| parameter | default | takes | what it does |", "|---|---|---|---|"]
     for name, entry in by_name().items():
-        mark = "" if entry.metadata["read_only"] else " \\*"
+        mark = {"running": " \\*", "inactive": "", "start": " †"}[entry.metadata["change"]]
         takes = allowed(entry) or type(entry.default).__name__
         rows.append(f"| `{name}`{mark} | `{_plain(entry.default)}` | {takes} | {entry.metadata['description']} |")
     return "\n".join(rows) + "\n"

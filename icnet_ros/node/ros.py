@@ -38,7 +38,7 @@ def _descriptor(entry: "Field[Any]") -> ParameterDescriptor:
     descriptor = ParameterDescriptor(
         description=entry.metadata["description"],
         additional_constraints=allowed(entry),
-        read_only=entry.metadata["read_only"],
+        read_only=entry.metadata["change"] == "start",
     )
     if limits and isinstance(entry.default, float):
         descriptor.floating_point_range = [FloatingPointRange(from_value=limits[0], to_value=limits[1])]

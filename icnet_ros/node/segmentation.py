@@ -19,11 +19,12 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.checkpoint.spec import CheckpointError
-from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame
+from icnet_ros.engine.base import EngineError, EngineOptions, Frame
+from icnet_ros.engine.guard import Guard
 from icnet_ros.engine.table import open_engine
 from icnet_ros.node.diagnostics import Snapshot, status
 from icnet_ros.node.outputs import Outputs, facts, milliseconds, since_stamp
-from icnet_ros.node.parameters import ParameterError
+from icnet_ros.node.parameters import ParameterError, by_name
 from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, declare, subscription_events
 from icnet_ros.node.statistics import Statistics
 from icnet_ros.node.worker import Worker
@@ -32,6 +33,10 @@ from icnet_ros.wire.image import decode_compressed, decode_image, stamp_ns
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 DIAGNOSTICS_PERIOD = 1.0  # s, contract
+# What an engine is built from; a change of the transport needs no other engine.
+ENGINE_PARAMETERS = {name for name, entry in by_name().items() if entry.metadata["change"] == "inactive"} - {
+    "input_transport"
+}
 
 
 class Arrival(NamedTuple):
@@ -48,8 +53,10 @@ class SegmentationNode(LifecycleNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("icnet", **options)
         self.interrupted = threading.Event()  # set when the process is asked to end
+        self.finish: Callable[[int], object] = lambda _: None  # called to end the process with an exit code
         self._settings = declare(self)
-        self._engine: Engine | None = None
+        self._built_for = self._settings
+        self._engine: Guard | None = None
         self._outputs: Outputs | None = None
         self._worker: Worker[Arrival] | None = None
         self._subscription: Subscription | None = None
@@ -57,6 +64,7 @@ class SegmentationNode(LifecycleNode):
         self._failure = ""
         self._input_size = "none"
         self._age_ms = math.nan
+        self._publish_ms = 0.0  # running mean
         self._last_image = 0.0
         self._image_seen = False
         self._statistics = Statistics(self._settings.statistics_window_s)
@@ -70,7 +78,7 @@ class SegmentationNode(LifecycleNode):
         )
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on when simulated time stands still
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
-        if self._settings.autostart:
+        if self._settings.autostart or self._settings.build_only:
             self._autostart = self.create_timer(0.0, self._on_autostart, clock=steady)
 
     # --- lifecycle: exceptions here vanish in rclpy, so each transition reports its own -----------
@@ -121,9 +129,15 @@ class SegmentationNode(LifecycleNode):
 
     def _configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._failure = ""
+        self._install_engine()
+        return super().on_configure(state)
+
+    def _install_engine(self) -> None:
+        """Build what the parameters ask for; only then let go of what was there."""
         started = perf_counter()
-        engine = self._build_engine()
-        self._engine = engine
+        engine, described = self._build_engine()
+        self._release()
+        self._engine, self._facts, self._built_for = engine, described, self._settings
         self._outputs = Outputs(self, engine)
         self._outputs.announce()
         self.get_logger().info(
@@ -132,11 +146,10 @@ class SegmentationNode(LifecycleNode):
         )
         if not engine.spec.trained:
             self.get_logger().warning("The network is UNTRAINED: its labels mean nothing. Set the parameter model.")
-        return super().on_configure(state)
 
-    def _build_engine(self) -> Engine:
-        """Build on another thread, telling /diagnostics meanwhile that it is under way."""
-        built: list[Engine] = []
+    def _build_engine(self) -> tuple[Guard, dict[str, str]]:
+        """The engine and what /diagnostics says of it; built on another thread, while that is said there."""
+        built: list[tuple[Guard, dict[str, str]]] = []
         failed: list[BaseException] = []
         settings = self._settings
 
@@ -146,10 +159,13 @@ class SegmentationNode(LifecycleNode):
                 options = EngineOptions(
                     settings.device, settings.precision, settings.exit, settings.threads, settings.input_scale
                 )
-                engine = open_engine(settings.engine, checkpoint, options)
+                fallback = None
+                if settings.fallback_engine:
+                    spare = replace(options, device="cpu", precision="fp32")
+                    fallback = open_engine(settings.fallback_engine, checkpoint, spare)
+                engine = Guard(open_engine(settings.engine, checkpoint, options), fallback)
                 engine.warm_up(settings.warm_up_height, settings.warm_up_width)
-                self._facts = facts(engine, checkpoint.name, checkpoint.sha256, settings)
-                built.append(engine)
+                built.append((engine, facts(engine, checkpoint.name, checkpoint.sha256, settings)))
             except BaseException as err:
                 failed.append(err)
 
@@ -166,6 +182,8 @@ class SegmentationNode(LifecycleNode):
 
     def _activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._failure = ""
+        if any(getattr(self._settings, name) != getattr(self._built_for, name) for name in ENGINE_PARAMETERS):
+            self._install_engine()
         self._image_seen = False
         self._last_image = perf_counter()
         self._statistics.reset()
@@ -208,7 +226,10 @@ class SegmentationNode(LifecycleNode):
 
     def _on_autostart(self) -> None:
         self._autostart.cancel()
-        if self.trigger_configure() == SUCCESS:
+        configured = self.trigger_configure() == SUCCESS
+        if self._settings.build_only:
+            self.finish(0 if configured else 1)
+        elif configured:
             self.trigger_activate()
 
     # --- frames -----------------------------------------------------------------------------------
@@ -249,6 +270,7 @@ class SegmentationNode(LifecycleNode):
         picture = decode(arrival.data, settings.max_pixels)
         decoded = perf_counter()
         frame = Frame(picture.pixels, picture.order)
+        engine.remaining_ms = self._remaining_ms(arrival, decoded)
         answer = engine.segment([frame], confidence=outputs.wants_confidence(settings))[0]
         segmented = perf_counter()
         outputs.publish_labels(picture, answer)
@@ -267,12 +289,22 @@ class SegmentationNode(LifecycleNode):
             "age_ms": self._age_ms,
         }
         outputs.publish_latency(picture.header, stages, worker.counters)
-        self._statistics.finished(done, stages)
+        self._publish_ms += 0.1 * (stages["publish_ms"] - self._publish_ms)
+        self._statistics.finished(done, stages, engine.exit)
+
+    def _remaining_ms(self, arrival: Arrival, now: float) -> float:
+        """What the engine may take of the budget: not what is gone already, nor what publishing will need."""
+        budget = self._settings.latency_budget_ms
+        return budget - milliseconds(now, arrival.monotonic) - self._publish_ms if budget else math.inf
 
     # --- housekeeping -------------------------------------------------------------------------------
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         changes = {p.name: p.value for p in parameters if hasattr(self._settings, p.name)}
+        active = self._state_machine.current_state[1] == "active"
+        if fixed := [name for name in changes if active and by_name()[name].metadata["change"] == "inactive"]:
+            reason = f"{fixed[0]} is fixed while the node is active: deactivate it, set, activate it again"
+            return SetParametersResult(successful=False, reason=reason)
         try:
             self._settings = replace(self._settings, **changes)
         except ParameterError as err:
@@ -295,6 +327,7 @@ class SegmentationNode(LifecycleNode):
             in_hand=worker.in_hand() if worker is not None else 0.0,
             first_image_seen=self._image_seen,
             failure=self._failure,
+            degraded=f"engine {engine.name} answers instead: {engine.trouble}" if engine and engine.trouble else "",
             hardware=engine.device if engine is not None else "",
             facts={**self._facts, "input_size": self._input_size},
             counters=vars(worker.counters).copy() if worker is not None else {},

@@ -1,7 +1,7 @@
 """Rates and latency percentiles over a sliding window."""
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,7 +17,7 @@ class Statistics:
         self._lock = threading.Lock()
         self._arrivals: deque[float] = deque()
         self._drops: deque[float] = deque()
-        self._frames: deque[tuple[float, Mapping[str, float]]] = deque()
+        self._frames: deque[tuple[float, Mapping[str, float], str]] = deque()
 
     def arrived(self, now: float, *, dropped: bool) -> None:
         """An image came in at `now`, seconds; `dropped` if it pushed an older one out of the mailbox."""
@@ -26,10 +26,10 @@ class Statistics:
             if dropped:
                 self._drops.append(now)
 
-    def finished(self, now: float, stages: Mapping[str, float]) -> None:
-        """A frame was labelled at `now`; milliseconds by stage."""
+    def finished(self, now: float, stages: Mapping[str, float], exit_: str) -> None:
+        """A frame was labelled at `now` by `exit_`; milliseconds by stage."""
         with self._lock:
-            self._frames.append((now, stages))
+            self._frames.append((now, stages, exit_))
 
     def reset(self) -> None:
         """Forget everything, as after a jump of the clock."""
@@ -38,7 +38,9 @@ class Statistics:
                 events.clear()
 
     def summary(self, now: float) -> dict[str, float]:
-        """frame_rate_msg and frame_rate_node (Hz), drop_ratio (0..1) and STAGE_pNN (ms) of the window."""
+        """Of the window: frame_rate_msg and frame_rate_node (Hz), drop_ratio (0..1), STAGE_pNN (ms), and
+        exit_share_EXIT (0..1) of each exit that answered.
+        """
         start = now - self.window
         with self._lock:
             for times in (self._arrivals, self._drops):
@@ -49,15 +51,17 @@ class Statistics:
             arrivals, drops, frames = list(self._arrivals), len(self._drops), list(self._frames)
         result = {
             "frame_rate_msg": _rate(arrivals),
-            "frame_rate_node": _rate([time for time, _ in frames]),
+            "frame_rate_node": _rate([time for time, _, _ in frames]),
             "drop_ratio": drops / len(arrivals) if arrivals else 0.0,
         }
         for stage in frames[-1][1] if frames else ():
-            values = np.array([stages[stage] for _, stages in frames])
+            values = np.array([stages[stage] for _, stages, _ in frames])
             values = values[np.isfinite(values)]
             if values.size:
                 for p, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
                     result[f"{stage}_p{p}"] = float(value)
+        for exit_, count in Counter(exit_ for _, _, exit_ in frames).items():
+            result[f"exit_share_{exit_}"] = count / len(frames)
         return result
 
 

@@ -141,6 +141,6 @@ def test_arguments_are_listed_with_their_meaning(launch):
     shown = launch.ros2("launch", "icnet_ros", "segmentation.launch.py", "--show-args")
     for argument in (
         "image", "input_transport", "engine", "device", "precision", "model", "params_file", "namespace",
-        "use_sim_time", "autostart", "use_respawn", "log_level", "rviz", "dds_profile",
+        "use_sim_time", "autostart", "build_only", "use_respawn", "log_level", "rviz", "dds_profile",
     ):  # fmt: skip
         assert f"'{argument}'" in shown

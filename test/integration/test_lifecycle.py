@@ -12,9 +12,13 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from messages import image
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
+from vision_msgs.msg import LabelInfo
 
 from icnet_ros.node.parameters import by_name
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def state(graph):
@@ -92,7 +96,7 @@ def test_every_parameter_is_described_and_guarded(graph, model):
     described = graph.call(DescribeParameters, "/icnet/describe_parameters", request).descriptors
     for descriptor, entry in zip(described, by_name().values(), strict=True):
         assert descriptor.description == entry.metadata["description"]
-        assert descriptor.read_only == entry.metadata["read_only"]
+        assert descriptor.read_only == (entry.metadata["change"] == "start")
     refused = {
         "engine": "torch",
         "overlay_alpha": 1.5,
@@ -113,6 +117,58 @@ def test_a_parameter_it_cannot_start_with_ends_the_process_with_the_reason(graph
     assert process.popen.wait(30) == 2
     assert next(iter(arguments)) in process.text
     assert "Traceback" not in process.text
+
+
+def test_another_model_without_another_process(graph, model, tmp_path):
+    """Deactivate, set, activate: other classes, an engine that cannot be had, and back."""
+    from icnet_ros.checkpoint.classes import ClassTable
+    from icnet_ros.checkpoint.file import save, untrained
+
+    other = untrained(ClassTable("two", ("free", "occupied"), ((0, 0, 0), (255, 0, 0))), width=0.25)
+    save(tmp_path / "two.safetensors", other.spec, other.weights)
+    process = graph.start_node(model, engine="torch")
+    labels, _ = graph.listen(Image, "/icnet/labels")
+    infos, _ = graph.listen(LabelInfo, "/icnet/label_info", LATCHED)
+    camera = graph.camera()
+    camera.publish(image(1))
+    graph.spin_until(lambda: labels)
+    refused = set_parameter(graph, "model", str(tmp_path / "two.safetensors"))
+    assert (refused.successful, "deactivate it" in refused.reason) == (False, True)
+
+    def swap(path):
+        assert change(graph, Transition.TRANSITION_DEACTIVATE)
+        assert set_parameter(graph, "model", str(path)).successful
+        return change(graph, Transition.TRANSITION_ACTIVATE)
+
+    assert swap(tmp_path / "two.safetensors")
+    graph.spin_until(lambda: camera.get_subscription_count() > 0 and len(infos) == 2)
+    assert [entry.class_name for entry in infos[-1].class_map] == ["free", "occupied", "unlabelled"]
+    graph.spin_for(0.3)
+    camera.publish(image(2))
+    graph.spin_until(lambda: len(labels) == 2)
+    assert max(labels[-1].data) <= 1
+    assert not swap(tmp_path / "none.safetensors")
+    assert state(graph) == State.PRIMARY_STATE_INACTIVE
+    assert set_parameter(graph, "model", str(model)).successful
+    assert change(graph, Transition.TRANSITION_ACTIVATE)
+    graph.spin_until(lambda: camera.get_subscription_count() > 0)
+    graph.spin_for(0.3)
+    camera.publish(image(3))
+    graph.spin_until(lambda: len(labels) == 3)
+    assert process.popen.poll() is None
+    assert "Traceback" not in process.text
+
+
+def test_build_only_makes_what_the_engine_needs_and_ends(graph, model, tmp_path):
+    pytest.importorskip("onnxruntime")
+    graph.environment["ICNET_CACHE"] = str(tmp_path / "cache")
+    process = graph.start_node(model, build_only=True, autostart=False, engine="onnxruntime")
+    assert process.popen.wait(60) == 0, process.text
+    assert "active" not in process.text
+    assert [path.suffix for path in sorted((tmp_path / "cache").iterdir())] == [".json", ".onnx"]
+    process = graph.start_node(tmp_path / "none.safetensors", build_only=True)
+    assert process.popen.wait(60) == 1
+    assert "none.safetensors: no such file" in process.text
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])

@@ -8,6 +8,7 @@ from icnet_ros.node.diagnostics import ERROR, OK, STALE, WARN, Snapshot, judge, 
 from icnet_ros.node.parameters import Parameters
 
 SETTINGS = Parameters(latency_budget_ms=50.0, input_timeout_s=2.0, drop_warning=0.5)
+AUTO = replace(SETTINGS, exit="auto")
 WELL = Snapshot("active", SETTINGS, first_image_seen=True, statistics={"frame_rate_node": 15.0, "total_ms_p95": 40.0})
 
 
@@ -18,10 +19,28 @@ WELL = Snapshot("active", SETTINGS, first_image_seen=True, statistics={"frame_ra
         ({"first_image_seen": False}, OK, "waiting for the first image"),
         ({"first_image_seen": False, "silence": 2.1}, STALE, "no image for 2.1 s"),
         ({"silence": 2.1}, STALE, "no image for 2.1 s"),
+        ({"degraded": "engine torch answers instead"}, WARN, "torch answers instead"),
+        ({"degraded": "engine torch answers instead", "failure": "engine broke"}, ERROR, "engine broke"),
         ({"failure": "engine broke"}, ERROR, "engine broke"),
         ({"statistics": {"total_ms_p95": 51.0}}, WARN, "over the budget of 50"),
         ({"statistics": {"total_ms_p50": 51.0, "total_ms_p95": 60.0}}, ERROR, "median of total_ms is 51.0"),
         ({"in_hand": 6.0}, ERROR, "has not answered for 6 s"),
+        (
+            {
+                "parameters": replace(SETTINGS, exit="auto"),
+                "statistics": {"exit_share_sub4": 0.6, "exit_share_sub124": 0.4},
+            },
+            WARN,
+            "60% of the frames get an earlier exit than sub124",
+        ),
+        (
+            {
+                "parameters": replace(SETTINGS, exit="auto"),
+                "statistics": {"exit_share_sub124": 0.9, "frame_rate_node": 3.0},
+            },
+            OK,
+            "3.0 frames/s",
+        ),
         ({"statistics": {"drop_ratio": 0.6}}, WARN, "60% of the frames are dropped"),
         ({"state": "building engine", "silence": 99.0}, OK, "building engine"),
         ({"state": "unconfigured", "failure": "no such file"}, ERROR, "no such file"),

@@ -10,7 +10,7 @@ def test_percentiles_and_rates_of_the_window_only():
     for number, total in enumerate(totals):
         now = number / 10
         statistics.arrived(now, dropped=number % 4 == 0)
-        statistics.finished(now, {"total_ms": total, "age_ms": np.nan})
+        statistics.finished(now, {"total_ms": total, "age_ms": np.nan}, "sub4")
     summary = statistics.summary(19.9)
     recent = totals[99:]
     for p in (50, 95, 99):
@@ -23,7 +23,7 @@ def test_percentiles_and_rates_of_the_window_only():
 def test_reset_and_silence():
     statistics = Statistics(window=5.0)
     statistics.arrived(1.0, dropped=True)
-    statistics.finished(1.0, {"total_ms": 3.0})
+    statistics.finished(1.0, {"total_ms": 3.0}, "sub24")
     assert statistics.summary(2.0)["total_ms_p50"] == 3.0
     silent = {"frame_rate_msg": 0.0, "frame_rate_node": 0.0, "drop_ratio": 0.0}
     assert statistics.summary(7.0) == silent

@@ -1,0 +1,170 @@
+"""`icnet doctor`: what is here, what is in force, and what to do about what is wrong."""
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from icnet_ros import __version__
+from icnet_ros.checkpoint.default import model_path
+from icnet_ros.command.console import console
+from icnet_ros.dds import NEW, OLD, OLD_DISTROS
+from icnet_ros.engine.base import EngineOptions
+from icnet_ros.engine.cache import cache_folder
+from icnet_ros.engine.table import ENGINES, EXTRAS, fastest
+
+PACKAGES = ("numpy", "opencv-python-headless", "numba", "rosbags", "torch", "onnx", "onnxruntime", "openvino")
+MODULES = {"onnxruntime": ("onnx", "onnxruntime"), "openvino": ("onnx", "onnxruntime", "openvino"), "torch": ("torch",)}
+SHARED_MEMORY = 128 * 2**20  # two participants with the 64 MiB segment of config/fastdds.xml
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report. advice: what to do; empty if all is well."""
+
+    group: str
+    name: str
+    value: str
+    advice: str = ""
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False) -> None:
+    """Versions, devices, engines, model, ROS and DDS settings; exit code 1 if something should be changed."""
+    findings = [*packages(), *machine(), *engines(), *files(), *ros(os.environ)]
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        table = Table(
+            "", "", Column(overflow="fold"), title=f"icnet_ros {__version__}", title_justify="left", show_header=False
+        )
+        group = ""
+        for finding in findings:
+            if finding.group != group:
+                table.add_section()
+                group = finding.group
+            advice = f"\n[yellow]{escape(finding.advice)}[/]" if finding.advice else ""
+            table.add_row(finding.group, finding.name, f"{escape(finding.value)}{advice}")
+        console.print(table)
+    if any(finding.advice for finding in findings):
+        raise typer.Exit(1)
+
+
+def packages() -> Iterator[Finding]:
+    """Versions of what the package builds on."""
+    yield Finding("packages", "python", platform.python_version())
+    for name in PACKAGES:
+        advice = ""
+        if name == "opencv-python-headless" and _version(name).startswith("5"):
+            advice = "cv_bridge up to Kilted fails with OpenCV 5: pip install 'opencv-python-headless<5'"
+        if name == "numpy" and os.environ.get("ROS_DISTRO") in OLD_DISTROS and find_spec("cv_bridge"):
+            advice = (
+                "" if _version(name).startswith("1.") else "this cv_bridge is built for numpy 1: pip install 'numpy<2'"
+            )
+        yield Finding("packages", name, _version(name), advice)
+
+
+def machine() -> Iterator[Finding]:
+    """Processor and GPU."""
+    from icnet_ros.engine.host import cpu_name  # brings Numba, which the command line starts without
+
+    flags = _read("/proc/cpuinfo")
+    able = [name for name in ("avx2", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd") if f" {name}" in flags]
+    yield Finding("machine", "processor", f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores, {' '.join(able)}")
+    driver = _read("/proc/driver/nvidia/version").splitlines()
+    advice = ""
+    if driver and find_spec("torch"):
+        import torch
+
+        if not torch.cuda.is_available():
+            advice = "there is an NVIDIA driver, but this torch cannot use it: install a CUDA build of torch"
+    yield Finding("machine", "NVIDIA driver", driver[0] if driver else "none", advice)
+
+
+def engines() -> Iterator[Finding]:
+    """What `engine` can be here."""
+    for name in ENGINES:
+        if name == "tensorrt":
+            there = next((module for module in ("tensorrt", "tensorrt_rtx") if find_spec(module)), "")
+        else:
+            there = "installed" if all(find_spec(module) for module in MODULES[name]) else ""
+        missing = f"not installed: pip install 'icnet_ros[{EXTRAS[name]}]'" if name in EXTRAS else "not installed"
+        yield Finding("engines", name, there or missing)
+    yield Finding("engines", "auto", fastest(EngineOptions()))
+
+
+def files() -> Iterator[Finding]:
+    """The model and the cache."""
+    model = model_path("")
+    yield Finding(
+        "files", "model", str(model or "random weights"), "" if model else "name one: model:=FILE.safetensors"
+    )
+    if model:
+        quantized = sorted(path.name for path in model.parent.glob(f"{model.stem}.*.int8.onnx"))
+        yield Finding("files", "int8", ", ".join(quantized) or "none: icnet quantize makes it")
+    folder = cache_folder()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    writable = existing.is_dir() and os.access(existing, os.W_OK)
+    advice = (
+        "" if writable else "engines are built anew at every start: set ICNET_CACHE to a folder that can be written"
+    )
+    yield Finding("files", "cache", str(folder), advice)
+
+
+def ros(environment: Mapping[str, str]) -> Iterator[Finding]:
+    """ROS 2, the DDS profile in force and the memory it shares."""
+    here = find_spec("rclpy") is not None
+    yield Finding("ROS 2", "distribution", environment.get("ROS_DISTRO", "") if here else "no rclpy: not sourced")
+    if here:
+        built = find_spec("icnet_ros.msg") is not None
+        advice = (
+            "" if built else "the messages of icnet_ros are not built: colcon build, then source install/setup.bash"
+        )
+        yield Finding("ROS 2", "messages", "found" if built else "missing", advice)
+    for name, default in (("ROS_DOMAIN_ID", "0"), ("RMW_IMPLEMENTATION", "the default of the distribution")):
+        yield Finding("ROS 2", name, environment.get(name, default))
+    profiles = {name: environment[name] for name in (OLD, NEW) if environment.get(name)}
+    advice = ""
+    if len(profiles) == 2:
+        advice = f"Fast DDS loads both and refuses them: unset one ({OLD} up to Jazzy, {NEW} later)"
+    elif not profiles:
+        advice = (
+            "images of a megabyte and more get lost outside the launch file: export it for the camera's process too"
+        )
+    elif not Path(next(iter(profiles.values()))).is_file():
+        advice = "there is no such file"
+    shown = ", ".join(f"{name}={value}" for name, value in profiles.items())
+    yield Finding("DDS", "profile", shown or "none", advice if here or profiles else "")
+    try:
+        size = shutil.disk_usage("/dev/shm").total  # noqa: S108
+    except OSError:
+        size = 0
+    advice = (
+        ""
+        if size >= SHARED_MEMORY
+        else "too small for the shipped DDS profile: docker run --ipc=host or --shm-size=512m"
+    )
+    yield Finding("DDS", "shared memory", f"{size / 2**20:.0f} MiB", advice)
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,73 @@
+import json
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from icnet_ros.command import doctor
+from icnet_ros.command.main import main
+from icnet_ros.dds import NEW, OLD
+from icnet_ros.engine.table import ENGINES
+
+
+def by_name(findings):
+    return {finding.name: finding for finding in findings}
+
+
+def report(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["icnet", "doctor", "--json"])
+    with pytest.raises(SystemExit) as stop:
+        raise SystemExit(main())
+    return stop.value.code, {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+
+
+def test_a_healthy_machine(monkeypatch, capsys, tmp_path):
+    (tmp_path / "profile.xml").write_text("<profiles/>")
+    monkeypatch.setenv(NEW, str(tmp_path / "profile.xml"))
+    monkeypatch.delenv(OLD, raising=False)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(total=2**30))
+    code, found = report(monkeypatch, capsys)
+    advised = {name: entry["advice"] for name, entry in found.items() if entry["advice"]}
+    assert code == (1 if advised else 0)
+    assert not advised.keys() - {"numpy", "messages", "NVIDIA driver"}  # what a machine of a tester may lack
+    assert set(ENGINES) <= set(found)
+    assert found["model"]["value"].endswith("icnet_camvid.safetensors")
+    assert found["int8"]["value"] == "icnet_camvid.sub124.int8.onnx"
+
+
+@pytest.mark.parametrize(
+    ("profiles", "words"),
+    [
+        ({OLD: "a", NEW: "a"}, "unset one"),
+        ({NEW: "/none.xml"}, "there is no such file"),
+    ],
+)
+def test_a_wrong_dds_profile(profiles, words):
+    assert words in by_name(doctor.ros(profiles))["profile"].advice
+
+
+def test_too_little_shared_memory(monkeypatch):
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(total=64 * 2**20))
+    finding = by_name(doctor.ros({}))["shared memory"]
+    assert (finding.value, "--ipc=host" in finding.advice) == ("64 MiB", True)
+
+
+def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ICNET_CACHE", str(tmp_path / "file" / "cache"))
+    assert "set ICNET_CACHE" in by_name(doctor.files())["cache"].advice
+
+
+def test_what_is_not_installed_says_how(monkeypatch):
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    found = by_name(doctor.engines())
+    assert "pip install 'icnet_ros[openvino]'" in found["openvino"].value
+    assert "not sourced" in by_name(doctor.ros({}))["distribution"].value
+
+
+def test_the_table_for_people(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["icnet", "doctor"])
+    with pytest.raises(SystemExit):
+        raise SystemExit(main())
+    assert "shared memory" in (shown := capsys.readouterr().out)
+    assert "icnet_camvid.safetensors" in "".join(shown.split("\n")).replace("│", "").replace(" ", "")

@@ -1,0 +1,64 @@
+"""Exit auto: the deepest exit that keeps the budget, said with every frame."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
+
+from diagnostic_msgs.msg import DiagnosticArray
+from icnet_ros.msg import FrameLatency
+from messages import image, pixels
+from rcl_interfaces.msg import Parameter, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from sensor_msgs.msg import Image
+
+from icnet_ros.checkpoint.file import load
+from icnet_ros.engine.base import EngineOptions, Frame
+from icnet_ros.engine.table import open_engine
+
+
+def test_the_budget_decides_the_exit_and_may_change(graph, model):
+    """A budget that nothing keeps, then one that everything keeps: labels are always those of the exit named."""
+    graph.start_node(model, engine="torch", exit="auto", latency_budget_ms=0.001)
+    labels, _ = graph.listen(Image, "/icnet/labels")
+    latencies, _ = graph.listen(FrameLatency, "/icnet/latency")
+    statuses, _ = graph.listen(DiagnosticArray, "/diagnostics")
+    single = {
+        exit_: open_engine("torch", load(model), EngineOptions("cpu", exit=exit_))
+        for exit_ in ("sub4", "sub24", "sub124")
+    }
+    camera = graph.camera()
+    picture = pixels(120, 160, 1)
+    exits = []
+
+    def segment():
+        number = len(exits) + 1
+        camera.publish(image(number, picture))
+        graph.spin_until(lambda: len(labels) == len(latencies) == number)
+        exits.append(latencies[-1].exit)
+        answer = np.frombuffer(labels[-1].data, np.uint8).reshape(picture.shape[:2])
+        assert np.array_equal(answer, single[exits[-1]].segment([Frame(picture)])[0].labels), exits[-1]
+
+    for _ in range(5):
+        segment()
+    assert set(exits) == {"sub4"}
+    value = ParameterValue(type=3, double_value=60_000.0)
+    request = SetParameters.Request(parameters=[Parameter(name="latency_budget_ms", value=value)])
+    assert graph.call(SetParameters, "/icnet/set_parameters", request).results[0].successful
+    while exits[-1] != "sub124":
+        segment()
+        assert len(exits) < 60
+    assert exits.index("sub24") - 5 >= 9, "a deeper exit is tried with patience only"
+    assert sorted(exits, key=list(single).index) == exits, "never back and forth"
+
+    def shares():
+        found = [
+            {pair.key: pair.value for pair in status.values} | {"message": status.message}
+            for array in statuses[-1:]
+            for status in array.status
+        ]
+        return next((one for one in found if "exit_share_sub124" in one), None)
+
+    seen = graph.spin_until(shares)
+    assert seen["exit"] == "auto"
+    assert "earlier exit than sub124" in seen["message"]
