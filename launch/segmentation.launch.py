@@ -1,5 +1,7 @@
 """The segmentation node: `ros2 launch icnet_ros segmentation.launch.py image:=/camera/image_raw`.
 
+Several cameras are served by `cameras.launch.py`.
+
 An argument left empty leaves the value to `params_file`, and what that does not name to the node.
 """
 
@@ -22,7 +24,8 @@ PARAMETERS = {
     "input_transport": "raw, or compressed for <image>/compressed",
 }
 ARGUMENTS = {
-    "image": ("/camera/image_raw", "topic to segment"),
+    "image": ("/camera/image_raw", "topic to segment; with cameras, {camera} in it stands for the name of each"),
+    "cameras": ("", "names, with commas between, of several cameras; empty: one without a name"),
     "params_file": (PathJoinSubstitution([SHARE, "config", "segmentation.yaml"]), "ROS parameter file"),
     "namespace": ("", "namespace of the node"),
     "use_sim_time": ("false", "time from /clock"),
@@ -51,6 +54,9 @@ def _nodes(context: LaunchContext) -> list:
     values = {name: LaunchConfiguration(name).perform(context) for name in (*PARAMETERS, *ARGUMENTS)}
     given: dict = {name: values[name] for name in PARAMETERS if values[name]}
     given |= {name: values[name].lower() == "true" for name in ("autostart", "build_only") if values[name]}
+    cameras = [name.strip() for name in values["cameras"].split(",") if name.strip()]
+    given |= {"cameras": cameras} if cameras else {}
+    topics = {f"{name}/image": values["image"].replace("{camera}", name) for name in cameras}
     logger = ".".join(part for part in (*values["namespace"].split("/"), "icnet") if part)
     profile = profile_environment(values["dds_profile"], context.environment)
     return [
@@ -63,7 +69,7 @@ def _nodes(context: LaunchContext) -> list:
             name="icnet",
             namespace=values["namespace"],
             parameters=[values["params_file"], given],
-            remappings=[("image", values["image"])],
+            remappings=list((topics or {"image": values["image"]}).items()),
             arguments=["--ros-args", "--log-level", f"{logger}:={values['log_level']}"],
             respawn=values["use_respawn"].lower() == "true",
             respawn_delay=2.0,

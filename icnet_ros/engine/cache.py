@@ -1,6 +1,7 @@
 """Files made from a checkpoint for an engine, kept until anything they were made from changes."""
 
 import atexit
+import errno
 import hashlib
 import json
 import logging
@@ -12,6 +13,8 @@ from shutil import rmtree
 from tempfile import TemporaryFile, mkdtemp
 
 log = logging.getLogger(__name__)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CANNOT_KEEP = "cannot keep files in %s (%s): they are made at every start; set ICNET_CACHE"
 
 
 def cache_folder() -> Path:
@@ -39,20 +42,34 @@ def artefact(kind: str, key: Mapping[str, str], build: Callable[[Path], None]) -
         log.info("using %s", path)
         return path
     log.info("making %s, which may take a while: %s", path, reason)
+    try:
+        _make(path, key, build)
+    except OSError as err:
+        spare = _for_this_process() / path.name
+        if err.errno not in FULL or spare == path:
+            raise
+        log.warning(CANNOT_KEEP, path.parent, err)
+        _make(spare, key, build)
+        return spare
+    return path
+
+
+def _make(path: Path, key: Mapping[str, str], build: Callable[[Path], None]) -> None:
     # The process is part of the name: two that start at once build the same file side by side.
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    sidecar = temporary.with_suffix(".json")
     try:
         build(temporary)
         digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sidecar = temporary.with_suffix(".json")
         sidecar.write_text(json.dumps({"key": dict(key), "sha256": digest}, indent=2) + "\n")
+        for file in (temporary, sidecar):
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        temporary.replace(path)
         sidecar.replace(path.with_suffix(".json"))
     finally:
         temporary.unlink(missing_ok=True)
-    return path
+        sidecar.unlink(missing_ok=True)
 
 
 def _writable_folder() -> Path:
@@ -62,7 +79,7 @@ def _writable_folder() -> Path:
         with TemporaryFile(dir=folder):
             return folder
     except OSError as err:
-        log.warning("cannot keep files in %s (%s): they are made at every start; set ICNET_CACHE", folder, err)
+        log.warning(CANNOT_KEEP, folder, err)
         return _for_this_process()
 
 

@@ -66,7 +66,8 @@ class ExitChooser:
 class Cascade:
     """An engine for each exit, and the choice among them. Keeps the contract of Engine.
 
-    remaining_ms: time that the next `segment` may take, set by who calls it. exit: the one that answered last.
+    remaining_ms: time that the next `segment` may take. wanted_exit: who answers, "auto" leaves it to the
+    time. Both are set by who calls. exit: the one that answered last.
     """
 
     def __init__(self, engines: Sequence[Engine]) -> None:
@@ -80,7 +81,7 @@ class Cascade:
             deepest.precision,
         )
         self.exit = deepest.exit
-        self.remaining_ms = math.inf
+        self.remaining_ms, self.wanted_exit = math.inf, "auto"
         self._chooser = ExitChooser({engine.exit: 1.0 for engine in engines})
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
@@ -100,7 +101,8 @@ class Cascade:
     def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
         """See Engine."""
         started = perf_counter()
-        self.exit = self._chooser.choose(self.remaining_ms)
+        chosen = self._chooser.choose(self.remaining_ms)
+        self.exit = chosen if self.wanted_exit == "auto" else self.wanted_exit
         answers = self._engines[self.exit].segment(frames, confidence=confidence)
         self._chooser.observe(self.exit, 1000 * (perf_counter() - started))
         return answers

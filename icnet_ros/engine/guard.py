@@ -24,7 +24,7 @@ class Guard:
         self.spec, self.device, self.precision = engine.spec, engine.device, engine.precision
         self.name, self.exit = engine.name, engine.exit
         self.trouble = ""
-        self.remaining_ms = math.inf  # see Cascade
+        self.remaining_ms, self.wanted_exit = math.inf, "auto"  # see Cascade
         self._failures = 0
         self._next_try = -math.inf
 
@@ -63,7 +63,7 @@ class Guard:
 
     def _ask(self, engine: Engine, frames: Sequence[Frame], confidence: bool) -> list[LabelMap]:
         if isinstance(engine, Cascade):
-            engine.remaining_ms = self.remaining_ms
+            engine.remaining_ms, engine.wanted_exit = self.remaining_ms, self.wanted_exit
         answers = engine.segment(frames, confidence=confidence)
         self.name, self.exit = engine.name, engine.exit
         return answers

@@ -15,7 +15,6 @@ OK, WARN, ERROR, STALE = (
     DiagnosticStatus.ERROR,
     DiagnosticStatus.STALE,
 )
-HUNG_S = 5.0
 SUSTAINED = 0.5  # share of the frames of the window
 
 
@@ -23,20 +22,24 @@ SUSTAINED = 0.5  # share of the frames of the window
 class Snapshot:
     """State of the node at one moment.
 
-    state: lifecycle state, or what is under way ("building engine"). silence: seconds since the
-    last image, or since activation. in_hand: seconds that the current frame has been worked on.
+    state: lifecycle state, or what is under way ("building engine"). camera: its name, "" if the node
+    has one only. silence: seconds since the last image, or since activation. idle: subscribed to no
+    images, for nobody listens. in_hand: seconds that the current frame has been worked on.
     failure: why frames fail at present, "" if they do not. degraded: what stands in for what, "" if
-    nothing has to. facts: values that do not change while configured. statistics: as
-    `Statistics.summary`.
+    nothing has to. namesakes: other nodes of this name. facts: values that do not change while
+    configured. statistics: as `Statistics.summary`.
     """
 
     state: str
     parameters: Parameters
+    camera: str = ""
     silence: float = 0.0
+    idle: bool = False
     in_hand: float = 0.0
     first_image_seen: bool = False
     failure: str = ""
     degraded: str = ""
+    namesakes: int = 0
     hardware: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
@@ -45,7 +48,7 @@ class Snapshot:
 
 
 def status(node: str, now: Snapshot) -> DiagnosticStatus:
-    """The status of subcomponent "segmentation" of node `node`."""
+    """The status of a camera of node `node`; of its subcomponent "segmentation" if it has one only."""
     level, message = judge(now)
     values = {
         "state": now.state,
@@ -59,7 +62,7 @@ def status(node: str, now: Snapshot) -> DiagnosticStatus:
     }
     return DiagnosticStatus(
         level=level,
-        name=f"{node}: segmentation",
+        name=f"{node}: {now.camera or 'segmentation'}",
         message=message,
         hardware_id=now.hardware,
         values=[KeyValue(key=key, value=value) for key, value in values.items()],
@@ -71,14 +74,18 @@ def judge(now: Snapshot) -> tuple[bytes, str]:
     settings, figures = now.parameters, now.statistics
     if now.state != "active":
         return (ERROR, now.failure) if now.failure else (OK, now.state)
+    if now.in_hand > settings.hang_timeout_s:
+        return ERROR, f"the engine has not answered for {now.in_hand:.0f} s"
+    if now.idle:
+        return OK, "idle: nobody listens (parameter lazy)"
     if now.silence > settings.input_timeout_s:
         return STALE, f"no image for {now.silence:.1f} s (input_timeout_s {settings.input_timeout_s:g})"
-    if now.in_hand > max(HUNG_S, settings.input_timeout_s):
-        return ERROR, f"the engine has not answered for {now.in_hand:.0f} s"
     if now.failure:
         return ERROR, now.failure
     if now.degraded:
         return WARN, now.degraded
+    if now.namesakes:
+        return WARN, f"{now.namesakes} more of this name on the graph: give each a name or namespace of its own"
     if not now.first_image_seen:
         return OK, "waiting for the first image"
     total = figures.get("total_ms_p95", 0.0)

@@ -1,6 +1,5 @@
-"""The topics a configured node publishes on."""
+"""The topics a configured node publishes on for one camera."""
 
-import math
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -26,8 +25,10 @@ class Outputs:
     Images leave as bytes made by `wire`; what nobody subscribes to is not computed.
     """
 
-    def __init__(self, node: LifecycleNode, engine: Engine) -> None:
+    def __init__(self, node: LifecycleNode, camera: str, engine: Engine) -> None:
+        """camera: its topics are `~/CAMERA/labels` and so on, `~/labels` if it is ""."""
         self._node = node
+        self._prefix = f"~/{camera}/" if camera else "~/"
         self._engine = engine
         self._painter = Painter(engine.spec.classes.colours, "" if engine.spec.trained else "UNTRAINED NETWORK")
         self._publishers: list[Any] = []
@@ -55,6 +56,11 @@ class Outputs:
     def wants_confidence(self, settings: Parameters) -> bool:
         """Whether the next frame needs a confidence map."""
         return settings.publish_confidence and self._confidence.get_subscription_count() > 0
+
+    def heard(self) -> bool:
+        """Whether anyone listens to what is computed from images."""
+        computed = (self._labels, self._confidence, self._overlay, self._overlay_jpeg, self._latency)
+        return any(publisher.get_subscription_count() > 0 for publisher in computed)
 
     def publish_labels(self, picture: Picture, answer: LabelMap) -> None:
         """Labels, and confidence if it was computed, with the header of the image."""
@@ -92,40 +98,12 @@ class Outputs:
         self._publishers.clear()
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile = OUTPUT_QOS, *, managed: bool = True) -> Any:
-        name = f"~/{topic}"
+        name = f"{self._prefix}{topic}"
         create = self._node.create_lifecycle_publisher if managed else self._node.create_publisher
         events = publisher_events(self._node, self._node.resolve_topic_name(name))
         publisher = create(kind, name, qos, qos_overriding_options=OVERRIDABLE, event_callbacks=events)
         self._publishers.append(publisher)
         return publisher
-
-
-def facts(engine: Engine, name: str, digest: str, settings: Parameters) -> dict[str, str]:
-    """What /diagnostics says of the engine, as long as it lives."""
-    memory = engine.memory()
-    rows = f" of {engine.spec.frame_height} rows" if engine.spec.frame_height else ""
-    return {
-        "engine": engine.name,
-        "precision": engine.precision,
-        "exit": settings.exit,
-        "input_scale": f"{settings.input_scale or engine.spec.input_scale:g}" + ("" if settings.input_scale else rows),
-        "device": engine.device,
-        "checkpoint": name,
-        "checkpoint_sha256": digest or "none",
-        "trained": str(engine.spec.trained).lower(),
-        "input_transport": settings.input_transport,
-        "device_memory_mb": f"{memory / 2**20:.1f}" if memory is not None else "unknown",
-    }
-
-
-def milliseconds(later: float, earlier: float) -> float:
-    """Difference of two monotonic times (seconds) in ms."""
-    return 1000 * (later - earlier)
-
-
-def since_stamp(now_ns: int, stamp_ns: int) -> float:
-    """Milliseconds from an image stamp to now; NaN for a stamp of 0, which means nothing."""
-    return (now_ns - stamp_ns) / 1e6 if stamp_ns else math.nan
 
 
 def _label_info(classes: ClassTable) -> LabelInfo:

@@ -2,6 +2,7 @@
 table are made from this dataclass. Knows no rclpy.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Literal
@@ -61,7 +62,8 @@ class Parameters:
     )
     exit: str = _parameter(
         "sub124",
-        "Which branch answers: sub4 is fastest, sub124 most accurate; auto: the deepest that keeps latency_budget_ms.",
+        "Which branch answers: sub4 is fastest, sub124 most accurate; auto: the deepest that keeps latency_budget_ms. "
+        "A node configured with auto may change it while active.",
         choices=(*EXITS, "auto"),
         change="inactive",
     )
@@ -90,6 +92,18 @@ class Parameters:
     warm_up_height: int = _parameter(
         480, "Height in pixels of the frames the engine is warmed up with.", low=32, high=16384, change="inactive"
     )
+    cameras: tuple[str, ...] = _parameter(
+        ("",),
+        "Cameras served in turn: `left` has the topics left/image and ~/left/labels; '' alone: image and ~/labels.",
+        change="inactive",
+    )
+    batch_window_ms: float = _parameter(
+        0.0,
+        "Wait this long for the other cameras and segment all that came as one batch (worth it on a GPU).",
+        low=0.0,
+        high=1000.0,
+        change="inactive",
+    )
     autostart: bool = _parameter(True, "Configure and activate without being asked.", change="start")
     build_only: bool = _parameter(
         False,
@@ -103,6 +117,7 @@ class Parameters:
         0.5, "Share of the class colours in the overlay; 0 is the bare image.", low=0.0, high=1.0
     )
     jpeg_quality: int = _parameter(90, "Of overlay/compressed.", low=1, high=100)
+    lazy: bool = _parameter(False, "Subscribe to a camera only while someone listens to what is made of its images.")
     publish_overlay: bool = _parameter(True, "Offer the overlay topics; computed only if someone subscribes.")
     publish_confidence: bool = _parameter(True, "Offer the confidence topic; computed only if someone subscribes.")
     latency_budget_ms: float = _parameter(
@@ -117,13 +132,18 @@ class Parameters:
     input_timeout_s: float = _parameter(
         2.0, "STALE in /diagnostics if no image came for this long.", low=0.1, high=3600.0
     )
+    hang_timeout_s: float = _parameter(
+        5.0, "ERROR in /diagnostics if a frame has been worked on for longer.", low=0.1, high=3600.0
+    )
     statistics_window_s: float = _parameter(
         10.0, "Rates and percentiles in /diagnostics look back this far.", low=1.0, high=600.0
     )
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "cameras", tuple(self.cameras))  # rclpy and yaml have lists
         for entry in fields(self):
             check(entry, getattr(self, entry.name))
+        _check_cameras(self.cameras)
 
 
 def check(entry: "Field[Any]", value: Any) -> None:
@@ -137,6 +157,16 @@ def check(entry: "Field[Any]", value: Any) -> None:
         raise ParameterError(f"{entry.name} is {value!r}; it takes one of {', '.join(choices)}")
     if limits and not limits[0] <= value <= limits[1]:  # NaN is outside too
         raise ParameterError(f"{entry.name} is {value}; it takes {limits[0]:g} to {limits[1]:g}")
+
+
+def _check_cameras(names: tuple[str, ...]) -> None:
+    if names == ("",):
+        return
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+            raise ParameterError(f"cameras has {name!r}; a name is letters, digits and _, and begins with a letter")
+    if not names or len(set(names)) < len(names):
+        raise ParameterError(f"cameras is {list(names)}; it takes at least one name, each once")
 
 
 def by_name() -> "Mapping[str, Field[Any]]":
@@ -178,6 +208,8 @@ def to_markdown() -> str:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(_plain(item) for item in value)}]"
     if isinstance(value, bool):
         return str(value).lower()
     return f"'{value}'" if value == "" else str(value)

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import Field
+from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -9,7 +10,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
-from icnet_ros.node.parameters import Parameters, allowed, by_name
+from icnet_ros.node.parameters import ParameterError, Parameters, allowed, by_name
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -24,10 +25,21 @@ OVERRIDABLE = QoSOverridingOptions.with_default_policies()
 
 
 def declare(node: Node) -> Parameters:
-    """Declare all parameters on the node; their values at start. Raises ParameterError."""
+    """Declare all parameters on the node; their values at start. Raises ParameterError.
+
+    So does a name that looks like one of them but is not; one that resembles none may be meant for
+    another node that reads the same file, and is only mentioned.
+    """
+    names = list(by_name())
+    for name in node._parameter_overrides:  # noqa: SLF001  rclpy tells nobody else
+        if name in names or name == "use_sim_time" or name.startswith(("qos_overrides.", "start_type_description")):
+            continue
+        if near := get_close_matches(name, names, 1):
+            raise ParameterError(f"there is no parameter {name!r}; did you mean {near[0]!r}?")
+        node.get_logger().warning(f"There is no parameter {name!r}: it is ignored.")
     return Parameters(
         **{
-            name: node.declare_parameter(name, entry.default, _descriptor(entry)).value
+            name: node.declare_parameter(name, _value(entry.default), _descriptor(entry)).value
             for name, entry in by_name().items()
         }
     )
@@ -45,6 +57,17 @@ def _descriptor(entry: "Field[Any]") -> ParameterDescriptor:
     elif limits:
         descriptor.integer_range = [IntegerRange(from_value=int(limits[0]), to_value=int(limits[1]), step=1)]
     return descriptor
+
+
+def _value(default: Any) -> Any:
+    return list(default) if isinstance(default, tuple) else default
+
+
+def namesakes(node: Node) -> int:
+    """How many other nodes on the graph have this node's name and namespace."""
+    me = node.get_name(), node.get_namespace()
+    others: int = node.get_node_names_and_namespaces().count(me) - 1
+    return max(others, 0)
 
 
 class RosLog(logging.Handler):

@@ -3,10 +3,11 @@
 import math
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -14,37 +15,21 @@ from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage, Image
 
-from icnet_ros.checkpoint.default import load_model
 from icnet_ros.checkpoint.spec import CheckpointError
-from icnet_ros.engine.base import EngineError, EngineOptions, Frame
-from icnet_ros.engine.guard import Guard
-from icnet_ros.engine.table import open_engine
+from icnet_ros.engine.base import EngineError, LabelMap
+from icnet_ros.node.build import Built, in_background
+from icnet_ros.node.camera import Arrival, Camera, Job
 from icnet_ros.node.diagnostics import Snapshot, status
-from icnet_ros.node.outputs import Outputs, facts, milliseconds, since_stamp
 from icnet_ros.node.parameters import ParameterError, by_name
-from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, declare, subscription_events
-from icnet_ros.node.statistics import Statistics
-from icnet_ros.node.worker import Worker
+from icnet_ros.node.ros import OVERRIDABLE, declare, namesakes
+from icnet_ros.node.worker import Counters, Worker
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.image import decode_compressed, decode_image, stamp_ns
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 DIAGNOSTICS_PERIOD = 1.0  # s, contract
-# What an engine is built from; a change of the transport needs no other engine.
-ENGINE_PARAMETERS = {name for name, entry in by_name().items() if entry.metadata["change"] == "inactive"} - {
-    "input_transport"
-}
-
-
-class Arrival(NamedTuple):
-    """Bytes of an image message, when the callback got them (monotonic s, node clock ns)."""
-
-    data: bytes
-    monotonic: float
-    clock_ns: int
+LISTENERS_PERIOD = 0.2  # s, how soon a lazy node notices who came or went
+FIXED = {name for name, entry in by_name().items() if entry.metadata["change"] == "inactive"}
 
 
 class SegmentationNode(LifecycleNode):
@@ -55,19 +40,10 @@ class SegmentationNode(LifecycleNode):
         self.interrupted = threading.Event()  # set when the process is asked to end
         self.finish: Callable[[int], object] = lambda _: None  # called to end the process with an exit code
         self._settings = declare(self)
-        self._built_for = self._settings
-        self._engine: Guard | None = None
-        self._outputs: Outputs | None = None
+        self._built: Built | None = None
+        self._cameras: dict[str, Camera] = {}
         self._worker: Worker[Arrival] | None = None
-        self._subscription: Subscription | None = None
-        self._facts: dict[str, str] = {}
-        self._failure = ""
-        self._input_size = "none"
-        self._age_ms = math.nan
-        self._publish_ms = 0.0  # running mean
-        self._last_image = 0.0
-        self._image_seen = False
-        self._statistics = Statistics(self._settings.statistics_window_s)
+        self._failure = ""  # of the last transition
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False),
@@ -78,6 +54,7 @@ class SegmentationNode(LifecycleNode):
         )
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on when simulated time stands still
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
+        self.create_timer(LISTENERS_PERIOD, self._follow_listeners, clock=steady)
         if self._settings.autostart or self._settings.build_only:
             self._autostart = self.create_timer(0.0, self._on_autostart, clock=steady)
 
@@ -100,12 +77,10 @@ class SegmentationNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe; the frame in hand is still published."""
         self._stop_work()
-        self._failure = ""
         return self._transition("deactivate", lambda: super(SegmentationNode, self).on_deactivate(state))
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the device."""
-        self._failure = ""
         return self._transition("cleanup", self._release)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -117,6 +92,7 @@ class SegmentationNode(LifecycleNode):
         return self._transition("error", self._release)
 
     def _transition(self, name: str, act: Callable[[], TransitionCallbackReturn]) -> TransitionCallbackReturn:
+        self._failure = ""
         try:
             return act()
         except (CheckpointError, EngineError) as err:
@@ -128,86 +104,46 @@ class SegmentationNode(LifecycleNode):
         return FAILURE
 
     def _configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._failure = ""
         self._install_engine()
         return super().on_configure(state)
 
     def _install_engine(self) -> None:
         """Build what the parameters ask for; only then let go of what was there."""
         started = perf_counter()
-        engine, described = self._build_engine()
+        built = in_background(self._settings, self._while_building, DIAGNOSTICS_PERIOD)
         self._release()
-        self._engine, self._facts, self._built_for = engine, described, self._settings
-        self._outputs = Outputs(self, engine)
-        self._outputs.announce()
+        self._built, engine = built, built.engine
+        for name in built.settings.cameras:
+            self._cameras[name] = Camera(self, name, engine, built.settings)
+            self._cameras[name].outputs.announce()
         self.get_logger().info(
-            f"{self._facts['checkpoint']} on engine {engine.name} ({engine.device}, {engine.precision}, "
+            f"{built.facts['checkpoint']} on engine {engine.name} ({engine.device}, {engine.precision}, "
             f"{engine.exit}), ready after {perf_counter() - started:.1f} s"
         )
         if not engine.spec.trained:
             self.get_logger().warning("The network is UNTRAINED: its labels mean nothing. Set the parameter model.")
 
-    def _build_engine(self) -> tuple[Guard, dict[str, str]]:
-        """The engine and what /diagnostics says of it; built on another thread, while that is said there."""
-        built: list[tuple[Guard, dict[str, str]]] = []
-        failed: list[BaseException] = []
-        settings = self._settings
-
-        def build() -> None:
-            try:
-                checkpoint = load_model(settings.model)
-                options = EngineOptions(
-                    settings.device, settings.precision, settings.exit, settings.threads, settings.input_scale
-                )
-                fallback = None
-                if settings.fallback_engine:
-                    spare = replace(options, device="cpu", precision="fp32")
-                    fallback = open_engine(settings.fallback_engine, checkpoint, spare)
-                engine = Guard(open_engine(settings.engine, checkpoint, options), fallback)
-                engine.warm_up(settings.warm_up_height, settings.warm_up_width)
-                built.append((engine, facts(engine, checkpoint.name, checkpoint.sha256, settings)))
-            except BaseException as err:
-                failed.append(err)
-
-        thread = threading.Thread(target=build, name="build", daemon=True)
-        thread.start()
-        while thread.is_alive():
-            self._publish_diagnostics("building engine")
-            thread.join(DIAGNOSTICS_PERIOD)
-            if self.interrupted.is_set():
-                raise EngineError("interrupted while the engine was being built")
-        if failed:
-            raise failed[0]
-        return built[0]
+    def _while_building(self) -> None:
+        self._publish_diagnostics("building engine")
+        if self.interrupted.is_set():
+            raise EngineError("interrupted while the engine was being built")
 
     def _activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._failure = ""
-        if any(getattr(self._settings, name) != getattr(self._built_for, name) for name in ENGINE_PARAMETERS):
+        if self._built is None or any(
+            getattr(self._settings, name) != getattr(self._built.settings, name) for name in FIXED
+        ):
             self._install_engine()
-        self._image_seen = False
-        self._last_image = perf_counter()
-        self._statistics.reset()
-        self._worker = Worker(self._process)
+        self._worker = Worker(self._process, list(self._cameras), lambda: self._settings.batch_window_ms / 1000)
         self._worker.start()
-        topic, kind = self.resolve_topic_name("image"), Image
-        if self._settings.input_transport == "compressed":
-            topic, kind = f"{topic}/compressed", CompressedImage
-        self._subscription = self.create_subscription(
-            kind,
-            topic,
-            self._on_image,
-            IMAGE_QOS,
-            raw=True,
-            event_callbacks=subscription_events(self, topic),
-            qos_overriding_options=OVERRIDABLE,
-        )
-        self.get_logger().info(f"active, images from {self._subscription.topic_name}")
+        for camera in self._cameras.values():
+            camera.forget()
+            if not self._settings.lazy:
+                camera.subscribe(self._worker.put)
         return super().on_activate(state)
 
     def _stop_work(self, timeout: float = 30.0) -> None:
-        if self._subscription is not None:
-            self.destroy_subscription(self._subscription)
-            self._subscription = None
+        for camera in self._cameras.values():
+            camera.unsubscribe()
         if self._worker is not None and not self._worker.stop(timeout):
             self.get_logger().error(f"the frame in hand is not done after {timeout:g} s; it is abandoned")
         # The worker stays, stopped, for its counters.
@@ -215,13 +151,12 @@ class SegmentationNode(LifecycleNode):
     def _release(self) -> TransitionCallbackReturn:
         self._stop_work()
         self._worker = None
-        if self._outputs is not None:
-            self._outputs.close()
-            self._outputs = None
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
-        self._facts = {}
+        for camera in self._cameras.values():
+            camera.close()
+        self._cameras.clear()
+        if self._built is not None:
+            self._built.engine.close()
+            self._built = None
         return SUCCESS
 
     def _on_autostart(self) -> None:
@@ -232,109 +167,115 @@ class SegmentationNode(LifecycleNode):
         elif configured:
             self.trigger_activate()
 
-    # --- frames -----------------------------------------------------------------------------------
+    # --- frames, on the worker's thread -----------------------------------------------------------
 
-    def _on_image(self, data: bytes) -> None:
-        worker = self._worker
-        if worker is None:
-            return
-        now = perf_counter()
-        self._last_image = now
-        self._image_seen = True
-        dropped = worker.put(Arrival(data, now, self.get_clock().now().nanoseconds))
-        self._statistics.arrived(now, dropped=dropped)
+    def _process(self, arrivals: Mapping[str, Arrival]) -> set[str]:
+        """Image messages of one or more cameras to all their outputs; the cameras whose frame could be used."""
+        taken = perf_counter()
+        jobs: list[Job] = []
+        for name, arrival in arrivals.items():
+            camera = self._cameras[name]
+            with self._blaming(camera):
+                jobs.append(camera.decode(arrival, taken, self._settings.max_pixels))
+        return self._segment(jobs)
 
-    def _process(self, arrival: Arrival) -> bool:
-        """Worker thread: one image message to all its outputs; false if it could not be used."""
+    def _segment(self, jobs: list[Job]) -> set[str]:
+        done: set[str] = set()
+        answers: list[LabelMap] = []
+        with self._blaming(*(job.camera for job in jobs)):
+            answers = self._ask(jobs)
+        if not answers and len(jobs) > 1:  # one frame may have spoiled it for all
+            return done.union(*(self._segment([job]) for job in jobs))
+        for job, answer in zip(jobs, answers, strict=False):
+            camera = job.camera
+            with self._blaming(camera):
+                counters = self._worker.counters[camera.name] if self._worker else Counters()
+                camera.publish(job, answer, counters, self._settings)
+                camera.failure = ""
+                done.add(camera.name)
+        return done
+
+    def _ask(self, jobs: list[Job]) -> list[LabelMap]:
+        if not jobs or self._built is None:
+            return []
+        settings, engine = self._settings, self._built.engine
+        budget = settings.latency_budget_ms or math.inf
+        engine.wanted_exit = settings.exit
+        engine.remaining_ms = min(job.camera.remaining_ms(job, budget) for job in jobs)
+        confidence = any(job.camera.outputs.wants_confidence(settings) for job in jobs)
+        return engine.segment([job.frame for job in jobs], confidence=confidence)
+
+    @contextmanager
+    def _blaming(self, *cameras: Camera) -> Iterator[None]:
+        """Whatever is raised is what these cameras' frames failed of; the thread must outlive it."""
         try:
-            self._segment(arrival)
+            yield
         except WireError as err:
-            self._failure = f"unusable image: {err}"
+            failure = f"unusable image: {err}"
         except (EngineError, ValueError) as err:
-            self._failure = f"frame not segmented: {err}"
-        except Exception as err:
-            self._failure = f"frame not segmented: {type(err).__name__}: {err}"
+            failure = f"frame not segmented: {err}"
+        except BaseException as err:  # SystemExit would end the thread too
+            failure = f"frame not segmented: {type(err).__name__}: {err}"
             self.get_logger().error(traceback.format_exc(), throttle_duration_sec=10.0)
         else:
-            self._failure = ""
-            return True
-        self.get_logger().error(self._failure, throttle_duration_sec=5.0)
-        return False
-
-    def _segment(self, arrival: Arrival) -> None:
-        settings, engine, outputs, worker = self._settings, self._engine, self._outputs, self._worker
-        if engine is None or outputs is None or worker is None:
-            raise EngineError("the node is not configured")
-        taken = perf_counter()
-        decode = decode_compressed if settings.input_transport == "compressed" else decode_image
-        picture = decode(arrival.data, settings.max_pixels)
-        decoded = perf_counter()
-        frame = Frame(picture.pixels, picture.order)
-        engine.remaining_ms = self._remaining_ms(arrival, decoded)
-        answer = engine.segment([frame], confidence=outputs.wants_confidence(settings))[0]
-        segmented = perf_counter()
-        outputs.publish_labels(picture, answer)
-        stamp = stamp_ns(picture.header)
-        self._age_ms = since_stamp(self.get_clock().now().nanoseconds, stamp)
-        outputs.publish_overlay(picture, answer, settings)
-        done = perf_counter()
-        self._input_size = f"{frame.pixels.shape[1]}x{frame.pixels.shape[0]}"
-        stages = {
-            "transport_ms": since_stamp(arrival.clock_ns, stamp),
-            "wait_ms": milliseconds(taken, arrival.monotonic),
-            "decode_ms": milliseconds(decoded, taken),
-            **{f"{stage}_ms": value for stage, value in answer.stages.items()},
-            "publish_ms": milliseconds(done, segmented),
-            "total_ms": milliseconds(done, arrival.monotonic),
-            "age_ms": self._age_ms,
-        }
-        outputs.publish_latency(picture.header, stages, worker.counters)
-        self._publish_ms += 0.1 * (stages["publish_ms"] - self._publish_ms)
-        self._statistics.finished(done, stages, engine.exit)
-
-    def _remaining_ms(self, arrival: Arrival, now: float) -> float:
-        """What the engine may take of the budget: not what is gone already, nor what publishing will need."""
-        budget = self._settings.latency_budget_ms
-        return budget - milliseconds(now, arrival.monotonic) - self._publish_ms if budget else math.inf
+            return
+        for camera in cameras:
+            camera.failure = failure
+            self.get_logger().error(f"{camera.name}: {failure}".lstrip(": "), throttle_duration_sec=5.0)
 
     # --- housekeeping -------------------------------------------------------------------------------
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         changes = {p.name: p.value for p in parameters if hasattr(self._settings, p.name)}
-        active = self._state_machine.current_state[1] == "active"
-        if fixed := [name for name in changes if active and by_name()[name].metadata["change"] == "inactive"]:
-            reason = f"{fixed[0]} is fixed while the node is active: deactivate it, set, activate it again"
+        # A node with all exits built may answer with any.
+        fixed = FIXED - ({"exit"} if self._built and self._built.settings.exit == "auto" else set())
+        if self._state() == "active" and (refused := sorted(fixed & set(changes))):
+            reason = f"{refused[0]} is fixed while the node is active: deactivate it, set, activate it again"
             return SetParametersResult(successful=False, reason=reason)
         try:
             self._settings = replace(self._settings, **changes)
         except ParameterError as err:
             return SetParametersResult(successful=False, reason=str(err))
-        self._statistics.window = self._settings.statistics_window_s
+        for camera in self._cameras.values():
+            camera.statistics.window = self._settings.statistics_window_s
         return SetParametersResult(successful=True)
 
     def _on_jump_back(self, _: Any) -> None:
         self.get_logger().warning("The clock jumped back: statistics start anew.", throttle_duration_sec=5.0)
-        self._statistics.reset()
-        self._age_ms = math.nan
+        for camera in self._cameras.values():
+            camera.clock_jumped()
 
-    def _publish_diagnostics(self, state: str = "") -> None:
-        now = perf_counter()
-        worker, engine = self._worker, self._engine
-        snapshot = Snapshot(
-            state=state or self._state_machine.current_state[1],
+    def _follow_listeners(self) -> None:
+        """Subscribe to the cameras whose outputs someone listens to; to all if not lazy."""
+        if self._worker is None or self._state() != "active":
+            return
+        for camera in self._cameras.values():
+            if not self._settings.lazy or camera.outputs.heard():
+                camera.subscribe(self._worker.put)
+            else:
+                camera.unsubscribe()
+
+    def _state(self) -> str:
+        state: str = self._state_machine.current_state[1]
+        return state
+
+    def _publish_diagnostics(self, doing: str = "") -> None:
+        worker, built = self._worker, self._built
+        common = Snapshot(
+            state=doing or self._state(),
             parameters=self._settings,
-            silence=now - self._last_image,
-            in_hand=worker.in_hand() if worker is not None else 0.0,
-            first_image_seen=self._image_seen,
+            in_hand=worker.in_hand() if worker else 0.0,
             failure=self._failure,
-            degraded=f"engine {engine.name} answers instead: {engine.trouble}" if engine and engine.trouble else "",
-            hardware=engine.device if engine is not None else "",
-            facts={**self._facts, "input_size": self._input_size},
-            counters=vars(worker.counters).copy() if worker is not None else {},
-            statistics=self._statistics.summary(now),
-            age_ms=self._age_ms,
+            namesakes=namesakes(self),
         )
-        array = DiagnosticArray(status=[status(self.get_name(), snapshot)])
+        if built is not None:
+            engine, trouble = built.engine, built.engine.trouble
+            degraded = f"engine {engine.name} answers instead: {trouble}" if trouble else ""
+            common = replace(common, degraded=degraded, hardware=engine.device, facts=built.facts)
+        snapshots = [
+            camera.snapshot(common, worker.counters[name] if worker else None) for name, camera in self._cameras.items()
+        ] or [replace(common, camera=name) for name in self._settings.cameras]
+        array = DiagnosticArray(status=[status(self.get_name(), snapshot) for snapshot in snapshots])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
 

@@ -1,7 +1,7 @@
-"""One thread behind a mailbox with one slot: the latest frame wins, and what it replaces is counted."""
+"""One thread behind mailboxes of one slot each: the latest item wins, and what it replaces is counted."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Generic, TypeVar
@@ -20,16 +20,23 @@ class Counters:
 
 
 class Worker(Generic[T]):
-    """Calls `process` on a thread of its own for the newest item that was put.
+    """Calls `process` on a thread of its own for the newest item of each source, the sources in turn.
 
-    `process` returns whether it succeeded; it must not raise, and may be called again at once.
+    process: items by source -> the sources whose item succeeded; it must not raise, and may be called
+    again at once. It gets one item, or those of all sources that came within `window()` seconds.
     """
 
-    def __init__(self, process: Callable[[T], bool]) -> None:
-        self.counters = Counters()
-        self._process = process
+    def __init__(
+        self,
+        process: Callable[[Mapping[str, T]], Collection[str]],
+        sources: Sequence[str] = ("",),
+        window: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self.counters = {source: Counters() for source in sources}
+        self._process, self._window = process, window
+        self._turns = list(sources)  # who was served longest ago comes first
+        self._waiting: dict[str, T] = {}
         self._changed = threading.Condition()
-        self._waiting: T | None = None
         self._stopped = False
         self._taken: float | None = None
         self._thread = threading.Thread(target=self._run, name="segment", daemon=True)
@@ -38,43 +45,51 @@ class Worker(Generic[T]):
         """Begin to work. A worker starts once."""
         self._thread.start()
 
-    def put(self, item: T) -> bool:
+    def put(self, source: str, item: T) -> bool:
         """Leave an item for the thread; true if it replaced, and so dropped, one still waiting."""
         with self._changed:
-            self.counters.received += 1
-            replaced = self._waiting is not None
-            self.counters.dropped += replaced
-            self._waiting = item
+            replaced = source in self._waiting
+            self.counters[source].received += 1
+            self.counters[source].dropped += replaced
+            self._waiting[source] = item
             self._changed.notify()
         return replaced
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Finish the item in hand, drop the one waiting. False if that took longer than `timeout` s."""
+        """Finish what is in hand, drop what waits. False if that took longer than `timeout` s."""
         with self._changed:
             self._stopped = True
-            if self._waiting is not None:
-                self.counters.dropped += 1
-                self._waiting = None
+            for source in self._waiting:
+                self.counters[source].dropped += 1
+            self._waiting.clear()
             self._changed.notify()
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def in_hand(self) -> float:
-        """Seconds since the thread took the item it is working on; 0 if it waits."""
+        """Seconds since the thread took what it is working on; 0 if it waits."""
         taken = self._taken
         return 0.0 if taken is None else monotonic() - taken
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._stopped or self._waiting is not None)
-                if self._stopped or self._waiting is None:
-                    return
-                item, self._waiting = self._waiting, None
+        while items := self._take():
             self._taken = monotonic()
-            succeeded = self._process(item)
+            succeeded = self._process(items)
             self._taken = None
-            if succeeded:
-                self.counters.processed += 1
-            else:
-                self.counters.failed += 1
+            for source in items:
+                if source in succeeded:
+                    self.counters[source].processed += 1
+                else:
+                    self.counters[source].failed += 1
+
+    def _take(self) -> dict[str, T]:
+        """What to work on next; empty when stopped."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped or bool(self._waiting))
+            window = self._window()
+            if window > 0:
+                self._changed.wait_for(lambda: self._stopped or len(self._waiting) == len(self._turns), window)
+            turns = [source for source in self._turns if source in self._waiting]
+            items = {source: self._waiting.pop(source) for source in (turns if window > 0 else turns[:1])}
+            self._turns.sort(key=lambda source: source in items)  # stable: the served ones go to the end
+            return items

@@ -1,6 +1,7 @@
 """Real processes over real DDS: each test has a ROS domain of its own and waits for what it needs."""
 
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -81,13 +82,18 @@ class Graph:
         words = [
             w
             for name, value in parameters.items()
-            for w in ("-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}")
+            for w in ("-p", f"{name}:={json.dumps(value) if isinstance(value, bool | list) else value}")
         ]
         return self.start("--ros-args", *words, *(w for remap in remaps for w in ("-r", remap)))
 
-    def spin_until(self, done, timeout=TIMEOUT):
+    def spin_until(self, done, timeout=TIMEOUT, again=None):
+        """Wait for `done`; `again` is called now and every two seconds, to repeat what best effort may lose."""
         deadline = time.monotonic() + timeout
+        due = time.monotonic()
         while not (result := done()):
+            if again is not None and time.monotonic() > due:
+                again()
+                due += 2
             if time.monotonic() > deadline:
                 logs = "\n".join(f"--- {p.log.name}\n{p.text}" for p in self.processes)
                 pytest.fail(f"not seen within {timeout:g} s\n{logs}")
@@ -112,8 +118,27 @@ class Graph:
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
         publisher = self.node.create_publisher(kind or Image, topic, qos)
         self.spin_until(lambda: publisher.get_subscription_count() > 0)
-        self.spin_for(0.3)  # a match is reported before the other side is ready
+        self.spin_for(0.5)  # a match is reported before the other side is ready
         return publisher
+
+    def state(self):
+        from lifecycle_msgs.srv import GetState
+
+        return self.call(GetState, "/icnet/get_state", GetState.Request()).current_state.id
+
+    def change(self, transition):
+        from lifecycle_msgs.msg import Transition
+        from lifecycle_msgs.srv import ChangeState
+
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return self.call(ChangeState, "/icnet/change_state", request).success
+
+    def set(self, name, value):
+        from rcl_interfaces.srv import SetParameters
+        from rclpy.parameter import Parameter
+
+        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        return self.call(SetParameters, "/icnet/set_parameters", request).results[0]
 
     def call(self, kind, name, request):
         client = self.node.create_client(kind, name)

@@ -1,4 +1,4 @@
-"""The node with an engine torch that does what the file $FAULT says: fail, break, hang or be slow."""
+"""The node with an engine torch that does what the file $FAULT says: fail, break, exit, hang or be slow."""
 
 import os
 import time
@@ -20,6 +20,8 @@ def faulty(self, batch):
         raise EngineError("the device is gone")
     if what == "break":
         raise RuntimeError("an error nobody thought of")
+    if what == "exit":
+        raise SystemExit(3)
     if what == "slow":
         time.sleep(1.0)
     while what == "hang" and FAULT.exists():

@@ -55,8 +55,8 @@ def test_a_frame_without_a_stamp_has_no_age(graph, model):
     latencies, _ = graph.listen(FrameLatency, "/icnet/latency")
     message = image()
     message.header.stamp.sec = message.header.stamp.nanosec = 0
-    graph.camera().publish(message)
-    graph.spin_until(lambda: latencies)
+    camera = graph.camera()
+    graph.spin_until(lambda: latencies, again=lambda: camera.publish(message))
     assert math.isnan(latencies[0].age_ms)
     assert math.isnan(latencies[0].transport_ms)
 
@@ -64,8 +64,8 @@ def test_a_frame_without_a_stamp_has_no_age(graph, model):
 def test_compressed_input(graph, model):
     graph.start_node(model, "image:=/cam/front", input_transport="compressed")
     labels, _ = graph.listen(Image, "/icnet/labels")
-    graph.camera("/cam/front/compressed", CompressedImage).publish(jpeg())
-    graph.spin_until(lambda: labels)
+    camera = graph.camera("/cam/front/compressed", CompressedImage)
+    graph.spin_until(lambda: labels, again=lambda: camera.publish(jpeg()))
     assert (labels[0].height, labels[0].width, labels[0].header.frame_id) == (48, 64, "front")
 
 
@@ -95,8 +95,8 @@ def test_overlay_and_confidence_come_only_when_subscribed(graph, model):
 def test_label_info_reaches_who_comes_late(graph, model):
     graph.start_node(model)
     labels, _ = graph.listen(Image, "/icnet/labels")
-    graph.camera().publish(image())
-    graph.spin_until(lambda: labels)
+    camera = graph.camera()
+    graph.spin_until(lambda: labels, again=lambda: camera.publish(image()))
     info, _ = graph.listen(LabelInfo, "/icnet/label_info", LATCHED)
     graph.spin_until(lambda: info)
     table = {entry.class_id: entry.class_name for entry in info[0].class_map}

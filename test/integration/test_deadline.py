@@ -8,8 +8,6 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 from diagnostic_msgs.msg import DiagnosticArray
 from icnet_ros.msg import FrameLatency
 from messages import image, pixels
-from rcl_interfaces.msg import Parameter, ParameterValue
-from rcl_interfaces.srv import SetParameters
 from sensor_msgs.msg import Image
 
 from icnet_ros.checkpoint.file import load
@@ -42,9 +40,7 @@ def test_the_budget_decides_the_exit_and_may_change(graph, model):
     for _ in range(5):
         segment()
     assert set(exits) == {"sub4"}
-    value = ParameterValue(type=3, double_value=60_000.0)
-    request = SetParameters.Request(parameters=[Parameter(name="latency_budget_ms", value=value)])
-    assert graph.call(SetParameters, "/icnet/set_parameters", request).results[0].successful
+    assert graph.set("latency_budget_ms", 60_000.0).successful
     while exits[-1] != "sub124":
         segment()
         assert len(exits) < 60
@@ -62,3 +58,13 @@ def test_the_budget_decides_the_exit_and_may_change(graph, model):
     seen = graph.spin_until(shares)
     assert seen["exit"] == "auto"
     assert "earlier exit than sub124" in seen["message"]
+    assert graph.set("exit", "sub24").successful  # all exits are there, so this needs no other engine
+    segment()
+    assert exits[-1] == "sub24"
+    assert "deactivate it" in graph.set("threads", 1).reason
+
+
+def test_an_exit_that_was_not_built_is_refused(graph, model):
+    graph.start_node(model, engine="torch", exit="sub4")
+    graph.camera()
+    assert "exit is fixed while the node is active" in graph.set("exit", "sub24").reason

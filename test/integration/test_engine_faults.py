@@ -1,8 +1,10 @@
 """What an engine can do to the node, and what the node makes of it."""
 
 import os
+import re
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from icnet_ros.msg import FrameLatency
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from messages import image
+from messages import image, pixels
 from sensor_msgs.msg import Image
 
 OK, WARN, ERROR = b"\0", b"\1", b"\2"
@@ -100,7 +102,7 @@ def test_the_fallback_engine_answers_until_the_first_works_again(graph, model, t
 
 
 def test_a_hung_engine_shows_while_it_hangs(graph, model, tmp_path):
-    rig = Rig(graph, model, tmp_path)
+    rig = Rig(graph, model, tmp_path, hang_timeout_s=1.0)
     rig.fault.write_text("hang")
     rig.said(ERROR, "the engine has not answered for")
     rig.fault.unlink()
@@ -128,20 +130,39 @@ def test_killed_in_mid_frame_and_started_again(graph, model, tmp_path):
     code, _ = rig.process.interrupt(signal.SIGKILL)
     assert code == -signal.SIGKILL
     rig.fault.unlink()
-    graph.spin_until(lambda: rig.camera.get_subscription_count() == 0, 40)
-    graph.node.destroy_publisher(rig.camera)
     again = Rig(graph, model, tmp_path)
-    again.sent = rig.sent
-    assert again.labelled().processed == 1
+    again.sent = rig.sent  # its camera still matches the dead one, which nobody has missed yet
+    graph.spin_until(lambda: again.latencies, again=again.send)
+    assert again.latencies[0].received == again.latencies[0].processed
 
 
-def test_the_checkpoint_may_vanish_while_the_node_runs(graph, model, tmp_path):
+def test_a_worker_thread_that_would_die_does_not(graph, model, tmp_path):
+    rig = Rig(graph, model, tmp_path)
+    rig.fault.write_text("exit")
+    rig.said(ERROR, "frame not segmented: SystemExit")
+    rig.fault.unlink()
+    rig.said(OK, "frames/s")
+    rig.alive()
+
+
+def test_the_checkpoint_may_vanish_or_be_replaced_while_the_node_runs(graph, model, tmp_path):
     copy = tmp_path / "copy.safetensors"
     shutil.copyfile(model, copy)
     rig = Rig(graph, copy, tmp_path)
     rig.labelled()
     copy.unlink()
     assert rig.labelled().failed == 0
+    copy.write_bytes(b"of something else")
+    assert rig.labelled().failed == 0
+    assert graph.change(Transition.TRANSITION_DEACTIVATE)
+    assert graph.change(Transition.TRANSITION_ACTIVATE)  # the engine is still there
+    graph.spin_until(lambda: rig.camera.get_subscription_count() == 1)
+    sent = rig.sent
+    graph.spin_until(lambda: rig.latencies[-1].header.stamp.sec > 1_000 + sent, again=rig.send)
+    assert graph.change(Transition.TRANSITION_DEACTIVATE)
+    assert graph.change(Transition.TRANSITION_CLEANUP)
+    assert not graph.change(Transition.TRANSITION_CONFIGURE)
+    assert "copy.safetensors" in rig.process.text
 
 
 def test_a_cache_folder_that_cannot_be_written_costs_time_only(graph, model, tmp_path):
@@ -152,3 +173,55 @@ def test_a_cache_folder_that_cannot_be_written_costs_time_only(graph, model, tmp
     assert rig.labelled().engine == "onnxruntime"
     assert "cannot keep files in" in rig.process.text
     assert "ICNET_CACHE" in rig.process.text
+
+
+def test_a_full_cache_folder_costs_time_only(graph, model, tmp_path):
+    pytest.importorskip("onnxruntime")
+    small = tmp_path / "small"
+    small.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a small file system here")
+    try:
+        graph.environment["ICNET_CACHE"] = str(small)
+        rig = Rig(graph, model, tmp_path, engine="openvino")
+        assert rig.labelled().engine == "openvino"
+        assert f"cannot keep files in {small}" in rig.process.text
+        assert "Traceback" not in rig.process.text
+    finally:
+        subprocess.run(["umount", "--lazy", str(small)], check=True)
+
+
+def test_a_truncated_artefact_in_the_cache_is_made_again(graph, model, tmp_path):
+    pytest.importorskip("onnxruntime")
+    cache = tmp_path / "cache"
+    graph.environment["ICNET_CACHE"] = str(cache)
+    rig = Rig(graph, model, tmp_path, engine="onnxruntime")
+    rig.labelled()
+    rig.process.interrupt()
+    (artefact,) = cache.glob("*.onnx")
+    artefact.write_bytes(artefact.read_bytes()[:1000])
+    again = Rig(graph, model, tmp_path, engine="onnxruntime")
+    again.sent = rig.sent
+    assert again.labelled().engine == "onnxruntime"
+    assert "its content is not what was written" in again.process.text
+
+
+def test_frame_sizes_that_alternate_cost_no_memory(graph, model, tmp_path):
+    """Every frame of another size, more sizes than an engine keeps: nothing compiled for a size is kept for good."""
+    pytest.importorskip("openvino")
+    rig = Rig(graph, model, tmp_path, engine="openvino")
+    sizes = [(48 + 8 * step, 64 + 8 * step) for step in range(8)]
+
+    def round_():
+        for height, width in sizes:
+            rig.sent += 1
+            rig.camera.publish(image(rig.sent, pixels(height, width)))
+            rig.labelled(1_000 + rig.sent)
+        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{rig.process.popen.pid}/status").read_text())[1])
+
+    rig.labelled()
+    first = [round_() for _ in range(3)][-1]
+    last = [round_() for _ in range(4)][-1]
+    assert last < 1.05 * first, f"{first} -> {last} kB"
+    assert rig.latencies[-1].failed == 0

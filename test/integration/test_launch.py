@@ -23,7 +23,7 @@ pytestmark = [
 # A background job of a non-interactive shell ignores SIGINT, and so would everything it starts.
 LAUNCH = (
     "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
-    "os.execvp('ros2', ['ros2', 'launch', 'icnet_ros', 'segmentation.launch.py', *sys.argv[1:]])"
+    "os.execvp('ros2', ['ros2', 'launch', 'icnet_ros', *sys.argv[1:]])"
 )
 
 
@@ -34,11 +34,11 @@ class Launch:
         self.graph = graph
         self.environment = {k: v for k, v in graph.environment.items() if k not in (OLD, NEW)}
 
-    def start(self, *arguments):
+    def start(self, *arguments, file="segmentation.launch.py"):
         log = self.graph.tmp_path / "launch.log"
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
-                [sys.executable, "-c", LAUNCH, *arguments],
+                [sys.executable, "-c", LAUNCH, file, *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self.environment,
@@ -73,8 +73,8 @@ def launch(graph):
 def test_the_launched_node_is_what_the_arguments_say(graph, launch, model):
     log = launch.start(f"model:={model}", "namespace:=front", "image:=/cam/image", "engine:=torch", "log_level:=warn")
     labels, _ = graph.listen(Image, "/front/icnet/labels")
-    graph.camera("/cam/image").publish(image())
-    graph.spin_until(lambda: labels)
+    camera = graph.camera("/cam/image")
+    graph.spin_until(lambda: labels, again=lambda: camera.publish(image()))
     assert labels[0].header.frame_id == "front"
     assert "active [3]" in launch.ros2("lifecycle", "get", "/front/icnet")
     assert launch.ros2("param", "get", "/front/icnet", "engine").strip() == "String value is: torch"
@@ -103,6 +103,16 @@ def test_the_launched_node_is_what_the_arguments_say(graph, launch, model):
     assert launch.popen.wait(30) == 0, log.read_text()
     assert "images from" not in log.read_text()  # an info line, and log_level is warn
     assert "Traceback" not in log.read_text()
+
+
+def test_cameras_are_launched_as_one_node(graph, launch, model):
+    launch.start(f"model:={model}", "cameras:=front,left", "engine:=torch", file="cameras.launch.py")
+    for name in ("front", "left"):
+        labels, _ = graph.listen(Image, f"/icnet/{name}/labels")
+        camera = graph.camera(f"/{name}/image_raw")
+        graph.spin_until(lambda labels=labels: labels, again=lambda camera=camera: camera.publish(image()))
+    assert launch.ros2("param", "get", "/icnet", "cameras").split(": ", 1)[1].strip() == "['front', 'left']"
+    assert launch.ros2("node", "list").split() == ["/icnet"]
 
 
 def test_without_autostart_and_with_simulated_time(graph, launch, model):
@@ -141,6 +151,6 @@ def test_arguments_are_listed_with_their_meaning(launch):
     shown = launch.ros2("launch", "icnet_ros", "segmentation.launch.py", "--show-args")
     for argument in (
         "image", "input_transport", "engine", "device", "precision", "model", "params_file", "namespace",
-        "use_sim_time", "autostart", "build_only", "use_respawn", "log_level", "rviz", "dds_profile",
+        "cameras", "use_sim_time", "autostart", "build_only", "use_respawn", "log_level", "rviz", "dds_profile",
     ):  # fmt: skip
         assert f"'{argument}'" in shown

@@ -8,10 +8,9 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
 from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
+from lifecycle_msgs.srv import ChangeState
 from messages import image
-from rcl_interfaces.srv import DescribeParameters, SetParameters
-from rclpy.parameter import Parameter
+from rcl_interfaces.srv import DescribeParameters
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
@@ -21,40 +20,26 @@ from icnet_ros.node.parameters import by_name
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def state(graph):
-    return graph.call(GetState, "/icnet/get_state", GetState.Request()).current_state.id
-
-
-def change(graph, transition):
-    request = ChangeState.Request(transition=Transition(id=transition))
-    return graph.call(ChangeState, "/icnet/change_state", request).success
-
-
-def set_parameter(graph, name, value):
-    request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
-    return graph.call(SetParameters, "/icnet/set_parameters", request).results[0]
-
-
 def test_all_transitions_twice_over(graph, model):
     process = graph.start_node(model, autostart=False)
     labels, _ = graph.listen(Image, "/icnet/labels")
-    assert state(graph) == State.PRIMARY_STATE_UNCONFIGURED
+    assert graph.state() == State.PRIMARY_STATE_UNCONFIGURED
     for round_ in (1, 2):
-        assert change(graph, Transition.TRANSITION_CONFIGURE)
-        assert state(graph) == State.PRIMARY_STATE_INACTIVE
+        assert graph.change(Transition.TRANSITION_CONFIGURE)
+        assert graph.state() == State.PRIMARY_STATE_INACTIVE
         assert not graph.node.get_subscriptions_info_by_topic("/image")
-        assert change(graph, Transition.TRANSITION_ACTIVATE)
-        assert state(graph) == State.PRIMARY_STATE_ACTIVE
+        assert graph.change(Transition.TRANSITION_ACTIVATE)
+        assert graph.state() == State.PRIMARY_STATE_ACTIVE
         camera = graph.camera()
         camera.publish(image(round_))
         graph.spin_until(lambda round_=round_: [m.header.stamp.sec for m in labels][-1:] == [1_000 + round_])
-        assert change(graph, Transition.TRANSITION_DEACTIVATE)
+        assert graph.change(Transition.TRANSITION_DEACTIVATE)
         graph.spin_until(lambda camera=camera: camera.get_subscription_count() == 0)
         graph.node.destroy_publisher(camera)
-        assert change(graph, Transition.TRANSITION_CLEANUP)
-        assert state(graph) == State.PRIMARY_STATE_UNCONFIGURED
-    assert change(graph, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
-    assert state(graph) == State.PRIMARY_STATE_FINALIZED
+        assert graph.change(Transition.TRANSITION_CLEANUP)
+        assert graph.state() == State.PRIMARY_STATE_UNCONFIGURED
+    assert graph.change(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+    assert graph.state() == State.PRIMARY_STATE_FINALIZED
     assert "Traceback" not in process.text
     assert len(labels) == 2
 
@@ -68,24 +53,24 @@ def test_an_impossible_transition_is_refused_and_survived(graph, model):
     client.call_async(request)  # some releases of rclpy never answer it
     graph.spin_for(1.0)
     assert process.popen.poll() is None
-    assert state(graph) == State.PRIMARY_STATE_ACTIVE
+    assert graph.state() == State.PRIMARY_STATE_ACTIVE
 
 
 def test_a_configuration_that_breaks_leaves_nothing_behind(graph, model):
     graph.start_node(model, autostart=False, **{"qos_overrides./icnet/latency.publisher.reliability": "bogus"})
     for _ in range(2):
-        assert not change(graph, Transition.TRANSITION_CONFIGURE)
+        assert not graph.change(Transition.TRANSITION_CONFIGURE)
         graph.spin_for(0.5)
         assert graph.node.count_publishers("/icnet/labels") == 0
-    assert state(graph) == State.PRIMARY_STATE_UNCONFIGURED
+    assert graph.state() == State.PRIMARY_STATE_UNCONFIGURED
 
 
 def test_a_bad_checkpoint_fails_configure_and_is_said(graph, tmp_path):
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"\x80\x04 a pickle")
     process = graph.start_node(bad, autostart=False)
-    assert not change(graph, Transition.TRANSITION_CONFIGURE)
-    assert state(graph) == State.PRIMARY_STATE_UNCONFIGURED
+    assert not graph.change(Transition.TRANSITION_CONFIGURE)
+    assert graph.state() == State.PRIMARY_STATE_UNCONFIGURED
     assert re.search(r"configure failed: .*bad\.safetensors: a PyTorch or pickle file", process.text)
 
 
@@ -105,10 +90,10 @@ def test_every_parameter_is_described_and_guarded(graph, model):
         "drop_warning": float("nan"),
     }
     for name, value in refused.items():
-        result = set_parameter(graph, name, value)
+        result = graph.set(name, value)
         assert not result.successful, name
         assert result.reason, name
-    assert set_parameter(graph, "overlay_alpha", 0.25).successful
+    assert graph.set("overlay_alpha", 0.25).successful
 
 
 @pytest.mark.parametrize("arguments", [{"engine": "abacus"}, {"overlay_alpha": 3.0}, {"precision": "fp64"}])
@@ -132,13 +117,13 @@ def test_another_model_without_another_process(graph, model, tmp_path):
     camera = graph.camera()
     camera.publish(image(1))
     graph.spin_until(lambda: labels)
-    refused = set_parameter(graph, "model", str(tmp_path / "two.safetensors"))
+    refused = graph.set("model", str(tmp_path / "two.safetensors"))
     assert (refused.successful, "deactivate it" in refused.reason) == (False, True)
 
     def swap(path):
-        assert change(graph, Transition.TRANSITION_DEACTIVATE)
-        assert set_parameter(graph, "model", str(path)).successful
-        return change(graph, Transition.TRANSITION_ACTIVATE)
+        assert graph.change(Transition.TRANSITION_DEACTIVATE)
+        assert graph.set("model", str(path)).successful
+        return graph.change(Transition.TRANSITION_ACTIVATE)
 
     assert swap(tmp_path / "two.safetensors")
     graph.spin_until(lambda: camera.get_subscription_count() > 0 and len(infos) == 2)
@@ -148,9 +133,9 @@ def test_another_model_without_another_process(graph, model, tmp_path):
     graph.spin_until(lambda: len(labels) == 2)
     assert max(labels[-1].data) <= 1
     assert not swap(tmp_path / "none.safetensors")
-    assert state(graph) == State.PRIMARY_STATE_INACTIVE
-    assert set_parameter(graph, "model", str(model)).successful
-    assert change(graph, Transition.TRANSITION_ACTIVATE)
+    assert graph.state() == State.PRIMARY_STATE_INACTIVE
+    assert graph.set("model", str(model)).successful
+    assert graph.change(Transition.TRANSITION_ACTIVATE)
     graph.spin_until(lambda: camera.get_subscription_count() > 0)
     graph.spin_for(0.3)
     camera.publish(image(3))

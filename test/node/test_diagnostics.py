@@ -25,6 +25,10 @@ WELL = Snapshot("active", SETTINGS, first_image_seen=True, statistics={"frame_ra
         ({"statistics": {"total_ms_p95": 51.0}}, WARN, "over the budget of 50"),
         ({"statistics": {"total_ms_p50": 51.0, "total_ms_p95": 60.0}}, ERROR, "median of total_ms is 51.0"),
         ({"in_hand": 6.0}, ERROR, "has not answered for 6 s"),
+        ({"in_hand": 6.0, "silence": 9.0}, ERROR, "has not answered for 6 s"),
+        ({"in_hand": 6.0, "parameters": replace(SETTINGS, hang_timeout_s=7.0)}, OK, "15.0 frames/s"),
+        ({"idle": True, "silence": 9.0}, OK, "nobody listens"),
+        ({"namesakes": 1}, WARN, "1 more of this name"),
         (
             {
                 "parameters": replace(SETTINGS, exit="auto"),
@@ -56,6 +60,7 @@ def test_status_carries_the_keys_of_the_contract():
     now = replace(WELL, hardware="cpu: test", facts={"engine": "torch", "checkpoint": "x"}, counters={"dropped": 3})
     message = status("icnet", now)
     assert (message.name, message.hardware_id) == ("icnet: segmentation", "cpu: test")
+    assert status("icnet", replace(now, camera="left")).name == "icnet: left"
     values = {pair.key: pair.value for pair in message.values}
     assert values["total_dropped_frames"] == "3"
     assert values["total_ms_p95"] == "40.00"

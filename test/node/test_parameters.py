@@ -39,6 +39,9 @@ def test_every_parameter_is_described():
         ({"jpeg_quality": 0}, "jpeg_quality is 0; it takes 1 to 100"),
         ({"jpeg_quality": 90.0}, "a float; it takes a int"),
         ({"autostart": 1}, "a int; it takes a bool"),
+        ({"cameras": ()}, "at least one name"),
+        ({"cameras": ("a", "a")}, "each once"),
+        ({"cameras": ("a", "")}, "begins with a letter"),
     ],
 )
 def test_a_bad_value_is_refused_with_the_reason(change, problem):

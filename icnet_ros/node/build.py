@@ -1,0 +1,72 @@
+"""From parameters to a warm engine."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from icnet_ros.checkpoint.default import load_model
+from icnet_ros.engine.base import Engine, EngineOptions
+from icnet_ros.engine.guard import Guard
+from icnet_ros.engine.table import open_engine
+from icnet_ros.node.parameters import Parameters
+
+
+class Built(NamedTuple):
+    """An engine, what it was built from, and what /diagnostics says of it as long as it lives."""
+
+    engine: Guard
+    settings: Parameters
+    facts: dict[str, str]
+
+
+def build(settings: Parameters) -> Built:
+    """The engine that the parameters ask for, warm. Raises CheckpointError or EngineError."""
+    checkpoint = load_model(settings.model)
+    options = EngineOptions(settings.device, settings.precision, settings.exit, settings.threads, settings.input_scale)
+    fallback = None
+    if settings.fallback_engine:
+        fallback = open_engine(settings.fallback_engine, checkpoint, replace(options, device="cpu", precision="fp32"))
+    engine = Guard(open_engine(settings.engine, checkpoint, options), fallback)
+    engine.warm_up(settings.warm_up_height, settings.warm_up_width)
+    if settings.batch_window_ms and len(settings.cameras) > 1:
+        engine.warm_up(settings.warm_up_height, settings.warm_up_width, len(settings.cameras))
+    return Built(engine, settings, _facts(engine, checkpoint.name, checkpoint.sha256, settings))
+
+
+def in_background(settings: Parameters, meanwhile: Callable[[], None], period: float) -> Built:
+    """`build` on another thread, calling `meanwhile` every `period` s. Raises what either raises."""
+    built: list[Built] = []
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            built.append(build(settings))
+        except BaseException as err:
+            failed.append(err)
+
+    thread = threading.Thread(target=work, name="build", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        meanwhile()
+        thread.join(period)
+    if failed:
+        raise failed[0]
+    return built[0]
+
+
+def _facts(engine: Engine, name: str, digest: str, settings: Parameters) -> dict[str, str]:
+    memory = engine.memory()
+    rows = f" of {engine.spec.frame_height} rows" if engine.spec.frame_height else ""
+    return {
+        "engine": engine.name,
+        "precision": engine.precision,
+        "exit": settings.exit,
+        "input_scale": f"{settings.input_scale or engine.spec.input_scale:g}" + ("" if settings.input_scale else rows),
+        "device": engine.device,
+        "checkpoint": name,
+        "checkpoint_sha256": digest or "none",
+        "trained": str(engine.spec.trained).lower(),
+        "input_transport": settings.input_transport,
+        "device_memory_mb": f"{memory / 2**20:.1f}" if memory is not None else "unknown",
+    }

@@ -1,0 +1,169 @@
+"""What the node keeps of one camera: its topics, its figures, and why its last frame failed."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from time import perf_counter
+from typing import NamedTuple
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+
+from icnet_ros.engine.base import Engine, Frame, LabelMap
+from icnet_ros.node.diagnostics import Snapshot
+from icnet_ros.node.outputs import Outputs
+from icnet_ros.node.parameters import Parameters
+from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, subscription_events
+from icnet_ros.node.statistics import Statistics
+from icnet_ros.node.worker import Counters
+from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
+
+
+class Arrival(NamedTuple):
+    """Bytes of an image message, when the callback got them (monotonic s, node clock ns)."""
+
+    data: bytes
+    monotonic: float
+    clock_ns: int
+
+
+class Job(NamedTuple):
+    """A frame on its way through the worker thread; times as in Arrival."""
+
+    camera: "Camera"
+    arrival: Arrival
+    taken: float
+    decoded: float
+    picture: Picture
+
+    @property
+    def frame(self) -> Frame:
+        """The pixels as an engine takes them."""
+        return Frame(self.picture.pixels, self.picture.order)
+
+
+class Camera:
+    """A camera named "" has the topics `image` and `~/labels`, one named "left" `left/image` and `~/left/labels`."""
+
+    def __init__(self, node: LifecycleNode, name: str, engine: Engine, settings: Parameters) -> None:
+        self.name = name
+        self.outputs = Outputs(node, name, engine)
+        self.statistics = Statistics(settings.statistics_window_s)
+        self.failure = ""
+        self._node, self._engine = node, engine
+        self._compressed = settings.input_transport == "compressed"
+        self._subscription: Subscription | None = None
+        self._publish_ms = 0.0  # running mean
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew, as at an activation."""
+        self.failure = ""
+        self._image_seen = False
+        self._last_image = perf_counter()
+        self._input_size = "none"
+        self.clock_jumped()
+
+    def clock_jumped(self) -> None:
+        """What was measured against the node clock means nothing any more."""
+        self.statistics.reset()
+        self._age_ms = math.nan
+
+    # --- in ---------------------------------------------------------------------------------------
+
+    def subscribe(self, put: Callable[[str, Arrival], bool]) -> None:
+        """Hand every image to `put`, with the camera's name; it says whether an older one was dropped."""
+        if self._subscription is not None:
+            return
+
+        def on_image(data: bytes) -> None:
+            now = perf_counter()
+            self._last_image, self._image_seen = now, True
+            dropped = put(self.name, Arrival(data, now, self._node.get_clock().now().nanoseconds))
+            self.statistics.arrived(now, dropped=dropped)
+
+        topic, kind = self._node.resolve_topic_name(f"{self.name}/image".lstrip("/")), Image
+        if self._compressed:
+            topic, kind = f"{topic}/compressed", CompressedImage
+        self._last_image = perf_counter()
+        self._subscription = self._node.create_subscription(
+            kind,
+            topic,
+            on_image,
+            IMAGE_QOS,
+            raw=True,
+            event_callbacks=subscription_events(self._node, topic),
+            qos_overriding_options=OVERRIDABLE,
+        )
+        self._node.get_logger().info(f"active, images from {self._subscription.topic_name}")
+
+    def unsubscribe(self) -> None:
+        """Take no more images."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def decode(self, arrival: Arrival, taken: float, max_pixels: int) -> Job:
+        """Bytes to pixels. Raises WireError."""
+        picture = (decode_compressed if self._compressed else decode_image)(arrival.data, max_pixels)
+        return Job(self, arrival, taken, perf_counter(), picture)
+
+    def remaining_ms(self, job: Job, budget_ms: float) -> float:
+        """What an engine may take of the budget: not what is gone already, nor what publishing will need."""
+        return budget_ms - milliseconds(perf_counter(), job.arrival.monotonic) - self._publish_ms
+
+    # --- out --------------------------------------------------------------------------------------
+
+    def publish(self, job: Job, answer: LabelMap, counters: Counters, settings: Parameters) -> None:
+        """Labels first, then what only people look at, then what it all took."""
+        picture, started = job.picture, perf_counter()
+        self.outputs.publish_labels(picture, answer)
+        stamp = stamp_ns(picture.header)
+        self._age_ms = since_stamp(self._node.get_clock().now().nanoseconds, stamp)
+        self.outputs.publish_overlay(picture, answer, settings)
+        done = perf_counter()
+        stages = {
+            "transport_ms": since_stamp(job.arrival.clock_ns, stamp),
+            "wait_ms": milliseconds(job.taken, job.arrival.monotonic),
+            "decode_ms": milliseconds(job.decoded, job.taken),
+            **{f"{stage}_ms": value for stage, value in answer.stages.items()},
+            "publish_ms": milliseconds(done, started),
+            "total_ms": milliseconds(done, job.arrival.monotonic),
+            "age_ms": self._age_ms,
+        }
+        self.outputs.publish_latency(picture.header, stages, counters)
+        self._input_size = f"{picture.pixels.shape[1]}x{picture.pixels.shape[0]}"
+        self._publish_ms += 0.1 * (stages["publish_ms"] - self._publish_ms)
+        self.statistics.finished(done, stages, self._engine.exit)
+
+    def snapshot(self, common: Snapshot, counters: Counters | None) -> Snapshot:
+        """`common`, which all cameras of the node share, with what is this one's."""
+        now = perf_counter()
+        return replace(
+            common,
+            camera=self.name,
+            silence=now - self._last_image,
+            idle=self._subscription is None,
+            first_image_seen=self._image_seen,
+            failure=common.failure or self.failure,
+            facts={**common.facts, "input_size": self._input_size},
+            counters=vars(counters).copy() if counters is not None else {},
+            statistics=self.statistics.summary(now),
+            age_ms=self._age_ms,
+        )
+
+    def close(self) -> None:
+        """Take the topics off the graph."""
+        self.unsubscribe()
+        self.outputs.close()
+
+
+def milliseconds(later: float, earlier: float) -> float:
+    """Difference of two monotonic times (seconds) in ms."""
+    return 1000 * (later - earlier)
+
+
+def since_stamp(now_ns: int, stamp_ns: int) -> float:
+    """Milliseconds from an image stamp to now; NaN for a stamp of 0, which means nothing."""
+    return (now_ns - stamp_ns) / 1e6 if stamp_ns else math.nan
