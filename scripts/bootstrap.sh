@@ -70,7 +70,8 @@ done
 ln -sfn "$ROOT/support/vision_msgs" "$src/vision_msgs"
 for prefix in ${AMENT_PREFIX_PATH//:/ }; do
   if [ "$prefix" != "$BUILD/install" ] && [ -e "$prefix/share/vision_msgs/package.xml" ]; then
-    rm -rf "$src/vision_msgs" "$BUILD/build/vision_msgs"  # ROS has its own
+    [ ! -e "$BUILD/build/vision_msgs" ] || rm -rf "$BUILD/build" "$BUILD/install"  # with the stand-in in them
+    rm -rf "$src/vision_msgs"  # ROS has its own
   fi
 done
 log=$BUILD/colcon.txt

@@ -19,6 +19,8 @@ from icnet_ros.node.statistics import Statistics
 from icnet_ros.node.worker import Counters
 from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
 
+FUTURE_S = 1.0  # what clocks of two machines may differ by before a stamp ahead of now means nothing
+
 
 class Arrival(NamedTuple):
     """Bytes of an image message, when the callback got them (monotonic s, node clock ns)."""
@@ -68,7 +70,7 @@ class Camera:
     def clock_jumped(self) -> None:
         """What was measured against the node clock means nothing any more."""
         self.statistics.reset()
-        self._age_ms = math.nan
+        self._age_ms, self._stamp_trouble = math.nan, ""
 
     # --- in ---------------------------------------------------------------------------------------
 
@@ -120,7 +122,8 @@ class Camera:
         picture, started = job.picture, perf_counter()
         self.outputs.publish_labels(picture, answer)
         stamp = stamp_ns(picture.header)
-        self._age_ms = since_stamp(self._node.get_clock().now().nanoseconds, stamp)
+        now_ns = self._node.get_clock().now().nanoseconds
+        self._age_ms, self._stamp_trouble = since_stamp(now_ns, stamp), stamp_trouble(now_ns, stamp)
         self.outputs.publish_overlay(picture, answer, settings)
         done = perf_counter()
         stages = {
@@ -147,6 +150,7 @@ class Camera:
             idle=self._subscription is None,
             first_image_seen=self._image_seen,
             failure=common.failure or self.failure,
+            stamp_trouble=self._stamp_trouble,
             facts={**common.facts, "input_size": self._input_size},
             counters=vars(counters).copy() if counters is not None else {},
             statistics=self.statistics.summary(now),
@@ -165,5 +169,17 @@ def milliseconds(later: float, earlier: float) -> float:
 
 
 def since_stamp(now_ns: int, stamp_ns: int) -> float:
-    """Milliseconds from an image stamp to now; NaN for a stamp of 0, which means nothing."""
-    return (now_ns - stamp_ns) / 1e6 if stamp_ns else math.nan
+    """Milliseconds from an image stamp to now; NaN for a stamp that tells nothing, see `stamp_trouble`."""
+    return math.nan if stamp_trouble(now_ns, stamp_ns) else (now_ns - stamp_ns) / 1e6
+
+
+def stamp_trouble(now_ns: int, stamp_ns: int) -> str:
+    """Why the age of an image with this stamp is not known; "" if it is."""
+    if not stamp_ns:
+        return "images carry no stamp: set header.stamp in the camera's driver"
+    ahead = (stamp_ns - now_ns) / 1e9
+    if ahead > FUTURE_S:
+        return (
+            f"image stamps lie {ahead:.1f} s in the future: synchronise the clocks, or set use_sim_time as it should be"
+        )
+    return ""

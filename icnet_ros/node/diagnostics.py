@@ -26,8 +26,8 @@ class Snapshot:
     has one only. silence: seconds since the last image, or since activation. idle: subscribed to no
     images, for nobody listens. in_hand: seconds that the current frame has been worked on.
     failure: why frames fail at present, "" if they do not. degraded: what stands in for what, "" if
-    nothing has to. namesakes: other nodes of this name. facts: values that do not change while
-    configured. statistics: as `Statistics.summary`.
+    nothing has to. namesakes: other nodes of this name. stamp_trouble: why the age of images is not
+    known. facts: values that do not change while configured. statistics: as `Statistics.summary`.
     """
 
     state: str
@@ -40,6 +40,7 @@ class Snapshot:
     failure: str = ""
     degraded: str = ""
     namesakes: int = 0
+    stamp_trouble: str = ""
     hardware: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
@@ -86,6 +87,8 @@ def judge(now: Snapshot) -> tuple[bytes, str]:
         return WARN, now.degraded
     if now.namesakes:
         return WARN, f"{now.namesakes} more of this name on the graph: give each a name or namespace of its own"
+    if now.stamp_trouble:
+        return WARN, now.stamp_trouble
     if not now.first_image_seen:
         return OK, "waiting for the first image"
     total = figures.get("total_ms_p95", 0.0)

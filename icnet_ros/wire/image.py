@@ -87,7 +87,9 @@ def decode_compressed(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pict
     try:
         with PillowImage.open(io.BytesIO(content), formats=("JPEG", "PNG")) as probe:  # header only
             kind, (width, height) = probe.format, probe.size
-    except (UnidentifiedImageError, PillowImage.DecompressionBombError, OSError, ValueError, SyntaxError) as err:
+    except PillowImage.DecompressionBombError as err:
+        raise WireError(f"compressed image of {len(content)} bytes is refused: {err}") from err
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as err:
         raise WireError(
             f"CompressedImage of format {message.format!r}, {len(content)} bytes: not a JPEG or PNG ({err})"
         ) from err

@@ -1,5 +1,6 @@
 """Transitions and parameters through the real services, and how the process ends."""
 
+import dataclasses
 import re
 import signal
 
@@ -7,6 +8,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
+from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState
 from messages import image
@@ -15,6 +17,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
+from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.checkpoint.file import save
 from icnet_ros.node.parameters import by_name
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -65,13 +69,73 @@ def test_a_configuration_that_breaks_leaves_nothing_behind(graph, model):
     assert graph.state() == State.PRIMARY_STATE_UNCONFIGURED
 
 
-def test_a_bad_checkpoint_fails_configure_and_is_said(graph, tmp_path):
-    bad = tmp_path / "bad.safetensors"
-    bad.write_bytes(b"\x80\x04 a pickle")
-    process = graph.start_node(bad, autostart=False)
-    assert not graph.change(Transition.TRANSITION_CONFIGURE)
-    assert graph.state() == State.PRIMARY_STATE_UNCONFIGURED
-    assert re.search(r"configure failed: .*bad\.safetensors: a PyTorch or pickle file", process.text)
+def test_a_bad_checkpoint_fails_configure_and_is_said(graph, model, tiny, tmp_path):
+    """One after another in one process, and then a good one."""
+    nan = dict(tiny.weights) | {"cls.weight": tiny.weights["cls.weight"] * float("nan")}
+    four = dataclasses.replace(tiny.spec, classes=ClassTable("four", tuple("abcd"), ((0, 0, 0),) * 4))
+    bad = {
+        "pickle": (lambda path: path.write_bytes(b"\x80\x04 a pickle"), "a PyTorch or pickle file"),
+        "nan": (lambda path: save(path, tiny.spec, nan), "holds NaN or infinity"),
+        "classes": (lambda path: save(path, four, tiny.weights), "4 classes"),
+        "truncated": (lambda path: path.write_bytes(model.read_bytes()[:5000]), ""),
+        "none": (lambda path: None, "no such file"),
+        "folder": (lambda path: path.mkdir(), ""),
+    }
+    process = graph.start_node(tmp_path / "pickle.safetensors", autostart=False)
+    for name, (make, words) in bad.items():
+        path = tmp_path / f"{name}.safetensors"
+        make(path)
+        assert graph.set("model", str(path)).successful
+        assert not graph.change(Transition.TRANSITION_CONFIGURE), name
+        assert graph.state() == State.PRIMARY_STATE_UNCONFIGURED
+        assert re.search(rf"configure failed: .*{name}\.safetensors.*{words}", process.text, re.IGNORECASE), name
+    assert "Traceback" not in process.text
+    assert graph.set("model", str(model)).successful
+    assert graph.change(Transition.TRANSITION_CONFIGURE)
+
+
+def test_a_transition_requested_during_another_comes_after_it(graph, model):
+    process = graph.start_node(model, autostart=False)
+    client = graph.node.create_client(ChangeState, "/icnet/change_state")
+    graph.spin_until(client.service_is_ready)
+    names = ("CONFIGURE", "ACTIVATE", "DEACTIVATE", "CLEANUP", "CONFIGURE")
+    requests = [
+        client.call_async(ChangeState.Request(transition=Transition(id=getattr(Transition, f"TRANSITION_{name}"))))
+        for name in names
+    ]
+    graph.spin_until(lambda: all(request.done() for request in requests))
+    assert [request.result().success for request in requests] == [True] * len(names)
+    assert graph.state() == State.PRIMARY_STATE_INACTIVE
+    assert "Traceback" not in process.text
+
+
+def test_a_parameter_file_with_a_typo_is_refused_with_the_nearest_name(graph, tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    overlay_alfa: 0.3\n")
+    process = graph.start("--ros-args", "--params-file", file)
+    assert process.popen.wait(30) == 2
+    assert "no parameter 'overlay_alfa'; did you mean 'overlay_alpha'?" in process.text
+    assert "Traceback" not in process.text
+
+
+def test_a_parameter_of_other_nodes_in_the_same_file_is_only_mentioned(graph, model):
+    process = graph.start_node(model, robot_radius=0.3)
+    graph.camera()
+    assert "no parameter 'robot_radius'" in process.text
+
+
+def test_two_nodes_of_one_name_are_said(graph, model):
+    for _ in range(2):
+        graph.start_node(model)
+    statuses, _ = graph.listen(DiagnosticArray, "/diagnostics")
+
+    def said():
+        return [
+            s for array in statuses for s in array.status if "1 more of this name" in s.message and s.level == b"\1"
+        ]
+
+    camera = graph.camera()
+    graph.spin_until(said, again=lambda: camera.publish(image()))
 
 
 def test_every_parameter_is_described_and_guarded(graph, model):
@@ -106,8 +170,7 @@ def test_a_parameter_it_cannot_start_with_ends_the_process_with_the_reason(graph
 
 def test_another_model_without_another_process(graph, model, tmp_path):
     """Deactivate, set, activate: other classes, an engine that cannot be had, and back."""
-    from icnet_ros.checkpoint.classes import ClassTable
-    from icnet_ros.checkpoint.file import save, untrained
+    from icnet_ros.checkpoint.file import untrained
 
     other = untrained(ClassTable("two", ("free", "occupied"), ((0, 0, 0), (255, 0, 0))), width=0.25)
     save(tmp_path / "two.safetensors", other.spec, other.weights)

@@ -28,6 +28,7 @@ WELL = Snapshot("active", SETTINGS, first_image_seen=True, statistics={"frame_ra
         ({"in_hand": 6.0, "silence": 9.0}, ERROR, "has not answered for 6 s"),
         ({"in_hand": 6.0, "parameters": replace(SETTINGS, hang_timeout_s=7.0)}, OK, "15.0 frames/s"),
         ({"idle": True, "silence": 9.0}, OK, "nobody listens"),
+        ({"stamp_trouble": "images carry no stamp"}, WARN, "no stamp"),
         ({"namesakes": 1}, WARN, "1 more of this name"),
         (
             {
