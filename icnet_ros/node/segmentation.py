@@ -44,7 +44,6 @@ class SegmentationNode(LifecycleNode):
         self._cameras: dict[str, Camera] = {}
         self._worker: Worker[Arrival] | None = None
         self._failure = ""  # of the last transition
-        self.add_on_set_parameters_callback(self._on_set_parameters)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False),
             post_callback=self._on_jump_back,
@@ -54,7 +53,8 @@ class SegmentationNode(LifecycleNode):
         )
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on when simulated time stands still
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
-        self.create_timer(LISTENERS_PERIOD, self._follow_listeners, clock=steady)
+        self._listeners = self.create_timer(LISTENERS_PERIOD, self._follow_listeners, clock=steady)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
         if self._settings.autostart or self._settings.build_only:
             self._autostart = self.create_timer(0.0, self._on_autostart, clock=steady)
 
@@ -238,6 +238,7 @@ class SegmentationNode(LifecycleNode):
             return SetParametersResult(successful=False, reason=str(err))
         for camera in self._cameras.values():
             camera.statistics.window = self._settings.statistics_window_s
+        self._listeners.reset()
         return SetParametersResult(successful=True)
 
     def _on_jump_back(self, _: Any) -> None:
@@ -247,6 +248,8 @@ class SegmentationNode(LifecycleNode):
 
     def _follow_listeners(self) -> None:
         """Subscribe to the cameras whose outputs someone listens to; to all if not lazy."""
+        if not self._settings.lazy:
+            self._listeners.cancel()  # until it is wanted: each time it rings costs as much as a frame
         if self._worker is None or self._state() != "active":
             return
         for camera in self._cameras.values():

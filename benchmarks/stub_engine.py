@@ -1,0 +1,42 @@
+"""An engine that answers at once, so that what is measured is everything else; as a program, the node with it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from icnet_ros.checkpoint.classes import load_classes
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.base import STAGES, Frame, LabelMap
+
+
+class StubEngine:
+    """Keeps the contract of icnet_ros.engine.base.Engine; everything is class 0."""
+
+    name, device, precision, exit = "stub", "cpu", "fp32", "sub124"
+
+    def __init__(self, *_: object) -> None:
+        self.spec = ModelSpec(load_classes("camvid"), trained=True)
+
+    def warm_up(self, height: int, width: int, batch: int = 1) -> None:
+        """See Engine."""
+
+    def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
+        """See Engine."""
+        return [
+            LabelMap(np.zeros(frame.pixels.shape[:2], np.uint8), None, dict.fromkeys(STAGES, 0.0)) for frame in frames
+        ]
+
+    def memory(self) -> int | None:
+        """See Engine."""
+        return None
+
+    def close(self) -> None:
+        """See Engine."""
+
+
+if __name__ == "__main__":
+    from icnet_ros.engine.table import ENGINES
+    from icnet_ros.node.main import main
+
+    ENGINES["torch"] = ("stub_engine", "StubEngine")
+    raise SystemExit(main())
