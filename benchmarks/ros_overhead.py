@@ -1,10 +1,11 @@
 """What ROS costs per frame: this node against a conventional one, both with an engine that answers at once.
 
-    python benchmarks/ros_overhead.py                                             # everything, half an hour
+    python benchmarks/ros_overhead.py  # everything, an hour
     python benchmarks/ros_overhead.py --size 1024x2048 --reliability best_effort --profile shipped --frames 300
 
-Two processes each time, publisher and node, image published -> label image received; the two nodes take turns.
-Prints a row for each case and, at the end, everything as one JSON line. Needs `source scripts/env.sh`.
+Two processes each time, publisher and node, alone and beside busy processes, one for each core; the two nodes take
+turns. Latency is from image published to label image received. Prints a row for each case and, at the end, everything
+as one JSON line. Needs `source scripts/env.sh`.
 """
 
 import json
@@ -13,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +27,7 @@ from icnet_ros.dds import NEW, OLD, profile_environment
 from icnet_ros.evaluation.demo import graph_environment
 
 HERE = Path(__file__).parent
+CORES = len(os.sched_getaffinity(0))
 NODES = ("ours", "conventional")
 CLOCK_TICK = os.sysconf("SC_CLK_TCK")
 
@@ -35,11 +38,12 @@ def main(
     profile: Annotated[list[str], typer.Option(help="of Fast DDS: shipped or default")] = ["shipped", "default"],  # noqa: B006
     frames: int = 100,
     rate: Annotated[float, typer.Option(help="Hz")] = 10.0,
+    load: Annotated[list[int], typer.Option(help="busy processes beside them")] = [0, CORES],  # noqa: B006
     rounds: Annotated[int, typer.Option(help="how often both nodes run in each case; medians are shown")] = 3,
 ) -> None:
     """Measure every case."""
     console = Console(stderr=True)
-    cases = [(s, r, p) for s in size for r in reliability for p in profile]
+    cases = list(product(size, reliability, profile, load))
     turns = [(case, node) for case in cases for _ in range(rounds) for node in NODES]
     found: dict[tuple[Any, ...], list[dict[str, float]]] = {}
     for case, node in track(turns, "nodes take turns", console=console):
@@ -47,14 +51,13 @@ def main(
     results = []
     for case in cases:
         figures = {node: medians(found[(*case, node)]) for node in NODES}
-        results.append({"size": case[0], "reliability": case[1], "profile": case[2], **figures})
+        results.append(dict(zip(("size", "reliability", "profile", "load"), case, strict=True)) | figures)
         ours, other = (figures[node] for node in NODES)
-        print(
-            f"{case[0]:>9} {case[1]:>11} {case[2]:>7} | latency p50 {ours['p50_ms']:6.2f} : {other['p50_ms']:6.2f} ms"
-            f" = 1/{other['p50_ms'] / ours['p50_ms']:.1f}, p95 1/{other['p95_ms'] / ours['p95_ms']:.1f}"
-            f" | CPU {ours['cpu_ms']:6.2f} : {other['cpu_ms']:6.2f} ms = 1/{other['cpu_ms'] / ours['cpu_ms']:.1f}"
-            f" | lost {ours['lost']:.0f} : {other['lost']:.0f}"
-        )
+        row = [
+            f"{key} {ours[key]:5.2f} : {other[key]:5.2f} = 1/{other[key] / ours[key]:.1f}"
+            for key in ("p50_ms", "p95_ms", "cpu_ms")
+        ]
+        print(*case[:3], f"{case[3]} busy", *row, f"lost {ours['lost']:.0f} : {other['lost']:.0f}", sep=" | ")
     print(json.dumps({"frames": frames, "rate": rate, "rounds": rounds, "cases": results}))
 
 
@@ -63,15 +66,22 @@ def medians(runs: list[dict[str, float]]) -> dict[str, float]:
     return {key: float(np.median([one[key] for one in runs])) for key in runs[0]}
 
 
-def in_turn(node: str, size: str, reliability: str, profile: str, frames: int, rate: float) -> dict[str, float]:
+def in_turn(
+    node: str, size: str, reliability: str, profile: str, load: int, frames: int, rate: float
+) -> dict[str, float]:
     """One run of one node, in processes of its own: the DDS profile is read once per process."""
     environment = graph_environment()
     for name in (OLD, NEW):
         environment.pop(name, None)
-    environment.update(profile_environment(environment={}) if profile == "shipped" else {})
+    environment.update(profile_environment(environment=environment) if profile == "shipped" else {})
     environment["PYTHONPATH"] = f"{HERE}:{environment.get('PYTHONPATH', '')}"
     words = [sys.executable, __file__, "--measure", node, size, reliability, str(frames), str(rate)]
-    done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(load)]
+    try:
+        done = subprocess.run(words, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    finally:
+        for process in busy:
+            process.kill()
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return figures
 
