@@ -21,10 +21,9 @@ from icnet_ros.command.console import console
 from icnet_ros.dds import NEW, OLD, OLD_DISTROS
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.cache import cache_folder
-from icnet_ros.engine.table import ENGINES, EXTRAS, fastest
+from icnet_ros.engine.table import ENGINES, EXTRAS, fastest, installed
 
 PACKAGES = ("numpy", "opencv-python-headless", "numba", "rosbags", "torch", "onnx", "onnxruntime", "openvino")
-MODULES = {"onnxruntime": ("onnx", "onnxruntime"), "openvino": ("onnx", "onnxruntime", "openvino"), "torch": ("torch",)}
 SHARED_MEMORY = 128 * 2**20  # two participants with the 64 MiB segment of config/fastdds.xml
 
 
@@ -93,13 +92,9 @@ def machine() -> Iterator[Finding]:
 def engines() -> Iterator[Finding]:
     """What `engine` can be here."""
     for name in ENGINES:
-        if name == "tensorrt":
-            there = next((module for module in ("tensorrt", "tensorrt_rtx") if find_spec(module)), "")
-        else:
-            there = "installed" if all(find_spec(module) for module in MODULES[name]) else ""
         missing = f"not installed: pip install 'icnet_ros[{EXTRAS[name]}]'" if name in EXTRAS else "not installed"
-        yield Finding("engines", name, there or missing)
-    yield Finding("engines", "auto", fastest(EngineOptions()))
+        yield Finding("engines", name, installed(name) or missing)
+    yield Finding("engines", "auto", ", then ".join(fastest(EngineOptions())))
 
 
 def files() -> Iterator[Finding]:

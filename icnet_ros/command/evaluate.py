@@ -36,14 +36,14 @@ def evaluate(
     """IoU by class and exit, over one confusion matrix for the whole set."""
     from icnet_ros.evaluation.branches import BranchPictures
     from icnet_ros.evaluation.evaluate import evaluate as run
-    from icnet_ros.evaluation.evaluate import evaluate_engine, report
+    from icnet_ros.evaluation.evaluate import evaluate_engine, image_count, report
     from icnet_ros.evaluation.regions import RegionAccuracy, draw_regions
 
     checkpoint = load_model(model)
     if not checkpoint.spec.trained:
         errors.print("[yellow]The network is untrained: its figures mean nothing. Name a checkpoint: --model[/]")
     data = open_dataset(dataset, root, split)
-    total = min(limit, len(data)) if limit else len(data)
+    total = image_count(data, limit)
     if engine and (flip or figures or (scale and len(scale) > 1)):
         raise EngineError("--engine labels each image once: leave out --flip, --figures and the second --scale")
     regions = RegionAccuracy(checkpoint.spec.exits, len(data.classes))

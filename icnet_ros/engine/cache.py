@@ -35,7 +35,7 @@ def artefact(kind: str, key: Mapping[str, str], build: Callable[[Path], None]) -
     name = hashlib.sha256(description.encode()).hexdigest()[:24]
     path = cache_folder() / f"{name}.{kind}"  # may well be one that can be read only
     reason = _defect(path, key)
-    if reason and (folder := _writable_folder()) != path.parent:
+    if reason and (folder := writable_folder()) != path.parent:
         path = folder / path.name
         reason = _defect(path, key)
     if not reason:
@@ -72,7 +72,15 @@ def _make(path: Path, key: Mapping[str, str], build: Callable[[Path], None]) -> 
         sidecar.unlink(missing_ok=True)
 
 
-def _writable_folder() -> Path:
+def keep(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all."""
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def writable_folder() -> Path:
+    """The cache folder, or one for this process alone where that cannot be written; the log says so then."""
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)

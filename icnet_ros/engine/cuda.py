@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from itertools import groupby, pairwise
+from itertools import pairwise
 from time import perf_counter
 
 import numpy as np
@@ -11,16 +11,15 @@ from torch import Tensor
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.base import STAGES, EngineError, EngineOptions, Frame, LabelMap
-from icnet_ros.engine.host import check_size
+from icnet_ros.engine.batched import Batched, Newest, check_size
 from icnet_ros.engine.ondevice import label, prepare
 
 log = logging.getLogger(__name__)
 Network = Callable[[Tensor], Tensor]
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-SIZES_KEPT = 4  # with their buffers and graphs; a camera has one
 
 
-class CudaEngine:
+class CudaEngine(Batched):
     """Uploads frames from pinned memory, normalises, runs and labels on the device, downloads uint8.
 
     All of it is captured once per frame size as CUDA graphs, one for each stage, so that their times
@@ -45,20 +44,7 @@ class CudaEngine:
         self._device, self._network, self._dtype = device, network, dtype
         self._scale = options.scale
         self._graphs = on_gpu and options.cuda_graph
-        self._runs: dict[tuple[object, ...], _Run] = {}
-
-    def warm_up(self, height: int, width: int, batch: int = 1) -> None:
-        """See Engine."""
-        frame = Frame(np.zeros((height, width, 3), np.uint8), self.spec.channel_order)
-        for confidence in (True, False):
-            self.segment([frame] * batch, confidence=confidence)
-
-    def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
-        """See Engine. Frames of equal size that follow each other run as one batch."""
-        answers: list[LabelMap] = []
-        for _, group in groupby(frames, key=lambda frame: (frame.pixels.shape, frame.order)):
-            answers += self._segment_batch(list(group), confidence)
-        return answers
+        self._runs: Newest[_Run] = Newest()  # with their buffers and graphs
 
     def memory(self) -> int | None:
         """See Engine."""
@@ -92,20 +78,16 @@ class CudaEngine:
         ]
 
     def _run(self, shape: tuple[int, int, int], scale: float, swap: bool, confidence: bool) -> "_Run":
-        key = shape, swap, confidence
-        run = self._runs.pop(key, None)  # and back in, as the newest
-        if run is None:
-            if len(self._runs) == SIZES_KEPT:
-                del self._runs[next(iter(self._runs))]
+        def into(pixels: Tensor) -> Tensor:
+            return prepare(pixels, self.spec, swap, scale, self._dtype)
 
-            def into(pixels: Tensor) -> Tensor:
-                return prepare(pixels, self.spec, swap, scale, self._dtype)
-
+        def make() -> _Run:
             run = _Run(shape, into, self._network, confidence, self._device)
             if self._graphs:
                 run.capture()
-        self._runs[key] = run
-        return run
+            return run
+
+        return self._runs.get((shape, swap, confidence), make)
 
 
 class _Run:

@@ -1,21 +1,18 @@
 """What engines have in common whose network takes and gives arrays in host memory."""
 
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from itertools import groupby
+from abc import abstractmethod
 from pathlib import Path
 from time import perf_counter
-
-import numpy as np
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine import upsample
 from icnet_ros.engine.base import EngineOptions, Frame, LabelMap, UInt8
+from icnet_ros.engine.batched import Batched, check_size
 from icnet_ros.engine.normalise import Batch, normalise
 
 
-class HostEngine(ABC):
+class HostEngine(Batched):
     """Normalises on the CPU, lets a subclass run the network, labels on the CPU."""
 
     name = ""
@@ -33,19 +30,6 @@ class HostEngine(ABC):
     @abstractmethod
     def _infer(self, batch: Batch) -> Batch:
         """Normalised frames, in the layout of `planar` -> logits (N, h, w, classes)."""
-
-    def warm_up(self, height: int, width: int, batch: int = 1) -> None:
-        """See Engine. Compiles the label kernels too."""
-        frame = Frame(np.zeros((height, width, 3), np.uint8), self.spec.channel_order)
-        for confidence in (False, True, False):
-            self.segment([frame] * batch, confidence=confidence)
-
-    def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
-        """See Engine. Frames of equal size that follow each other run as one batch."""
-        answers: list[LabelMap] = []
-        for _, group in groupby(frames, key=lambda frame: frame.pixels.shape):
-            answers += self._segment_batch(list(group), confidence)
-        return answers
 
     def memory(self) -> int | None:
         """See Engine."""
@@ -78,13 +62,6 @@ class HostEngine(ABC):
             "postprocess": (perf_counter() - inferred) * share,
         }
         return [LabelMap(labels, sure, stages) for labels, sure in maps]
-
-
-def check_size(frame: Frame, size: Sequence[int]) -> None:
-    """Raise ValueError if the network would see less than 32 x 32."""
-    if min(size) < 32:
-        height, width = frame.pixels.shape[:2]
-        raise ValueError(f"ICNet needs at least 32x32, this {width}x{height} frame gives it {size[1]}x{size[0]}")
 
 
 def cpu_name() -> str:

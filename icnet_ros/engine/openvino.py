@@ -5,6 +5,7 @@ import openvino
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.base import EngineError, EngineOptions
+from icnet_ros.engine.batched import Newest
 from icnet_ros.engine.cache import cache_folder
 from icnet_ros.engine.export import onnx_for
 from icnet_ros.engine.host import HostEngine
@@ -12,7 +13,6 @@ from icnet_ros.engine.normalise import Batch
 
 # precision -> (what the CPU must be able to do, what OpenVINO calls the arithmetic around it)
 HINTS = {"fp32": ("FP32", "f32"), "bf16": ("BF16", "bf16"), "fp16": ("FP16", "f16"), "int8": ("INT8", "f32")}
-SIZES_KEPT = 4  # compiled for so many frame sizes at once; a camera has one
 
 
 class OpenVinoEngine(HostEngine):
@@ -54,7 +54,7 @@ class OpenVinoEngine(HostEngine):
         }
         self._core = core
         self._model = core.read_model(str(path))
-        self._requests: dict[tuple[int, ...], openvino.InferRequest] = {}
+        self._requests: Newest[openvino.InferRequest] = Newest()
 
     def close(self) -> None:
         """See Engine."""
@@ -66,11 +66,8 @@ class OpenVinoEngine(HostEngine):
         return logits
 
     def _request(self, shape: tuple[int, ...]) -> openvino.InferRequest:
-        request = self._requests.pop(shape, None)  # and back in, as the newest
-        if request is None:
-            if len(self._requests) == SIZES_KEPT:
-                del self._requests[next(iter(self._requests))]
+        def make() -> openvino.InferRequest:
             self._model.reshape(list(shape))
-            request = self._core.compile_model(self._model, self._place, self._settings).create_infer_request()
-        self._requests[shape] = request
-        return request
+            return self._core.compile_model(self._model, self._place, self._settings).create_infer_request()
+
+        return self._requests.get(shape, make)

@@ -13,13 +13,14 @@ import torch
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.base import EngineError
-from icnet_ros.engine.cache import artefact, cache_folder
+from icnet_ros.engine.cache import artefact, keep, writable_folder
 from icnet_ros.engine.export import onnx_file
 from icnet_ros.engine.half import half_file
 from icnet_ros.engine.int8 import signed_file
 
 log = logging.getLogger(__name__)
 
+DRIVER = Path("/proc/driver/nvidia/version")
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 # Smallest, usual and largest input: frame by frame, up to 4K. Kernels are chosen for the usual one.
 PROFILE = ((1, 3, 32, 32), (1, 3, 1024, 2048), (1, 3, 2176, 3840))
@@ -62,11 +63,12 @@ def plan_file(checkpoint: Checkpoint, exit_: str, precision: str) -> Path:
 
 
 def gpu_name() -> str:
-    """Name and compute capability of the current GPU and the CUDA of torch: what a plan is good for."""
+    """Name and compute capability of the current GPU, its driver and the CUDA of torch: what a plan is good for."""
     if not torch.cuda.is_available():
         return "none"
     major, minor = torch.cuda.get_device_capability()
-    return f"{torch.cuda.get_device_name()} sm_{major}{minor}, CUDA {torch.version.cuda}"
+    driver = DRIVER.read_text().splitlines()[0] if DRIVER.exists() else "unknown driver"
+    return f"{torch.cuda.get_device_name()} sm_{major}{minor}, {driver}, CUDA {torch.version.cuda}"
 
 
 def build(trt: Any, onnx: Path) -> bytes:
@@ -85,7 +87,7 @@ def build(trt: Any, onnx: Path) -> bytes:
     profile = builder.create_optimization_profile()
     profile.set_shape("image", *PROFILE)
     config.add_optimization_profile(profile)
-    timings = cache_folder() / f"tensorrt-{trt.__version__}.timings"
+    timings = writable_folder() / f"tensorrt-{trt.__version__}.timings"
     timed = trt.__name__ == "tensorrt"  # TensorRT-RTX chooses kernels when it runs
     if timed:
         config.set_timing_cache(config.create_timing_cache(timings.read_bytes() if timings.exists() else b""), True)
@@ -93,7 +95,7 @@ def build(trt: Any, onnx: Path) -> bytes:
     if plan is None:
         raise EngineError(f"TensorRT {trt.__version__} cannot build the network: {'; '.join(said)}; use engine torch")
     if timed:
-        timings.write_bytes(bytes(config.get_timing_cache().serialize()))
+        keep(timings, bytes(config.get_timing_cache().serialize()))
     return bytes(plan)
 
 

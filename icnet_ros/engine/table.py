@@ -1,5 +1,6 @@
 """Engines by name. Adding one is one new file and one line here."""
 
+import logging
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -9,6 +10,7 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.cascade import Cascade
 
+log = logging.getLogger(__name__)
 # name -> (module, class); imported only when chosen, for each brings a large library.
 ENGINES = {
     "torch": ("icnet_ros.engine.torch", "open_torch"),
@@ -20,16 +22,31 @@ EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino", "tensorrt": "tensorrt"}
 NAMES = ("auto", *ENGINES)
 
 
-def fastest(options: EngineOptions) -> str:
-    """What "auto" means: torch on a GPU; on the CPU the first of OpenVINO, ONNX Runtime and torch that is installed."""
+# What of other people's each needs; of alternatives, one.
+NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "torch": (("torch",),),
+    "onnxruntime": (("onnx", "onnxruntime"),),  # both make and check the file
+    "openvino": (("onnx", "onnxruntime", "openvino"),),
+    "tensorrt": (("onnx", "onnxruntime", "tensorrt"), ("onnx", "onnxruntime", "tensorrt_rtx")),
+}
+
+
+def installed(name: str) -> str:
+    """The library behind an engine, "" if it is not there."""
+    there = (modules[-1] for modules in NEEDS[name] if all(find_spec(module) for module in modules))
+    return next(there, "")
+
+
+def fastest(options: EngineOptions) -> list[str]:
+    """What "auto" tries, in this order: TensorRT and torch on a GPU; on the CPU only the fastest that is there."""
     gpu = options.device.startswith("cuda") or (options.device == "auto" and Path("/dev/nvidiactl").exists())
-    if gpu or not (find_spec("onnx") and find_spec("onnxruntime")):  # both make and check the ONNX file
-        return "torch"
-    return "openvino" if find_spec("openvino") else "onnxruntime"
+    names = ("tensorrt", "torch") if gpu else ("openvino", "onnxruntime", "torch")
+    there = [name for name in names if installed(name)] or ["torch"]
+    return there if gpu else there[:1]
 
 
 def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None = None) -> Engine:
-    """Build the engine `name` for a checkpoint; "auto" takes the fastest one present.
+    """Build the engine `name` for a checkpoint; "auto" takes the fastest one that works.
 
     Exit "auto" builds one for each exit and lets Cascade choose. Raises EngineError for an unknown or
     uninstalled engine and for options it refuses.
@@ -38,7 +55,12 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
     if options.exit == "auto":
         return Cascade([open_engine(name, checkpoint, replace(options, exit=exit_)) for exit_ in checkpoint.spec.exits])
     if name == "auto":
-        name = fastest(options)
+        *better, name = fastest(options)
+        for one in better:
+            try:
+                return open_engine(one, checkpoint, options)
+            except EngineError as err:
+                log.warning("engine %s is not usable here, the next one is tried: %s", one, err)
     if name not in ENGINES:
         raise EngineError(f"no engine {name!r}; there are {', '.join(NAMES)}")
     module, attribute = ENGINES[name]

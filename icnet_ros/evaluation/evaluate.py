@@ -52,7 +52,7 @@ def evaluate(
     network = fold_batch_norm(checkpoint.network()).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     threads = torch.get_num_threads()
     matrices = {name: ConfusionMatrix(len(spec.classes)) for name in spec.exits}
-    total = min(limit, len(dataset)) if limit else len(dataset)
+    total = image_count(dataset, limit)
     for number in range(total):
         image, truth = dataset[number]
         wanted = scales or (spec.scale_for(image.shape[0]),)
@@ -74,7 +74,7 @@ def evaluate_engine(
     """The same for one exit, with the label maps that a robot would get from this engine. Raises DatasetError."""
     _check_classes(engine.spec, dataset)
     matrix = ConfusionMatrix(len(dataset.classes))
-    total = min(limit, len(dataset)) if limit else len(dataset)
+    total = image_count(dataset, limit)
     for number in range(total):
         image, truth = dataset[number]
         matrix.update(truth, engine.segment([Frame(image)])[0].labels)
@@ -135,3 +135,8 @@ def _logits(
 def _mean_probability(logits: Sequence[Tensor], height: int, width: int) -> Tensor:
     full = [F.interpolate(one[None], (height, width), mode="bilinear", align_corners=True)[0] for one in logits]
     return torch.stack([one.softmax(0) for one in full]).mean(0)
+
+
+def image_count(dataset: Dataset, limit: int) -> int:
+    """How many images are looked at; limit: the first so many, 0 = all."""
+    return min(limit, len(dataset)) if limit else len(dataset)

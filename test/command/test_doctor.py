@@ -59,7 +59,7 @@ def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
 
 
 def test_what_is_not_installed_says_how(monkeypatch):
-    monkeypatch.setattr(doctor, "find_spec", lambda name: None)
+    monkeypatch.setattr("icnet_ros.engine.table.find_spec", lambda name: None)
     found = by_name(doctor.engines())
     assert "pip install 'icnet_ros[openvino]'" in found["openvino"].value
     assert "not sourced" in by_name(doctor.ros({}))["distribution"].value

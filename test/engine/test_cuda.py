@@ -15,7 +15,7 @@ from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine import ondevice, upsample
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame
-from icnet_ros.engine.cuda import SIZES_KEPT
+from icnet_ros.engine.batched import SIZES_KEPT
 from icnet_ros.engine.normalise import normalise
 from icnet_ros.engine.table import open_engine
 from icnet_ros.engine.torch import torch_on
