@@ -4,6 +4,7 @@
 #
 # DISTRO=kilted|jazzy  ROS 2 from PyPI (ignored where a ROS 2 is sourced)    PYTHON=python3.12
 # make demo BAG=dir OUT=dir ENGINE=torch PRECISION=int8 RATE=1.0 MODEL=file  make test ARGS='-k wire'
+# make test ARGS='--cov=icnet_ros -m "nightly or not nightly"'   with coverage, and what takes long
 SHELL := /bin/bash
 OUT ?= out/demo
 export DISTRO PYTHON

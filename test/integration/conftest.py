@@ -1,20 +1,21 @@
 """Real processes over real DDS: each test has a ROS domain of its own and waits for what it needs."""
 
-import itertools
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
 from icnet_ros.checkpoint.file import save
 from icnet_ros.dds import profile_environment
 
-DOMAINS = itertools.count(os.getpid())
 TIMEOUT = 60.0
 
 
@@ -47,25 +48,23 @@ class Process:
 class Graph:
     """A plain, typed rclpy participant beside the node under test."""
 
-    def __init__(self, tmp_path):
+    def __init__(self, tmp_path, domain):
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
 
-        self.domain = 1 + next(DOMAINS) % 98
         self.tmp_path = tmp_path
         self.processes = []
         self.received = defaultdict(list)
         self.environment = {
             **os.environ,
             **profile_environment(),
-            "ROS_DOMAIN_ID": str(self.domain),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
             "PYTHONUNBUFFERED": "1",
         }
         os.environ.update(profile_environment())
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=self.domain)
+        rclpy.init(context=self.context, domain_id=domain)
         self.node = rclpy.create_node("tester", context=self.context)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
@@ -164,7 +163,22 @@ class Graph:
 
 
 @pytest.fixture
-def graph(tmp_path):
-    graph = Graph(tmp_path)
+def domain(monkeypatch):
+    """A ROS domain that no other test on this machine is in; all processes of this one are."""
+    for number in range(1, 100):
+        with Path(tempfile.gettempdir(), f"icnet_ros-domain-{number}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
+            yield number
+            return
+    pytest.fail("every ROS domain is taken by a test")
+
+
+@pytest.fixture
+def graph(tmp_path, domain):
+    graph = Graph(tmp_path, domain)
     yield graph
     graph.close()

@@ -38,8 +38,8 @@ def bag(tmp_path, tiny):
     return tmp_path / "bag"
 
 
-def test_demo(tmp_path, bag, model, monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", "100")
+@pytest.mark.usefixtures("domain")
+def test_demo(tmp_path, bag, model):
     seen = []
     options = DemoOptions(tmp_path / "out", bag, "torch", str(model), rate=0.3)
     recording = run_demo(options, lambda what, done, total: seen.append((what, done, total)))
@@ -65,9 +65,9 @@ def test_demo(tmp_path, bag, model, monkeypatch):
         assert {topic.name for topic in recorded.topics()} == {"/icnet/labels", "/icnet/latency"}
 
 
-def test_frames_that_cannot_be_used_are_failed_not_lost(tmp_path, model, monkeypatch):
+@pytest.mark.usefixtures("domain")
+def test_frames_that_cannot_be_used_are_failed_not_lost(tmp_path, model):
     """Half of the drive is damaged, its end too, and all stamps are equal."""
-    monkeypatch.setenv("ROS_DOMAIN_ID", "99")
     writer = BagWriter(tmp_path / "bag", [("/cam/compressed", COMPRESSED_IMAGE)])
     header = make_header(10**9, "cam")
     for number in range(6):
@@ -82,8 +82,8 @@ def test_frames_that_cannot_be_used_are_failed_not_lost(tmp_path, model, monkeyp
     assert summary["frames"] == {"published": 6, "labelled": 3, "dropped": 0, "failed": 3, "lost": 0}
 
 
-def test_a_node_that_dies_ends_the_demo_with_its_log(tmp_path, bag, monkeypatch):
-    monkeypatch.setenv("ROS_DOMAIN_ID", "101")
+@pytest.mark.usefixtures("domain")
+def test_a_node_that_dies_ends_the_demo_with_its_log(tmp_path, bag):
     with pytest.raises(DemoError, match=r"(?s)main process ended with exit code 2.*abacus"):
         run_demo(DemoOptions(tmp_path / "out", bag, engine="abacus"), lambda *_: None)
 

@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.usefixtures("domain")
 def test_two_minutes_of_trouble():
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    environment["ROS_DOMAIN_ID"] = "99"  # the other tests stay below
     command = [sys.executable, str(ROOT / "benchmarks" / "soak.py"), "--minutes", "2", "--rate", "20"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=390, check=False)
     result = json.loads(done.stdout.splitlines()[-1])
