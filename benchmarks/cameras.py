@@ -1,9 +1,11 @@
-"""Does any of several cameras starve, and is anything lost in transport? Typed rclpy publishers against the real node.
+"""Does any of several cameras starve, is anything lost in transport, do labels get old? Publishers against the node.
 
     python benchmarks/cameras.py --cameras 4 --rate 5 --size 360x480 --seconds 60
+    python benchmarks/cameras.py --cameras 1 --rate 60 --seconds 120               # far more than can be segmented
 
-Prints one JSON line: of each camera what was sent, received, processed and dropped, and the largest over the smallest
-number processed. Needs `source scripts/env.sh`.
+Prints one JSON line: of each camera what was sent, received, processed and dropped, the 95th percentile of the age of
+its labels and what it may be (two periods of the camera and the time a frame takes once it is in hand), and the largest
+over the smallest number processed. Needs `source scripts/env.sh`.
 """
 
 import argparse
@@ -14,6 +16,8 @@ import subprocess
 import sys
 import time
 from typing import Any
+
+import numpy as np
 
 from icnet_ros.dds import profile_environment
 from icnet_ros.evaluation.demo import graph_environment
@@ -48,10 +52,11 @@ def main() -> None:
     print(json.dumps({**vars(arguments), **sums, "of_each": result}))
 
 
-def stream(names: tuple[str, ...], rate: float, seconds: float, size: tuple[int, ...]) -> dict[str, dict[str, int]]:
+def stream(names: tuple[str, ...], rate: float, seconds: float, size: tuple[int, ...]) -> dict[str, dict[str, float]]:
     """Publish from all cameras, evenly spread; what the node says of each at the end."""
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
+    from icnet_ros.msg import FrameLatency
     from rclpy.qos import qos_profile_sensor_data
     from sensor_msgs.msg import Image
 
@@ -65,6 +70,9 @@ def stream(names: tuple[str, ...], rate: float, seconds: float, size: tuple[int,
             said[status.name.partition(": ")[2]] = {key: int(values.get(key, 0)) for key in COUNTED}
 
     tester.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
+    latencies: dict[str, list[FrameLatency]] = {name: [] for name in names}
+    for name in names:
+        tester.create_subscription(FrameLatency, f"/icnet/{name}/latency", latencies[name].append, 100)
     publishers = [tester.create_publisher(Image, f"/{name}/image", qos_profile_sensor_data) for name in names]
     while not all(publisher.get_subscription_count() for publisher in publishers):
         rclpy.spin_once(tester, timeout_sec=0.1)
@@ -84,7 +92,13 @@ def stream(names: tuple[str, ...], rate: float, seconds: float, size: tuple[int,
     while time.monotonic() < end:
         rclpy.spin_once(tester, timeout_sec=0.2)
     rclpy.try_shutdown()
-    return {name: {"sent": sent, **said[name]} for name in names}
+    result: dict[str, dict[str, float]] = {}
+    for name, messages in latencies.items():
+        age = np.percentile([message.age_ms for message in messages], 95)
+        at_work = np.percentile([message.total_ms - message.wait_ms for message in messages], 95)
+        ages = {"age_ms_p95": round(age, 1), "allowed_ms": round(2000 / rate + len(names) * at_work, 1)}
+        result[name] = {"sent": sent, **said[name], **ages}
+    return result
 
 
 if __name__ == "__main__":
