@@ -18,6 +18,7 @@ from icnet_ros.command.export import export
 from icnet_ros.command.info import info
 from icnet_ros.command.prune import prune
 from icnet_ros.command.quantize import quantize
+from icnet_ros.command.replay import replay
 from icnet_ros.command.segment import segment
 from icnet_ros.command.train import train
 from icnet_ros.dataset.base import DatasetError
@@ -46,7 +47,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (segment, info, evaluate, train, prune, quantize, ablate, export, demo, doctor):
+for command in (segment, replay, info, evaluate, train, prune, quantize, ablate, export, demo, doctor):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
 app.add_typer(benchmark, name="benchmark")

@@ -76,9 +76,9 @@ def summarise(recording: Recording, answers: Answers, spec: ModelSpec, model: st
         "labels_without_image": len(answers.labels.keys() - sent.keys()),
         "fps": (labelled - 1) / span if span else None,
         "latency_ms": {
-            stage: _percentiles([getattr(entry, f"{stage}_ms") for entry in answers.latencies]) for stage in STAGES
+            stage: percentiles([getattr(entry, f"{stage}_ms") for entry in answers.latencies]) for stage in STAGES
         },
-        "image_to_labels_ms": _percentiles(delays),
+        "image_to_labels_ms": percentiles(delays),
         "engine": last.engine if last else None,
         "exit": last.exit if last else None,
         "checkpoint": model,
@@ -163,7 +163,8 @@ def by_class(matrix: ConfusionMatrix, classes: ClassTable) -> dict[str, float | 
     return {name: None if np.isnan(value) else float(value) for name, value in pairs}
 
 
-def _percentiles(values: list[float]) -> dict[str, float] | None:
+def percentiles(values: list[float]) -> dict[str, float] | None:
+    """p50, p95 and p99 of the finite ones; None if there is none."""
     finite = np.array([value for value in values if np.isfinite(value)])
     if not finite.size:
         return None
