@@ -60,6 +60,8 @@ def main() -> int:
             node.get_logger().error(traceback.format_exc())
     node.stop()
     executor.shutdown()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # whoever asks again while the interpreter ends changes nothing
     node.destroy_node()
     rclpy.shutdown()
     if any(thread.name == "build" for thread in threading.enumerate()):

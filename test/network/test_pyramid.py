@@ -15,8 +15,8 @@ def test_official_windows_cover_the_whole_map(bins):
 
 
 def test_official_windows_differ_from_adaptive_ones_only_at_bins_3_and_6():
-    x = torch.randn(1, 2, 33, 65)
-    same = {bins: torch.allclose(pool(x, bins, "official"), F.adaptive_avg_pool2d(x, bins)) for bins in BINS}
+    x = torch.randn(1, 2, 33, 65, generator=torch.Generator().manual_seed(0))
+    same = {bins: torch.allclose(pool(x, bins, "official"), F.adaptive_avg_pool2d(x, bins), atol=1e-6) for bins in BINS}
     assert same == {1: True, 2: True, 3: False, 6: False}
 
 
