@@ -1,10 +1,12 @@
 """Entry point of `segmentation_node`."""
 
+import ctypes
 import logging
 import os
 import signal
 import threading
 import traceback
+from contextlib import suppress
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -14,6 +16,8 @@ from rclpy.task import Future
 from icnet_ros.node.parameters import ParameterError
 from icnet_ros.node.ros import RosLog
 from icnet_ros.node.segmentation import SegmentationNode
+
+M_ARENA_MAX = -8  # malloc.h
 
 
 def _signal_pipe() -> int:
@@ -26,11 +30,18 @@ def _signal_pipe() -> int:
     return reading
 
 
+def _few_heaps() -> None:
+    """Keep glibc from giving each new thread a heap of its own: built again and again, engines would spread over all."""
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+
+
 def main() -> int:
     """Spin the node until SIGINT or SIGTERM; exit code 0, 1 if `build_only` built nothing, 2 for wrong parameters.
 
     rclpy's own handlers would take the ROS context away before the frame in hand is published.
     """
+    _few_heaps()
     asked_to_end = _signal_pipe()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
