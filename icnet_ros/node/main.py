@@ -31,7 +31,7 @@ def _signal_pipe() -> int:
 
 
 def _few_heaps() -> None:
-    """Keep glibc from giving each new thread a heap of its own: built again and again, engines would spread over all."""
+    """Keep glibc from giving each new thread a heap of its own, over which engines built anew would spread."""
     with suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
