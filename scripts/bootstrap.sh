@@ -50,9 +50,8 @@ PY
     "$BASE_PYTHON" -m venv "$VENV"
     "$VENV/bin/python" -c 'import sys; raise SystemExit("'"$DISTRO"'" == "jazzy" and sys.version_info >= (3, 13))' ||
       fail "PyPI has no ROS 2 Jazzy for $("$BASE_PYTHON" --version). Take DISTRO=kilted or PYTHON=python3.12."
-    pip_install -qq -r "$LOCK"
-    step "$VENV: torch"
-    pip_install -r requirements/torch.in
+    # In one step, or what needs torch would bring another version first.
+    pip_install -q -r "$LOCK" -r requirements/torch.in
     "$VENV/bin/python" scripts/repair_cmake.py
   fi
   echo "$FLAVOUR $recipe" >"$VENV/.recipe"
