@@ -9,6 +9,7 @@ from icnet_ros.checkpoint.classes import ClassTableError
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.ablate import ablate
 from icnet_ros.command.benchmark import app as benchmark
+from icnet_ros.command.compare import compare
 from icnet_ros.command.console import errors
 from icnet_ros.command.dataset import app as dataset
 from icnet_ros.command.demo import demo
@@ -24,6 +25,7 @@ from icnet_ros.command.train import train
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.engine.base import EngineError
 from icnet_ros.evaluation.demo import DemoError
+from icnet_ros.evaluation.errors import CompareError, GateError, TruthError
 from icnet_ros.evaluation.media import MediaError
 from icnet_ros.training.errors import QuantizeError, RecipeError, StateError
 from icnet_ros.wire.cdr import WireError
@@ -39,6 +41,9 @@ EXPECTED = (
     RecipeError,
     StateError,
     QuantizeError,
+    TruthError,
+    GateError,
+    CompareError,
 )
 
 app = typer.Typer(
@@ -47,7 +52,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (segment, replay, info, evaluate, train, prune, quantize, ablate, export, demo, doctor):
+for command in (segment, replay, compare, info, evaluate, train, prune, quantize, ablate, export, demo, doctor):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
 app.add_typer(benchmark, name="benchmark")

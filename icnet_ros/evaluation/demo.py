@@ -13,9 +13,10 @@ from pathlib import Path
 
 from icnet_ros.dds import profile_environment
 from icnet_ros.share import share
-from icnet_ros.wire.bag import Topic, open_bag
+from icnet_ros.wire.bag import fresh_bag_folder, open_bag
 from icnet_ros.wire.drive import make_drive
 from icnet_ros.wire.image import decode_compressed, decode_image
+from icnet_ros.wire.storage import Topic
 
 READY_TIMEOUT = 600.0  # s; building an engine may take minutes
 
@@ -66,14 +67,14 @@ def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) ->
     logs.mkdir(parents=True, exist_ok=True)
     bag_path = options.bag
     if bag_path is None:
-        bag_path = _fresh(out / "drive")
+        bag_path = fresh_bag_folder(out / "drive")
         make_drive(share("demo", "leuvenA.jpg"), bag_path)
     with open_bag(bag_path) as bag:
         image = bag.image_topic(options.image_topic)
         truth = bag.truth_topic(options.truth_topic)
         first = next(bag.messages(image.name))
     height, width = (decode_compressed if image.compressed else decode_image)(first.data).pixels.shape[:2]
-    recording = Recording(bag_path, image, truth, logs / "sent.jsonl", _fresh(out / "recording"))
+    recording = Recording(bag_path, image, truth, logs / "sent.jsonl", fresh_bag_folder(out / "recording"))
     recording.sent_log.unlink(missing_ok=True)
 
     parameters = {
@@ -202,14 +203,3 @@ def _settled(recorder: _Process, processes: list[_Process]) -> dict[str, int]:
 
     _wait(settled, processes, lambda: None)
     return seen[-1]
-
-
-def _fresh(path: Path) -> Path:
-    """A path to write a bag to; the one an earlier demo left there is removed."""
-    if path.is_dir():
-        for file in path.iterdir():
-            if file.suffix not in (".mcap", ".yaml"):
-                raise DemoError(f"{path} holds {file.name}, which no demo wrote; choose another OUT")
-            file.unlink()
-        path.rmdir()
-    return path

@@ -1,42 +1,48 @@
 """A recorded drive through an engine: every frame once, in order, kept as it goes."""
 
-import csv
-import hashlib
 import json
+import os
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import cv2
-import numpy as np
 
 from icnet_ros.checkpoint.classes import ClassTable
-from icnet_ros.engine.base import STAGES, Engine, Frame
+from icnet_ros.engine.base import STAGES, Engine, Frame, LabelMap
 from icnet_ros.evaluation.confusion import ConfusionMatrix
-from icnet_ros.evaluation.report import by_class, percentiles
+from icnet_ros.evaluation.frames import Row, judge
+from icnet_ros.evaluation.truth import FolderTruth, Mapped, TopicTruth, Truth, read_mapping
 from icnet_ros.render import UInt8
-from icnet_ros.wire.bag import Bag, BagWriter, Message, Topic, open_bag
-from icnet_ros.wire.cdr import IMAGE, WireError
-from icnet_ros.wire.image import Picture, decode_compressed, decode_image, decode_labels, encode_image, stamp_ns
+from icnet_ros.wire.bag import Bag, open_bag
+from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
+from icnet_ros.wire.storage import Message, Topic
 
-LABELS_TOPIC = "/icnet/labels"
-JOURNAL = "frames.jsonl"  # every row as soon as it is known
+JOURNAL = "frames*.jsonl"  # every row as soon as it is known; one file for each part
+MARK = "made_with.json"
+Labeller = Callable[[Picture], LabelMap]
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Selection:
     """Which frames of a bag, and what is their ground truth. Empty topics: found by type and name.
 
-    start, end: seconds after the first message. stride: every so many frames. limit: at most so many, 0
-    = all. tolerance: seconds by which the stamp of a ground truth may differ from that of its image.
+    truth_folder: label images instead of a topic, see FolderTruth. mapping: file for truth of another label
+    set. start, end: seconds after the first image. stride: every so many frames. limit: at most so many, 0 =
+    all. tolerance: seconds by which the stamp of a ground truth may differ from that of its image.
     """
 
     image_topic: str = ""
     truth_topic: str = ""
+    truth_folder: str = ""
+    mapping: str = ""
     start: float = 0.0
     end: float = float("inf")
     stride: int = 1
@@ -44,223 +50,254 @@ class Selection:
     tolerance: float = 0.0
 
 
-@dataclass(frozen=True)
-class Row:
-    """One frame of frames.csv. Figures of a frame that could not be decoded, or has no truth, are NaN.
-
-    crc: of the message; a row counts for its own message only. confidence: mean over the pixels, 0..1.
-    changed: share of the pixels that the frame before labelled otherwise. problem: why there are no
-    labels, "" if there are.
-    """
-
-    number: int
-    stamp_ns: int
-    recorded_ns: int
-    crc: int
-    confidence: float = float("nan")
-    changed: float = float("nan")
-    pixel_accuracy: float = float("nan")
-    miou: float = float("nan")
-    decode_ms: float = float("nan")
-    preprocess_ms: float = float("nan")
-    inference_ms: float = float("nan")
-    postprocess_ms: float = float("nan")
-    problem: str = ""
-
-
 @dataclass
 class Replay:
-    """What a replay found. coverage: pixels by class. matrix: None without ground truth. damage: why the
-    bag could not be read to its end, "" if it was. done: False if it was interrupted.
+    """What a replay found. image: topic. truth: topic or folder, None without ground truth, as is `matrix` then.
+
+    notes: how often something of the ground truth could not be used. damage: why the bag could not be read
+    to its end, "" if it was. done: False if it was interrupted. fresh, seconds: frames that were labelled
+    now, not kept from an earlier run, and what that took.
     """
 
-    image: Topic
-    truth: Topic | None
+    image: str
+    truth: str | None
     rows: list[Row]
-    coverage: np.ndarray[Any, np.dtype[np.int64]]
     matrix: ConfusionMatrix | None
+    notes: Counter[str] = field(default_factory=Counter)
     damage: str = ""
     done: bool = True
+    fresh: int = 0
+    seconds: float = 0.0
+
+
+def by_engine(engine: Engine) -> Labeller:
+    """Label pictures with an engine, as the node does."""
+    return lambda picture: engine.segment([Frame(picture.pixels, picture.order)], confidence=True)[0]
+
+
+def prepare(out: Path, identity: str, *, resume: bool = True) -> None:
+    """Make OUT/labels ready: what a run with the same `identity` left there stays and is taken as it is.
+
+    Raises WireError if it holds files that no replay wrote.
+    """
+    folder, mark = out / "labels", out / "labels" / MARK
+    folder.mkdir(parents=True, exist_ok=True)
+    if mark.exists():
+        try:
+            same = json.loads(mark.read_text()) == identity
+        except ValueError:  # killed while it wrote this
+            same = False
+        if resume and same:
+            return
+    elif any(folder.iterdir()):
+        raise WireError(f"{folder} holds files that no replay wrote; choose another folder for --out")
+    for path in (*folder.glob("*.png"), *folder.glob(JOURNAL), *(out / "confidence").glob("*.png")):
+        path.unlink()
+    mark.write_text(json.dumps(identity) + "\n")
 
 
 def replay(
-    path: Path, engine: Engine, out: Path, selection: Selection, progress: Callable[[int, int], None], identity: str
+    path: Path,
+    label: Labeller,
+    classes: ClassTable,
+    out: Path,
+    selection: Selection,
+    progress: Progress,
+    *,
+    part: range | None = None,
+    confidence: bool = False,
 ) -> Replay:
-    """Label the frames of a bag; leaves OUT/frames.csv, OUT/labels/*.png and the bag OUT/answers.
+    """Label the frames of a bag into OUT/labels/*.png, and OUT/confidence/*.png if asked for; see `prepare`.
 
-    Labels that a run with the same `identity` left in OUT are taken as they are, so that one that was killed
-    is resumed by starting it again. Ctrl-C ends it early with what there is. Raises WireError for a bag that
-    cannot be opened.
+    Labels that are there already are judged again, not made again, so that a run that was killed is resumed
+    by starting it again. part: only frames whose number is in it. Ctrl-C ends it early with what there is.
+    Raises WireError for a bag that cannot be opened, TruthError, EngineError.
     """
     (out / "labels").mkdir(parents=True, exist_ok=True)
-    kept = _kept_rows(out, identity)
+    if confidence:
+        (out / "confidence").mkdir(exist_ok=True)
     with open_bag(path) as bag:
-        image, truth = bag.image_topic(selection.image_topic), bag.truth_topic(selection.truth_topic)
-        classes = len(engine.spec.classes)
-        found = Replay(image, truth, [], np.zeros(256, np.int64), ConfusionMatrix(classes) if truth else None)
-        truths = _Truths(bag, truth, selection.tolerance)
-        answers = _fresh_bag(out / "answers")
+        image = bag.image_topic(selection.image_topic)
+        source = _Labels(image, label, out, confidence)
+        found = Replay(image.name, None, [], None)
+        truths = None
+        if (opened := open_truth(bag, image, classes, selection, found.notes)) is not None:
+            found.truth, truths = opened
+            found.matrix = ConfusionMatrix(len(classes))
         before: UInt8 | None = None
-        with (out / "labels" / JOURNAL).open("a") as journal:
+        count = expected(image, selection, part)
+        started = perf_counter()
+        with source.journal(part).open("a") as journal:
             try:
-                for number, message in enumerate(_selected(bag, image, selection)):
-                    row, labels, picture = _frame(number, message, image, engine, out, kept)
-                    if labels is not None and picture is not None:
-                        row = _judged(row, labels, before, truths.of(row.stamp_ns), found)
-                        answers.write(LABELS_TOPIC, encode_image(picture.header, labels, "mono8"), message.recorded_ns)
+                for lead, number, message in _selected(bag, image, selection, part):
+                    row, labels = source.of(number, message)
+                    if lead:
+                        before = labels
+                        continue
+                    if labels is not None:
+                        row = _judged(row, labels, before, truths, found, len(classes))
                         before = labels
                     found.rows.append(row)
                     journal.write(json.dumps(asdict(row)) + "\n")
                     journal.flush()  # a killed run is resumed from here
-                    progress(number + 1, selection.limit or image.messages // selection.stride)
+                    progress(len(found.rows), count)
             except KeyboardInterrupt:
                 found.done = False
             except WireError as err:
                 found.damage = str(err)
-            finally:
-                answers.close()
-    with (out / "frames.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(Row)])
-        table.writeheader()
-        table.writerows(asdict(row) for row in found.rows)
+        found.fresh, found.seconds = source.fresh, perf_counter() - started
     return found
 
 
-def _selected(bag: Bag, image: Topic, selection: Selection) -> Iterator[Message]:
+def merged(parts: Sequence[Replay]) -> Replay:
+    """Of consecutive parts of a drive, or of several drives, what one run over all would have found."""
+    matrices = [part.matrix for part in parts if part.matrix is not None]
+    matrix = None
+    if matrices:
+        matrix = ConfusionMatrix(len(matrices[0].counts))
+        matrix.counts += sum(one.counts for one in matrices)
+    return Replay(
+        image=_one_of([part.image for part in parts]),
+        truth=_one_of([part.truth for part in parts if part.truth]) or None,
+        rows=[row for part in parts for row in part.rows],
+        matrix=matrix,
+        notes=sum((part.notes for part in parts), Counter()),
+        damage=next((part.damage for part in parts if part.damage), ""),
+        done=all(part.done for part in parts),
+        fresh=sum(part.fresh for part in parts),
+        seconds=sum(part.seconds for part in parts),
+    )
+
+
+def _one_of(names: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(names))
+
+
+def selected(bag: Bag, image: Topic, selection: Selection) -> Iterator[tuple[int, Message]]:
+    """Images that were asked for, each with its number on the topic."""
     first: int | None = None
 
-    def inside() -> Iterator[Message]:
+    def inside() -> Iterator[tuple[int, Message]]:
         nonlocal first
-        for message in bag.messages(image.name):
+        for number, message in enumerate(bag.messages(image.name)):
             first = message.recorded_ns if first is None else first
             if selection.start <= (message.recorded_ns - first) / 1e9 <= selection.end:
-                yield message
+                yield number, message
 
     return islice(inside(), 0, selection.limit * selection.stride or None, selection.stride)
 
 
-def _frame(
-    number: int, message: Message, image: Topic, engine: Engine, out: Path, kept: dict[int, Row]
-) -> tuple[Row, UInt8 | None, Picture | None]:
-    crc = zlib.crc32(message.data)
-    started = perf_counter()
-    try:
-        picture = (decode_compressed if image.compressed else decode_image)(message.data)
-    except WireError as err:
-        return Row(number, 0, message.recorded_ns, crc, problem=str(err)), None, None
-    decode_ms = 1000 * (perf_counter() - started)
-    file = out / "labels" / f"{number:06d}.png"
-    row = kept.get(number)
-    if row is not None and row.crc == crc and (labels := _read_labels(file, picture)) is not None:
-        return row, labels, picture
-    answer = engine.segment([Frame(picture.pixels, picture.order)], confidence=True)[0]
-    temporary = file.with_suffix(".partial.png")
-    cv2.imwrite(str(temporary), answer.labels)
-    temporary.replace(file)
-    sure = float("nan") if answer.confidence is None else float(answer.confidence.mean() / 255)
-    stages: dict[str, Any] = {f"{stage}_ms": round(answer.stages[stage], 3) for stage in STAGES}
-    stamp = stamp_ns(picture.header)
-    row = Row(number, stamp, message.recorded_ns, crc, round(sure, 5), decode_ms=round(decode_ms, 3), **stages)
-    return row, answer.labels, picture
+def expected(image: Topic, selection: Selection, part: range | None = None) -> int:
+    """About how many frames that is."""
+    inside = image.messages if part is None else min(len(part), image.messages - part.start)
+    count = -(-inside // selection.stride)
+    return min(count, selection.limit) if selection.limit else count
 
 
-def _judged(row: Row, labels: UInt8, before: UInt8 | None, truth: UInt8 | None, found: Replay) -> Row:
-    figures: dict[str, Any] = {}
-    found.coverage += np.bincount(labels.reshape(-1), minlength=256)
-    if before is not None and before.shape == labels.shape:
-        figures["changed"] = float((before != labels).mean())
-    if truth is not None and found.matrix is not None:
-        alone = ConfusionMatrix(len(found.matrix.counts))
-        alone.update(truth, labels)
-        found.matrix.counts += alone.counts
-        for name, value in (("pixel_accuracy", alone.pixel_accuracy()), ("miou", alone.miou())):
-            figures[name] = float("nan") if value is None else value
-    return replace(row, **{name: round(value, 6) for name, value in figures.items()})
-
-
-class _Truths:
-    """Ground truth by stamp: the equal one, else the nearest within the tolerance."""
-
-    def __init__(self, bag: Bag, topic: Topic | None, tolerance: float) -> None:
-        self._tolerance = round(1e9 * tolerance)
-        self._messages = bag.messages(topic.name) if topic else iter(())
-        self._near: dict[int, UInt8] = {}
-        self._newest = -1
-
-    def of(self, stamp: int) -> UInt8 | None:
-        """Stamps are asked for in the order of the bag."""
-        while self._newest <= stamp + self._tolerance and (message := next(self._messages, None)) is not None:
-            header, truth = decode_labels(message.data)
-            self._newest = stamp_ns(header)
-            self._near[self._newest] = truth
-        self._near = {time: truth for time, truth in self._near.items() if time >= stamp - self._tolerance}
-        if not self._near:
-            return None
-        nearest = min(self._near, key=lambda time: abs(time - stamp))
-        return self._near[nearest] if abs(nearest - stamp) <= self._tolerance else None
-
-
-def _kept_rows(out: Path, identity: str) -> dict[int, Row]:
-    mark, journal = out / "labels" / "made_with.json", out / "labels" / JOURNAL
-    if not mark.exists() or json.loads(mark.read_text()) != identity:
-        mark.write_text(json.dumps(identity) + "\n")
-        journal.unlink(missing_ok=True)
-    rows: dict[int, Row] = {}
-    for line in journal.read_text().splitlines() if journal.exists() else ():
-        try:
-            row = Row(**json.loads(line))
-        except (TypeError, ValueError):  # the line at which a run was killed
+def _selected(bag: Bag, image: Topic, selection: Selection, part: range | None) -> Iterator[tuple[bool, int, Message]]:
+    """Those of a part after the one before it, which is marked: only what changed is measured by it."""
+    lead: tuple[int, Message] | None = None
+    for number, message in selected(bag, image, selection):
+        if part is not None and number >= part.stop:
+            return
+        if part is not None and number < part.start:
+            lead = number, message
             continue
-        rows[row.number] = row
+        if lead is not None:
+            yield True, *lead
+            lead = None
+        yield False, number, message
+
+
+class _Labels:
+    """Rows and label maps of frames: kept ones if they belong to the same message, else new ones."""
+
+    def __init__(self, image: Topic, label: Labeller, out: Path, confidence: bool) -> None:
+        self._decode = decode_compressed if image.compressed else decode_image
+        self._label, self._out, self._confidence = label, out, confidence
+        self._kept = _kept_rows(out)
+        self.fresh = 0
+
+    def journal(self, part: range | None) -> Path:
+        return self._out / "labels" / JOURNAL.replace("*", f".{part.start}" if part else "")
+
+    def of(self, number: int, message: Message) -> tuple[Row, UInt8 | None]:
+        crc = zlib.crc32(message.data)
+        kept = self._kept.get(number)
+        if kept is not None and kept.crc == crc:
+            labels = _read_labels(label_file(self._out, number))
+            if kept.problem or (labels is not None and labels.size == sum(kept.pixels)):
+                return kept, None if kept.problem else labels
+        started = perf_counter()
+        row = Row(number, 0, message.recorded_ns, crc)
+        try:
+            picture = self._decode(message.data)
+            row = replace(row, stamp_ns=stamp_ns(picture.header))
+            decode_ms = 1000 * (perf_counter() - started)
+            answer = self._label(picture)
+        except ValueError as err:  # WireError, or a frame that is too small
+            return replace(row, problem=str(err)), None
+        self.fresh += 1
+        _write(label_file(self._out, number), answer.labels)
+        if self._confidence and answer.confidence is not None:
+            _write(confidence_file(self._out, number), answer.confidence)
+        figures: dict[str, Any] = {f"{stage}_ms": round(answer.stages[stage], 3) for stage in STAGES if answer.stages}
+        if answer.confidence is not None:
+            figures["confidence"] = round(float(cv2.mean(answer.confidence)[0]) / 255, 5)
+        return replace(row, decode_ms=round(decode_ms, 3), **figures), answer.labels
+
+
+def label_file(out: Path, number: int) -> Path:
+    """Where the label map of a frame is kept."""
+    return out / "labels" / f"{number:06d}.png"
+
+
+def confidence_file(out: Path, number: int) -> Path:
+    """Where the confidence of a frame is kept, if it was asked for."""
+    return out / "confidence" / f"{number:06d}.png"
+
+
+def _judged(row: Row, labels: UInt8, before: UInt8 | None, truths: Truth | None, found: Replay, classes: int) -> Row:
+    truth = truths.of(row.number, row.stamp_ns) if truths else None
+    try:
+        return judge(row, labels, before, truth, found.matrix, classes)
+    except ValueError as err:
+        found.notes[str(err)] += 1
+        return judge(row, labels, before, None, None, classes)
+
+
+def open_truth(
+    bag: Bag, image: Topic, classes: ClassTable, selection: Selection, notes: Counter[str]
+) -> tuple[str, Truth] | None:
+    """Ground truth of a camera and what it is called; None if there is none. Raises TruthError, WireError."""
+    truths: Truth
+    if selection.truth_folder:
+        name, truths = selection.truth_folder, FolderTruth(Path(selection.truth_folder), image.messages)
+    elif (topic := bag.truth_topic(selection.truth_topic, image)) is not None:
+        name, truths = topic.name, TopicTruth(bag.messages(topic.name), selection.tolerance, notes)
+    else:
+        return None
+    return name, Mapped(truths, read_mapping(Path(selection.mapping), classes)) if selection.mapping else truths
+
+
+def _kept_rows(out: Path) -> dict[int, Row]:
+    rows: dict[int, Row] = {}
+    for journal in sorted((out / "labels").glob(JOURNAL)):
+        for line in journal.read_text().splitlines():
+            try:
+                row = Row(**json.loads(line))
+            except (TypeError, ValueError):  # the line at which a run was killed
+                continue
+            rows[row.number] = row
     return rows
 
 
-def _read_labels(file: Path, picture: Picture) -> UInt8 | None:
-    labels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED) if file.exists() else None
-    return labels if labels is not None and labels.shape == picture.pixels.shape[:2] else None  # type: ignore[return-value]
+def _write(file: Path, picture: UInt8) -> None:
+    temporary = file.with_suffix(f".{os.getpid()}.partial.png")
+    if not cv2.imwrite(str(temporary), picture):
+        raise OSError(f"{file} cannot be written")
+    temporary.replace(file)
 
 
-def _fresh_bag(folder: Path) -> BagWriter:
-    for name in (f"{folder.name}.mcap", "metadata.yaml"):
-        (folder / name).unlink(missing_ok=True)
-    if folder.exists():
-        folder.rmdir()
-    return BagWriter(folder, [(LABELS_TOPIC, IMAGE)])
-
-
-def bag_hash(path: Path) -> str:
-    """Of all files of a bag, in the order of their names."""
-    digest = hashlib.sha256()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
-            with file.open("rb") as content:
-                while chunk := content.read(1 << 20):
-                    digest.update(chunk)
-    return digest.hexdigest()
-
-
-def report(found: Replay, classes: ClassTable, facts: dict[str, Any]) -> dict[str, Any]:
-    """The content of report.json; facts: of the bag, the checkpoint and the engine."""
-    labelled = [row for row in found.rows if not row.problem]
-    pixels = int(found.coverage.sum())
-    matrix = found.matrix
-    return {
-        "schema_version": 1,
-        **facts,
-        "image_topic": found.image.name,
-        "truth_topic": found.truth.name if found.truth else None,
-        "complete": found.done and not found.damage,
-        "damage": found.damage,
-        "frames": {"read": len(found.rows), "labelled": len(labelled), "failed": len(found.rows) - len(labelled)},
-        "miou": matrix.miou() if matrix else None,
-        "pixel_accuracy": matrix.pixel_accuracy() if matrix else None,
-        "per_class": by_class(matrix, classes) if matrix else None,
-        "confusion": matrix.counts.tolist() if matrix else None,
-        "coverage": {name: int(found.coverage[k]) / pixels if pixels else 0.0 for k, name in enumerate(classes.names)},
-        "confidence": percentiles([row.confidence for row in labelled]),
-        "changed": percentiles([row.changed for row in labelled]),
-        "least_confident": [row.number for row in sorted(labelled, key=lambda row: row.confidence)[:10]],
-        "latency_ms": {
-            stage: percentiles([getattr(row, f"{stage}_ms") for row in labelled]) for stage in ("decode", *STAGES)
-        },
-    }
+def _read_labels(file: Path) -> UInt8 | None:
+    return cv2.imread(str(file), cv2.IMREAD_UNCHANGED) if file.exists() else None  # type: ignore[return-value]

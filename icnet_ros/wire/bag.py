@@ -1,57 +1,40 @@
-"""ROS 2 bags: which topics to use, messages as bytes in recorded order, and writing new ones."""
+"""Bags: which topics to use, messages as bytes in recorded order, and writing new ones."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
-from typing import NamedTuple
 
-from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import ReaderError, StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 
 from icnet_ros.share import share
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, typestore
+from icnet_ros.wire.storage import FILES, Message, Storage, Topic, open_storage
 
 TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")
 
 
-class Topic(NamedTuple):
-    """A topic of a bag. messages: how many it has."""
-
-    name: str
-    kind: str
-    messages: int
-
-    @property
-    def compressed(self) -> bool:
-        """Whether it carries sensor_msgs/CompressedImage."""
-        return self.kind == COMPRESSED_IMAGE
-
-    @property
-    def base(self) -> str:
-        """Name of the image topic it is a transport of: /camera/compressed -> /camera."""
-        return self.name.removesuffix("/compressed") if self.compressed else self.name
-
-
-class Message(NamedTuple):
-    """topic, bytes, and when it was recorded (ns since the epoch)."""
-
-    topic: str
-    data: bytes
-    recorded_ns: int
-
-
 class Bag:
-    """An open ROS 2 bag (folder, or a single .mcap or .db3 file)."""
+    """An open bag of ROS 2 (folder, or a single .mcap or .db3 file) or ROS 1 (.bag)."""
 
-    def __init__(self, reader: AnyReader, path: Path) -> None:
-        self._reader = reader
+    def __init__(self, storage: Storage, path: Path) -> None:
+        self._storage = storage
         self.path = path
 
     def topics(self) -> list[Topic]:
         """All topics, by name."""
-        found = [Topic(name, info.msgtype or "", info.msgcount) for name, info in self._reader.topics.items()]
-        return sorted(found)
+        return self._storage.topics()
+
+    def cameras(self) -> list[Topic]:
+        """One image topic for each camera: raw before compressed; ground truth is none."""
+        images = [topic for topic in self.topics() if topic.kind in (IMAGE, COMPRESSED_IMAGE)]
+        seen: dict[str, Topic] = {}
+        for topic in sorted(images, key=lambda topic: topic.compressed):
+            if topic.messages and not self._is_truth(topic):
+                seen.setdefault(topic.base, topic)
+        return sorted(seen.values())
 
     def image_topic(self, name: str = "") -> Topic:
         """The topic with camera images: the one named, or the only one that can be meant.
@@ -59,36 +42,39 @@ class Bag:
         A raw topic goes before the compressed one of the same camera; ground truth is none.
         Raises WireError that lists what there is.
         """
-        images = [topic for topic in self.topics() if topic.kind in (IMAGE, COMPRESSED_IMAGE)]
         listing = ", ".join(f"{topic.name} ({topic.kind}, {topic.messages})" for topic in self.topics()) or "nothing"
         if name:
-            for topic in images:
-                if topic.name == name:
+            for topic in self.topics():
+                if topic.name == name and topic.kind in (IMAGE, COMPRESSED_IMAGE):
                     return topic
             raise WireError(f"{self.path}: no image topic {name!r}; the bag has {listing}")
-        cameras = [topic for topic in images if topic.messages and not self._is_truth(topic)]
-        bases = {topic.base for topic in cameras}
-        if len(bases) != 1:
-            problem = "no image topic" if not bases else f"{len(bases)} cameras: name one of their topics"
+        cameras = self.cameras()
+        if len(cameras) != 1:
+            problem = "no image topic" if not cameras else f"{len(cameras)} cameras: name one of their topics"
             raise WireError(f"{self.path}: {problem}; the bag has {listing}")
-        return min(cameras, key=lambda topic: topic.compressed)
+        return cameras[0]
 
-    def truth_topic(self, name: str = "") -> Topic | None:
-        """The mono8 topic with ground-truth label images: the one named, or one that says so by name."""
+    def truth_topic(self, name: str = "", camera: Topic | None = None) -> Topic | None:
+        """The mono8 topic with ground-truth label images: the one named, or one that says so by name.
+
+        camera: whose; of several, the one that shares most of its name, if any.
+        """
         candidates = [topic for topic in self.topics() if topic.kind == IMAGE and topic.messages]
         if name:
             for topic in candidates:
                 if topic.name == name:
                     return topic
             raise WireError(f"{self.path}: no image topic {name!r} for ground truth")
-        return next((topic for topic in candidates if self._is_truth(topic)), None)
+        truths = [topic for topic in candidates if self._is_truth(topic)]
+        if camera is None or len(self.cameras()) < 2:
+            return next(iter(truths), None)
+        akin = [(_shared_names(truth.name, camera.name), truth) for truth in truths]
+        return max(akin)[1] if akin and max(akin)[0] else None
 
     def messages(self, *topics: str) -> Iterator[Message]:
         """Messages of these topics in recorded order. Raises WireError where the bag is damaged."""
-        connections = [c for c in self._reader.connections if c.topic in topics]
         try:
-            for connection, recorded, data in self._reader.messages(connections=connections):
-                yield Message(connection.topic, bytes(data), recorded)
+            yield from self._storage.messages(topics)
         except Exception as err:  # what a damaged file makes rosbags raise is not one class
             raise WireError(f"{self.path}: damaged: {type(err).__name__}: {err}") from err
 
@@ -99,21 +85,34 @@ class Bag:
         return first is not None and deserialise(first.data, IMAGE).encoding in ("mono8", "8UC1")
 
 
+def _shared_names(one: str, other: str) -> int:
+    """How many names two topics have in common from the left: /a/b/c and /a/b/d have two."""
+    pairs = zip(one.strip("/").split("/"), other.strip("/").split("/"), strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+
 @contextmanager
 def open_bag(path: str | Path) -> Iterator[Bag]:
-    """Open a ROS 2 bag for reading. Raises WireError that says what is wrong with it."""
+    """Open a bag for reading, as far as it is whole. Raises WireError that says what is wrong with it."""
     path = Path(path)
     if not path.exists():
         raise WireError(f"{path}: no such bag")
-    try:
-        reader = AnyReader([path], default_typestore=typestore())
-        reader.open()
-    except (AnyReaderError, ReaderError, OSError, ValueError, KeyError, AssertionError) as err:
-        raise WireError(f"{path}: not a readable ROS 2 bag: {err}") from err
-    try:
-        yield Bag(reader, path)
-    finally:
-        reader.close()
+    with open_storage(path) as storage:
+        yield Bag(storage, path)
+
+
+def bag_hash(path: Path, progress: Callable[[int, int], None] = lambda *_: None) -> str:
+    """SHA-256 of the recording: of all files of a bag in the order of their names. progress: in MiB."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    total = sum(file.stat().st_size for file in files)
+    done, digest = 0, hashlib.sha256()
+    for file in files:
+        with file.open("rb") as content:
+            while chunk := content.read(1 << 22):
+                digest.update(chunk)
+                done += len(chunk)
+                progress(done >> 20, total >> 20)
+    return digest.hexdigest()
 
 
 class BagWriter:
@@ -138,3 +137,15 @@ class BagWriter:
     def close(self) -> None:
         """Complete the file; without this it cannot be read."""
         self._writer.close()
+
+
+def fresh_bag_folder(path: Path) -> Path:
+    """A path to write a bag to; one that was written there before is removed. Raises WireError for other files."""
+    if path.is_dir():
+        strange = [file.name for file in path.iterdir() if file.suffix not in (*FILES, ".yaml")]
+        if strange:
+            raise WireError(f"{path} holds {strange[0]}, which belongs to no bag; choose another folder")
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
+    return path

@@ -134,10 +134,16 @@ def encode_image(header: Any, pixels: UInt8, encoding: str) -> bytes:
 
 def encode_jpeg(header: Any, bgr: UInt8, quality: int = 90) -> bytes:
     """Serialised sensor_msgs/CompressedImage, JPEG of uint8 (H, W, 3) BGR."""
+    return encode_compressed(header, jpeg_file(bgr, quality), "bgr8; jpeg compressed bgr8")
+
+
+def jpeg_file(bgr: UInt8, quality: int = 90) -> UInt8:
+    """Content of a JPEG file, uint8 with one axis."""
     done, content = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))
     if not done:
         raise WireError(f"OpenCV cannot encode {bgr.dtype} {bgr.shape} as JPEG")
-    return encode_compressed(header, content.reshape(-1), "bgr8; jpeg compressed bgr8")
+    flat: UInt8 = content.reshape(-1)
+    return flat
 
 
 def encode_compressed(header: Any, content: UInt8, kind: str) -> bytes:

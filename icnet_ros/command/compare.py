@@ -1,0 +1,56 @@
+"""`icnet compare`: two reports of one drive side by side."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from icnet_ros.command.console import console, errors, progress_bar
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help="report.json, or its folder: what there was.")],
+    b: Annotated[Path, typer.Argument(help="report.json, or its folder: what is new.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for compare.json and compare.html.")] = None,
+    fail_if: Annotated[
+        list[str] | None, typer.Option(help="Exit code 1 if so, of B or of B minus A: 'miou<0.6', 'delta_miou<-0.01'.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print compare.json.")] = False,
+) -> None:
+    """Two checkpoints, engines or exits on the same drive: differences, each with its 95 % interval."""
+    from icnet_ros.evaluation.compare import LOWER_IS_BETTER, Side, gate_figures, write_comparison
+    from icnet_ros.evaluation.compare import compare as run
+    from icnet_ros.evaluation.gate import Gate, failures
+
+    one, other = Side.read(a), Side.read(b)
+    with progress_bar("comparing") as update:
+        found = run(one, other, lambda done, total: update("comparing", done, total))
+    figures = gate_figures(other, found)
+    gates = [Gate.parse(text, figures) for text in fail_if or ()]
+    if out is not None:
+        write_comparison(one, other, found, out)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        table = Table("figure", "A", "B", "B - A", "95 % interval", title=found["bag"], title_justify="left")
+        for name, entry in found["figures"].items():
+            if entry["delta"] is None:
+                continue
+            sure = entry["low"] > 0 or entry["high"] < 0
+            better = (entry["delta"] > 0) != (name in LOWER_IS_BETTER)
+            style = ("green" if better else "red") if sure else ""
+            values = [f"{entry['a']:.4f}", f"{entry['b']:.4f}", f"{entry['delta']:+.4f}"]
+            table.add_row(name, *values, f"{entry['low']:+.4f} .. {entry['high']:+.4f}", style=style)
+        console.print(f"A: {found['a']['label']}\nB: {found['b']['label']}", highlight=False)
+        console.print(table)
+        alike = "" if found["agreement"] is None else f", {found['agreement']:.4%} of the pixels labelled alike"
+        console.print(f"{found['frames']['both']} frames{alike}", highlight=False)
+        if out is not None:
+            console.print(f"open {out / 'compare.html'}", highlight=False)
+    broken = failures(gates, figures)
+    for reason in broken:
+        errors.print(f"[bold red]failed:[/] {reason}", highlight=False)
+    if broken:
+        raise typer.Exit(1)

@@ -1,0 +1,123 @@
+"""Ground truth of the frames of a drive: from a topic of the bag, or from a folder of label images."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import yaml
+
+from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.evaluation.errors import TruthError
+from icnet_ros.render import UInt8
+from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.image import decode_labels, stamp_ns
+from icnet_ros.wire.storage import Message
+
+STAMPS_FROM = 10**12  # a number in a file name that large is a stamp in ns, not the number of a frame
+
+
+class Truth(Protocol):
+    """Label maps by frame."""
+
+    def of(self, number: int, stamp: int) -> UInt8 | None:
+        """The label map of a frame; asked for in the order of the drive."""
+
+
+class TopicTruth:
+    """By stamp: the equal one, else the nearest within the tolerance."""
+
+    def __init__(self, messages: Iterator[Message], tolerance: float, notes: Counter[str]) -> None:
+        """tolerance: seconds. notes: gets what cannot be read."""
+        self._messages, self._notes = messages, notes
+        self._tolerance = round(1e9 * tolerance)
+        self._near: dict[int, UInt8] = {}
+        self._newest = -1
+
+    def of(self, number: int, stamp: int) -> UInt8 | None:
+        """See Truth."""
+        while self._newest <= stamp + self._tolerance and (message := self._next()) is not None:
+            try:
+                header, truth = decode_labels(message.data)
+            except WireError as err:
+                self._notes[f"ground truth: {err}"] += 1
+                continue
+            self._newest = stamp_ns(header)
+            self._near[self._newest] = truth
+        self._near = {time: truth for time, truth in self._near.items() if time >= stamp - self._tolerance}
+        if not self._near:
+            return None
+        nearest = min(self._near, key=lambda time: abs(time - stamp))
+        return self._near[nearest] if abs(nearest - stamp) <= self._tolerance else None
+
+    def _next(self) -> Message | None:
+        try:
+            return next(self._messages, None)
+        except WireError:  # where the bag is damaged; the images will say so
+            return None
+
+
+class FolderTruth:
+    """PNGs of one channel, called by frame number (000012.png), by stamp in ns, or one for each image in order."""
+
+    def __init__(self, folder: Path, images: int) -> None:
+        """images: how many the whole bag has. Raises TruthError."""
+        files = sorted(folder.glob("*.png")) if folder.is_dir() else []
+        if not files:
+            raise TruthError(f"{folder}: no .png label images there")
+        if all(file.stem.isdigit() for file in files):
+            self._by_key = {int(file.stem): file for file in files}
+        elif len(files) == images:
+            self._by_key = dict(enumerate(files))
+        else:
+            raise TruthError(
+                f"{folder}: {len(files)} label images for {images} images: call them by the number of their frame "
+                "(000012.png) or its stamp in nanoseconds, or give one for each image"
+            )
+
+    def of(self, number: int, stamp: int) -> UInt8 | None:
+        """See Truth. Raises TruthError for a file that is no label image."""
+        file = self._by_key.get(stamp if max(self._by_key) >= STAMPS_FROM else number)
+        if file is None:
+            return None
+        labels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
+            raise TruthError(f"{file}: not a label image of one 8-bit channel")
+        found: UInt8 = np.asarray(labels)
+        return found
+
+
+class Mapped:
+    """Truth of another label set, its ids replaced."""
+
+    def __init__(self, truth: Truth, table: UInt8) -> None:
+        """table: (256,), id there -> class id here."""
+        self._truth, self._table = truth, table
+
+    def of(self, number: int, stamp: int) -> UInt8 | None:
+        """See Truth."""
+        found = self._truth.of(number, stamp)
+        if found is None:
+            return None
+        mapped: UInt8 = self._table[found]
+        return mapped
+
+
+def read_mapping(path: Path, classes: ClassTable) -> UInt8:
+    """Table (256,) of a YAML file `ID: CLASS NAME`; ids that are not in it count nowhere. Raises TruthError."""
+    try:
+        entries = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+        raise TruthError(f"{path}: {err}") from err
+    if not isinstance(entries, dict) or not entries:
+        raise TruthError(f"{path}: not lines of the form `7: road`")
+    table = np.full(256, classes.ignore, np.uint8)
+    for number, name in entries.items():
+        if not isinstance(number, int) or not 0 <= number <= 255:
+            raise TruthError(f"{path}: {number!r} is no id of 0..255")
+        if name not in classes.names:
+            raise TruthError(f"{path}: {name!r} is none of the classes {', '.join(classes.names)}")
+        table[number] = classes.names.index(name)
+    return table

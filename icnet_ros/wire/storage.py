@@ -1,0 +1,191 @@
+"""Where the messages of a bag come from: rosbags, or file by file where it was cut off."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from mcap.records import Channel, Schema
+from mcap.records import Message as McapMessage
+from mcap.stream_reader import StreamReader
+from rosbags.convert.converter import migrate_bytes
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.rosbag2 import ReaderError
+
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, WireError, typestore
+
+FILES = (".mcap", ".db3")
+
+
+class Topic(NamedTuple):
+    """A topic of a bag. messages: how many it has."""
+
+    name: str
+    kind: str
+    messages: int
+
+    @property
+    def compressed(self) -> bool:
+        """Whether it carries sensor_msgs/CompressedImage."""
+        return self.kind == COMPRESSED_IMAGE
+
+    @property
+    def base(self) -> str:
+        """Name of the image topic it is a transport of: /camera/compressed -> /camera."""
+        return self.name.removesuffix("/compressed") if self.compressed else self.name
+
+
+class Message(NamedTuple):
+    """topic, CDR bytes, and when it was recorded (ns since the epoch)."""
+
+    topic: str
+    data: bytes
+    recorded_ns: int
+
+
+class Storage(Protocol):
+    """Topics and messages, however they are kept."""
+
+    def topics(self) -> list[Topic]:
+        """All topics, by name."""
+
+    def messages(self, topics: Sequence[str]) -> Iterator[Message]:
+        """Messages of these topics in recorded order; whatever is raised means that the rest is damaged."""
+
+
+class Whole:
+    """A complete bag of ROS 2, or of ROS 1, whose messages are handed out as ROS 2 would write them."""
+
+    def __init__(self, reader: AnyReader) -> None:
+        self._reader = reader
+
+    def topics(self) -> list[Topic]:
+        """See Storage."""
+        found = [Topic(name, info.msgtype or "", info.msgcount) for name, info in self._reader.topics.items()]
+        return sorted(found)
+
+    def messages(self, topics: Sequence[str]) -> Iterator[Message]:
+        """See Storage."""
+        known: dict[str, Any] = {}
+        connections = [one for one in self._reader.connections if one.topic in topics]
+        if not connections:
+            return  # rosbags takes none for all
+        for connection, recorded, data in self._reader.messages(connections=connections):
+            content: bytes | memoryview = data
+            if not self._reader.is2:
+                kind, store = connection.msgtype, typestore()
+                content = migrate_bytes(
+                    self._reader.typestore, store, kind, kind, known, data, src_is2=False, dst_is2=True
+                )
+            yield Message(connection.topic, bytes(content), recorded)
+
+
+class CutMcap:
+    """An mcap file without its end, where the index is: read from the front as far as it goes."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ValueError if there is not even a beginning."""
+        self._path = path
+        self._topics: list[Topic] = []
+        counts: Counter[tuple[str, str]] = Counter()
+        try:
+            for channel, kind, message in self._records():
+                counts[channel.topic, kind] += message is not None
+        except Exception as err:  # of many kinds; expected, at the cut
+            if not counts:
+                raise ValueError(f"{path.name}: {type(err).__name__}: {err}") from err
+        self._topics = sorted(Topic(name, kind, count) for (name, kind), count in counts.items())
+
+    def topics(self) -> list[Topic]:
+        """See Storage. The counts are of what can be read."""
+        return self._topics
+
+    def messages(self, topics: Sequence[str]) -> Iterator[Message]:
+        """See Storage."""
+        for channel, _, message in self._records():
+            if message is not None and channel.topic in topics:
+                yield Message(channel.topic, message.data, message.log_time)
+
+    def _records(self) -> Iterator[tuple[Channel, str, McapMessage | None]]:
+        """Channels as they are introduced, with their message type, and messages. Raises where the file ends."""
+        schemas: dict[int, str] = {}
+        channels: dict[int, Channel] = {}
+        with self._path.open("rb") as file:
+            for record in StreamReader(file, validate_crcs=False).records:
+                if isinstance(record, Schema):
+                    schemas[record.id] = record.name
+                elif isinstance(record, Channel):
+                    channels[record.id] = record
+                    yield record, schemas.get(record.schema_id, ""), None
+                elif isinstance(record, McapMessage):
+                    channel = channels[record.channel_id]
+                    yield channel, schemas.get(channel.schema_id, ""), record
+
+
+class Files:
+    """The files of one recording one after the other, for where there is no complete bag around them."""
+
+    def __init__(self, parts: Sequence[Storage], missing: Sequence[str]) -> None:
+        """missing: what is wrong with files of which nothing can be read."""
+        self._parts, self._missing = parts, missing
+
+    def topics(self) -> list[Topic]:
+        """See Storage."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for part in self._parts:
+            for topic in part.topics():
+                counts[topic.name, topic.kind] += topic.messages
+        return sorted(Topic(name, kind, count) for (name, kind), count in counts.items())
+
+    def messages(self, topics: Sequence[str]) -> Iterator[Message]:
+        """See Storage. Goes on with the next file where one is damaged, and raises at the end."""
+        problems = list(self._missing)
+        for part in self._parts:
+            try:
+                yield from part.messages(topics)
+            except Exception as err:  # as above
+                problems.append(f"{type(err).__name__}: {err}")
+        if problems:
+            raise WireError("; ".join(problems))
+
+
+@contextmanager
+def open_storage(path: Path) -> Iterator[Storage]:
+    """Open a bag, or what is left of one. Raises WireError if nothing of it can be read."""
+    with ExitStack() as stack:
+        try:
+            storage: Storage = _whole(path, stack)
+        except FileNotFoundError as err:
+            storage = _files(path, err, stack)
+        except (AnyReaderError, ReaderError, OSError, ValueError, KeyError, AssertionError, TypeError) as err:
+            storage = _files(path, err, stack)
+        yield storage
+
+
+def _whole(path: Path, stack: ExitStack) -> Whole:
+    return Whole(stack.enter_context(AnyReader([path], default_typestore=typestore())))
+
+
+def _files(path: Path, reason: Exception, stack: ExitStack) -> Storage:
+    """A recorder that was killed leaves files without metadata.yaml, the last without its index."""
+    files = [path]
+    if path.is_dir():
+        files = sorted((p for p in path.iterdir() if p.suffix in FILES), key=lambda p: (len(p.name), p.name))
+    parts: list[Storage] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            parts.append(_whole(file, stack))
+        except Exception as err:  # what rosbags and mcap raise over damaged files is not one class
+            try:
+                parts.append(CutMcap(file) if file.suffix == ".mcap" else _refuse(err))
+            except Exception as worse:
+                problems.append(f"{file.name}: {worse}")
+    if not parts:
+        raise WireError(f"{path}: not a readable ROS bag: {reason}") from reason
+    return Files(parts, problems)
+
+
+def _refuse(err: Exception) -> Storage:
+    raise err
