@@ -20,12 +20,14 @@ class ConfusionMatrix:
         if truth.shape != labels.shape:
             raise ValueError(f"ground truth is {truth.shape}, the label map {labels.shape}")
         classes = len(self.counts)
-        valid = truth < classes
-        predicted = labels[valid].astype(np.int64)
-        if predicted.size and predicted.max() >= classes:
-            raise ValueError(f"label {predicted.max()} is none of {classes} classes")
-        pairs = truth[valid].astype(np.int64) * classes + predicted
-        self.counts += np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+        pairs = truth.astype(np.intp)
+        pairs <<= 8
+        pairs |= labels
+        counts = np.bincount(pairs.reshape(-1), minlength=1 << 16).reshape(256, 256)[:classes]
+        wrong = np.flatnonzero(counts[:, classes:].any(0))
+        if wrong.size:
+            raise ValueError(f"label {classes + wrong[-1]} is none of {classes} classes")
+        self.counts += counts[:, :classes]
 
     def iou(self) -> npt.NDArray[np.float64]:
         """Intersection over union by class; NaN for a class neither present nor predicted."""

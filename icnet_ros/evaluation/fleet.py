@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from glob import glob
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from icnet_ros.checkpoint.default import load_model
@@ -127,18 +128,21 @@ def run(
     if pool is None:
         tasks = [Task(drive, model, engine, options, outputs.confidence) for drive in usable]
         parts, problems = _one_by_one(tasks, runner, checkpoint, told)
+        wall = None
         runner.close()
     else:
         runner.close()
         options = replace(options, threads=options.threads or max(1, (os.cpu_count() or 1) // workers))
-        frames = sum(drive.frames for drive in usable)
+        frames = sum(_last(drive) for drive in usable)
         tasks = [
             Task(drive, model, engine, options, outputs.confidence, part)
             for drive in usable
-            for part in _parts(drive.frames, frames, workers)
+            for part in _parts(_last(drive), frames, workers)
         ]
+        started = perf_counter()
         parts, problems = _pooled(tasks, pool, told)
-    verdict = _conclude(drives, parts, problems, facts, checkpoint, outputs, out, told)
+        wall = perf_counter() - started
+    verdict = _conclude(drives, parts, problems, facts, checkpoint, outputs, out, told, wall)
     if rerun is not None:
         drive = drives[0]
         write_rerun(
@@ -210,6 +214,12 @@ def _engine(model: str, name: str, options: EngineOptions) -> tuple[Checkpoint, 
     return checkpoint, open_engine(name, checkpoint, options)
 
 
+def _last(drive: Drive) -> int:
+    """The number of no frame that is asked for is higher."""
+    limit = drive.selection.limit * drive.selection.stride
+    return min(drive.frames, limit) if limit and not drive.selection.start else drive.frames
+
+
 def _parts(frames: int, total: int, workers: int) -> Iterator[range]:
     """Ranges of frames: four for each worker over all drives, so that none waits long for the last."""
     size = max(SMALLEST_PART, -(-total // (4 * workers)))
@@ -226,7 +236,9 @@ def _conclude(
     outputs: Outputs,
     out: Path,
     told: Told,
+    wall: float | None,
 ) -> Verdict:
+    """wall: seconds that all parts took together, None if they were one after the other."""
     alone = len(drives) == 1
     reports: dict[str, dict[str, Any]] = {}
     listing: list[dict[str, Any]] = []
@@ -241,6 +253,8 @@ def _conclude(
             found.damage = found.damage or problem
         if not alone:
             found.rows = [replace(row, drive=drive.name) for row in found.rows]
+        if alone:
+            found.seconds = wall or found.seconds
         told_now = lambda done, total, name=drive.name: told(f"writing {name}", done, total)  # noqa: E731
         pictures = write_outputs(found, drive.bag, checkpoint.spec, drive.folder, drive.selection, outputs, told_now)
         reports[drive.name] = write_verdict(found, checkpoint, facts[drive.name], drive.folder, drive.name, pictures)
@@ -253,6 +267,7 @@ def _conclude(
     if not every:
         raise WireError("none of the drives could be replayed: " + "; ".join(entry["problem"] for entry in listing))
     together = merged(every)
+    together.seconds = wall or together.seconds
     first = next(iter(facts.values()))
     names = {"bag": [str(drive.bag) for drive in drives], "bag_sha256": [one["bag_sha256"] for one in facts.values()]}
     answer = write_verdict(

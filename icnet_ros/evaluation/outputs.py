@@ -60,7 +60,7 @@ def write_outputs(
     Label maps are those in OUT/labels. Raises WireError if the bag cannot be opened or no codec is there.
     """
     rows = {row.number: row for row in found.rows if not row.problem}
-    worst = worst_first(list(rows.values()), "miou" if found.matrix else "confidence")[:WORST]
+    worst = _apart(worst_first(list(rows.values()), "miou" if found.matrix else "confidence"))
     shown = list(rows)[:: max(1, -(-len(rows) // THUMBNAILS))]
     painter = Painter(spec.classes.colours, "" if spec.trained else "UNTRAINED NETWORK")
     pictures, panels = Pictures(), {}
@@ -129,6 +129,16 @@ class _Film:
     def close(self) -> None:
         if self._video is not None:
             self._video.release()
+
+
+def _apart(rows: Sequence[Row]) -> list[Row]:
+    """The first WORST, leaving out neighbours of those before: they show the same again."""
+    distance = max(1, len(rows) // (3 * WORST))
+    chosen: list[Row] = []
+    for row in rows:
+        if len(chosen) < WORST and all(abs(row.number - one.number) >= distance for one in chosen):
+            chosen.append(row)
+    return chosen
 
 
 def _panel(

@@ -49,7 +49,13 @@ def along(rows: Sequence[Row], classes: ClassTable, *, scored: bool) -> go.Figur
     figure.update_yaxes(range=[0, 1.02], title="per frame", row=1, col=1)
     figure.update_yaxes(range=[0, 1], tickformat=".0%", title="pixels by class", row=2, col=1)
     figure.update_xaxes(title="seconds", row=2, col=1)
-    return _styled(figure, 430, hovermode="x unified", legend={"orientation": "h", "y": 1.1, "x": 0})
+    return _styled(
+        figure,
+        460,
+        hovermode="x unified",
+        margin={"t": 64},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
+    )
 
 
 def by_class(values: Mapping[str, float | None], classes: ClassTable, title: str) -> go.Figure:
@@ -131,7 +137,7 @@ def _gaps(values: Any) -> list[float | None]:
 
 
 def _styled(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
-    margin = {"l": 10, "r": 16, "t": 24, "b": 10}
+    margin = {"l": 10, "r": 16, "t": 24, "b": 10} | layout.pop("margin", {})
     figure.update_layout(height=height, margin=margin, font=FONT, plot_bgcolor="white", paper_bgcolor="white", **layout)
     figure.update_xaxes(gridcolor=GRID, automargin=True, zeroline=False)
     figure.update_yaxes(gridcolor=GRID, automargin=True, zeroline=False)

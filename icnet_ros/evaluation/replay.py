@@ -5,6 +5,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -56,7 +57,7 @@ class Replay:
 
     notes: how often something of the ground truth could not be used. damage: why the bag could not be read
     to its end, "" if it was. done: False if it was interrupted. fresh, seconds: frames that were labelled
-    now, not kept from an earlier run, and what that took.
+    now, not kept from an earlier run, and what that took; without the first, which waits for the engine.
     """
 
     image: str
@@ -71,8 +72,17 @@ class Replay:
 
 
 def by_engine(engine: Engine) -> Labeller:
-    """Label pictures with an engine, as the node does."""
-    return lambda picture: engine.segment([Frame(picture.pixels, picture.order)], confidence=True)[0]
+    """Label pictures with an engine, as the node does: warm when the first frame of a size comes."""
+    warm: set[tuple[int, ...]] = set()
+
+    def label(picture: Picture) -> LabelMap:
+        height, width = picture.pixels.shape[:2]
+        if (height, width) not in warm:
+            engine.warm_up(height, width)
+            warm.add((height, width))
+        return engine.segment([Frame(picture.pixels, picture.order)], confidence=True)[0]
+
+    return label
 
 
 def prepare(out: Path, identity: str, *, resume: bool = True) -> None:
@@ -116,36 +126,45 @@ def replay(
     (out / "labels").mkdir(parents=True, exist_ok=True)
     if confidence:
         (out / "confidence").mkdir(exist_ok=True)
-    with open_bag(path) as bag:
+    # Opened twice, for images and ground truth are read on two threads.
+    with open_bag(path) as bag, open_bag(path) as truth_bag:
         image = bag.image_topic(selection.image_topic)
         source = _Labels(image, label, out, confidence)
         found = Replay(image.name, None, [], None)
         truths = None
-        if (opened := open_truth(bag, image, classes, selection, found.notes)) is not None:
+        if (opened := open_truth(truth_bag, image, classes, selection, found.notes)) is not None:
             found.truth, truths = opened
             found.matrix = ConfusionMatrix(len(classes))
         before: UInt8 | None = None
         count = expected(image, selection, part)
-        started = perf_counter()
+        started, fresh = perf_counter(), 0
         with source.journal(part).open("a") as journal:
-            try:
-                for lead, number, message in _selected(bag, image, selection, part):
-                    row, labels = source.of(number, message)
-                    if lead:
-                        before = labels
-                        continue
-                    if labels is not None:
-                        row = _judged(row, labels, before, truths, found, len(classes))
-                        before = labels
+
+            def keep(number: int, row: Row, answer: LabelMap | None, *, lead: bool) -> None:
+                nonlocal before
+                if answer is not None and number not in source.kept:
+                    source.write(number, answer)
+                if not lead:
+                    if answer is not None:
+                        row = _judged(row, answer.labels, before, truths, found, len(classes))
                     found.rows.append(row)
                     journal.write(json.dumps(asdict(row)) + "\n")
                     journal.flush()  # a killed run is resumed from here
                     progress(len(found.rows), count)
+                before = before if answer is None else answer.labels
+
+            try:
+                with _Beside() as beside:
+                    for lead, number, message in _selected(bag, image, selection, part):
+                        row, answer = source.of(number, message)
+                        beside.do(keep, number, row, answer, lead=lead)
+                        if not fresh:
+                            started, fresh = perf_counter(), source.fresh
             except KeyboardInterrupt:
                 found.done = False
             except WireError as err:
                 found.damage = str(err)
-        found.fresh, found.seconds = source.fresh, perf_counter() - started
+        found.fresh, found.seconds = source.fresh - fresh, perf_counter() - started
     return found
 
 
@@ -209,25 +228,49 @@ def _selected(bag: Bag, image: Topic, selection: Selection, part: range | None) 
         yield False, number, message
 
 
+class _Beside:
+    """One thing is done on another thread while this one goes on: a frame is judged while the engine has the next."""
+
+    def __enter__(self) -> "_Beside":  # noqa: PYI034  Self is of Python 3.11
+        self._thread = ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+        return self
+
+    def do(self, work: Callable[..., None], *arguments: Any, **options: Any) -> None:
+        """Do it once what was asked for before is done. Raises what that raised."""
+        if self._last is not None:
+            self._last.result()
+        self._last = self._thread.submit(work, *arguments, **options)
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown()
+        if self._last is not None:
+            self._last.result()
+
+
 class _Labels:
     """Rows and label maps of frames: kept ones if they belong to the same message, else new ones."""
 
     def __init__(self, image: Topic, label: Labeller, out: Path, confidence: bool) -> None:
         self._decode = decode_compressed if image.compressed else decode_image
         self._label, self._out, self._confidence = label, out, confidence
-        self._kept = _kept_rows(out)
+        self._rows = _kept_rows(out)
+        self.kept: set[int] = set()  # whose label maps are there already
         self.fresh = 0
 
     def journal(self, part: range | None) -> Path:
         return self._out / "labels" / JOURNAL.replace("*", f".{part.start}" if part else "")
 
-    def of(self, number: int, message: Message) -> tuple[Row, UInt8 | None]:
+    def of(self, number: int, message: Message) -> tuple[Row, LabelMap | None]:
         crc = zlib.crc32(message.data)
-        kept = self._kept.get(number)
-        if kept is not None and kept.crc == crc:
+        row = self._rows.get(number)
+        if row is not None and row.crc == crc:
             labels = _read_labels(label_file(self._out, number))
-            if kept.problem or (labels is not None and labels.size == sum(kept.pixels)):
-                return kept, None if kept.problem else labels
+            if row.problem:
+                return row, None
+            if labels is not None and labels.size == sum(row.pixels):
+                self.kept.add(number)
+                return row, LabelMap(labels)
         started = perf_counter()
         row = Row(number, 0, message.recorded_ns, crc)
         try:
@@ -238,13 +281,15 @@ class _Labels:
         except ValueError as err:  # WireError, or a frame that is too small
             return replace(row, problem=str(err)), None
         self.fresh += 1
-        _write(label_file(self._out, number), answer.labels)
-        if self._confidence and answer.confidence is not None:
-            _write(confidence_file(self._out, number), answer.confidence)
         figures: dict[str, Any] = {f"{stage}_ms": round(answer.stages[stage], 3) for stage in STAGES if answer.stages}
         if answer.confidence is not None:
             figures["confidence"] = round(float(cv2.mean(answer.confidence)[0]) / 255, 5)
-        return replace(row, decode_ms=round(decode_ms, 3), **figures), answer.labels
+        return replace(row, decode_ms=round(decode_ms, 3), **figures), answer
+
+    def write(self, number: int, answer: LabelMap) -> None:
+        _write(label_file(self._out, number), answer.labels)
+        if self._confidence and answer.confidence is not None:
+            _write(confidence_file(self._out, number), answer.confidence)
 
 
 def label_file(out: Path, number: int) -> Path:

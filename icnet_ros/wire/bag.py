@@ -75,6 +75,8 @@ class Bag:
         """Messages of these topics in recorded order. Raises WireError where the bag is damaged."""
         try:
             yield from self._storage.messages(topics)
+        except WireError as err:
+            raise WireError(f"{self.path}: damaged: {err}") from err
         except Exception as err:  # what a damaged file makes rosbags raise is not one class
             raise WireError(f"{self.path}: damaged: {type(err).__name__}: {err}") from err
 

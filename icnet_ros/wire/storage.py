@@ -103,9 +103,12 @@ class CutMcap:
 
     def messages(self, topics: Sequence[str]) -> Iterator[Message]:
         """See Storage."""
-        for channel, _, message in self._records():
-            if message is not None and channel.topic in topics:
-                yield Message(channel.topic, message.data, message.log_time)
+        try:
+            for channel, _, message in self._records():
+                if message is not None and channel.topic in topics:
+                    yield Message(channel.topic, message.data, message.log_time)
+        except Exception as err:  # as above
+            raise WireError(f"{self._path.name} is cut off ({type(err).__name__}): what follows is lost") from err
 
     def _records(self) -> Iterator[tuple[Channel, str, McapMessage | None]]:
         """Channels as they are introduced, with their message type, and messages. Raises where the file ends."""
@@ -145,7 +148,7 @@ class Files:
             try:
                 yield from part.messages(topics)
             except Exception as err:  # as above
-                problems.append(f"{type(err).__name__}: {err}")
+                problems.append(str(err))
         if problems:
             raise WireError("; ".join(problems))
 
