@@ -13,7 +13,7 @@ from rich.table import Table
 from icnet_ros.checkpoint.default import load_model_spec, model_path
 from icnet_ros.command.console import console, errors, progress_bar
 from icnet_ros.evaluation.demo import DemoError, DemoOptions, run_demo
-from icnet_ros.evaluation.report import read_answers, summarise, write_pictures
+from icnet_ros.evaluation.report import read_answers, replay_recording, summarise, write_pictures
 
 
 def demo(
@@ -26,7 +26,9 @@ def demo(
     image_topic: Annotated[str, typer.Option(help="Image topic, if the bag has several.")] = "",
     truth_topic: Annotated[str, typer.Option(help="mono8 topic with ground truth, if not found by name.")] = "",
 ) -> None:
-    """Play a bag into the lifecycle node over DDS; leave a video, a contact sheet and a summary."""
+    """Play a bag into the lifecycle node over DDS; leave a video, a contact sheet, a report and a summary."""
+    from icnet_ros.evaluation.live import write_demo_report
+
     for module in ("rclpy", "icnet_ros.msg"):
         if importlib.util.find_spec(module) is None:
             raise DemoError(
@@ -41,14 +43,16 @@ def demo(
         recording = run_demo(options, update)
     answers = read_answers(recording.answers)
     path = model_path(model)
-    summary = summarise(recording, answers, spec, path.name if path else "untrained")
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    with progress_bar("painting") as update:
+    with progress_bar("scoring") as update:
+        found = replay_recording(recording, answers, spec, out, lambda done, total: update("scoring", done, total))
+        summary = summarise(recording, answers, spec, path.name if path else "untrained", found.matrix)
+        (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         write_pictures(recording, answers, spec, out, lambda done, total: update("painting", done, total))
+        write_demo_report(recording, found, spec, summary, out, lambda done, total: update("reporting", done, total))
     _print(summary)
     if not spec.trained:
         errors.print("[yellow]The network is untrained: its labels mean nothing.[/]")
-    console.print(f"{out}/overlay.mp4, {out}/contact_sheet.png, {out}/summary.json", highlight=False)
+    console.print(f"{out}/overlay.mp4, {out}/contact_sheet.png, {out}/report.html, {out}/summary.json", highlight=False)
     if summary["frames"]["lost"]:
         raise DemoError(f"{summary['frames']['lost']} frames were lost between the processes; see {out}/logs")
 

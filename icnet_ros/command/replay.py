@@ -79,7 +79,7 @@ def replay(
     options = EngineOptions(device, precision, exit_, threads)
     with progress_bar("replaying") as update:
         verdict = many.run(
-            drives, model, engine, options, Outputs(confidence, overlay, video), out, update,
+            drives, model, engine, options, Outputs(confidence=confidence, overlay=overlay, video=video), out, update,
             pool=pool, workers=workers, resume=resume, rerun=rerun,
         )  # fmt: skip
     answer = verdict.report

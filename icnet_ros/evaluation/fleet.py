@@ -12,6 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
@@ -257,7 +258,9 @@ def _conclude(
             found.seconds = wall or found.seconds
         told_now = lambda done, total, name=drive.name: told(f"writing {name}", done, total)  # noqa: E731
         pictures = write_outputs(found, drive.bag, checkpoint.spec, drive.folder, drive.selection, outputs, told_now)
-        reports[drive.name] = write_verdict(found, checkpoint, facts[drive.name], drive.folder, drive.name, pictures)
+        reports[drive.name] = write_verdict(
+            found, checkpoint.spec.classes, facts[drive.name], drive.folder, drive.name, pictures
+        )
         listing.append(_entry(drive, reports[drive.name], problem or found.damage))
         every.append(found)
     if alone:
@@ -271,7 +274,7 @@ def _conclude(
     first = next(iter(facts.values()))
     names = {"bag": [str(drive.bag) for drive in drives], "bag_sha256": [one["bag_sha256"] for one in facts.values()]}
     answer = write_verdict(
-        together, checkpoint, {**first, **names}, out, f"{len(drives)} drives", Pictures(), drives=listing,
+        together, checkpoint.spec.classes, {**first, **names}, out, f"{len(drives)} drives", Pictures(), drives=listing,
         page="index.html",
     )  # fmt: skip
     return Verdict(answer, out / "index.html", reports)
@@ -279,7 +282,7 @@ def _conclude(
 
 def write_verdict(
     found: Replay,
-    checkpoint: Checkpoint,
+    classes: ClassTable,
     facts: dict[str, Any],
     out: Path,
     title: str,
@@ -290,7 +293,6 @@ def write_verdict(
 ) -> dict[str, Any]:
     """Write OUT/frames.csv, OUT/report.json and the page; the content of report.json."""
     out.mkdir(parents=True, exist_ok=True)
-    classes = checkpoint.spec.classes
     answer = report(found, classes, facts)
     if drives:
         answer["drives"] = list(drives)

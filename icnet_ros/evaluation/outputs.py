@@ -34,8 +34,9 @@ THUMBNAIL_WIDTH, PANEL_WIDTH = 360, 480  # pixels
 
 @dataclass(frozen=True)
 class Outputs:
-    """Which of them. confidence: those that the replay kept go into the answers bag, too."""
+    """Which of them. confidence: those that the replay kept go into the answers bag, too, as do overlays."""
 
+    answers: bool = True
     confidence: bool = False
     overlay: bool = False
     video: bool = True
@@ -67,7 +68,7 @@ def write_outputs(
     topics = [(LABELS, IMAGE)]
     topics += [(CONFIDENCE, IMAGE)] if wanted.confidence else []
     topics += [(OVERLAY, COMPRESSED_IMAGE)] if wanted.overlay else []
-    answers = BagWriter(fresh_bag_folder(out / "answers"), topics)
+    answers = BagWriter(fresh_bag_folder(out / "answers"), topics) if wanted.answers else None
     film = _Film(out / "overlay.mp4", _rate(found.rows)) if wanted.video else None
     try:
         with open_bag(bag_path) as bag:
@@ -81,13 +82,14 @@ def write_outputs(
                     continue
                 labels = _read(label_file(out, number))
                 header = deserialise(message.data, image.kind).header
-                answers.write(LABELS, encode_image(header, labels, "mono8"), message.recorded_ns)
-                if wanted.confidence and (file := confidence_file(out, number)).exists():
-                    answers.write(CONFIDENCE, encode_image(header, _read(file), "mono8"), message.recorded_ns)
+                if answers:
+                    answers.write(LABELS, encode_image(header, labels, "mono8"), message.recorded_ns)
+                    if wanted.confidence and (file := confidence_file(out, number)).exists():
+                        answers.write(CONFIDENCE, encode_image(header, _read(file), "mono8"), message.recorded_ns)
                 if film or wanted.overlay or number in shown or row in worst:
                     picture = decode(message.data)
                     overlay = painter.overlay(picture.bgr(), labels)
-                    if wanted.overlay:
+                    if answers and wanted.overlay:
                         answers.write(OVERLAY, encode_jpeg(header, overlay), message.recorded_ns)
                     if film:
                         film.write(overlay)
@@ -104,7 +106,8 @@ def write_outputs(
         if not found.damage:
             raise
     finally:
-        answers.close()
+        if answers:
+            answers.close()
         if film:
             film.close()
     pictures.worst = [(row, panels[row.number]) for row in worst if row.number in panels]

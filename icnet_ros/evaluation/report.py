@@ -11,13 +11,16 @@ import numpy as np
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.base import STAGES as ENGINE_STAGES
+from icnet_ros.engine.base import LabelMap
 from icnet_ros.evaluation.confusion import ConfusionMatrix
 from icnet_ros.evaluation.demo import Recording
+from icnet_ros.evaluation.replay import Labeller, Progress, Replay, Selection, prepare, replay
 from icnet_ros.render import Painter, UInt8, hold_beside, legend
 from icnet_ros.share import share
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import FRAME_LATENCY, WireError, deserialise, typestore
-from icnet_ros.wire.image import decode_compressed, decode_image, decode_labels, stamp_ns
+from icnet_ros.wire.image import Picture, decode_compressed, decode_image, decode_labels, stamp_ns
 
 STAGES = ("transport", "wait", "decode", "preprocess", "inference", "postprocess", "publish", "total", "age")
 SHEET_FRAMES = 6
@@ -52,8 +55,36 @@ def read_answers(path: Path) -> Answers:
     return answers
 
 
-def summarise(recording: Recording, answers: Answers, spec: ModelSpec, model: str) -> dict[str, Any]:
-    """The content of summary.json; see the README for its keys."""
+def by_recording(answers: Answers) -> Labeller:
+    """Label pictures as the node did; it raises ValueError for those that it did not."""
+    latencies = {stamp_ns(entry.header): entry for entry in answers.latencies}
+
+    def label(picture: Picture) -> LabelMap:
+        stamp = stamp_ns(picture.header)
+        if stamp not in answers.labels:
+            raise ValueError("dropped, failed or lost in the live run")
+        stages = {name: getattr(latencies[stamp], f"{name}_ms") for name in ENGINE_STAGES if stamp in latencies}
+        return LabelMap(answers.labels[stamp], None, stages)
+
+    return label
+
+
+def replay_recording(recording: Recording, answers: Answers, spec: ModelSpec, out: Path, progress: Progress) -> Replay:
+    """What `icnet replay` would have found, had its engine given the answers of the node; also OUT/labels."""
+    prepare(out, str(recording.answers), resume=False)
+    selection = recording_selection(recording)
+    return replay(recording.bag, by_recording(answers), spec.classes, out, selection, progress)
+
+
+def recording_selection(recording: Recording) -> Selection:
+    """The topics that were played."""
+    return Selection(recording.image.name, recording.truth.name if recording.truth else "")
+
+
+def summarise(
+    recording: Recording, answers: Answers, spec: ModelSpec, model: str, matrix: ConfusionMatrix | None
+) -> dict[str, Any]:
+    """The content of summary.json; see the README for its keys. matrix: None without ground truth."""
     lines = [json.loads(line) for line in recording.sent_log.read_text().splitlines()]
     sent = {line["stamp_ns"]: line["published_ns"] for line in lines}
     last = answers.latencies[-1] if answers.latencies else None
@@ -61,7 +92,6 @@ def summarise(recording: Recording, answers: Answers, spec: ModelSpec, model: st
     labelled = answers.count
     dropped, failed = recording.counters["dropped"], recording.counters["failed"]
     delays = [(answers.arrived[s] - sent[s]) / 1e6 for s in answers.labels if s in sent]
-    matrix = _score(recording, answers, spec) if recording.truth else None
     span = (max(answers.arrived.values()) - min(answers.arrived.values())) / 1e9 if labelled > 1 else 0.0
     return {
         "bag": str(recording.bag),
@@ -144,17 +174,6 @@ def _images(recording: Recording) -> Iterator[tuple[int, UInt8]]:
                 continue  # the node counted it as failed
             bgr = picture.bgr()
             yield stamp_ns(picture.header), bgr
-
-
-def _score(recording: Recording, answers: Answers, spec: ModelSpec) -> ConfusionMatrix:
-    matrix = ConfusionMatrix(len(spec.classes))
-    assert recording.truth is not None
-    with open_bag(recording.bag) as bag:
-        for message in bag.messages(recording.truth.name):
-            header, truth = decode_labels(message.data)
-            if (labels := answers.labels.get(stamp_ns(header))) is not None:
-                matrix.update(truth, labels)
-    return matrix
 
 
 def by_class(matrix: ConfusionMatrix, classes: ClassTable) -> dict[str, float | None]:

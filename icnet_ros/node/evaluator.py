@@ -1,0 +1,142 @@
+"""`evaluation_node`: scores a segmentation node's labels against ground truth while both are published."""
+
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float32
+from vision_msgs.msg import LabelInfo
+
+from icnet_ros.checkpoint.default import load_model_spec
+from icnet_ros.evaluation.live import LiveScore
+from icnet_ros.msg import FrameLatency
+from icnet_ros.node.ros import OVERRIDABLE, subscription_events
+from icnet_ros.wire.bag import bag_hash
+from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.image import decode_labels, stamp_ns
+
+FACTS = ("engine", "device", "precision", "exit", "checkpoint", "checkpoint_sha256")  # from the node's diagnostics
+COUNTERS = ("received", "processed", "dropped", "failed")
+DEEP = QoSProfile(depth=100)  # a stall of this process loses nothing
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class EvaluationNode(Node):
+    """Topics (remap them): labels, latency and label_info of the node, and `ground_truth`, a mono8 image.
+
+    Publishes ~/miou (std_msgs/Float32) with each frame that could be scored, and a status in /diagnostics.
+    Parameters: `out`, a folder for what `icnet replay` would leave there; `model`, the checkpoint of the node;
+    `bag`, what is played, for its hash; `node`, whose status in /diagnostics says how labels are made.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("icnet_evaluation")
+        self._out = Path(self.declare_parameter("out", "icnet_evaluation").value)
+        self._bag = str(self.declare_parameter("bag", "").value)
+        self._status = f"{self.declare_parameter('node', 'icnet').value}: segmentation"
+        self._spec = load_model_spec(str(self.declare_parameter("model", "").value))
+        self._facts: dict[str, Any] = {"bag": self._bag, "bag_sha256": bag_hash(Path(self._bag)) if self._bag else None}
+        truth = self.resolve_topic_name("ground_truth")
+        self._score = LiveScore(self._spec.classes, self._out, self.resolve_topic_name("labels"), truth)
+        self._problem = ""
+        for kind, topic, act in ((Image, "labels", self._on_labels), (Image, "ground_truth", self._on_truth)):
+            self.create_subscription(
+                kind, topic, act, DEEP, raw=True, qos_overriding_options=OVERRIDABLE,
+                event_callbacks=subscription_events(self, self.resolve_topic_name(topic)),
+            )  # fmt: skip
+        self.create_subscription(FrameLatency, "latency", self._on_latency, DEEP)
+        self.create_subscription(LabelInfo, "label_info", self._on_label_info, LATCHED)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self._miou = self.create_publisher(Float32, "~/miou", 10)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # Goes on when simulated time stands still.
+        self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.get_logger().info(f"labels from {self._score.found.image}, ground truth from {truth}")
+
+    def _on_labels(self, data: bytes) -> None:
+        header, labels = decode_labels(data)
+        self._and_tell(self._score.labels, stamp_ns(header), self.get_clock().now().nanoseconds, labels)
+
+    def _on_truth(self, data: bytes) -> None:
+        try:
+            header, labels = decode_labels(data)
+        except WireError as err:
+            self._score.found.notes[f"ground truth: {err}"] += 1
+            self.get_logger().error(f"ground truth cannot be used: {err}", throttle_duration_sec=5.0)
+            return
+        self._and_tell(self._score.truth, stamp_ns(header), labels)
+
+    def _and_tell(self, act: Any, *arguments: Any) -> None:
+        scored = self._score.scored
+        act(*arguments)
+        if self._score.scored > scored:
+            self._miou.publish(Float32(data=float(self._score.miou or 0.0)))
+
+    def _on_latency(self, message: FrameLatency) -> None:
+        stages = {name: getattr(message, name) for name in message.get_fields_and_field_types() if name.endswith("_ms")}
+        self._score.latency(stamp_ns(message.header), stages)
+
+    def _on_label_info(self, message: LabelInfo) -> None:
+        theirs = tuple(entry.class_name for entry in message.class_map if entry.class_name != "unlabelled")
+        self._problem = ""
+        if theirs != self._spec.classes.names:
+            self._problem = f"the node's classes are {theirs}: set the parameter `model` to its checkpoint"
+            self.get_logger().error(self._problem)
+
+    def _on_diagnostics(self, array: DiagnosticArray) -> None:
+        for status in array.status:
+            if status.name == self._status:
+                values = {pair.key: pair.value for pair in status.values}
+                self._facts |= {name: values[name] for name in FACTS if name in values}
+                self._facts["trained"] = values.get("trained") == "true"
+                self._facts["live"] = {name: int(values[name]) for name in COUNTERS if name in values}
+
+    def _publish_diagnostics(self) -> None:
+        found, miou = self._score.found, self._score.miou
+        level, message = DiagnosticStatus.OK, "waiting for ground truth" if miou is None else f"mIoU {miou:.4f}"
+        if self._problem:
+            level, message = DiagnosticStatus.ERROR, self._problem
+        elif found.notes:
+            level, message = DiagnosticStatus.WARN, next(iter(found.notes))
+        values = {"miou": f"{miou:.4f}" if miou is not None else "none", "frames": len(found.rows)}
+        values["scored"] = self._score.scored
+        status = DiagnosticStatus(
+            level=level, name=f"{self.get_name()}: score", message=message, hardware_id=self._facts.get("device", ""),
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        )  # fmt: skip
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
+
+    def write(self) -> dict[str, Any]:
+        """The report; its content."""
+        defaults = {"checkpoint": "unknown", "engine": "unknown", "trained": self._spec.trained}
+        title = Path(self._bag).name or self._score.found.image
+        return self._score.write({**defaults, **self._facts}, title)
+
+
+def main() -> None:
+    """Score until SIGINT or SIGTERM, then write OUT/report.json, report.html and frames.csv."""
+    rclpy.init()
+    node = EvaluationNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        report = node.write()
+        miou = "no ground truth" if report["miou"] is None else f"mIoU {report['miou']:.4f}"
+        print(f"EVALUATED {report['frames']['labelled']} frames, {miou}", flush=True)
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    main()

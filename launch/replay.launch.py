@@ -1,0 +1,81 @@
+"""A recorded drive through the node, scored as it goes: `ros2 launch icnet_ros replay.launch.py bag:=DRIVE`.
+
+`ros2 bag play --clock` starts once the node is active; `evaluation_node` compares its labels with the ground truth of
+the bag, publishes the running mIoU on /icnet_evaluation/miou, and at the end writes report.json, report.html and
+frames.csv into `out`. Takes the other arguments of segmentation.launch.py, too.
+"""
+
+from pathlib import Path
+
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    RegisterEventHandler,
+    TimerAction,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.substitutions import FindPackageShare
+
+from icnet_ros.wire.bag import open_bag
+from launch import LaunchContext, LaunchDescription
+
+LAST_FRAMES_S = 3.0  # from the end of the bag to that of the node
+ARGUMENTS = {
+    "bag": (None, "ROS 2 bag: folder or file"),
+    "out": ("replay_evaluation", "folder for the report"),
+    "rate": ("1.0", "speed; slow enough, and no frame is dropped"),
+    "loop": ("false", "true: begin again at the end, until Ctrl-C"),
+    "image": ("", "image topic; empty: found in the bag"),
+    "ground_truth": ("", "mono8 topic of class ids; empty: found in the bag by name"),
+    "model": ("", "checkpoint, .safetensors"),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Player, node and evaluation node."""
+    arguments = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=_actions)])
+
+
+def _actions(context: LaunchContext) -> list:
+    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    path = str(Path(values["bag"]).expanduser().absolute())
+    with open_bag(path) as bag:
+        image = bag.image_topic(values["image"])
+        truth = bag.truth_topic(values["ground_truth"], image)
+    segmentation = PathJoinSubstitution([FindPackageShare("icnet_ros"), "launch", "segmentation.launch.py"])
+    given = {
+        "image": image.base,
+        "input_transport": "compressed" if image.compressed else "raw",
+        "use_sim_time": "true",
+        "model": values["model"],
+    }
+    topics = ("labels", "latency", "label_info")
+    evaluation = Node(
+        package="icnet_ros",
+        executable="evaluation_node",
+        name="icnet_evaluation",
+        parameters=[{"out": values["out"], "bag": path, "model": values["model"]}],
+        remappings=[(name, f"icnet/{name}") for name in topics]
+        + [("ground_truth", truth.name if truth else "ground_truth")],
+        output="screen",
+    )
+    play = ["ros2", "bag", "play", path, "--clock", "--rate", values["rate"]]
+    player = ExecuteProcess(cmd=[*play, *(["--loop"] if values["loop"].lower() == "true" else [])], output="screen")
+    ended = [TimerAction(period=LAST_FRAMES_S, actions=[EmitEvent(event=Shutdown(reason="the bag is over"))])]
+    return [
+        IncludeLaunchDescription(segmentation, launch_arguments=list(given.items())),
+        evaluation,
+        RegisterEventHandler(OnStateTransition(goal_state="active", entities=[player])),
+        RegisterEventHandler(OnProcessExit(target_action=player, on_exit=ended)),
+    ]
