@@ -65,6 +65,7 @@ def _actions(context: LaunchContext) -> list:
         package="icnet_ros",
         executable="evaluation_node",
         name="icnet_evaluation",
+        namespace=context.launch_configurations.get("namespace", ""),
         parameters=[{"out": values["out"], "bag": path, "model": values["model"]}],
         remappings=[(name, f"icnet/{name}") for name in topics]
         + [("ground_truth", truth.name if truth else "ground_truth")],

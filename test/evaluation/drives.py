@@ -1,0 +1,57 @@
+"""Recorded drives whose ground truth is known."""
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from icnet_ros.command.main import main
+from icnet_ros.engine.base import Frame
+from icnet_ros.wire.bag import BagWriter
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
+from icnet_ros.wire.image import decode_compressed, encode_image, encode_jpeg, make_header
+
+FRAMES = 10  # of 128x96 and strong colours: on others the tiny network sees one class only
+TIMINGS = ("latency_ms", "throughput_fps")
+
+
+def pictures(count=FRAMES, seed=0):
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        coarse = np.clip(rng.normal(115, 128, (6, 8, 3)), 0, 255).astype(np.uint8)
+        yield cv2.resize(coarse, (128, 96), interpolation=cv2.INTER_CUBIC)
+
+
+def make_bag(path, engine, *, offset=0, damaged=(), frames=FRAMES, seed=0, cameras=("cam",)):
+    """10 Hz; the truth is the answer of the engine with a quarter of the rows wrong, stamped `offset` ns later."""
+    topics = [
+        topic
+        for name in cameras
+        for topic in ((f"/{name}/compressed", COMPRESSED_IMAGE), (f"/{name}/ground_truth", IMAGE))
+    ]
+    writer = BagWriter(path, topics)
+    for number, bgr in enumerate(pictures(frames, seed)):
+        time = 10**9 + number * 10**8
+        for name in cameras:
+            jpeg = encode_jpeg(make_header(time, name), bgr)
+            truth = engine.segment([Frame(decode_compressed(jpeg).pixels)])[0].labels.copy()
+            truth[:24] = (truth[:24] + 1) % 3
+            writer.write(f"/{name}/compressed", jpeg if number not in damaged else jpeg[:200], time)
+            stamped = make_header(time + offset, name)
+            writer.write(f"/{name}/ground_truth", encode_image(stamped, truth, "mono8"), time)
+    writer.close()
+    return path
+
+
+def without_timings(report):
+    return {key: value for key, value in report.items() if key not in TIMINGS}
+
+
+def icnet(*words):
+    """Exit code of the command line."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["icnet", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            raise SystemExit(main())
+    return ended.value.code

@@ -1,0 +1,146 @@
+"""Many drives at once amount to what one after the other does, and one bad drive spoils none."""
+
+import json
+
+import pytest
+from drives import FRAMES, icnet, make_bag, without_timings
+from tasks import always_dies, dies_once, refuses
+
+from icnet_ros.engine.base import EngineOptions
+from icnet_ros.engine.table import open_engine
+from icnet_ros.evaluation.pool import Processes
+
+
+@pytest.fixture(scope="module")
+def engine(tiny):
+    return open_engine("torch", tiny, EngineOptions("cpu"))
+
+
+@pytest.fixture(scope="module")
+def bags(tmp_path_factory, engine):
+    """Four drives of different lengths, in folders of their own."""
+    folder = tmp_path_factory.mktemp("bags")
+    for number, frames in enumerate((4, 30, 9, 6)):
+        make_bag(folder / f"drive{number}", engine, frames=frames, seed=number)
+    return folder
+
+
+def run(*words):
+    return icnet("replay", *words, "--engine", "torch", "--no-video")
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def sequential(tmp_path_factory, bags, model):
+    out = tmp_path_factory.mktemp("sequential")
+    assert run("--fleet", f"{bags}/**/*.mcap", "--out", out, "--model", model) == 0
+    return out
+
+
+def assert_same(one, other):
+    assert without_timings(read(one / "report.json")) == without_timings(read(other / "report.json"))
+
+
+@pytest.mark.parametrize("pool", ["processes", "ray"])
+@pytest.mark.timeout(400)
+def test_shared_work_amounts_to_the_same(tmp_path, bags, model, sequential, pool):
+    if pool == "ray":
+        pytest.importorskip("ray", reason="no ray in this environment")
+    words = ("--fleet", f"{bags}/**/*.mcap", "--out", tmp_path / "out", "--model", model, "--workers", 2)
+    assert run(*words, *(("--ray", "local") if pool == "ray" else ())) == 0
+    assert_same(sequential, tmp_path / "out")
+    for number in range(4):
+        assert_same(sequential / f"drive{number}", tmp_path / "out" / f"drive{number}")
+    assert (sequential / "drive1" / "frames.csv").read_text().count("\n") == 31
+    assert len(list((tmp_path / "out" / "drive1" / "labels").glob("frames.*.jsonl"))) == 2  # it was shared out
+
+
+def test_the_fleet_is_the_sum_of_its_drives(sequential):
+    whole = read(sequential / "report.json")
+    drives = [read(sequential / f"drive{number}" / "report.json") for number in range(4)]
+    summed = [
+        [sum(cells) for cells in zip(*rows, strict=True)]
+        for rows in zip(*(d["confusion"] for d in drives), strict=True)
+    ]
+    assert whole["confusion"] == summed
+    assert whole["frames"]["labelled"] == 49
+    assert [entry["drive"] for entry in whole["drives"]] == [f"drive{number}" for number in range(4)]
+    page = (sequential / "index.html").read_text()
+    assert all(f'href="drive{number}/report.html"' in page for number in range(4))
+
+
+def test_a_corrupt_bag_is_reported_and_skipped(tmp_path, capfd, engine, model):
+    make_bag(tmp_path / "good", engine)
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "bad.mcap").write_bytes(b"rubbish")
+    words = (tmp_path / "good", tmp_path / "bad", "--out", tmp_path / "out", "--model", model)
+    assert run(*words) == 1
+    answer = read(tmp_path / "out" / "report.json")
+    assert not answer["complete"]
+    assert answer["frames"]["labelled"] == FRAMES
+    assert [bool(entry["problem"]) for entry in answer["drives"]] == [False, True]
+    assert "incomplete: bad:" in capfd.readouterr().err
+
+
+def test_cameras_of_one_bag_are_drives_of_their_own(tmp_path, engine, model):
+    make_bag(tmp_path / "bag", engine, cameras=("left", "right"))
+    assert run(tmp_path / "bag", "--out", tmp_path / "out", "--model", model) == 0
+    for name in ("left", "right"):
+        answer = read(tmp_path / "out" / f"bag.{name}" / "report.json")
+        assert (answer["image_topic"], answer["truth"]) == (f"/{name}/compressed", f"/{name}/ground_truth")
+        assert answer["pixel_accuracy"] == pytest.approx(0.75)
+    one = (tmp_path / "bag", "--out", tmp_path / "one", "--model", model, "--image-topic", "/left/compressed")
+    assert run(*one) == 0
+    assert read(tmp_path / "one" / "report.json")["truth"] == "/left/ground_truth"
+
+
+def test_one_drive_has_its_report_where_it_was_asked_for(tmp_path, capfd, engine, model):
+    bag = make_bag(tmp_path / "bag", engine)
+    words = (bag, "--out", tmp_path / "out", "--model", model, "--json")
+    assert run(*words) == 0
+    printed = json.loads(capfd.readouterr().out)
+    assert printed == read(tmp_path / "out" / "report.json")
+    assert (printed["engine"], printed["trained"], printed["frames"]["labelled"]) == ("torch", False, FRAMES)
+    assert printed["checkpoint_sha256"]
+    assert len(printed["bag_sha256"]) == 64
+    assert printed["pixel_accuracy"] == pytest.approx(0.75)
+
+
+def test_a_gate_that_fails_ends_with_1(tmp_path, capfd, engine, model):
+    bag = make_bag(tmp_path / "bag", engine)
+    words = (bag, "--out", tmp_path / "out", "--model", model)
+    assert run(*words, "--fail-if", "pixel_accuracy<0.7", "--fail-if", "failed>0") == 0
+    assert run(*words, "--fail-if", "pixel_accuracy<0.8") == 1
+    assert "pixel_accuracy is 0.7500: < 0.8" in capfd.readouterr().err
+    assert run(*words, "--fail-if", "iou:boat<0.8") == 1
+    assert "there are miou, pixel_accuracy" in capfd.readouterr().err
+
+
+def test_a_recording_for_the_viewer(tmp_path, engine, model):
+    pytest.importorskip("rerun", reason="no rerun-sdk in this environment")
+    bag = make_bag(tmp_path / "bag", engine)
+    out = tmp_path / "out"
+    assert run(bag, "--out", out, "--model", model, "--rerun", tmp_path / "x.rrd") == 0
+    assert (tmp_path / "x.rrd").read_bytes()[:4] == b"RRF2"
+    assert (tmp_path / "x.rrd").stat().st_size > 10_000
+
+
+def test_nothing_to_replay(tmp_path, capfd):
+    assert run("--out", tmp_path / "out", "--fleet", f"{tmp_path}/*.mcap") == 1
+    assert "no bag matches" in capfd.readouterr().err
+
+
+def test_a_task_whose_process_dies_is_tried_again(tmp_path):
+    outcomes = list(Processes(1).run(dies_once, [tmp_path / "a", tmp_path / "b"]))
+    assert [outcome.result for outcome in outcomes] == ["a", "b"]
+
+
+def test_a_task_that_fails_for_good_says_why():
+    (outcome,) = Processes(1).run(refuses, [1])
+    assert str(outcome.error) == "no such thing"
+    (outcome,) = Processes(1).run(always_dies, [1])
+    assert outcome.result is None
+    assert "terminated abruptly" in str(outcome.error)
