@@ -12,7 +12,8 @@ from icnet_ros.checkpoint.file import load
 from icnet_ros.engine.base import Frame
 from icnet_ros.engine.table import open_engine
 from icnet_ros.evaluation.demo import DemoError, DemoOptions, run_demo
-from icnet_ros.evaluation.report import read_answers, summarise, write_pictures
+from icnet_ros.evaluation.live import write_demo_report
+from icnet_ros.evaluation.report import read_answers, replay_recording, summarise, write_pictures
 from icnet_ros.wire.bag import BagWriter, open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError
 from icnet_ros.wire.image import decode_compressed, encode_compressed, encode_image, encode_jpeg, make_header
@@ -46,7 +47,8 @@ def test_demo(tmp_path, bag, model):
     assert seen[-1] == ("playing", 12, 12)
     spec = load(model).spec
     answers = read_answers(recording.answers)
-    summary = summarise(recording, answers, spec, "tiny")
+    found = replay_recording(recording, answers, spec, tmp_path / "out", lambda *_: None)
+    summary = summarise(recording, answers, spec, "tiny", found.matrix)
     frames = summary["frames"]
     assert frames["published"] == 12 == frames["labelled"] + frames["dropped"]
     assert (frames["lost"], frames["failed"], summary["labels_without_image"]) == (0, 0, 0)
@@ -58,6 +60,11 @@ def test_demo(tmp_path, bag, model):
     assert 0 < summary["miou"] < 1
     json.dumps(summary)
     write_pictures(recording, answers, spec, tmp_path / "out", lambda *_: None)
+    write_demo_report(recording, found, spec, summary, tmp_path / "out", lambda *_: None)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["miou"], report["frames"]["labelled"]) == (summary["miou"], frames["labelled"])
+    assert report["live"] == frames
+    assert f"{summary['miou']:.4f}" in (tmp_path / "out" / "report.html").read_text()
     assert cv2.imread(str(tmp_path / "out" / "contact_sheet.png")).shape[1] >= 2 * 160
     video = cv2.VideoCapture(str(tmp_path / "out" / "overlay.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == frames["labelled"]
@@ -78,7 +85,7 @@ def test_frames_that_cannot_be_used_are_failed_not_lost(tmp_path, model):
     writer.close()
     options = DemoOptions(tmp_path / "out", tmp_path / "bag", model=str(model))
     recording = run_demo(options, lambda *_: None)
-    summary = summarise(recording, read_answers(recording.answers), load(model).spec, "tiny")
+    summary = summarise(recording, read_answers(recording.answers), load(model).spec, "tiny", None)
     assert summary["frames"] == {"published": 6, "labelled": 3, "dropped": 0, "failed": 3, "lost": 0}
 
 
@@ -97,6 +104,6 @@ def test_files_that_no_demo_wrote_are_kept(tmp_path, bag):
     folder = tmp_path / "out" / "recording"
     folder.mkdir(parents=True)
     (folder / "thesis.txt").write_text("precious")
-    with pytest.raises(DemoError, match=r"thesis\.txt"):
+    with pytest.raises(WireError, match=r"thesis\.txt"):
         run_demo(DemoOptions(tmp_path / "out", bag), lambda *_: None)
     assert (folder / "thesis.txt").read_text() == "precious"

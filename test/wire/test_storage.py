@@ -1,0 +1,187 @@
+"""Every kind of recording, and what is left of those that were cut off."""
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from icnet_ros.wire.bag import bag_hash, fresh_bag_folder, open_bag
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, typestore
+from icnet_ros.wire.image import decode_compressed, decode_image, encode_image, encode_jpeg, make_header, stamp_ns
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+
+
+def image(number):
+    return encode_image(make_header(10**9 + number, "cam"), PIXELS + np.uint8(number), "bgr8")
+
+
+def write(path, count, *, storage=StoragePlugin.MCAP, compression=None, first=0):
+    writer = Writer(path, version=9, storage_plugin=storage)
+    if compression is not None:
+        writer.set_compression(compression, CompressionFormat.ZSTD)
+    with writer:
+        topic = writer.add_connection("/cam", IMAGE, typestore=typestore())
+        for number in range(first, first + count):
+            writer.write(topic, number, image(number))
+    return path
+
+
+def read(path, topic="/cam"):
+    """Messages until the damage, and what is said of it."""
+    messages = []
+    with open_bag(path) as bag:
+        try:
+            messages.extend(bag.messages(topic))
+        except WireError as err:
+            return messages, str(err)
+    return messages, ""
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+@pytest.mark.parametrize(
+    "compression", [None, CompressionMode.FILE, CompressionMode.MESSAGE, CompressionMode.STORAGE], ids=str
+)
+def test_ros_2_bags(tmp_path, storage, compression):
+    if storage == StoragePlugin.SQLITE3 and compression == CompressionMode.STORAGE:
+        pytest.skip("sqlite3 has no compression of its own")
+    messages, damage = read(write(tmp_path / "bag", 5, storage=storage, compression=compression))
+    assert damage == ""
+    assert [message.data for message in messages] == [image(number) for number in range(5)]
+    assert [message.recorded_ns for message in messages] == list(range(5))
+
+
+@pytest.mark.parametrize("suffix", ["mcap", "db3"])
+def test_a_single_file(tmp_path, suffix):
+    storage = StoragePlugin.MCAP if suffix == "mcap" else StoragePlugin.SQLITE3
+    (file,) = write(tmp_path / "bag", 3, storage=storage).glob(f"*.{suffix}")
+    assert len(read(file)[0]) == 3
+
+
+def test_ros_1_bags(tmp_path):
+    """Written with the types of ROS 1, whose header has a sequence number; read as ROS 2 would have it."""
+    store = get_typestore(Stores.ROS1_NOETIC)
+    types = store.types
+    with Writer1(tmp_path / "drive.bag") as writer:
+        raw = writer.add_connection("/cam/image_raw", IMAGE, typestore=store)
+        jpeg = writer.add_connection("/cam/image_raw/compressed", COMPRESSED_IMAGE, typestore=store)
+        for number in range(3):
+            stamp = types["builtin_interfaces/msg/Time"](sec=7, nanosec=number)
+            header = types["std_msgs/msg/Header"](seq=99, stamp=stamp, frame_id="cam")
+            flat = PIXELS.reshape(-1)
+            message = types[IMAGE](header, 60, 80, "bgr8", 0, 240, flat)
+            writer.write(raw, number, store.serialize_ros1(message, IMAGE))
+            content = cv2.imencode(".png", PIXELS)[1].reshape(-1)
+            writer.write(
+                jpeg, number, store.serialize_ros1(types[COMPRESSED_IMAGE](header, "png", content), COMPRESSED_IMAGE)
+            )
+    with open_bag(tmp_path / "drive.bag") as bag:
+        assert [topic.name for topic in bag.cameras()] == ["/cam/image_raw"]
+        for topic, decode in (("/cam/image_raw", decode_image), ("/cam/image_raw/compressed", decode_compressed)):
+            found = [decode(message.data) for message in bag.messages(topic)]
+            assert [stamp_ns(picture.header) for picture in found] == [7 * 10**9 + number for number in range(3)]
+            assert all((picture.pixels == PIXELS).all() for picture in found)
+
+
+def cut(file, share=0.5):
+    file.write_bytes(file.read_bytes()[: int(file.stat().st_size * share)])
+
+
+def noise(number):
+    """A JPEG-less image of 1.1 MB: each fills a chunk of its own."""
+    pixels = np.random.default_rng(number).integers(0, 256, (600, 640, 3), np.uint8)
+    return encode_image(make_header(10**9 + number, "cam"), pixels, "bgr8")
+
+
+@pytest.fixture
+def large(tmp_path):
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection("/cam", IMAGE, typestore=typestore())
+        for number in range(8):
+            writer.write(topic, number, noise(number))
+    return tmp_path / "bag"
+
+
+@pytest.mark.parametrize("whole_folder", [True, False])
+def test_a_bag_that_was_cut_off_gives_what_is_whole(large, whole_folder):
+    (file,) = large.glob("*.mcap")
+    cut(file)
+    messages, damage = read(large if whole_folder else file)
+    assert [message.data for message in messages] == [noise(number) for number in range(len(messages))]
+    assert 3 <= len(messages) <= 4
+    assert "is cut off (EndOfFile): what follows is lost" in damage
+    with open_bag(large) as bag:
+        assert bag.image_topic()[:3] == ("/cam", IMAGE, len(messages))
+
+
+def test_a_recorder_that_was_killed_left_no_metadata(large):
+    (large / "metadata.yaml").unlink()
+    messages, damage = read(large)
+    assert (len(messages), damage) == (8, "")
+
+
+def test_split_files_with_one_cut_off(tmp_path):
+    """What is behind the damaged file is not lost."""
+    folder = tmp_path / "split"
+    folder.mkdir()
+    for part in (0, 2, 10):  # 10 comes after 2
+        (file,) = write(tmp_path / f"part{part}", 3, first=10 * part).glob("*.mcap")
+        file.rename(folder / f"drive_{part}.mcap")
+    (folder / "drive_2.mcap").write_bytes((folder / "drive_2.mcap").read_bytes()[:-60])  # no index, all messages
+    messages, damage = read(folder)
+    assert [message.recorded_ns for message in messages] == [0, 1, 2, 20, 21, 22, 100, 101, 102]
+    assert "drive_2.mcap is cut off" in damage
+
+
+def test_a_file_of_which_nothing_is_left_is_named(tmp_path):
+    folder = write(tmp_path / "bag", 3)
+    (folder / "more.mcap").write_bytes(b"rubbish")
+    (folder / "metadata.yaml").unlink()
+    messages, damage = read(folder)
+    assert len(messages) == 3
+    assert "more.mcap" in damage
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"\x89MCAP0\r\n", b"\x89MCAP0\r\n" + bytes(100)])
+def test_what_is_no_recording(tmp_path, content):
+    (tmp_path / "x.mcap").write_bytes(content)
+    with pytest.raises(WireError, match=r"x\.mcap: not a readable ROS bag"), open_bag(tmp_path / "x.mcap"):
+        pass
+
+
+def test_a_cut_off_database_is_read_as_far_as_sqlite_can(tmp_path):
+    (file,) = write(tmp_path / "bag", 200, storage=StoragePlugin.SQLITE3).glob("*.db3")
+    cut(file)
+    try:
+        messages, damage = read(tmp_path / "bag")
+    except WireError as err:
+        messages, damage = [], str(err)
+    assert [message.data for message in messages] == [image(number) for number in range(len(messages))]
+    assert "bag" in damage
+
+
+def test_the_hash_is_that_of_the_recording(tmp_path):
+    one, other = write(tmp_path / "one", 3), write(tmp_path / "other", 3, first=1)
+    seen = []
+    assert bag_hash(one, lambda *done: seen.append(done)) == bag_hash(one) != bag_hash(other)
+    assert seen
+
+
+def test_a_folder_with_other_things_is_not_emptied(tmp_path):
+    folder = write(tmp_path / "bag", 1)
+    assert not fresh_bag_folder(folder).exists()
+    folder = write(tmp_path / "bag", 1)
+    (folder / "thesis.txt").write_text("precious")
+    with pytest.raises(WireError, match=r"thesis\.txt"):
+        fresh_bag_folder(folder)
+    assert (folder / "thesis.txt").exists()
+
+
+def test_a_jpeg_of_a_bag_is_left_as_it_is(tmp_path):
+    data = encode_jpeg(make_header(1, "cam"), PIXELS)
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection("/cam/compressed", COMPRESSED_IMAGE, typestore=typestore())
+        writer.write(topic, 1, data)
+    assert read(tmp_path / "bag", "/cam/compressed")[0][0].data == data
