@@ -5,6 +5,7 @@ the bag, publishes the running mIoU on /icnet_evaluation/miou, and at the end wr
 frames.csv into `out`. Takes the other arguments of segmentation.launch.py, too.
 """
 
+import sys
 from pathlib import Path
 
 from launch.actions import (
@@ -18,14 +19,15 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.event_handlers import OnStateTransition
 from launch_ros.substitutions import FindPackageShare
 
 from icnet_ros.wire.bag import open_bag
 from launch import LaunchContext, LaunchDescription
 
+DISCOVERY_S = "2"  # until the player and the nodes know each other, or the first frames were lost
 LAST_FRAMES_S = 3.0  # from the end of the bag to that of the node
 ARGUMENTS = {
     "bag": (None, "ROS 2 bag: folder or file"),
@@ -49,6 +51,7 @@ def generate_launch_description() -> LaunchDescription:
 
 def _actions(context: LaunchContext) -> list:
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    namespace = context.launch_configurations.get("namespace", "")
     path = str(Path(values["bag"]).expanduser().absolute())
     with open_bag(path) as bag:
         image = bag.image_topic(values["image"])
@@ -65,18 +68,29 @@ def _actions(context: LaunchContext) -> list:
         package="icnet_ros",
         executable="evaluation_node",
         name="icnet_evaluation",
-        namespace=context.launch_configurations.get("namespace", ""),
+        namespace=namespace,
         parameters=[{"out": values["out"], "bag": path, "model": values["model"]}],
         remappings=[(name, f"icnet/{name}") for name in topics]
         + [("ground_truth", truth.name if truth else "ground_truth")],
         output="screen",
     )
-    play = ["ros2", "bag", "play", path, "--clock", "--rate", values["rate"]]
-    player = ExecuteProcess(cmd=[*play, *(["--loop"] if values["loop"].lower() == "true" else [])], output="screen")
-    ended = [TimerAction(period=LAST_FRAMES_S, actions=[EmitEvent(event=Shutdown(reason="the bag is over"))])]
+    node = "/".join(["", *namespace.strip("/").split("/"), "icnet"]).replace("//", "/")
+    play = ["ros2", "bag", "play", path, "--clock", "--rate", values["rate"], "--delay", DISCOVERY_S]
+    play += ["--loop"] if values["loop"].lower() == "true" else []
+    player = ExecuteProcess(
+        cmd=[sys.executable, "-m", "icnet_ros.node.when_active", node, *play],
+        name="player",
+        output="screen",
+        emulate_tty=False,
+    )
+
+    def ended(_: ProcessExited, context: LaunchContext) -> list:
+        over = EmitEvent(event=Shutdown(reason="the bag is over"))
+        return [] if context.is_shutdown else [TimerAction(period=LAST_FRAMES_S, actions=[over])]
+
     return [
         IncludeLaunchDescription(segmentation, launch_arguments=list(given.items())),
         evaluation,
-        RegisterEventHandler(OnStateTransition(goal_state="active", entities=[player])),
+        player,
         RegisterEventHandler(OnProcessExit(target_action=player, on_exit=ended)),
     ]

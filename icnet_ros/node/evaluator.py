@@ -1,14 +1,16 @@
 """`evaluation_node`: scores a segmentation node's labels against ground truth while both are published."""
 
+import signal
 from pathlib import Path
 from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float32
 from vision_msgs.msg import LabelInfo
@@ -123,19 +125,27 @@ class EvaluationNode(Node):
 
 def main() -> None:
     """Score until SIGINT or SIGTERM, then write OUT/report.json, report.html and frames.csv."""
-    rclpy.init()
+    ended = False
+
+    def end(*_: object) -> None:
+        nonlocal ended
+        ended = True
+
+    # rclpy's own handlers would end the process before the report is written; whoever asks twice waits for it.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     node = EvaluationNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        report = node.write()
-        miou = "no ground truth" if report["miou"] is None else f"mIoU {report['miou']:.4f}"
-        print(f"EVALUATED {report['frames']['labelled']} frames, {miou}", flush=True)
-        rclpy.try_shutdown()
+    while not ended:
+        executor.spin_once(timeout_sec=0.2)
+    report = node.write()
+    miou = "no ground truth" if report["miou"] is None else f"mIoU {report['miou']:.4f}"
+    print(f"EVALUATED {report['frames']['labelled']} frames, {miou}", flush=True)
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.shutdown()
 
 
 if __name__ == "__main__":
