@@ -30,7 +30,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["icnet_ros", "icnet_ros.*"]),
-    package_data={"icnet_ros": ["py.typed"]},
+    package_data={"icnet_ros": ["py.typed", "evaluation/pages/*.jinja"]},
     data_files=shipped(),
     install_requires=[
         "numpy>=1.23",
@@ -42,16 +42,19 @@ setup(
         "numba>=0.57",
         "rosbags>=0.10",
         "rosbags-image>=0.10",
+        "mcap>=1.2",
+        "plotly>=5.18",
+        "jinja2>=3.0",
         "typer>=0.12",
         "rich>=13",
     ],
     extras_require={
-        # The fleet is under way; see the README's limits.
         "onnx": ["onnx>=1.16", "onnxruntime>=1.17"],
         "openvino": ["onnx>=1.16", "onnxruntime>=1.17", "openvino>=2024.0"],
         "quantize": ["onnx>=1.16", "onnxruntime>=1.17", "openvino>=2024.0", "nncf>=2.14"],
         "tensorrt": ["onnx>=1.16", "onnxruntime>=1.17", "tensorrt>=10"],
         "fleet": ["ray>=2.9"],
+        "rerun": ["rerun-sdk>=0.23"],
         "train": ["lightning-fabric>=2.2", "matplotlib>=3.6", "scipy>=1.8"],
         "dev": [
             "hypothesis",
@@ -61,6 +64,7 @@ setup(
             "pytest-cov",
             "pytest-timeout",
             "ruff",
+            "selenium",
             "torchmetrics",
             "types-pyyaml",
         ],

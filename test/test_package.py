@@ -20,10 +20,18 @@ def test_the_wheel_holds_what_the_code_looks_for(tmp_path):
     subprocess.run([*command, str(ROOT)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = {name.partition("/")[2] for name in zipfile.ZipFile(wheel).namelist()}
-    for file in ("config/segmentation.yaml", "config/classes/camvid.yaml", "demo/leuvenA.jpg", "msg/FrameLatency.msg"):
+    for file in (
+        "config/segmentation.yaml",
+        "config/foxglove.json",
+        "config/classes/camvid.yaml",
+        "demo/leuvenA.jpg",
+        "msg/FrameLatency.msg",
+    ):
         assert f"data/share/icnet_ros/{file}" in names
     code = {str(path.relative_to(ROOT / "icnet_ros")) for path in (ROOT / "icnet_ros").glob("**/*.py")}
-    assert code <= names
+    pages = {str(path.relative_to(ROOT / "icnet_ros")) for path in (ROOT / "icnet_ros").glob("**/*.jinja")}
+    assert pages
+    assert code | pages <= names
 
 
 def test_versions_agree():

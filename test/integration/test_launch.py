@@ -1,5 +1,6 @@
 """The launch file under the real launch system, checked with the ros2 command line."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,10 +12,16 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 pytest.importorskip("launch_ros", reason="no launch system in this environment (launch_ros)")
 
+from diagnostic_msgs.msg import DiagnosticArray
+from drives import make_bag
 from messages import image
 from sensor_msgs.msg import Image
+from std_msgs.msg import Float32
 
+from icnet_ros.checkpoint.file import load
 from icnet_ros.dds import NEW, OLD
+from icnet_ros.engine.base import EngineOptions
+from icnet_ros.engine.table import open_engine
 
 pytestmark = [
     pytest.mark.full_ros,
@@ -155,3 +162,24 @@ def test_arguments_are_listed_with_their_meaning(launch):
         "cameras", "use_sim_time", "autostart", "build_only", "use_respawn", "log_level", "rviz", "dds_profile",
     ):  # fmt: skip
         assert f"'{argument}'" in shown
+
+
+def test_a_bag_is_replayed_and_scored(graph, launch, model, tmp_path):
+    """`ros2 bag play` through the launched node: the score is that of the engine alone."""
+    pytest.importorskip("ros2bag", reason="no `ros2 bag` in this environment (ros2bag)")
+    engine = open_engine("torch", load(model), EngineOptions("cpu"))
+    bag = make_bag(tmp_path / "bag", engine, frames=8)
+    log = launch.start(
+        f"bag:={bag}", f"out:={tmp_path / 'out'}", f"model:={model}", "engine:=torch", "rate:=0.5", "namespace:=front",
+        file="replay.launch.py",
+    )  # fmt: skip
+    diagnostics, _ = graph.listen(DiagnosticArray, "/diagnostics")
+    scores, _ = graph.listen(Float32, "/front/icnet_evaluation/miou")
+    graph.spin_until(lambda: launch.popen.poll() is not None)
+    assert launch.popen.returncode == 0, log.read_text()
+    assert "Traceback" not in log.read_text()
+    answer = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert answer["frames"]["scored"] == answer["frames"]["labelled"] >= 7, log.read_text()
+    assert answer["pixel_accuracy"] == pytest.approx(0.75)
+    assert answer["miou"] == pytest.approx(scores[-1].data, abs=1e-6)
+    assert any(one.name == "icnet_evaluation: score" for array in diagnostics for one in array.status)
