@@ -83,6 +83,7 @@ class EvaluationNode(Node):
     def _on_latency(self, message: FrameLatency) -> None:
         stages = {name: getattr(message, name) for name in message.get_fields_and_field_types() if name.endswith("_ms")}
         self._score.latency(stamp_ns(message.header), stages)
+        self._facts["live"] = {name: getattr(message, name) for name in COUNTERS}
 
     def _on_label_info(self, message: LabelInfo) -> None:
         theirs = tuple(entry.class_name for entry in message.class_map if entry.class_name != "unlabelled")
@@ -97,7 +98,6 @@ class EvaluationNode(Node):
                 values = {pair.key: pair.value for pair in status.values}
                 self._facts |= {name: values[name] for name in FACTS if name in values}
                 self._facts["trained"] = values.get("trained") == "true"
-                self._facts["live"] = {name: int(values[name]) for name in COUNTERS if name in values}
 
     def _publish_diagnostics(self) -> None:
         found, miou = self._score.found, self._score.miou
