@@ -4,10 +4,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 console = Console()
 errors = Console(stderr=True)
+
+
+class Speed(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task: Task) -> Text:
+        """See ProgressColumn."""
+        return Text(f"{task.speed:.1f}/s" if task.speed else "", style="progress.data.speed")
 
 
 @contextmanager
@@ -16,11 +25,13 @@ def progress_bar(what: str, *, hidden: bool = False) -> Iterator[Callable[[str, 
 
     hidden: for all but one of several processes.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn())
     with Progress(*columns, console=errors, disable=hidden) as progress:
         task = progress.add_task(what, total=None)
 
         def update(what: str, done: int, total: int) -> None:
-            progress.update(task, description=what, completed=done, total=total or None)
+            if what != progress.tasks[task].description:
+                progress.reset(task, description=what)  # another thing, at another speed
+            progress.update(task, completed=done, total=total or None)
 
         yield update

@@ -257,11 +257,12 @@ def _conclude(
         if alone:
             found.seconds = wall or found.seconds
         told_now = lambda done, total, name=drive.name: told(f"writing {name}", done, total)  # noqa: E731
+        # Figures first: whoever loses patience with the pictures has them.
+        answer = reports[drive.name] = write_verdict(found, checkpoint.spec.classes, facts[drive.name], drive.folder)
         pictures = write_outputs(found, drive.bag, checkpoint.spec, drive.folder, drive.selection, outputs, told_now)
-        reports[drive.name] = write_verdict(
-            found, checkpoint.spec.classes, facts[drive.name], drive.folder, drive.name, pictures
-        )
-        listing.append(_entry(drive, reports[drive.name], problem or found.damage))
+        page = drive.folder / "report.html"
+        write_report(page, drive.name, answer, found.rows, checkpoint.spec.classes, pictures)
+        listing.append(_entry(drive, answer, problem or found.damage))
         every.append(found)
     if alone:
         if not reports:
@@ -273,25 +274,16 @@ def _conclude(
     together.seconds = wall or together.seconds
     first = next(iter(facts.values()))
     names = {"bag": [str(drive.bag) for drive in drives], "bag_sha256": [one["bag_sha256"] for one in facts.values()]}
-    answer = write_verdict(
-        together, checkpoint.spec.classes, {**first, **names}, out, f"{len(drives)} drives", Pictures(), drives=listing,
-        page="index.html",
-    )  # fmt: skip
-    return Verdict(answer, out / "index.html", reports)
+    classes = checkpoint.spec.classes
+    whole = write_verdict(together, classes, {**first, **names}, out, drives=listing)
+    write_report(out / "index.html", f"{len(drives)} drives", whole, together.rows, classes, Pictures())
+    return Verdict(whole, out / "index.html", reports)
 
 
 def write_verdict(
-    found: Replay,
-    classes: ClassTable,
-    facts: dict[str, Any],
-    out: Path,
-    title: str,
-    pictures: Pictures,
-    *,
-    drives: Sequence[dict[str, Any]] = (),
-    page: str = "report.html",
+    found: Replay, classes: ClassTable, facts: dict[str, Any], out: Path, *, drives: Sequence[dict[str, Any]] = ()
 ) -> dict[str, Any]:
-    """Write OUT/frames.csv, OUT/report.json and the page; the content of report.json."""
+    """Write OUT/frames.csv and OUT/report.json; the content of report.json."""
     out.mkdir(parents=True, exist_ok=True)
     answer = report(found, classes, facts)
     if drives:
@@ -299,7 +291,6 @@ def write_verdict(
         answer["complete"] &= not any(entry["problem"] for entry in drives)
     write_table(out / "frames.csv", found.rows, classes.names)
     (out / "report.json").write_text(json.dumps(answer, indent=2, allow_nan=False) + "\n")
-    write_report(out / page, title, answer, found.rows, classes, pictures)
     return answer
 
 

@@ -14,6 +14,7 @@ from icnet_ros.evaluation.demo import Recording
 from icnet_ros.evaluation.fleet import write_verdict
 from icnet_ros.evaluation.frames import Row, judge
 from icnet_ros.evaluation.outputs import Outputs, Pictures, write_outputs
+from icnet_ros.evaluation.page import write_report
 from icnet_ros.evaluation.replay import Progress, Replay, label_file, prepare
 from icnet_ros.evaluation.report import recording_selection
 from icnet_ros.render import UInt8
@@ -39,7 +40,8 @@ def write_demo_report(
         "exit": summary["exit"],
         "live": dict(summary["frames"]),
     }
-    write_verdict(found, spec.classes, facts, out, recording.bag.name, pictures)
+    answer = write_verdict(found, spec.classes, facts, out)
+    write_report(out / "report.html", recording.bag.name, answer, found.rows, spec.classes, pictures)
 
 
 class LiveScore:
@@ -114,4 +116,6 @@ class LiveScore:
         scored = any(len(row.truth) for row in rows)
         found = replace(self.found, rows=rows, matrix=self.found.matrix if scored else None)
         found.truth = found.truth if scored else None
-        return write_verdict(found, self._classes, facts, self._out, title, Pictures())
+        answer = write_verdict(found, self._classes, facts, self._out)
+        write_report(self._out / "report.html", title, answer, rows, self._classes, Pictures())
+        return answer
