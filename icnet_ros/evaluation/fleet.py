@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from glob import glob
 from pathlib import Path
@@ -55,13 +55,12 @@ class Task:
     part: range | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Verdict:
-    """Of all drives together. drives: name -> report of each; pages: what to open first."""
+    """Content of report.json of all drives together, and the page to open first."""
 
     report: dict[str, Any]
     page: Path
-    drives: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def find_drives(
@@ -241,7 +240,7 @@ def _conclude(
 ) -> Verdict:
     """wall: seconds that all parts took together, None if they were one after the other."""
     alone = len(drives) == 1
-    reports: dict[str, dict[str, Any]] = {}
+    reports: list[dict[str, Any]] = []
     listing: list[dict[str, Any]] = []
     every: list[Replay] = []
     for drive in drives:
@@ -258,7 +257,8 @@ def _conclude(
             found.seconds = wall or found.seconds
         told_now = lambda done, total, name=drive.name: told(f"writing {name}", done, total)  # noqa: E731
         # Figures first: whoever loses patience with the pictures has them.
-        answer = reports[drive.name] = write_verdict(found, checkpoint.spec.classes, facts[drive.name], drive.folder)
+        answer = write_verdict(found, checkpoint.spec.classes, facts[drive.name], drive.folder)
+        reports.append(answer)
         pictures = write_outputs(found, drive.bag, checkpoint.spec, drive.folder, drive.selection, outputs, told_now)
         page = drive.folder / "report.html"
         write_report(page, drive.name, answer, found.rows, checkpoint.spec.classes, pictures)
@@ -267,7 +267,7 @@ def _conclude(
     if alone:
         if not reports:
             raise EngineError(listing[0]["problem"])
-        return Verdict(reports[drives[0].name], out / "report.html", reports)
+        return Verdict(reports[0], out / "report.html")
     if not every:
         raise WireError("none of the drives could be replayed: " + "; ".join(entry["problem"] for entry in listing))
     together = merged(every)
@@ -277,7 +277,7 @@ def _conclude(
     classes = checkpoint.spec.classes
     whole = write_verdict(together, classes, {**first, **names}, out, drives=listing)
     write_report(out / "index.html", f"{len(drives)} drives", whole, together.rows, classes, Pictures())
-    return Verdict(whole, out / "index.html", reports)
+    return Verdict(whole, out / "index.html")
 
 
 def write_verdict(

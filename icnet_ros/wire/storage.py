@@ -10,8 +10,7 @@ from mcap.records import Channel, Schema
 from mcap.records import Message as McapMessage
 from mcap.stream_reader import StreamReader
 from rosbags.convert.converter import migrate_bytes
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.rosbag2 import ReaderError
+from rosbags.highlevel import AnyReader
 
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, WireError, typestore
 
@@ -159,9 +158,7 @@ def open_storage(path: Path) -> Iterator[Storage]:
     with ExitStack() as stack:
         try:
             storage: Storage = _whole(path, stack)
-        except FileNotFoundError as err:
-            storage = _files(path, err, stack)
-        except (AnyReaderError, ReaderError, OSError, ValueError, KeyError, AssertionError, TypeError) as err:
+        except Exception as err:  # what rosbags raises over damaged files is not one class
             storage = _files(path, err, stack)
         yield storage
 
@@ -179,16 +176,18 @@ def _files(path: Path, reason: Exception, stack: ExitStack) -> Storage:
     problems: list[str] = []
     for file in files:
         try:
-            parts.append(_whole(file, stack))
-        except Exception as err:  # what rosbags and mcap raise over damaged files is not one class
-            try:
-                parts.append(CutMcap(file) if file.suffix == ".mcap" else _refuse(err))
-            except Exception as worse:
-                problems.append(f"{file.name}: {worse}")
+            parts.append(_file(file, stack))
+        except Exception as err:  # as above
+            problems.append(f"{file.name}: {err}")
     if not parts:
         raise WireError(f"{path}: not a readable ROS bag: {reason}") from reason
     return Files(parts, problems)
 
 
-def _refuse(err: Exception) -> Storage:
-    raise err
+def _file(path: Path, stack: ExitStack) -> Storage:
+    try:
+        return _whole(path, stack)
+    except Exception:
+        if path.suffix != ".mcap":
+            raise
+        return CutMcap(path)
