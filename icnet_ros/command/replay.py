@@ -53,7 +53,7 @@ def replay(
     """Label every frame of one or more drives once, in order, and say what the answers are worth.
 
     Started again after a kill or Ctrl-C, it goes on where it was. Exit code 1 if a bag is damaged, the replay
-    was interrupted or a --fail-if holds: the report is then of what could be read.
+    was interrupted, nothing was labelled or a --fail-if holds: the report is then of what could be read.
     """
     from icnet_ros.evaluation import fleet as many
     from icnet_ros.evaluation.gate import Gate, failures, figures, names
@@ -92,7 +92,10 @@ def replay(
         errors.print(f"[bold red]failed:[/] {reason}", highlight=False)
     if not answer["complete"]:
         _explain(answer)
-    if broken or not answer["complete"]:
+    if not answer["frames"]["labelled"]:
+        reason = "; ".join(answer["problems"]) or "no frame lies in what --start, --end, --stride and --limit leave"
+        errors.print(f"[bold red]nothing was labelled:[/] {reason}", highlight=False, soft_wrap=True)
+    if broken or not answer["complete"] or not answer["frames"]["labelled"]:
         raise typer.Exit(1)
 
 

@@ -91,7 +91,10 @@ def prepare(out: Path, identity: str, *, resume: bool = True) -> None:
     Raises WireError if it holds files that no replay wrote.
     """
     folder, mark = out / "labels", out / "labels" / MARK
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise WireError(f"{out}: cannot be written to: {err.strerror}; choose another folder for --out") from err
     if mark.exists():
         try:
             same = json.loads(mark.read_text()) == identity

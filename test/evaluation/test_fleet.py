@@ -128,6 +128,21 @@ def test_a_recording_for_the_viewer(tmp_path, engine, model):
     assert (tmp_path / "x.rrd").stat().st_size > 10_000
 
 
+def test_nothing_that_could_be_labelled_is_no_success(tmp_path, capfd, engine, model):
+    bag = make_bag(tmp_path / "bag", engine, frames=2, damaged=(0, 1))
+    assert run(bag, "--out", tmp_path / "out", "--model", model) == 1
+    assert f"nothing was labelled: {read(tmp_path / 'out' / 'report.json')['problems'][0]}" in capfd.readouterr().err
+    assert run(bag, "--out", tmp_path / "out", "--model", model, "--start", 99) == 1
+    assert "no frame lies in what --start" in capfd.readouterr().err
+
+
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path, capfd, engine, model):
+    bag = make_bag(tmp_path / "bag", engine, frames=2)
+    (tmp_path / "file").write_text("precious")
+    assert run(bag, "--out", tmp_path / "file", "--model", model) == 1
+    assert "file: cannot be written to: Not a directory" in capfd.readouterr().err
+
+
 def test_nothing_to_replay(tmp_path, capfd):
     assert run("--out", tmp_path / "out", "--fleet", f"{tmp_path}/*.mcap") == 1
     assert "no bag matches" in capfd.readouterr().err
