@@ -54,7 +54,7 @@ def _actions(context: LaunchContext) -> list:
     namespace = context.launch_configurations.get("namespace", "")
     path = str(Path(values["bag"]).expanduser().absolute())
     with open_bag(path) as bag:
-        image = bag.image_topic(values["image"])
+        image = bag.image_topic(values["image"], values["ground_truth"])
         truth = bag.truth_topic(values["ground_truth"], image)
     segmentation = PathJoinSubstitution([FindPackageShare("icnet_ros"), "launch", "segmentation.launch.py"])
     given = {

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.command.console import console, errors, progress_bar
@@ -34,7 +35,9 @@ def compare(
     if as_json:
         print(json.dumps(found, indent=2))
     else:
-        table = Table("figure", "A", "B", "B - A", "95 % interval", title=found["bag"], title_justify="left")
+        table = Table(
+            "figure", "A", "B", "B - A", "95 % interval", title=escape(str(found["bag"])), title_justify="left"
+        )
         for name, entry in found["figures"].items():
             if entry["delta"] is None:
                 continue
@@ -43,7 +46,7 @@ def compare(
             style = ("green" if better else "red") if sure else ""
             values = [f"{entry['a']:.4f}", f"{entry['b']:.4f}", f"{entry['delta']:+.4f}"]
             table.add_row(name, *values, f"{entry['low']:+.4f} .. {entry['high']:+.4f}", style=style)
-        console.print(f"A: {found['a']['label']}\nB: {found['b']['label']}", highlight=False)
+        console.print(f"A: {found['a']['label']}\nB: {found['b']['label']}", highlight=False, markup=False)
         console.print(table)
         alike = "" if found["agreement"] is None else f", {found['agreement']:.4%} of the pixels labelled alike"
         console.print(f"{found['frames']['both']} frames{alike}", highlight=False)

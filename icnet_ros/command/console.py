@@ -25,7 +25,13 @@ def progress_bar(what: str, *, hidden: bool = False) -> Iterator[Callable[[str, 
 
     hidden: for all but one of several processes.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Speed(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Speed(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=errors, disable=hidden) as progress:
         task = progress.add_task(what, total=None)
 

@@ -31,6 +31,7 @@ from icnet_ros.training.errors import QuantizeError, RecipeError, StateError
 from icnet_ros.wire.cdr import WireError
 
 EXPECTED = (
+    OSError,  # a full disk, a file that must not be read
     CheckpointError,
     ClassTableError,
     DatasetError,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model_spec
@@ -69,6 +70,8 @@ def replay(
     drives = many.find_drives(bags or (), fleet, out, selection, image_topic or ())
     if rerun and len(drives) > 1:
         raise typer.BadParameter("--rerun takes one drive")
+    if truth and len(drives) > 1:
+        raise typer.BadParameter("--truth belongs to one drive: name one bag, and one camera with --image-topic")
     if not spec.trained:
         errors.print("[yellow]The network is untrained: its labels mean nothing. Name a checkpoint: --model[/]")
     pool: Pool | None = None
@@ -94,7 +97,7 @@ def replay(
         _explain(answer)
     if not answer["frames"]["labelled"]:
         reason = "; ".join(answer["problems"]) or "no frame lies in what --start, --end, --stride and --limit leave"
-        errors.print(f"[bold red]nothing was labelled:[/] {reason}", highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]nothing was labelled:[/] {escape(reason)}", highlight=False, soft_wrap=True)
     if broken or not answer["complete"] or not answer["frames"]["labelled"]:
         raise typer.Exit(1)
 
@@ -102,7 +105,7 @@ def replay(
 def _print(answer: dict[str, Any], page: Path) -> None:
     bags = answer["bag"]
     title = bags if isinstance(bags, str) else f"{len(bags)} drives"
-    table = Table("class", "share of pixels", "flicker", "IoU", title=title, title_justify="left")
+    table = Table("class", "share of pixels", "flicker", "IoU", title=escape(title), title_justify="left")
     for name, share in answer["coverage"].items():
         iou = answer["per_class"][name] if answer["per_class"] else None
         restless = answer["flicker"][name]
@@ -118,4 +121,4 @@ def _print(answer: dict[str, Any], page: Path) -> None:
 def _explain(answer: dict[str, Any]) -> None:
     reasons = [f"{entry['drive']}: {entry['problem']}" for entry in answer.get("drives", ()) if entry["problem"]]
     for reason in reasons or [answer["damage"] or "interrupted; the same command goes on from here"]:
-        errors.print(f"[yellow]incomplete: {reason}[/]", highlight=False, soft_wrap=True)
+        errors.print(f"[yellow]incomplete: {escape(reason)}[/]", highlight=False, soft_wrap=True)

@@ -43,7 +43,7 @@ class Side:
             return cls(file.parent, report, read_table(file.parent / "frames.csv", classes.names), classes)
         except CompareError:
             raise
-        except (OSError, ValueError, KeyError, AttributeError, ClassTableError) as err:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ClassTableError) as err:
             raise CompareError(f"{file}: not a report of `icnet replay` ({type(err).__name__}: {err})") from err
 
     @property
@@ -70,9 +70,12 @@ def compare(a: Side, b: Side, progress: Progress = lambda *_: None) -> dict[str,
     draws = np.random.default_rng(0).multinomial(len(both), [1 / len(both)] * len(both), SAMPLES).astype(np.float64)
     left, right = ([pair[k] for pair in both] for k in (0, 1))
     figures_of: dict[str, dict[str, Any]] = {}
-    scored = all(len(one.truth) and len(other.truth) for one, other in both)
-    if scored:
-        values, resampled = _scores(left, right, len(a.classes), draws)
+    scored = np.array([len(one.truth) > 0 and len(other.truth) > 0 for one, other in both])
+    if scored.any():
+        pairs = [pair for pair, known in zip(both, scored, strict=True) if known]
+        values, resampled = _scores(
+            [one for one, _ in pairs], [other for _, other in pairs], len(a.classes), draws[:, scored]
+        )
         names = ["miou", "pixel_accuracy", *(f"iou:{name}" for name in a.classes.names)]
         for k, name in enumerate(names):
             figures_of[name] = _entry(values[0][k], values[1][k], resampled[1][:, k] - resampled[0][:, k])
@@ -115,7 +118,8 @@ def _pairs(a: Side, b: Side) -> list[tuple[Row, Row]]:
         rows = [row for row in side.rows if not row.problem]
         return {(row.drive, row.stamp_ns if unique else row.number): row for row in rows}
 
-    unique = all(len({(row.drive, row.stamp_ns) for row in side.rows}) == len(side.rows) for side in (a, b))
+    labelled = [[(row.drive, row.stamp_ns) for row in side.rows if not row.problem] for side in (a, b)]
+    unique = all(len(set(stamps)) == len(stamps) for stamps in labelled)
     first, second = by_frame(a), by_frame(b)
     return [(first[key], second[key]) for key in first if key in second]
 
@@ -139,8 +143,9 @@ def _from_counts(weights: Array, hits: Array, truth: Array, labelled: Array) -> 
     union = true + said - hit
     iou = np.divide(hit, union, out=np.full_like(hit, np.nan), where=union > 0)
     known = np.isfinite(iou)
-    mean = np.where(known, iou, 0).sum(1) / np.maximum(known.sum(1), 1)
-    accuracy = hit.sum(1) / np.maximum(true.sum(1), 1)
+    # Without a pixel of truth there is no score.
+    mean = np.where(known.any(1), np.where(known, iou, 0).sum(1) / np.maximum(known.sum(1), 1), np.nan)
+    accuracy = np.where(true.sum(1) > 0, hit.sum(1) / np.maximum(true.sum(1), 1), np.nan)
     return np.column_stack([mean, accuracy, iou])
 
 

@@ -79,7 +79,9 @@ def find_drives(
     for name, path in zip(_names(paths), paths, strict=True):
         try:
             with open_bag(path) as bag:
-                topics = [bag.image_topic(camera) for camera in cameras] or bag.cameras() or [bag.image_topic()]
+                known = selection.truth_topic
+                named = list(dict.fromkeys(bag.image_topic(camera) for camera in cameras))
+                topics = named or bag.cameras(known) or [bag.image_topic("", known)]
         except WireError as err:
             if len(paths) == 1:
                 raise
@@ -165,7 +167,7 @@ def _one_by_one(
                 lambda done, total, name=drive.name: told(f"replaying {name}", done, total),  # type: ignore[misc]
                 confidence=task.confidence,
             )  # fmt: skip
-        except ValueError as err:
+        except (ValueError, EngineError) as err:
             if len(tasks) == 1:
                 raise
             problems[drive.name] = str(err)

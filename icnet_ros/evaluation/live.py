@@ -73,6 +73,9 @@ class LiveScore:
 
     def labels(self, stamp: int, arrived_ns: int, labels: UInt8) -> None:
         """A label map with the stamp of its image (ns); `labels` must stay as it is."""
+        if labels.max() >= len(self._classes):
+            self.found.notes[f"label {labels.max()} is none of {len(self._classes)} classes"] += 1
+            return
         cv2.imwrite(str(label_file(self._out, self._count)), labels)
         if stamp in self._waiting:  # again, as when a bag is played in a loop
             self._judge(stamp, None)

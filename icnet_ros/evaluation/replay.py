@@ -95,6 +95,8 @@ def prepare(out: Path, identity: str, *, resume: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as err:
         raise WireError(f"{out}: cannot be written to: {err.strerror}; choose another folder for --out") from err
+    for path in folder.glob("*.partial.png"):  # of a run that was killed
+        path.unlink()
     if mark.exists():
         try:
             same = json.loads(mark.read_text()) == identity

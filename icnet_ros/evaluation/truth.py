@@ -67,7 +67,7 @@ class FolderTruth:
         files = sorted(folder.glob("*.png")) if folder.is_dir() else []
         if not files:
             raise TruthError(f"{folder}: no .png label images there")
-        if all(file.stem.isdigit() for file in files):
+        if all(file.stem.isdecimal() for file in files):
             self._by_key = {int(file.stem): file for file in files}
         elif len(files) == images:
             self._by_key = dict(enumerate(files))
@@ -115,7 +115,7 @@ def read_mapping(path: Path, classes: ClassTable) -> UInt8:
         raise TruthError(f"{path}: not lines of the form `7: road`")
     table = np.full(256, classes.ignore, np.uint8)
     for number, name in entries.items():
-        if not isinstance(number, int) or not 0 <= number <= 255:
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 255:
             raise TruthError(f"{path}: {number!r} is no id of 0..255")
         if name not in classes.names:
             raise TruthError(f"{path}: {name!r} is none of the classes {', '.join(classes.names)}")

@@ -62,7 +62,12 @@ class EvaluationNode(Node):
         self.get_logger().info(f"labels from {self._score.found.image}, ground truth from {truth}")
 
     def _on_labels(self, data: bytes) -> None:
-        header, labels = decode_labels(data)
+        try:
+            header, labels = decode_labels(data)
+        except WireError as err:
+            self._score.found.notes[f"labels: {err}"] += 1
+            self.get_logger().error(f"labels cannot be used: {err}", throttle_duration_sec=5.0)
+            return
         self._and_tell(self._score.labels, stamp_ns(header), self.get_clock().now().nanoseconds, labels)
 
     def _on_truth(self, data: bytes) -> None:

@@ -27,16 +27,16 @@ class Bag:
         """All topics, by name."""
         return self._storage.topics()
 
-    def cameras(self) -> list[Topic]:
-        """One image topic for each camera: raw before compressed; ground truth is none."""
+    def cameras(self, truth: str = "") -> list[Topic]:
+        """One image topic for each camera: raw before compressed; ground truth, and the topic `truth`, is none."""
         images = [topic for topic in self.topics() if topic.kind in (IMAGE, COMPRESSED_IMAGE)]
         seen: dict[str, Topic] = {}
         for topic in sorted(images, key=lambda topic: topic.compressed):
-            if topic.messages and not self._is_truth(topic):
+            if topic.messages and topic.name != truth and not self._is_truth(topic):
                 seen.setdefault(topic.base, topic)
         return sorted(seen.values())
 
-    def image_topic(self, name: str = "") -> Topic:
+    def image_topic(self, name: str = "", truth: str = "") -> Topic:
         """The topic with camera images: the one named, or the only one that can be meant.
 
         A raw topic goes before the compressed one of the same camera; ground truth is none.
@@ -48,7 +48,7 @@ class Bag:
                 if topic.name == name and topic.kind in (IMAGE, COMPRESSED_IMAGE):
                     return topic
             raise WireError(f"{self.path}: no image topic {name!r}; the bag has {listing}")
-        cameras = self.cameras()
+        cameras = self.cameras(truth)
         if len(cameras) != 1:
             problem = "no image topic" if not cameras else f"{len(cameras)} cameras: name one of their topics"
             raise WireError(f"{self.path}: {problem}; the bag has {listing}")
@@ -104,8 +104,9 @@ def open_bag(path: str | Path) -> Iterator[Bag]:
 
 
 def bag_hash(path: Path, progress: Callable[[int, int], None] = lambda *_: None) -> str:
-    """SHA-256 of the recording: of all files of a bag in the order of their names. progress: in MiB."""
-    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    """SHA-256 of the recording: of the files of a bag in the order of their names. progress: in MiB."""
+    kinds = (*FILES, ".yaml", ".zstd")  # results may lie in the same folder
+    files = sorted(file for file in path.iterdir() if file.suffix in kinds) if path.is_dir() else [path]
     total = sum(file.stat().st_size for file in files)
     done, digest = 0, hashlib.sha256()
     for file in files:
