@@ -1,6 +1,7 @@
 """Two reports of one drive, and the gate."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,6 +79,16 @@ def test_rows_are_enough_for_the_miou(runs):
     matrix.counts += np.array(side.report["confusion"])
     assert hits.tolist() == np.diag(matrix.counts).tolist()
     assert np.nanmean(hits / (truth + labelled - hits)) == pytest.approx(matrix.miou())
+
+
+def test_frames_without_truth_are_left_out_of_the_scores(runs):
+    deep, coarse = Side.read(runs / "deep"), Side.read(runs / "coarse")
+    deep.rows[3] = replace(deep.rows[3], truth=(), hits=(), labelled=())
+    found = compare(coarse, deep)
+    rows = [row for k, row in enumerate(coarse.rows) if k != 3]
+    accuracy = sum(sum(row.hits) for row in rows) / sum(sum(row.truth) for row in rows)
+    assert found["figures"]["pixel_accuracy"]["a"] == pytest.approx(accuracy, abs=1e-6)
+    assert found["frames"]["both"] == 12
 
 
 def test_what_cannot_be_compared(runs, tmp_path):

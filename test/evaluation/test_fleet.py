@@ -3,12 +3,15 @@
 import json
 
 import pytest
-from drives import FRAMES, icnet, make_bag, without_timings
+from drives import FRAMES, icnet, make_bag, pictures, without_timings
 from tasks import always_dies, dies_once, refuses
 
-from icnet_ros.engine.base import EngineOptions
+from icnet_ros.engine.base import EngineOptions, Frame
 from icnet_ros.engine.table import open_engine
 from icnet_ros.evaluation.pool import Processes
+from icnet_ros.wire.bag import BagWriter
+from icnet_ros.wire.cdr import IMAGE
+from icnet_ros.wire.image import encode_image, make_header
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,25 @@ def test_cameras_of_one_bag_are_drives_of_their_own(tmp_path, engine, model):
     one = (tmp_path / "bag", "--out", tmp_path / "one", "--model", model, "--image-topic", "/left/compressed")
     assert run(*one) == 0
     assert read(tmp_path / "one" / "report.json")["truth"] == "/left/ground_truth"
+
+
+def test_a_named_ground_truth_is_no_camera(tmp_path, engine, model):
+    writer = BagWriter(tmp_path / "bag [/old]", [("/cam", IMAGE), ("/semantic", IMAGE)])
+    for number, bgr in enumerate(pictures(3)):
+        header = make_header(number + 1, "cam")
+        writer.write("/cam", encode_image(header, bgr, "bgr8"), number)
+        truth = engine.segment([Frame(bgr)])[0].labels
+        writer.write("/semantic", encode_image(header, truth, "mono8"), number)
+    writer.close()
+    words = ("--out", tmp_path / "out", "--model", model, "--truth-topic", "/semantic")
+    assert run(tmp_path / "bag [/old]", *words) == 0
+    answer = read(tmp_path / "out" / "report.json")
+    assert (answer["image_topic"], answer["pixel_accuracy"], answer["frames"]["scored"]) == ("/cam", 1.0, 3)
+
+
+def test_a_folder_of_truth_belongs_to_one_drive(tmp_path, bags, model):
+    words = ("--out", tmp_path / "out", "--model", model, "--truth", tmp_path)
+    assert run(bags / "drive0", bags / "drive2", *words) == 2
 
 
 def test_one_drive_has_its_report_where_it_was_asked_for(tmp_path, capfd, engine, model):
