@@ -12,10 +12,10 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.evaluation.confusion import ConfusionMatrix
 from icnet_ros.evaluation.demo import Recording
 from icnet_ros.evaluation.fleet import write_verdict
-from icnet_ros.evaluation.frames import Row, judge
+from icnet_ros.evaluation.frames import Row
 from icnet_ros.evaluation.outputs import Outputs, Pictures, write_outputs
 from icnet_ros.evaluation.page import write_report
-from icnet_ros.evaluation.replay import Progress, Replay, label_file, prepare
+from icnet_ros.evaluation.replay import Progress, Replay, judge_or_note, label_file, prepare
 from icnet_ros.evaluation.report import recording_selection
 from icnet_ros.render import UInt8
 from icnet_ros.wire.bag import bag_hash
@@ -103,12 +103,7 @@ class LiveScore:
 
     def _judge(self, stamp: int, truth: UInt8 | None) -> None:
         row, labels, before = self._waiting.pop(stamp)
-        try:
-            row = judge(row, labels, before, truth, self.found.matrix, len(self._classes))
-        except ValueError as err:
-            self.found.notes[str(err)] += 1
-            row = judge(row, labels, before, None, None, len(self._classes))
-        self.found.rows.append(row)
+        self.found.rows.append(judge_or_note(row, labels, before, truth, self.found, len(self._classes)))
 
     def write(self, facts: dict[str, Any], title: str) -> dict[str, Any]:
         """OUT/report.json, report.html and frames.csv; the content of report.json."""

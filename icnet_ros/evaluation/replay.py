@@ -151,7 +151,8 @@ def replay(
                     source.write(number, answer)
                 if not lead:
                     if answer is not None:
-                        row = _judged(row, answer.labels, before, truths, found, len(classes))
+                        truth = truths.of(number, row.stamp_ns) if truths else None
+                        row = judge_or_note(row, answer.labels, before, truth, found, len(classes))
                     found.rows.append(row)
                     journal.write(json.dumps(asdict(row)) + "\n")
                     journal.flush()  # a killed run is resumed from here
@@ -307,8 +308,10 @@ def confidence_file(out: Path, number: int) -> Path:
     return out / "confidence" / f"{number:06d}.png"
 
 
-def _judged(row: Row, labels: UInt8, before: UInt8 | None, truths: Truth | None, found: Replay, classes: int) -> Row:
-    truth = truths.of(row.number, row.stamp_ns) if truths else None
+def judge_or_note(
+    row: Row, labels: UInt8, before: UInt8 | None, truth: UInt8 | None, found: Replay, classes: int
+) -> Row:
+    """See `judge`; a ground truth that does not fit the labels is noted in `found`, not scored."""
     try:
         return judge(row, labels, before, truth, found.matrix, classes)
     except ValueError as err:

@@ -19,6 +19,7 @@ from icnet_ros.checkpoint.default import load_model_spec
 from icnet_ros.evaluation.live import LiveScore
 from icnet_ros.msg import FrameLatency
 from icnet_ros.node.ros import OVERRIDABLE, subscription_events
+from icnet_ros.render import UInt8
 from icnet_ros.wire.bag import bag_hash
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.image import decode_labels, stamp_ns
@@ -62,22 +63,22 @@ class EvaluationNode(Node):
         self.get_logger().info(f"labels from {self._score.found.image}, ground truth from {truth}")
 
     def _on_labels(self, data: bytes) -> None:
-        try:
-            header, labels = decode_labels(data)
-        except WireError as err:
-            self._score.found.notes[f"labels: {err}"] += 1
-            self.get_logger().error(f"labels cannot be used: {err}", throttle_duration_sec=5.0)
-            return
-        self._and_tell(self._score.labels, stamp_ns(header), self.get_clock().now().nanoseconds, labels)
+        if (known := self._decoded("labels", data)) is not None:
+            self._and_tell(self._score.labels, known[0], self.get_clock().now().nanoseconds, known[1])
 
     def _on_truth(self, data: bytes) -> None:
+        if (known := self._decoded("ground truth", data)) is not None:
+            self._and_tell(self._score.truth, *known)
+
+    def _decoded(self, what: str, data: bytes) -> tuple[int, UInt8] | None:
+        """Stamp and label map; None, noted and logged, for an image that is none."""
         try:
             header, labels = decode_labels(data)
         except WireError as err:
-            self._score.found.notes[f"ground truth: {err}"] += 1
-            self.get_logger().error(f"ground truth cannot be used: {err}", throttle_duration_sec=5.0)
-            return
-        self._and_tell(self._score.truth, stamp_ns(header), labels)
+            self._score.found.notes[f"{what}: {err}"] += 1
+            self.get_logger().error(f"{what} cannot be used: {err}", throttle_duration_sec=5.0)
+            return None
+        return stamp_ns(header), labels
 
     def _and_tell(self, act: Any, *arguments: Any) -> None:
         scored = self._score.scored
