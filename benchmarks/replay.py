@@ -20,7 +20,9 @@ from rich.progress import track
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.engine.base import EngineOptions, Frame
 from icnet_ros.engine.table import open_engine
-from icnet_ros.evaluation.replay import Selection, by_engine, prepare, replay
+from icnet_ros.evaluation.kept import Kept
+from icnet_ros.evaluation.replay import by_engine, replay
+from icnet_ros.evaluation.selection import Selection
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.image import decode_compressed, decode_image
 
@@ -50,7 +52,7 @@ def main(
                 runner.segment([Frame(picture.pixels, picture.order)], confidence=confidence)
             found[name].append(len(pictures) / (perf_counter() - started))
         with tempfile.TemporaryDirectory() as folder:
-            prepare(Path(folder), "benchmark")
+            Kept(Path(folder)).prepare("benchmark")
             result = replay(bag, by_engine(runner), checkpoint.spec.classes, Path(folder), selection, lambda *_: None)
             found["replay"].append(result.fresh / result.seconds)
         print(" | ".join(f"{name} {values[-1]:.2f} frames/s" for name, values in found.items()))

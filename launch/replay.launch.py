@@ -28,6 +28,7 @@ from icnet_ros.wire.bag import open_bag
 from launch import LaunchContext, LaunchDescription
 
 DISCOVERY_S = "2"  # until the player and the nodes know each other, or the first frames were lost
+REPORT_S = "120"  # that the report may take before the evaluation node is urged, and again before it is killed
 LAST_FRAMES_S = 3.0  # from the end of the bag to that of the node
 ARGUMENTS = {
     "bag": (None, "ROS 2 bag: folder or file"),
@@ -73,6 +74,9 @@ def _actions(context: LaunchContext) -> list:
         remappings=[(name, f"icnet/{name}") for name in topics]
         + [("ground_truth", truth.name if truth else "ground_truth")],
         output="screen",
+        # It hashes the bag and writes a page once it is asked to end.
+        sigterm_timeout=REPORT_S,
+        sigkill_timeout=REPORT_S,
     )
     node = "/".join(["", *namespace.strip("/").split("/"), "icnet"]).replace("//", "/")
     play = ["ros2", "bag", "play", path, "--clock", "--rate", values["rate"], "--delay", DISCOVERY_S]

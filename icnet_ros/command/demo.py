@@ -12,8 +12,9 @@ from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model_spec, model_path
 from icnet_ros.command.console import console, errors, progress_bar
+from icnet_ros.evaluation.answers import read_answers, replay_recording
 from icnet_ros.evaluation.demo import DemoError, DemoOptions, run_demo
-from icnet_ros.evaluation.report import read_answers, replay_recording, summarise, write_pictures
+from icnet_ros.evaluation.report import summarise, write_pictures
 
 
 def demo(

@@ -46,7 +46,10 @@ def replay(
     overlay: Annotated[bool, typer.Option(help="Overlays in the answers bag, too.")] = False,
     video: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
     rerun: Annotated[Path | None, typer.Option(help="Write an .rrd file for the Rerun viewer (one drive).")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that share the frames.")] = 1,
+    workers: Annotated[
+        int,
+        typer.Option(min=0, help="Processes that share the frames; 0: one, or all that a Ray cluster has room for."),
+    ] = 0,
     ray: Annotated[str, typer.Option(help="Ray cluster that shares them: address, auto, or local.")] = "",
     fail_if: Annotated[list[str] | None, typer.Option(help="Exit code 1 if so: 'miou<0.60', 'p95_ms>80'.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
@@ -56,18 +59,19 @@ def replay(
     Started again after a kill or Ctrl-C, it goes on where it was. Exit code 1 if a bag is damaged, the replay
     was interrupted, nothing was labelled or a --fail-if holds: the report is then of what could be read.
     """
-    from icnet_ros.evaluation import fleet as many
+    from icnet_ros.evaluation.drives import find_drives
+    from icnet_ros.evaluation.fleet import run
     from icnet_ros.evaluation.gate import Gate, failures, figures, names
     from icnet_ros.evaluation.outputs import Outputs
     from icnet_ros.evaluation.pool import Pool, Processes, Ray
-    from icnet_ros.evaluation.replay import Selection
+    from icnet_ros.evaluation.selection import Selection
 
     spec = load_model_spec(model)
     gates = [Gate.parse(text, names(spec.classes.names)) for text in fail_if or ()]
     selection = Selection(
         "", truth_topic, str(truth or ""), str(mapping or ""), start, end, stride, limit, sync_tolerance
     )
-    drives = many.find_drives(bags or (), fleet, out, selection, image_topic or ())
+    drives = find_drives(bags or (), fleet, out, selection, image_topic or ())
     if rerun and len(drives) > 1:
         raise typer.BadParameter("--rerun takes one drive")
     if truth and len(drives) > 1:
@@ -76,14 +80,14 @@ def replay(
         errors.print("[yellow]The network is untrained: its labels mean nothing. Name a checkpoint: --model[/]")
     pool: Pool | None = None
     if ray:
-        pool = Ray(ray, workers, gpu=device.startswith("cuda"))
+        pool = Ray(ray, workers, threads, gpu=device.startswith("cuda"))
     elif workers > 1:
-        pool = Processes(workers)
+        pool = Processes(workers, threads)
     options = EngineOptions(device, precision, exit_, threads)
     with progress_bar("replaying") as update:
-        verdict = many.run(
+        verdict = run(
             drives, model, engine, options, Outputs(confidence=confidence, overlay=overlay, video=video), out, update,
-            pool=pool, workers=workers, resume=resume, rerun=rerun,
+            pool=pool, resume=resume, rerun=rerun,
         )  # fmt: skip
     answer = verdict.report
     if as_json:

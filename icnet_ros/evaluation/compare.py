@@ -1,11 +1,11 @@
 """Two reports of the same drive side by side: what differs, and whether more than by chance."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -13,8 +13,10 @@ from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
 from icnet_ros.evaluation.errors import CompareError
 from icnet_ros.evaluation.frames import Row, read_table
 from icnet_ros.evaluation.gate import figures
-from icnet_ros.evaluation.replay import Progress, label_file
+from icnet_ros.evaluation.kept import Kept
+from icnet_ros.evaluation.replay import Progress
 from icnet_ros.evaluation.verdict import SCHEMA
+from icnet_ros.render import UInt8
 
 Array = npt.NDArray[np.float64]
 SAMPLES = 2000
@@ -45,6 +47,11 @@ class Side:
             raise
         except (OSError, ValueError, KeyError, TypeError, AttributeError, ClassTableError) as err:
             raise CompareError(f"{file}: not a report of `icnet replay` ({type(err).__name__}: {err})") from err
+
+    @property
+    def live(self) -> bool:
+        """Whether a node labelled it while it was played."""
+        return "live" in self.report
 
     @property
     def label(self) -> str:
@@ -113,13 +120,19 @@ def gate_figures(b: Side, found: dict[str, Any]) -> dict[str, float | None]:
 
 
 def _pairs(a: Side, b: Side) -> list[tuple[Row, Row]]:
-    def by_frame(side: Side) -> dict[tuple[str, int], Row]:
-        # Stamps tell frames apart across a live and an offline run, unless they repeat.
-        rows = [row for row in side.rows if not row.problem]
-        return {(row.drive, row.stamp_ns if unique else row.number): row for row in rows}
+    """Rows of the same frame. Offline that is told by its number; a live run knows stamps only."""
+    live = a.live or b.live
 
-    labelled = [[(row.drive, row.stamp_ns) for row in side.rows if not row.problem] for side in (a, b)]
-    unique = all(len(set(stamps)) == len(stamps) for stamps in labelled)
+    def by_frame(side: Side) -> dict[tuple[str, int], Row]:
+        rows = [row for row in side.rows if not row.problem]
+        often = Counter(row.stamp_ns for row in rows)
+        found: dict[tuple[str, int], Row] = {}
+        for row in rows:
+            # A stamp that repeats is a frame played again in a loop if it is live, any of several frames if not.
+            if not live or side.live or often[row.stamp_ns] == 1:
+                found.setdefault((row.drive, row.stamp_ns if live else row.number), row)
+        return found
+
     first, second = by_frame(a), by_frame(b)
     return [(first[key], second[key]) for key in first if key in second]
 
@@ -177,10 +190,8 @@ def _agreement(a: Side, b: Side, both: list[tuple[Row, Row]], progress: Progress
     return same / pixels
 
 
-def _labels(side: Side, row: Row) -> Any:
-    folder = side.folder / row.drive if row.drive else side.folder
-    file = label_file(folder, row.number)
-    return cv2.imread(str(file), cv2.IMREAD_UNCHANGED) if file.exists() else None
+def _labels(side: Side, row: Row) -> UInt8 | None:
+    return Kept(side.folder / row.drive).labels(row.number)
 
 
 def write_comparison(a: Side, b: Side, found: dict[str, Any], out: Path) -> None:

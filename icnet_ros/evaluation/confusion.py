@@ -3,6 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from icnet_ros.checkpoint.classes import ClassTable
+
 Counts = npt.NDArray[np.int64]
 
 
@@ -58,3 +60,9 @@ class ConfusionMatrix:
         present = self.counts.sum(1)
         total = present.sum()
         return float(np.nansum(self.iou() * present) / total) if total else None
+
+
+def by_class(matrix: ConfusionMatrix, classes: ClassTable) -> dict[str, float | None]:
+    """IoU by class name; None for a class neither present nor predicted."""
+    pairs = zip(classes.names, matrix.iou(), strict=True)
+    return {name: None if np.isnan(value) else float(value) for name, value in pairs}

@@ -15,8 +15,7 @@ from icnet_ros.dataset.base import Dataset, DatasetError
 from icnet_ros.engine.base import Engine, Frame
 from icnet_ros.engine.normalise import normalise
 from icnet_ros.engine.upsample import label_map
-from icnet_ros.evaluation.confusion import ConfusionMatrix
-from icnet_ros.evaluation.report import by_class
+from icnet_ros.evaluation.confusion import ConfusionMatrix, by_class
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.render import UInt8
 

@@ -3,9 +3,8 @@
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +22,12 @@ Counts = npt.NDArray[np.int64]
 class Row:
     """One frame. Figures of a frame without labels, or without ground truth, are NaN and their counts empty.
 
-    number: of the frames that were selected. crc: of the message; a row counts for its own message only.
-    confidence: mean over the pixels, 0..1. changed: share of the pixels that the frame before labelled
-    otherwise. problem: why there are no labels, "" if there are. drive: where several are told apart.
+    number: place on the topic. crc: of the message; a row counts for its own message only. confidence: mean
+    over the pixels, 0..1. before: number of the frame it is compared with, -1 if there is none. changed: share
+    of the pixels that that one labelled otherwise. problem: why there are no labels, "" if there are. drive:
+    where several are told apart.
 
-    By class: pixels labelled so; `left`, those of the frame before that are another class now; and where the
+    By class: pixels labelled so; `left`, those of the one before that are another class now; and where the
     ground truth is a class: pixels that truly are it, those labelled rightly, those labelled so.
     """
 
@@ -36,6 +36,7 @@ class Row:
     recorded_ns: int
     crc: int
     confidence: float = NAN
+    before: int = -1
     changed: float = NAN
     pixel_accuracy: float = NAN
     miou: float = NAN
@@ -58,23 +59,39 @@ class Row:
 
 
 SINGLE = tuple(entry.name for entry in fields(Row) if entry.name not in COUNTS)
-WHOLE = ("number", "stamp_ns", "recorded_ns", "crc")
+WHOLE = ("number", "stamp_ns", "recorded_ns", "crc", "before")
+
+
+class Note(NamedTuple):
+    """Something of the ground truth, or of live labels, that could not be used. at: which message, or frame."""
+
+    text: str
+    at: int
+    drive: str = ""
+
+
+class Before(NamedTuple):
+    """The frame that another one is compared with."""
+
+    number: int
+    labels: UInt8
 
 
 def judge(
-    row: Row, labels: UInt8, before: UInt8 | None, truth: UInt8 | None, matrix: ConfusionMatrix | None, classes: int
+    row: Row, labels: UInt8, before: Before | None, truth: UInt8 | None, matrix: ConfusionMatrix | None, classes: int
 ) -> Row:
     """The row with what follows from the label map; `matrix` counts it in. Truth ids that are no class count nowhere.
 
-    before: the label map of the frame before, None if there is none. Raises ValueError if truth and labels
-    differ in size.
+    Raises ValueError if truth and labels differ in size.
     """
     figures: dict[str, Any] = dict.fromkeys(("changed", "pixel_accuracy", "miou"), NAN) | dict.fromkeys(COUNTS, ())
+    figures["before"] = -1
     figures["pixels"] = np.bincount(labels.reshape(-1), minlength=classes).tolist()
-    if before is not None and before.shape == labels.shape:
-        moved = before != labels
+    if before is not None and before.labels.shape == labels.shape:
+        moved = before.labels != labels
+        figures["before"] = before.number
         figures["changed"] = round(float(moved.mean()), 6)
-        figures["left"] = np.bincount(before[moved], minlength=classes).tolist()
+        figures["left"] = np.bincount(before.labels[moved], minlength=classes).tolist()
     if truth is not None and matrix is not None:
         alone = ConfusionMatrix(classes)
         alone.update(truth, labels)
@@ -95,10 +112,11 @@ def total(rows: Iterable[Row], name: str, classes: int) -> Counts:
 
 
 def flicker(rows: Sequence[Row], classes: int) -> npt.NDArray[np.float64]:
-    """Share of the pixels of each class that are another class in the next frame; NaN for a class not seen."""
-    with_labels = [row for row in rows if not row.problem]
-    pairs = [(one, after) for one, after in pairwise(with_labels) if len(after.left)]
-    left = total((after for _, after in pairs), "left", classes)
+    """Share of the pixels of each class that are another class in the frame after; NaN for a class not seen."""
+    by_number = {(row.drive, row.number): row for row in rows}
+    # The one before is missing where what lies between two parts was never labelled.
+    pairs = [(one, row) for row in rows if (one := by_number.get((row.drive, row.before))) is not None]
+    left = total((row for _, row in pairs), "left", classes)
     there = total((one for one, _ in pairs), "pixels", classes)
     share: npt.NDArray[np.float64] = np.divide(left, there, out=np.full(classes, np.nan), where=there > 0)
     return share

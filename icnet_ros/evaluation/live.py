@@ -5,18 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.evaluation.answers import recording_selection
 from icnet_ros.evaluation.confusion import ConfusionMatrix
 from icnet_ros.evaluation.demo import Recording
-from icnet_ros.evaluation.fleet import write_verdict
-from icnet_ros.evaluation.frames import Row
+from icnet_ros.evaluation.frames import Before, Note, Row
+from icnet_ros.evaluation.kept import Kept
 from icnet_ros.evaluation.outputs import Outputs, Pictures, write_outputs
 from icnet_ros.evaluation.page import write_report
-from icnet_ros.evaluation.replay import Progress, Replay, judge_or_note, label_file, prepare
-from icnet_ros.evaluation.report import recording_selection
+from icnet_ros.evaluation.replay import Progress, Replay, judge_or_note
+from icnet_ros.evaluation.verdict import write_verdict
 from icnet_ros.render import UInt8
 from icnet_ros.wire.bag import bag_hash
 
@@ -47,17 +46,19 @@ def write_demo_report(
 class LiveScore:
     """Scores label maps as they come, each once its ground truth is there too; whichever of them is first.
 
-    found: what is known so far.
+    found: what is known so far. scored: how many frames have ground truth.
     """
 
     def __init__(self, classes: ClassTable, out: Path, image: str, truth: str) -> None:
         """Label maps are kept in OUT/labels, as `icnet replay` does. image, truth: names of topics."""
-        prepare(out, "live", resume=False)
+        self._kept = Kept(out)
+        self._kept.prepare("live", resume=False)
         self.found = Replay(image, truth, [], ConfusionMatrix(len(classes)))
         self._classes, self._out = classes, out
         self._truths: dict[int, UInt8] = {}
-        self._waiting: dict[int, tuple[Row, UInt8, UInt8 | None]] = {}
-        self._before: UInt8 | None = None
+        self._waiting: dict[int, tuple[Row, UInt8, Before | None]] = {}
+        self._before: Before | None = None
+        self.scored = 0
         self._count = 0
         self._stages: dict[int, dict[str, float]] = {}
 
@@ -66,21 +67,16 @@ class LiveScore:
         """Over the frames that have ground truth so far."""
         return self.found.matrix.miou() if self.found.matrix else None
 
-    @property
-    def scored(self) -> int:
-        """Frames that have ground truth so far."""
-        return sum(len(row.truth) > 0 for row in self.found.rows)
-
     def labels(self, stamp: int, arrived_ns: int, labels: UInt8) -> None:
         """A label map with the stamp of its image (ns); `labels` must stay as it is."""
         if labels.max() >= len(self._classes):
-            self.found.notes[f"label {labels.max()} is none of {len(self._classes)} classes"] += 1
+            self.found.notes.add(Note(f"label {labels.max()} is none of {len(self._classes)} classes", arrived_ns))
             return
-        cv2.imwrite(str(label_file(self._out, self._count)), labels)
+        self._kept.write_labels(self._count, labels)
         if stamp in self._waiting:  # again, as when a bag is played in a loop
             self._judge(stamp, None)
         self._waiting[stamp] = Row(self._count, stamp, arrived_ns, 0), labels, self._before
-        self._before = labels
+        self._before = Before(self._count, labels)
         self._count += 1
         self._settle()
 
@@ -103,7 +99,9 @@ class LiveScore:
 
     def _judge(self, stamp: int, truth: UInt8 | None) -> None:
         row, labels, before = self._waiting.pop(stamp)
-        self.found.rows.append(judge_or_note(row, labels, before, truth, self.found, len(self._classes)))
+        row = judge_or_note(row, labels, before, truth, self.found, len(self._classes))
+        self.scored += len(row.truth) > 0
+        self.found.rows.append(row)
 
     def write(self, facts: dict[str, Any], title: str) -> dict[str, Any]:
         """OUT/report.json, report.html and frames.csv; the content of report.json."""
@@ -111,9 +109,9 @@ class LiveScore:
         in_order = sorted(self.found.rows, key=lambda row: row.number)
         times: dict[int, dict[str, Any]] = {**self._stages}
         rows = [replace(row, **times.get(row.stamp_ns, {})) for row in in_order]
-        scored = any(len(row.truth) for row in rows)
-        found = replace(self.found, rows=rows, matrix=self.found.matrix if scored else None)
-        found.truth = found.truth if scored else None
+        found = replace(self.found, rows=rows)
+        if not self.scored:
+            found.truth = found.matrix = None
         answer = write_verdict(found, self._classes, facts, self._out)
         write_report(self._out / "report.html", title, answer, rows, self._classes, Pictures())
         return answer

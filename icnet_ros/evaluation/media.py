@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from icnet_ros.engine.base import Engine, Frame
-from icnet_ros.evaluation.report import open_video
+from icnet_ros.evaluation.video import Film
 from icnet_ros.render import Painter, UInt8
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
@@ -59,25 +59,21 @@ def segment_media(
     out.mkdir(parents=True, exist_ok=True)
     painter = Painter(engine.spec.classes.colours, "" if engine.spec.trained else "UNTRAINED NETWORK")
     totals = np.zeros(256, np.int64)
-    video = None
-    for number, (name, bgr) in enumerate(_frames(media)):
-        try:
-            labels = engine.segment([Frame(bgr)])[0].labels
-        except ValueError as err:
-            raise MediaError(f"{name}: {err}") from err
-        totals += np.bincount(labels.reshape(-1), minlength=256)
-        overlay = painter.overlay(bgr, labels, alpha)
-        if media.video:
-            if video is None:
-                video = open_video(out / f"{name}_overlay.mp4", media.rate, (bgr.shape[1], bgr.shape[0]))
-            video.write(overlay)
-            _write(out / f"{name}_labels" / f"{number:06d}.png", labels)
-        else:
-            _write(out / f"{name}_overlay.png", overlay)
-            _write(out / f"{name}_labels.png", labels)
-        progress(number + 1, media.count)
-    if video is not None:
-        video.release()
+    with closing(Film(out / f"{media.paths[0].stem}_overlay.mp4", media.rate)) as film:
+        for number, (name, bgr) in enumerate(_frames(media)):
+            try:
+                labels = engine.segment([Frame(bgr)])[0].labels
+            except ValueError as err:
+                raise MediaError(f"{name}: {err}") from err
+            totals += np.bincount(labels.reshape(-1), minlength=256)
+            overlay = painter.overlay(bgr, labels, alpha)
+            if media.video:
+                film.write(overlay)
+                _write(out / f"{name}_labels" / f"{number:06d}.png", labels)
+            else:
+                _write(out / f"{name}_overlay.png", overlay)
+                _write(out / f"{name}_labels.png", labels)
+            progress(number + 1, media.count)
     if not totals.sum():
         raise MediaError(f"{media.paths[0]}: no frame could be read from this video")
     order = sorted(range(len(engine.spec.classes)), key=lambda index: -totals[index])

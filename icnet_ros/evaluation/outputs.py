@@ -1,31 +1,25 @@
 """What a replay leaves beside its figures: a bag of answers, a video, and pictures for the report."""
 
-from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.evaluation.frames import Row
-from icnet_ros.evaluation.replay import (
-    Progress,
-    Replay,
-    Selection,
-    confidence_file,
-    label_file,
-    open_truth,
-    selected,
-)
-from icnet_ros.evaluation.report import open_video
+from icnet_ros.evaluation.kept import Kept
+from icnet_ros.evaluation.replay import Progress, Replay, open_truth
+from icnet_ros.evaluation.selection import Selection
+from icnet_ros.evaluation.shown import shown
 from icnet_ros.evaluation.verdict import worst_first
+from icnet_ros.evaluation.video import Film
 from icnet_ros.render import Painter, UInt8
 from icnet_ros.wire.bag import BagWriter, fresh_bag_folder, open_bag
-from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise
-from icnet_ros.wire.image import Picture, decode_compressed, decode_image, encode_image, encode_jpeg, jpeg_file
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
+from icnet_ros.wire.image import Picture, encode_image, encode_jpeg, jpeg_file
 
 LABELS, CONFIDENCE, OVERLAY = "/icnet/labels", "/icnet/confidence", "/icnet/overlay/compressed"
 THUMBNAILS, WORST = 120, 6  # pictures in the report
@@ -58,80 +52,47 @@ def write_outputs(
 ) -> Pictures:
     """OUT/answers (a bag that plays beside the original, with its headers) and OUT/overlay.mp4.
 
-    Label maps are those in OUT/labels. Raises WireError if the bag cannot be opened or no codec is there.
+    Label maps are those in OUT/labels. Raises WireError if the bag cannot be opened or no codec is there,
+    FileNotFoundError if a label map is gone.
     """
-    rows = {row.number: row for row in found.rows if not row.problem}
-    worst = _apart(worst_first(list(rows.values()), "miou" if found.matrix else "confidence"))
-    shown = list(rows)[:: max(1, -(-len(rows) // THUMBNAILS))]
+    rows = [row for row in found.rows if not row.problem]
+    worst = _apart(worst_first(rows, "miou" if found.matrix else "confidence"))
+    thumbnails = {row.number for row in rows[:: max(1, -(-len(rows) // THUMBNAILS))]}
     painter = Painter(spec.classes.colours, "" if spec.trained else "UNTRAINED NETWORK")
     pictures, panels = Pictures(), {}
     topics = [(LABELS, IMAGE)]
     topics += [(CONFIDENCE, IMAGE)] if wanted.confidence else []
     topics += [(OVERLAY, COMPRESSED_IMAGE)] if wanted.overlay else []
-    answers = BagWriter(fresh_bag_folder(out / "answers"), topics) if wanted.answers else None
-    film = _Film(out / "overlay.mp4", _rate(found.rows)) if wanted.video else None
-    try:
-        with open_bag(bag_path) as bag:
-            image = bag.image_topic(selection.image_topic)
-            decode = decode_compressed if image.compressed else decode_image
-            truths = open_truth(bag, image, spec.classes, selection, Counter())
-            left = set(rows)
-            for number, message in selected(bag, image, selection):
-                row = rows.get(number)
-                if row is None:
-                    continue
-                labels = _read(label_file(out, number))
-                header = deserialise(message.data, image.kind).header
-                if answers:
-                    answers.write(LABELS, encode_image(header, labels, "mono8"), message.recorded_ns)
-                    if wanted.confidence and (file := confidence_file(out, number)).exists():
-                        answers.write(CONFIDENCE, encode_image(header, _read(file), "mono8"), message.recorded_ns)
-                if film or wanted.overlay or number in shown or row in worst:
-                    picture = decode(message.data)
-                    overlay = painter.overlay(picture.bgr(), labels)
-                    if answers and wanted.overlay:
-                        answers.write(OVERLAY, encode_jpeg(header, overlay), message.recorded_ns)
-                    if film:
-                        film.write(overlay)
-                    if number in shown:
-                        pictures.thumbnails[number] = _jpeg(overlay, THUMBNAIL_WIDTH)
-                    if row in worst:
-                        truth = truths[1].of(number, row.stamp_ns) if truths else None
-                        panels[number] = _panel(picture, labels, truth, painter, spec)
-                left.discard(number)
-                progress(len(rows) - len(left), len(rows))
-                if not left:
-                    break
-    except WireError:
-        if not found.damage:
-            raise
-    finally:
-        if answers:
-            answers.close()
-        if film:
-            film.close()
+    with ExitStack() as stack:
+        answers = film = None
+        if wanted.answers:
+            answers = stack.enter_context(closing(BagWriter(fresh_bag_folder(out / "answers"), topics)))
+        if wanted.video:
+            film = stack.enter_context(closing(Film(out / "overlay.mp4", _rate(found.rows))))
+        truth_bag = stack.enter_context(open_bag(bag_path))
+        image, scratch = truth_bag.image_topic(selection.image_topic), Replay("", None, [], None)
+        truths = open_truth(truth_bag, image, spec.classes, selection, scratch)
+        kept = Kept(out)
+        for done, frame in enumerate(shown(found, bag_path, out, selection), 1):
+            row, number, recorded = frame.row, frame.row.number, frame.message.recorded_ns
+            if answers:
+                answers.write(LABELS, encode_image(frame.header, frame.labels, "mono8"), recorded)
+                if wanted.confidence and (sure := kept.confidence(number)) is not None:
+                    answers.write(CONFIDENCE, encode_image(frame.header, sure, "mono8"), recorded)
+            if film or wanted.overlay or number in thumbnails or row in worst:
+                overlay = painter.overlay(frame.picture.bgr(), frame.labels)
+                if answers and wanted.overlay:
+                    answers.write(OVERLAY, encode_jpeg(frame.header, overlay), recorded)
+                if film:
+                    film.write(overlay)
+                if number in thumbnails:
+                    pictures.thumbnails[number] = _jpeg(overlay, THUMBNAIL_WIDTH)
+                if row in worst:
+                    truth = truths.of(number, row.stamp_ns) if truths else None
+                    panels[number] = _panel(frame.picture, frame.labels, truth, painter, spec)
+            progress(done, len(rows))
     pictures.worst = [(row, panels[row.number]) for row in worst if row.number in panels]
     return pictures
-
-
-class _Film:
-    """A video whose size is that of its first frame; frames of other sizes are fitted into it."""
-
-    def __init__(self, path: Path, rate: float) -> None:
-        self._path, self._rate = path, rate
-        self._video: cv2.VideoWriter | None = None
-        self._size = 0, 0
-
-    def write(self, bgr: UInt8) -> None:
-        size = bgr.shape[1], bgr.shape[0]
-        if self._video is None:
-            self._size = size
-            self._video = open_video(self._path, self._rate, size)
-        self._video.write(bgr if size == self._size else cv2.resize(bgr, self._size, interpolation=cv2.INTER_AREA))
-
-    def close(self) -> None:
-        if self._video is not None:
-            self._video.release()
 
 
 def _apart(rows: Sequence[Row]) -> list[Row]:
@@ -165,13 +126,6 @@ def _jpeg(bgr: UInt8, width: int) -> bytes:
     if bgr.shape[1] > width:
         bgr = cv2.resize(bgr, (width, round(bgr.shape[0] * width / bgr.shape[1])), interpolation=cv2.INTER_AREA)
     return jpeg_file(bgr, 80).tobytes()
-
-
-def _read(file: Path) -> Any:
-    picture = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        raise WireError(f"{file} is gone or damaged; start the replay again")
-    return picture
 
 
 def _rate(rows: Sequence[Row]) -> float:

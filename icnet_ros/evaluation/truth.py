@@ -1,6 +1,5 @@
 """Ground truth of the frames of a drive: from a topic of the bag, or from a folder of label images."""
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -11,11 +10,13 @@ import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.evaluation.errors import TruthError
+from icnet_ros.evaluation.frames import Note
 from icnet_ros.render import UInt8
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.image import decode_labels, stamp_ns
 from icnet_ros.wire.storage import Message
 
+AHEAD = 32  # label maps that are held for frames to come
 STAMPS_FROM = 10**12  # a number in a file name that large is a stamp in ns, not the number of a frame
 
 
@@ -29,34 +30,44 @@ class Truth(Protocol):
 class TopicTruth:
     """By stamp: the equal one, else the nearest within the tolerance."""
 
-    def __init__(self, messages: Iterator[Message], tolerance: float, notes: Counter[str]) -> None:
-        """tolerance: seconds. notes: gets what cannot be read."""
+    def __init__(self, messages: Iterator[Message], tolerance: float, notes: set[Note]) -> None:
+        """tolerance: seconds. notes: gets what cannot be used."""
         self._messages, self._notes = messages, notes
         self._tolerance = round(1e9 * tolerance)
-        self._near: dict[int, UInt8] = {}
-        self._newest = -1
+        self._near: dict[int, UInt8] = {}  # by stamp
+        self._read, self._asked = -1, -1  # the last stamps
 
     def of(self, number: int, stamp: int) -> UInt8 | None:
-        """See Truth."""
-        while self._newest <= stamp + self._tolerance and (message := self._next()) is not None:
-            try:
-                header, truth = decode_labels(message.data)
-            except WireError as err:
-                self._notes[f"ground truth: {err}"] += 1
-                continue
-            self._newest = stamp_ns(header)
-            self._near[self._newest] = truth
-        self._near = {time: truth for time, truth in self._near.items() if time >= stamp - self._tolerance}
+        """See Truth. None for stamps that cannot tell frames apart."""
+        if stamp in (0, self._asked):
+            problem = "images without a stamp" if stamp == 0 else "consecutive images with the same stamp"
+            self._notes.add(Note(f"{problem}: no telling which ground truth is theirs; see --truth FOLDER", number))
+            return None
+        self._asked = stamp
+        self._forget(stamp - self._tolerance)
+        while stamp not in self._near and self._more(stamp) and (message := next(self._messages, None)) is not None:
+            self._take(message)
+            self._forget(stamp - self._tolerance)
         if not self._near:
             return None
         nearest = min(self._near, key=lambda time: abs(time - stamp))
         return self._near[nearest] if abs(nearest - stamp) <= self._tolerance else None
 
-    def _next(self) -> Message | None:
+    def _more(self, stamp: int) -> bool:
+        """Whether to read on: stamps are in no certain order, and one far ahead is not all that is left."""
+        return self._read <= stamp + self._tolerance or len(self._near) < AHEAD
+
+    def _take(self, message: Message) -> None:
         try:
-            return next(self._messages, None)
-        except WireError:  # where the bag is damaged; the images will say so
-            return None
+            header, truth = decode_labels(message.data)
+        except WireError as err:
+            self._notes.add(Note(f"ground truth: {err}", message.recorded_ns))
+            return
+        self._read = stamp_ns(header)
+        self._near.setdefault(self._read, truth)
+
+    def _forget(self, until: int) -> None:
+        self._near = {time: truth for time, truth in self._near.items() if time >= until}
 
 
 class FolderTruth:

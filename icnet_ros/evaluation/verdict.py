@@ -1,8 +1,11 @@
 """report.json: what a drive amounts to. Its keys are in docs/replay.md."""
 
+import json
 import platform
+from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +13,10 @@ import numpy as np
 import icnet_ros
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.engine.base import STAGES
-from icnet_ros.evaluation.frames import Row, flicker, total
+from icnet_ros.evaluation.confusion import by_class
+from icnet_ros.evaluation.frames import Row, flicker, total, write_table
 from icnet_ros.evaluation.replay import Replay
-from icnet_ros.evaluation.report import by_class, percentiles
+from icnet_ros.evaluation.spread import percentiles, spread
 
 SCHEMA = 2
 TIMINGS = ("latency_ms", "throughput_fps")  # what may differ between two runs over the same frames
@@ -36,7 +40,7 @@ def report(found: Replay, classes: ClassTable, facts: dict[str, Any]) -> dict[st
         "truth": found.truth,
         "complete": found.done and not found.damage,
         "damage": found.damage,
-        "notes": dict(sorted(found.notes.items())),
+        "notes": dict(sorted(Counter(note.text for note in found.notes).items())),
         "problems": problems[:LISTED],
         "frames": {
             "read": len(found.rows),
@@ -65,13 +69,18 @@ def report(found: Replay, classes: ClassTable, facts: dict[str, Any]) -> dict[st
     }
 
 
-def spread(values: Sequence[float]) -> dict[str, float] | None:
-    """Mean, p5, p50 and p95 of the finite ones; None if there is none."""
-    finite = np.array([value for value in values if np.isfinite(value)])
-    if not finite.size:
-        return None
-    quantiles = {f"p{p}": round(float(np.percentile(finite, p)), 6) for p in (5, 50, 95)}
-    return {"mean": round(float(finite.mean()), 6), **quantiles}
+def write_verdict(
+    found: Replay, classes: ClassTable, facts: dict[str, Any], out: Path, *, drives: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """Write OUT/frames.csv and OUT/report.json; the content of report.json."""
+    out.mkdir(parents=True, exist_ok=True)
+    answer = report(found, classes, facts)
+    if drives:
+        answer["drives"] = list(drives)
+        answer["complete"] &= not any(entry["problem"] for entry in drives)
+    write_table(out / "frames.csv", found.rows, classes.names)
+    (out / "report.json").write_text(json.dumps(answer, indent=2, allow_nan=False) + "\n")
+    return answer
 
 
 def worst_first(rows: Sequence[Row], figure: str) -> list[Row]:

@@ -1,6 +1,7 @@
 """`evaluation_node`: scores a segmentation node's labels against ground truth while both are published."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from std_msgs.msg import Float32
 from vision_msgs.msg import LabelInfo
 
 from icnet_ros.checkpoint.default import load_model_spec
+from icnet_ros.evaluation.frames import Note
 from icnet_ros.evaluation.live import LiveScore
 from icnet_ros.msg import FrameLatency
 from icnet_ros.node.ros import OVERRIDABLE, subscription_events
@@ -44,7 +46,12 @@ class EvaluationNode(Node):
         self._bag = str(self.declare_parameter("bag", "").value)
         self._status = f"{self.declare_parameter('node', 'icnet').value}: segmentation"
         self._spec = load_model_spec(str(self.declare_parameter("model", "").value))
-        self._facts: dict[str, Any] = {"bag": self._bag, "bag_sha256": bag_hash(Path(self._bag)) if self._bag else None}
+        self._facts: dict[str, Any] = {"bag": self._bag, "live": {}}
+        if self._bag and not Path(self._bag).exists():
+            raise FileNotFoundError(f"parameter bag: {self._bag} does not exist")
+        # Of a long drive that takes minutes, in which labels may come.
+        self._hasher = ThreadPoolExecutor(1)
+        self._hash = self._hasher.submit(bag_hash, Path(self._bag)) if self._bag else None
         truth = self.resolve_topic_name("ground_truth")
         self._score = LiveScore(self._spec.classes, self._out, self.resolve_topic_name("labels"), truth)
         self._problem = ""
@@ -75,7 +82,7 @@ class EvaluationNode(Node):
         try:
             header, labels = decode_labels(data)
         except WireError as err:
-            self._score.found.notes[f"{what}: {err}"] += 1
+            self._score.found.notes.add(Note(f"{what}: {err}", self.get_clock().now().nanoseconds))
             self.get_logger().error(f"{what} cannot be used: {err}", throttle_duration_sec=5.0)
             return None
         return stamp_ns(header), labels
@@ -111,7 +118,7 @@ class EvaluationNode(Node):
         if self._problem:
             level, message = DiagnosticStatus.ERROR, self._problem
         elif found.notes:
-            level, message = DiagnosticStatus.WARN, next(iter(found.notes))
+            level, message = DiagnosticStatus.WARN, next(iter(found.notes)).text
         values = {"miou": f"{miou:.4f}" if miou is not None else "none", "frames": len(found.rows)}
         values["scored"] = self._score.scored
         status = DiagnosticStatus(
@@ -123,7 +130,12 @@ class EvaluationNode(Node):
         self._diagnostics.publish(array)
 
     def write(self) -> dict[str, Any]:
-        """The report; its content."""
+        """The report; its content. Waits for the hash of the bag."""
+        try:
+            self._facts["bag_sha256"] = self._hash.result() if self._hash else None
+        except OSError as err:
+            self.get_logger().error(f"{self._bag} cannot be hashed, the report names no content: {err}")
+            self._facts["bag_sha256"] = None
         defaults = {"checkpoint": "unknown", "engine": "unknown", "trained": self._spec.trained}
         title = Path(self._bag).name or self._score.found.image
         return self._score.write({**defaults, **self._facts}, title)

@@ -1,5 +1,6 @@
 """Recorded drives whose ground truth is known."""
 
+import json
 import sys
 
 import cv2
@@ -8,6 +9,11 @@ import pytest
 
 from icnet_ros.command.main import main
 from icnet_ros.engine.base import Frame
+from icnet_ros.evaluation.kept import Kept
+from icnet_ros.evaluation.outputs import Outputs, write_outputs
+from icnet_ros.evaluation.replay import by_engine, replay
+from icnet_ros.evaluation.selection import Selection
+from icnet_ros.evaluation.verdict import report
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
 from icnet_ros.wire.image import decode_compressed, encode_image, encode_jpeg, make_header
@@ -23,7 +29,7 @@ def pictures(count=FRAMES, seed=0):
         yield cv2.resize(coarse, (128, 96), interpolation=cv2.INTER_CUBIC)
 
 
-def make_bag(path, engine, *, offset=0, damaged=(), frames=FRAMES, seed=0, cameras=("cam",)):
+def make_bag(path, engine, *, offset=0, damaged=(), frames=FRAMES, seed=0, cameras=("cam",), bad_truth=(), began=10**9):
     """10 Hz; the truth is the answer of the engine with a quarter of the rows wrong, stamped `offset` ns later."""
     topics = [
         topic
@@ -32,14 +38,15 @@ def make_bag(path, engine, *, offset=0, damaged=(), frames=FRAMES, seed=0, camer
     ]
     writer = BagWriter(path, topics)
     for number, bgr in enumerate(pictures(frames, seed)):
-        time = 10**9 + number * 10**8
+        time = began + number * 10**8
         for name in cameras:
             jpeg = encode_jpeg(make_header(time, name), bgr)
             truth = engine.segment([Frame(decode_compressed(jpeg).pixels)])[0].labels.copy()
             truth[:24] = (truth[:24] + 1) % 3
             writer.write(f"/{name}/compressed", jpeg if number not in damaged else jpeg[:200], time)
             stamped = make_header(time + offset, name)
-            writer.write(f"/{name}/ground_truth", encode_image(stamped, truth, "mono8"), time)
+            message = encode_image(stamped, truth, "mono8")
+            writer.write(f"/{name}/ground_truth", message if number not in bad_truth else message[:200], time)
     writer.close()
     return path
 
@@ -55,3 +62,22 @@ def icnet(*words):
         with pytest.raises(SystemExit) as ended:
             raise SystemExit(main())
     return ended.value.code
+
+
+def run(path, engine, out, identity="same", part=None, confidence=False, stopped=None, **chosen):
+    """What a replay found, and its report."""
+    Kept(out).prepare(identity)
+    classes, selection = engine.spec.classes, Selection(**chosen)
+    found = replay(
+        path, by_engine(engine), classes, out, selection, lambda *_: None,
+        part=part, confidence=confidence, stopped=stopped or (lambda: False),
+    )  # fmt: skip
+    return found, report(found, classes, {})
+
+
+def write(found, path, engine, out, **wanted):
+    return write_outputs(found, path, engine.spec, out, Selection(), Outputs(**wanted), lambda *_: None)
+
+
+def read_json(path):
+    return json.loads(path.read_text())

@@ -91,6 +91,23 @@ def test_frames_without_truth_are_left_out_of_the_scores(runs):
     assert found["frames"]["both"] == 12
 
 
+def live(side, rows):
+    """As if a node had labelled it, whose frames have numbers of their own."""
+    numbered = [replace(row, number=number + 100) for number, row in enumerate(rows)]
+    return replace(side, report={**side.report, "live": {}}, rows=numbered)
+
+
+def test_a_live_run_is_compared_by_stamp_also_if_it_went_round_and_round(runs):
+    deep, coarse = Side.read(runs / "deep"), Side.read(runs / "coarse")
+    once = compare(deep, coarse)["figures"]["pixel_accuracy"]
+    missed = live(coarse, [*coarse.rows[5:], *coarse.rows, *coarse.rows[:3]])  # the first five came the second time
+    found = compare(deep, missed)
+    assert (found["frames"]["both"], found["figures"]["pixel_accuracy"]["delta"]) == (12, once["delta"])
+    unstamped = [replace(row, stamp_ns=0) for row in deep.rows[:4]] + deep.rows[4:]
+    assert compare(replace(deep, rows=unstamped), live(coarse, coarse.rows))["frames"]["both"] == 8
+    assert compare(replace(deep, rows=unstamped), coarse)["frames"]["both"] == 12  # by number
+
+
 def test_what_cannot_be_compared(runs, tmp_path):
     with pytest.raises(CompareError, match="not the same drive"):
         compare(Side.read(runs / "deep"), Side.read(runs / "other"))

@@ -3,20 +3,12 @@
 import json
 
 import pytest
-from drives import FRAMES, icnet, make_bag, pictures, without_timings
-from tasks import always_dies, dies_once, refuses
+from drives import FRAMES, icnet, make_bag, pictures, read_json, without_timings
 
-from icnet_ros.engine.base import EngineOptions, Frame
-from icnet_ros.engine.table import open_engine
-from icnet_ros.evaluation.pool import Processes
+from icnet_ros.engine.base import Frame
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import IMAGE
 from icnet_ros.wire.image import encode_image, make_header
-
-
-@pytest.fixture(scope="module")
-def engine(tiny):
-    return open_engine("torch", tiny, EngineOptions("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +24,6 @@ def run(*words):
     return icnet("replay", *words, "--engine", "torch", "--no-video")
 
 
-def read(path):
-    return json.loads(path.read_text())
-
-
 @pytest.fixture(scope="module")
 def sequential(tmp_path_factory, bags, model):
     out = tmp_path_factory.mktemp("sequential")
@@ -44,7 +32,7 @@ def sequential(tmp_path_factory, bags, model):
 
 
 def assert_same(one, other):
-    assert without_timings(read(one / "report.json")) == without_timings(read(other / "report.json"))
+    assert without_timings(read_json(one / "report.json")) == without_timings(read_json(other / "report.json"))
 
 
 @pytest.mark.parametrize("pool", ["processes", "ray"])
@@ -62,8 +50,8 @@ def test_shared_work_amounts_to_the_same(tmp_path, bags, model, sequential, pool
 
 
 def test_the_fleet_is_the_sum_of_its_drives(sequential):
-    whole = read(sequential / "report.json")
-    drives = [read(sequential / f"drive{number}" / "report.json") for number in range(4)]
+    whole = read_json(sequential / "report.json")
+    drives = [read_json(sequential / f"drive{number}" / "report.json") for number in range(4)]
     summed = [
         [sum(cells) for cells in zip(*rows, strict=True)]
         for rows in zip(*(d["confusion"] for d in drives), strict=True)
@@ -81,7 +69,7 @@ def test_a_corrupt_bag_is_reported_and_skipped(tmp_path, capfd, engine, model):
     (tmp_path / "bad" / "bad.mcap").write_bytes(b"rubbish")
     words = (tmp_path / "good", tmp_path / "bad", "--out", tmp_path / "out", "--model", model)
     assert run(*words) == 1
-    answer = read(tmp_path / "out" / "report.json")
+    answer = read_json(tmp_path / "out" / "report.json")
     assert not answer["complete"]
     assert answer["frames"]["labelled"] == FRAMES
     assert [bool(entry["problem"]) for entry in answer["drives"]] == [False, True]
@@ -92,12 +80,12 @@ def test_cameras_of_one_bag_are_drives_of_their_own(tmp_path, engine, model):
     make_bag(tmp_path / "bag", engine, cameras=("left", "right"))
     assert run(tmp_path / "bag", "--out", tmp_path / "out", "--model", model) == 0
     for name in ("left", "right"):
-        answer = read(tmp_path / "out" / f"bag.{name}" / "report.json")
+        answer = read_json(tmp_path / "out" / f"bag.{name}" / "report.json")
         assert (answer["image_topic"], answer["truth"]) == (f"/{name}/compressed", f"/{name}/ground_truth")
         assert answer["pixel_accuracy"] == pytest.approx(0.75)
     one = (tmp_path / "bag", "--out", tmp_path / "one", "--model", model, "--image-topic", "/left/compressed")
     assert run(*one) == 0
-    assert read(tmp_path / "one" / "report.json")["truth"] == "/left/ground_truth"
+    assert read_json(tmp_path / "one" / "report.json")["truth"] == "/left/ground_truth"
 
 
 def test_a_named_ground_truth_is_no_camera(tmp_path, engine, model):
@@ -110,7 +98,7 @@ def test_a_named_ground_truth_is_no_camera(tmp_path, engine, model):
     writer.close()
     words = ("--out", tmp_path / "out", "--model", model, "--truth-topic", "/semantic")
     assert run(tmp_path / "bag [/old]", *words) == 0
-    answer = read(tmp_path / "out" / "report.json")
+    answer = read_json(tmp_path / "out" / "report.json")
     assert (answer["image_topic"], answer["pixel_accuracy"], answer["frames"]["scored"]) == ("/cam", 1.0, 3)
 
 
@@ -124,7 +112,7 @@ def test_one_drive_has_its_report_where_it_was_asked_for(tmp_path, capfd, engine
     words = (bag, "--out", tmp_path / "out", "--model", model, "--json")
     assert run(*words) == 0
     printed = json.loads(capfd.readouterr().out)
-    assert printed == read(tmp_path / "out" / "report.json")
+    assert printed == read_json(tmp_path / "out" / "report.json")
     assert (printed["engine"], printed["trained"], printed["frames"]["labelled"]) == ("torch", False, FRAMES)
     assert printed["checkpoint_sha256"]
     assert len(printed["bag_sha256"]) == 64
@@ -153,7 +141,8 @@ def test_a_recording_for_the_viewer(tmp_path, engine, model):
 def test_nothing_that_could_be_labelled_is_no_success(tmp_path, capfd, engine, model):
     bag = make_bag(tmp_path / "bag", engine, frames=2, damaged=(0, 1))
     assert run(bag, "--out", tmp_path / "out", "--model", model) == 1
-    assert f"nothing was labelled: {read(tmp_path / 'out' / 'report.json')['problems'][0]}" in capfd.readouterr().err
+    problem = read_json(tmp_path / "out" / "report.json")["problems"][0]
+    assert f"nothing was labelled: {problem}" in capfd.readouterr().err
     assert run(bag, "--out", tmp_path / "out", "--model", model, "--start", 99) == 1
     assert "no frame lies in what --start" in capfd.readouterr().err
 
@@ -170,14 +159,12 @@ def test_nothing_to_replay(tmp_path, capfd):
     assert "no bag matches" in capfd.readouterr().err
 
 
-def test_a_task_whose_process_dies_is_tried_again(tmp_path):
-    outcomes = list(Processes(1).run(dies_once, [tmp_path / "a", tmp_path / "b"]))
-    assert [outcome.result for outcome in outcomes] == ["a", "b"]
-
-
-def test_a_task_that_fails_for_good_says_why():
-    (outcome,) = Processes(1).run(refuses, [1])
-    assert str(outcome.error) == "no such thing"
-    (outcome,) = Processes(1).run(always_dies, [1])
-    assert outcome.result is None
-    assert "terminated abruptly" in str(outcome.error)
+def test_labels_of_other_versions_are_not_kept(tmp_path, engine, model, monkeypatch):
+    bag = make_bag(tmp_path / "bag", engine, frames=3)
+    words = (bag, "--out", tmp_path / "out", "--model", model)
+    speeds = []
+    for version in ("1.0", "1.0", "2.0"):
+        monkeypatch.setattr("icnet_ros.evaluation.fleet.versions", lambda version=version: {"openvino": version})
+        assert run(*words) == 0
+        speeds.append(read_json(tmp_path / "out" / "report.json")["throughput_fps"])
+    assert [bool(speed) for speed in speeds] == [True, False, True]  # whether anything was labelled anew

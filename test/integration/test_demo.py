@@ -11,9 +11,10 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 from icnet_ros.checkpoint.file import load
 from icnet_ros.engine.base import Frame
 from icnet_ros.engine.table import open_engine
+from icnet_ros.evaluation.answers import read_answers, replay_recording
 from icnet_ros.evaluation.demo import DemoError, DemoOptions, run_demo
 from icnet_ros.evaluation.live import write_demo_report
-from icnet_ros.evaluation.report import read_answers, replay_recording, summarise, write_pictures
+from icnet_ros.evaluation.report import summarise, write_pictures
 from icnet_ros.wire.bag import BagWriter, open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError
 from icnet_ros.wire.image import decode_compressed, encode_compressed, encode_image, encode_jpeg, make_header

@@ -1,0 +1,104 @@
+"""Which drives there are to replay, and what they are called."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from glob import glob
+from pathlib import Path
+
+from icnet_ros.evaluation.selection import Selection
+from icnet_ros.wire.bag import open_bag
+from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.storage import Topic
+
+
+@dataclass(frozen=True)
+class Drive:
+    """One camera of one bag. folder: where its results go. problem: why there will be none, "" otherwise."""
+
+    name: str
+    bag: Path
+    folder: Path
+    selection: Selection
+    frames: int = 0
+    problem: str = ""
+
+    @property
+    def last(self) -> int:
+        """No frame that is asked for has a higher number."""
+        limit = self.selection.limit * self.selection.stride
+        return min(self.frames, limit) if limit and not self.selection.start else self.frames
+
+
+def find_drives(
+    bags: Sequence[Path], pattern: str, out: Path, selection: Selection, cameras: Sequence[str]
+) -> list[Drive]:
+    """All cameras, or those whose topics are named, of these bags and of those that match the pattern.
+
+    One drive alone has its results in `out`, several have a folder each below it. Raises WireError if no bag
+    matches, or if the only one cannot be read.
+    """
+    paths = [*bags, *(_bag_of(Path(name)) for name in sorted(glob(pattern, recursive=True)))]  # noqa: PTH207  absolute ones, too
+    ways: dict[Path, Path] = {}
+    for path in paths:
+        ways.setdefault(path.resolve(), path)  # two ways to one bag are one drive
+    paths = list(ways.values())
+    if not paths:
+        raise WireError(f"no bag matches {pattern!r}" if pattern else "name a bag, or several with --fleet 'PATTERN'")
+    found: list[Drive] = []
+    for name, path in zip(bag_names(paths), paths, strict=True):
+        try:
+            with open_bag(path) as bag:
+                known = selection.truth_topic
+                named = list(dict.fromkeys(bag.image_topic(camera) for camera in cameras))
+                topics = named or bag.cameras(known) or [bag.image_topic("", known)]
+        except WireError as err:
+            if len(paths) == 1:
+                raise
+            found.append(Drive(name, path, out, selection, problem=str(err)))
+            continue
+        for topic, camera in zip(topics, _camera_names(topics), strict=True):
+            found.append(Drive(name + camera, path, out, replace(selection, image_topic=topic.name), topic.messages))
+    if len(found) == 1:
+        return found
+    names = _distinct([drive.name for drive in found])
+    return [replace(drive, name=name, folder=out / name) for drive, name in zip(found, names, strict=True)]
+
+
+def bag_names(paths: Sequence[Path]) -> list[str]:
+    """Short ones, longer where they would be the same: those of folders, and of files with their kind, too."""
+    full = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100  a link keeps its name, .. goes
+    plain = [path.with_suffix("") if path.is_file() else path for path in full]
+    short = [path.name for path in plain]
+    if len(set(short)) < len(short):
+        root = Path(os.path.commonpath([path.parent for path in full]))
+        often = Counter(plain)
+        long = (path if often[one] > 1 else one for path, one in zip(full, plain, strict=True))
+        short = [".".join(path.relative_to(root).parts) for path in long]
+    return _distinct(short)
+
+
+def _camera_names(topics: Sequence[Topic]) -> list[str]:
+    """.front.image for each, empty for one alone."""
+    if len(topics) == 1:
+        return [""]
+    bases = Counter(topic.base for topic in topics)
+    return [(topic.base if bases[topic.base] == 1 else topic.name).replace("/", ".") for topic in topics]
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The second of a name is called name-2."""
+    given: dict[str, None] = {}
+    for name in names:
+        number, one = 1, name
+        while one in given:
+            number += 1
+            one = f"{name}-{number}"
+        given[one] = None
+    return list(given)
+
+
+def _bag_of(path: Path) -> Path:
+    """The bag that a file belongs to."""
+    return path.parent if path.is_file() and (path.parent / "metadata.yaml").exists() else path

@@ -1,0 +1,180 @@
+"""Which ground truth belongs to which frame."""
+
+import cv2
+import numpy as np
+import pytest
+from drives import FRAMES, make_bag, pictures, run
+from hypothesis import given
+from hypothesis import strategies as st
+
+from icnet_ros.evaluation.errors import TruthError
+from icnet_ros.evaluation.truth import TopicTruth
+from icnet_ros.wire.bag import Bag, BagWriter, open_bag
+from icnet_ros.wire.cdr import IMAGE, WireError
+from icnet_ros.wire.image import decode_labels, encode_image, make_header, stamp_ns
+from icnet_ros.wire.storage import Message
+
+
+def test_ground_truth_of_the_nearest_stamp_within_the_tolerance(tmp_path, engine):
+    bag = make_bag(tmp_path / "bag", engine, offset=20_000_000)
+    assert run(bag, engine, tmp_path / "exact")[1]["miou"] is None
+    assert run(bag, engine, tmp_path / "near", tolerance=0.03)[1]["pixel_accuracy"] == pytest.approx(0.75)
+
+
+def test_ground_truth_of_another_size_is_noted_not_fatal(tmp_path, engine):
+    bag = make_bag(tmp_path / "bag", engine)
+    folder = tmp_path / "truth"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "000002.png"), np.zeros((10, 10), np.uint8))
+    _, answer = run(bag, engine, tmp_path / "out", truth_folder=str(folder))
+    assert answer["frames"]["labelled"] == FRAMES
+    assert answer["miou"] is None
+    assert list(answer["notes"]) == ["ground truth is (10, 10), the label map (96, 128)"]
+
+
+def truth_folder(bag, folder, name, change=lambda truth: truth):
+    """The label images of a bag as PNGs, called name(number, stamp)."""
+    folder.mkdir()
+    with open_bag(bag) as opened:
+        for number, message in enumerate(opened.messages("/cam/ground_truth")):
+            header, truth = decode_labels(message.data)
+            cv2.imwrite(str(folder / f"{name(number, stamp_ns(header))}.png"), change(truth))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["{number:06d}", "{stamp}", "x{number:03d}_L"])
+def test_ground_truth_from_a_folder(tmp_path, engine, name):
+    bag = make_bag(tmp_path / "bag", engine, began=1_700_000_000 * 10**9)
+    by_topic = run(bag, engine, tmp_path / "topic")[1]
+    folder = truth_folder(bag, tmp_path / "truth", lambda number, stamp: name.format(number=number, stamp=stamp))
+    answer = run(bag, engine, tmp_path / "out", truth_folder=str(folder))[1]
+    assert answer["confusion"] == by_topic["confusion"]
+    assert answer["truth"] == str(folder)
+
+
+def test_ground_truth_of_another_label_set(tmp_path, engine):
+    bag = make_bag(tmp_path / "bag", engine)
+    by_topic = run(bag, engine, tmp_path / "topic")[1]
+
+    def theirs(truth):
+        ids = truth * 10 + 7  # 7, 17, 27
+        ids[0, 0] = 99
+        return ids
+
+    folder = truth_folder(bag, tmp_path / "truth", lambda number, _: f"{number:06d}", theirs)
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text("7: road\n17: car\n27: sky\n")
+    _, answer = run(bag, engine, tmp_path / "out", truth_folder=str(folder), mapping=str(mapping))
+    missing = np.array(by_topic["confusion"]) - np.array(answer["confusion"])
+    assert missing.sum() == FRAMES
+    assert (missing >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("7: boat\n", "'boat' is none of the classes road, car, sky"),
+        ("x: road\n", "'x' is no id"),
+        ("[1]", "of the form"),
+    ],
+)
+def test_a_mapping_that_cannot_be_meant(tmp_path, engine, text, said):
+    bag = make_bag(tmp_path / "bag", engine)
+    (tmp_path / "mapping.yaml").write_text(text)
+    with pytest.raises(TruthError, match=said):
+        run(bag, engine, tmp_path / "out", mapping=str(tmp_path / "mapping.yaml"))
+
+
+def test_label_images_that_belong_to_no_frame_for_certain(tmp_path, engine):
+    bag = make_bag(tmp_path / "bag", engine)
+    folder = tmp_path / "truth"
+    folder.mkdir()
+    with pytest.raises(TruthError, match=r"no \.png"):
+        run(bag, engine, tmp_path / "out", truth_folder=str(folder))
+    cv2.imwrite(str(folder / "a.png"), np.zeros((96, 128), np.uint8))
+    with pytest.raises(TruthError, match="1 label images for 10 images"):
+        run(bag, engine, tmp_path / "out", truth_folder=str(folder))
+
+
+def test_a_mapping_without_ground_truth_is_said(tmp_path, engine):
+    writer = BagWriter(tmp_path / "bag", [("/cam", IMAGE)])
+    writer.write("/cam", encode_image(make_header(1, "cam"), next(pictures(1)), "bgr8"), 1)
+    writer.close()
+    (tmp_path / "mapping.yaml").write_text("7: road\n")
+    answer = run(tmp_path / "bag", engine, tmp_path / "out", mapping=str(tmp_path / "mapping.yaml"))[1]
+    assert list(answer["notes"]) == ["there is a --mapping, but no ground truth"]
+    (tmp_path / "mapping.yaml").write_text("7: boat\n")
+    with pytest.raises(TruthError, match="boat"):
+        run(tmp_path / "bag", engine, tmp_path / "other", mapping=str(tmp_path / "mapping.yaml"))
+
+
+def test_a_bag_that_is_damaged_among_its_ground_truth(tmp_path, engine, monkeypatch):
+    bag = make_bag(tmp_path / "bag", engine)
+    messages = Bag.messages
+
+    def damaged(self, *topics):
+        for number, message in enumerate(messages(self, *topics)):
+            if number == 5 and topics == ("/cam/ground_truth",):
+                raise WireError("damaged: the rest cannot be read")
+            yield message
+
+    monkeypatch.setattr(Bag, "messages", damaged)
+    answer = run(bag, engine, tmp_path / "out")[1]
+    assert (answer["damage"], answer["complete"]) == ("damaged: the rest cannot be read", False)
+    assert (answer["frames"]["labelled"], answer["frames"]["scored"]) == (FRAMES, 5)
+
+
+def matched(truths, stamps, tolerance=0.0):
+    """Which truth each image gets, by content; and what is noted. truths: their stamps, content 0, 1, 2, ..."""
+    messages = [
+        Message("/truth", encode_image(make_header(stamp, ""), np.full((2, 2), k, np.uint8), "mono8"), k)
+        for k, stamp in enumerate(truths)
+    ]
+    notes = set()
+    truth = TopicTruth(iter(messages), tolerance, notes)
+    found = [truth.of(number, stamp) for number, stamp in enumerate(stamps)]
+    return [None if labels is None else int(labels[0, 0]) for labels in found], {note.text for note in notes}
+
+
+FAR = 10**15
+
+
+@pytest.mark.parametrize(
+    ("truths", "stamps", "expected"),
+    [
+        ((1, 2, 3, 4), (1, 2, 3, 4), [0, 1, 2, 3]),
+        ((1, FAR, 2, 3), (1, 2, 3), [0, 2, 3]),  # one stamp from a clock that was wrong
+        ((3, 1, 2), (1, 2, 3), [1, 2, 0]),  # written in another order
+        ((10, 20, 10, 20), (10, 20, 10, 20), [0, 1, 2, 1]),  # a bag played twice: both 20 are the same
+        ((5,), range(1, 9), [None] * 4 + [0] + [None] * 3),  # few are annotated
+        ((100,), range(1, 101), [None] * 99 + [0]),
+        (range(1, 200), range(150, 153), [149, 150, 151]),  # images begin late
+    ],
+)
+def test_ground_truth_is_found_by_its_stamp(truths, stamps, expected):
+    assert matched(truths, stamps) == (expected, set())
+
+
+def test_stamps_that_tell_nothing_match_nothing():
+    found, notes = matched((0, 0, 0), (0, 0, 0))
+    assert found == [None] * 3
+    assert "images without a stamp" in next(iter(notes))
+    found, notes = matched((7, 7, 7, 8), (7, 7, 7, 8))
+    assert found == [0, None, None, 3]
+    assert "consecutive images with the same stamp" in next(iter(notes))
+
+
+@given(
+    stamps=st.lists(st.integers(1, 10**6), unique=True, max_size=40).map(sorted),
+    annotated=st.lists(st.booleans(), min_size=40, max_size=40),
+    tolerance=st.integers(0, 2000),
+    early=st.integers(0, 60),
+)
+def test_matching_is_that_of_a_table(stamps, annotated, tolerance, early):
+    """Against a search through all of them; `early` images are not of the selection."""
+    truths = [stamp + 3 * k for k, (stamp, known) in enumerate(zip(stamps, annotated, strict=False)) if known]
+    found, _ = matched(truths, stamps[early:], tolerance / 1e9)
+    for stamp, content in zip(stamps[early:], found, strict=True):
+        away = min((abs(truth - stamp) for truth in truths), default=tolerance + 1)
+        assert (content is None) == (away > tolerance)
+        assert content is None or abs(truths[content] - stamp) == away
