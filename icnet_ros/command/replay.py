@@ -1,6 +1,8 @@
 """`icnet replay`: recorded drives through an engine, frame by frame."""
 
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -65,6 +67,7 @@ def replay(
     from icnet_ros.evaluation.outputs import Outputs
     from icnet_ros.evaluation.pool import Pool, Processes, Ray
     from icnet_ros.evaluation.selection import Selection
+    from icnet_ros.evaluation.viewer import require_rerun
 
     spec = load_model_spec(model)
     gates = [Gate.parse(text, names(spec.classes.names)) for text in fail_if or ()]
@@ -72,17 +75,21 @@ def replay(
         "", truth_topic, str(truth or ""), str(mapping or ""), start, end, stride, limit, sync_tolerance
     )
     drives = find_drives(bags or (), fleet, out, selection, image_topic or ())
+    if not (math.isfinite(start) and math.isfinite(sync_tolerance)) or math.isnan(end):
+        raise typer.BadParameter("--start and --sync-tolerance are finite, --end is a number")
+    if rerun:
+        require_rerun()
     if rerun and len(drives) > 1:
         raise typer.BadParameter("--rerun takes one drive")
     if truth and len(drives) > 1:
         raise typer.BadParameter("--truth belongs to one drive: name one bag, and one camera with --image-topic")
     if not spec.trained:
         errors.print("[yellow]The network is untrained: its labels mean nothing. Name a checkpoint: --model[/]")
-    pool: Pool | None = None
+    pool: Callable[[bool], Pool] | None = None
     if ray:
-        pool = Ray(ray, workers, threads, gpu=device.startswith("cuda"))
+        pool = lambda gpu: Ray(ray, workers, threads, gpu=gpu)  # noqa: E731
     elif workers > 1:
-        pool = Processes(workers, threads)
+        pool = lambda gpu: Processes(workers, threads)  # noqa: E731
     options = EngineOptions(device, precision, exit_, threads)
     with progress_bar("replaying") as update:
         verdict = run(

@@ -10,7 +10,7 @@ from icnet_ros.engine.base import EngineError
 from icnet_ros.evaluation.drives import Drive
 from icnet_ros.evaluation.outputs import Outputs, Pictures, write_outputs
 from icnet_ros.evaluation.page import write_report
-from icnet_ros.evaluation.replay import Replay, merged
+from icnet_ros.evaluation.replay import Indexes, Replay, merged
 from icnet_ros.evaluation.verdict import write_verdict
 from icnet_ros.wire.cdr import WireError
 
@@ -30,6 +30,7 @@ def conclude(
     replays: Mapping[str, Replay],
     problems: Mapping[str, str],
     facts: Mapping[str, dict[str, Any]],
+    indexes: Mapping[str, Indexes],
     spec: ModelSpec,
     outputs: Outputs,
     out: Path,
@@ -55,8 +56,13 @@ def conclude(
             else:
                 found.rows = [replace(row, drive=drive.name) for row in found.rows]
                 found.notes = {note._replace(drive=drive.name) for note in found.notes}
-            answer = _write(drive, found, facts[drive.name], spec, outputs, told)
-            if alone:
+            try:
+                answer = _write(drive, found, facts[drive.name], indexes[drive.name], spec, outputs, told)
+            except Exception as err:  # whatever it is, the others are not to suffer
+                if alone:
+                    raise
+                found.damage = found.damage or str(err) or type(err).__name__
+            if alone and answer:
                 return Verdict(answer, out / "report.html")
             every.append(found)
             problem = found.damage or ("" if found.done else "interrupted")
@@ -76,20 +82,31 @@ def conclude(
     together = merged(every)
     together.seconds = wall or together.seconds
     first = next(iter(facts.values()))
-    names = {"bag": [str(drive.bag) for drive in drives], "bag_sha256": [one["bag_sha256"] for one in facts.values()]}
-    whole = write_verdict(together, spec.classes, {**first, **names}, out, drives=listing)
+    shared = {
+        **first,
+        "bag": [str(drive.bag) for drive in drives],
+        "bag_sha256": [facts[drive.name]["bag_sha256"] if drive.name in facts else None for drive in drives],
+        "selection": {name: value for name, value in first["selection"].items() if name != "image_topic"},
+    }
+    whole = write_verdict(together, spec.classes, shared, out, drives=listing)
     write_report(out / "index.html", f"{len(drives)} drives", whole, together.rows, spec.classes, Pictures())
     return Verdict(whole, out / "index.html")
 
 
 def _write(
-    drive: Drive, found: Replay, facts: dict[str, Any], spec: ModelSpec, outputs: Outputs, told: Told
+    drive: Drive,
+    found: Replay,
+    facts: dict[str, Any],
+    indexes: Indexes,
+    spec: ModelSpec,
+    outputs: Outputs,
+    told: Told,
 ) -> dict[str, Any]:
     # Figures first: whoever loses patience with the pictures has them.
     answer = write_verdict(found, spec.classes, facts, drive.folder)
     pictures = write_outputs(
         found, drive.bag, spec, drive.folder, drive.selection, outputs,
-        lambda done, total: told(f"writing {drive.name}", done, total),
+        lambda done, total: told(f"writing {drive.name}", done, total), indexes,
     )  # fmt: skip
     write_report(drive.folder / "report.html", drive.name, answer, found.rows, spec.classes, pictures)
     return answer

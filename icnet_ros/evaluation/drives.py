@@ -21,14 +21,7 @@ class Drive:
     bag: Path
     folder: Path
     selection: Selection
-    frames: int = 0
     problem: str = ""
-
-    @property
-    def last(self) -> int:
-        """No frame that is asked for has a higher number."""
-        limit = self.selection.limit * self.selection.stride
-        return min(self.frames, limit) if limit and not self.selection.start else self.frames
 
 
 def find_drives(
@@ -39,7 +32,10 @@ def find_drives(
     One drive alone has its results in `out`, several have a folder each below it. Raises WireError if no bag
     matches, or if the only one cannot be read.
     """
-    paths = [*bags, *(_bag_of(Path(name)) for name in sorted(glob(pattern, recursive=True)))]  # noqa: PTH207  absolute ones, too
+    matches = [Path(name) for name in sorted(glob(pattern, recursive=True))]  # noqa: PTH207  absolute ones, too
+    # Not the answers of a run before.
+    matches = [path for path in matches if out.resolve() not in path.resolve().parents]
+    paths = [*bags, *map(_bag_of, matches)]
     ways: dict[Path, Path] = {}
     for path in paths:
         ways.setdefault(path.resolve(), path)  # two ways to one bag are one drive
@@ -53,13 +49,15 @@ def find_drives(
                 known = selection.truth_topic
                 named = list(dict.fromkeys(bag.image_topic(camera) for camera in cameras))
                 topics = named or bag.cameras(known) or [bag.image_topic("", known)]
+                if known and len(topics) > 1:
+                    raise WireError(f"{path}: {known} is the truth of one camera: name it with --image-topic")
         except WireError as err:
             if len(paths) == 1:
                 raise
             found.append(Drive(name, path, out, selection, problem=str(err)))
             continue
         for topic, camera in zip(topics, _camera_names(topics), strict=True):
-            found.append(Drive(name + camera, path, out, replace(selection, image_topic=topic.name), topic.messages))
+            found.append(Drive(name + camera, path, out, replace(selection, image_topic=topic.name)))
     if len(found) == 1:
         return found
     names = _distinct([drive.name for drive in found])

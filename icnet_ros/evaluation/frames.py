@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from icnet_ros.engine.base import STAGES
-from icnet_ros.evaluation.confusion import ConfusionMatrix
+from icnet_ros.evaluation.confusion import ConfusionMatrix, Counts
 from icnet_ros.render import UInt8
 
 NAN = float("nan")
 COUNTS = ("pixels", "left", "truth", "hits", "labelled")  # columns of which every class has one
-Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

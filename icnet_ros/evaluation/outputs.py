@@ -11,7 +11,7 @@ import numpy as np
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.evaluation.frames import Row
 from icnet_ros.evaluation.kept import Kept
-from icnet_ros.evaluation.replay import Progress, Replay, open_truth
+from icnet_ros.evaluation.replay import Indexes, Progress, Replay, look_through, open_truth
 from icnet_ros.evaluation.selection import Selection
 from icnet_ros.evaluation.shown import shown
 from icnet_ros.evaluation.verdict import worst_first
@@ -48,7 +48,14 @@ class Pictures:
 
 
 def write_outputs(
-    found: Replay, bag_path: Path, spec: ModelSpec, out: Path, selection: Selection, wanted: Outputs, progress: Progress
+    found: Replay,
+    bag_path: Path,
+    spec: ModelSpec,
+    out: Path,
+    selection: Selection,
+    wanted: Outputs,
+    progress: Progress,
+    indexes: Indexes | None = None,
 ) -> Pictures:
     """OUT/answers (a bag that plays beside the original, with its headers) and OUT/overlay.mp4.
 
@@ -56,7 +63,7 @@ def write_outputs(
     FileNotFoundError if a label map is gone.
     """
     rows = [row for row in found.rows if not row.problem]
-    worst = _apart(worst_first(rows, "miou" if found.matrix else "confidence"))
+    worst = _apart(worst_first(rows, "miou" if any(len(row.truth) for row in rows) else "confidence"))
     thumbnails = {row.number for row in rows[:: max(1, -(-len(rows) // THUMBNAILS))]}
     painter = Painter(spec.classes.colours, "" if spec.trained else "UNTRAINED NETWORK")
     pictures, panels = Pictures(), {}
@@ -67,11 +74,12 @@ def write_outputs(
         answers = film = None
         if wanted.answers:
             answers = stack.enter_context(closing(BagWriter(fresh_bag_folder(out / "answers"), topics)))
+        (out / "overlay.mp4").unlink(missing_ok=True)  # of other labels
         if wanted.video:
             film = stack.enter_context(closing(Film(out / "overlay.mp4", _rate(found.rows))))
         truth_bag = stack.enter_context(open_bag(bag_path))
-        image, scratch = truth_bag.image_topic(selection.image_topic), Replay("", None, [], None)
-        truths = open_truth(truth_bag, image, spec.classes, selection, scratch)
+        indexes = indexes or look_through(truth_bag, selection)
+        truths = open_truth(truth_bag, indexes, spec.classes, selection, Replay("", None, [], None))
         kept = Kept(out)
         for done, frame in enumerate(shown(found, bag_path, out, selection), 1):
             row, number, recorded = frame.row, frame.row.number, frame.message.recorded_ns
@@ -88,7 +96,7 @@ def write_outputs(
                 if number in thumbnails:
                     pictures.thumbnails[number] = _jpeg(overlay, THUMBNAIL_WIDTH)
                 if row in worst:
-                    truth = truths.of(number, row.stamp_ns) if truths else None
+                    truth = truths.of(number, row.stamp_ns, recorded) if truths and len(row.truth) else None
                     panels[number] = _panel(frame.picture, frame.labels, truth, painter, spec)
             progress(done, len(rows))
     pictures.worst = [(row, panels[row.number]) for row in worst if row.number in panels]

@@ -44,6 +44,9 @@ class Pool(Protocol):
     def stop(self) -> None:
         """Begin no other task, and let those under way end early; a signal handler may call it."""
 
+    def device(self, name: str) -> str:
+        """What a device of this process is called there."""
+
 
 class Processes:
     """On `workers` processes of this machine."""
@@ -59,6 +62,10 @@ class Processes:
     def stop(self) -> None:
         """See Pool."""
         self._stop = True
+
+    def device(self, name: str) -> str:
+        """See Pool."""
+        return name
 
     def run(self, work: Work[T, R], tasks: Sequence[T]) -> Iterator[Outcome[T, R]]:
         """See Pool. Each process is a pool of its own, so that it is known whose task killed it."""
@@ -82,7 +89,8 @@ class Processes:
             finally:
                 idle.put(process)
 
-        with ThreadPoolExecutor(self.workers) as threads:
+        others = set(multiprocessing.active_children())
+        with ThreadPoolExecutor(self.workers, initializer=_hold_interrupts) as threads:
             left = {threads.submit(attempt, task) for task in tasks}
             try:
                 while left:
@@ -90,13 +98,21 @@ class Processes:
                     if self._stop:
                         self._stopped.set()
                     yield from (outcome for future in ready if (outcome := future.result()) is not None)
-            finally:
+            except BaseException:  # a second Ctrl-C, or nobody wants the rest: it is not waited for
                 self._stopped.set()
+                for process in set(multiprocessing.active_children()) - others:
+                    process.kill()
+                raise
         for _ in range(self.workers):
             idle.get().shutdown()
 
     def _process(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(1, self._context, _begin, (self._stopped,))
+
+
+def _hold_interrupts() -> None:
+    """In this thread and in the processes that it starts: Ctrl-C reaches a whole group, but who began it decides."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 _stopped: Event  # of this process, if it is one of a pool
@@ -105,7 +121,6 @@ _stopped: Event  # of this process, if it is one of a pool
 def _begin(stopped: Event) -> None:
     global _stopped  # noqa: PLW0603  what is handed over at the start of a process has no other place
     _stopped = stopped
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; who started this one decides
     Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -150,6 +165,10 @@ class Ray:
     def stop(self) -> None:
         """See Pool."""
         self._stop = True
+
+    def device(self, name: str) -> str:
+        """See Pool. A task sees the one GPU that it was given."""
+        return "cuda" if name.startswith("cuda") else name
 
     def run(self, work: Work[T, R], tasks: Sequence[T]) -> Iterator[Outcome[T, R]]:
         """See Pool. Ray runs a task again whose process or machine was lost."""

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 
@@ -15,12 +15,13 @@ from icnet_ros.engine.base import STAGES, Engine, Frame, LabelMap
 from icnet_ros.evaluation.confusion import ConfusionMatrix
 from icnet_ros.evaluation.frames import Before, Note, Row, judge
 from icnet_ros.evaluation.kept import Kept, add_row
-from icnet_ros.evaluation.selection import REACH, Numbered, Selection, expected, of_part
+from icnet_ros.evaluation.selection import REACH, Selection
 from icnet_ros.evaluation.truth import FolderTruth, Mapped, TopicTruth, Truth, read_mapping
 from icnet_ros.render import UInt8
 from icnet_ros.wire.bag import Bag, open_bag
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
+from icnet_ros.wire.index import Index, Numbered, read_index
 from icnet_ros.wire.storage import Message, Topic
 
 Labeller = Callable[[Picture], LabelMap]
@@ -48,6 +49,14 @@ class Replay:
     seconds: float = 0.0
 
 
+class Indexes(NamedTuple):
+    """Of a camera and of its ground truth; that is None without a topic of it."""
+
+    images: Index
+    truth_topic: str
+    truth: Index | None
+
+
 def by_engine(engine: Engine) -> Labeller:
     """Label pictures with an engine, as the node does: warm when the first frame of a size comes."""
     warm: set[tuple[int, ...]] = set()
@@ -70,6 +79,7 @@ def replay(
     selection: Selection,
     progress: Progress,
     *,
+    indexes: Indexes | None = None,
     part: range | None = None,
     confidence: bool = False,
     stopped: Stopped = lambda: False,
@@ -77,19 +87,23 @@ def replay(
     """Label the frames of a bag into OUT/labels/*.png, and OUT/confidence/*.png if asked for; see `Kept.prepare`.
 
     Labels that are there already are judged again, not made again, so that a run that was killed is resumed
-    by starting it again. part: only frames whose number is in it. stopped: asked before each frame, ends it with
-    what there is. Raises WireError for a bag that cannot be opened, TruthError, EngineError.
+    by starting it again. indexes: see `look_through`, which is done now if they are not given. part: which of the
+    selected frames. stopped: asked before each frame, ends it with what there is. Raises WireError for a bag that
+    cannot be opened, TruthError, EngineError.
     """
     # Opened twice, for images and ground truth are read on two threads.
     with open_bag(path) as bag, open_bag(path) as truth_bag:
         image = bag.image_topic(selection.image_topic)
+        indexes = indexes or look_through(bag, selection)
+        chosen = selection.of(indexes.images)
+        part = part or range(len(chosen))
+        wanted = chosen[part.start : part.stop]
         kept = Kept(out)
         source = _Labels(image, label, kept, confidence)
-        found = Replay(image.name, None, [], None)
-        if (truths := open_truth(truth_bag, image, classes, selection, found)) is not None:
+        found = Replay(image.name, None, [], None, damage=selection.damage(indexes.images))
+        if (truths := open_truth(truth_bag, indexes, classes, selection, found)) is not None:
             found.matrix = ConfusionMatrix(len(classes))
         before: Before | None = None
-        count = expected(image, selection, part)
         started, fresh = perf_counter(), 0
         with kept.journal(part) as journal:
 
@@ -97,7 +111,7 @@ def replay(
                 nonlocal before
                 if answer is not None:
                     source.write(number, answer)
-                    truth = truths.of(number, row.stamp_ns) if truths else None
+                    truth = truths.of(number, row.stamp_ns, row.recorded_ns) if truths else None
                     if not lead:
                         near = before and number - before.number <= REACH * selection.stride
                         row = judge_or_note(row, answer.labels, before if near else None, truth, found, len(classes))
@@ -105,21 +119,22 @@ def replay(
                 if not lead:
                     found.rows.append(row)
                     add_row(journal, row)
-                    progress(len(found.rows), count)
+                    progress(len(found.rows), len(wanted))
 
             try:
                 with _Beside() as beside:
-                    for (number, message), earlier in of_part(bag, image, selection, part):
+                    earlier = chosen[max(0, part.start - REACH) : part.start]
+                    if (known := source.last_with_labels(bag, indexes.images, earlier)) is not None:
+                        beside.do(keep, *known, lead=True)
+                    for number, message in indexes.images.read(bag, image.name, wanted):
                         if stopped():
                             found.done = False
                             break
-                        if (known := source.last_with_labels(earlier)) is not None:
-                            beside.do(keep, *known, lead=True)
                         beside.do(keep, number, *source.of(number, message))
                         if not fresh:
                             started, fresh = perf_counter(), source.fresh
             except WireError as err:
-                found.damage = str(err)
+                found.damage = found.damage or str(err)
         found.fresh, found.seconds = source.fresh - fresh, perf_counter() - started
     return found
 
@@ -159,26 +174,35 @@ def judge_or_note(
         return judge(row, labels, before, None, None, classes)
 
 
-def open_truth(bag: Bag, image: Topic, classes: ClassTable, selection: Selection, found: Replay) -> Truth | None:
+def look_through(bag: Bag, selection: Selection, progress: Progress = lambda *_: None) -> Indexes:
+    """What the bag has of the camera and of its ground truth. Raises WireError."""
+    image = bag.image_topic(selection.image_topic)
+    topic = None if selection.truth_folder else bag.truth_topic(selection.truth_topic, image)
+    found = read_index(bag, [image.name, *([topic.name] if topic else [])], progress)
+    return Indexes(found[image.name], topic.name if topic else "", found[topic.name] if topic else None)
+
+
+def open_truth(bag: Bag, indexes: Indexes, classes: ClassTable, selection: Selection, found: Replay) -> Truth | None:
     """Ground truth of a camera, its name in `found`; None if there is none. Raises TruthError, WireError."""
     table = read_mapping(Path(selection.mapping), classes) if selection.mapping else None
     truths: Truth
     if selection.truth_folder:
-        found.truth, truths = selection.truth_folder, FolderTruth(Path(selection.truth_folder), image.messages)
-    elif (topic := bag.truth_topic(selection.truth_topic, image)) is not None:
-        found.truth, truths = topic.name, TopicTruth(_readable(bag, topic, found), selection.tolerance, found.notes)
+        images = len(indexes.images.recorded)
+        found.truth, truths = selection.truth_folder, FolderTruth(Path(selection.truth_folder), images)
+    elif (index := indexes.truth) is not None:
+
+        def read(places: Sequence[int]) -> Iterator[Numbered]:
+            try:
+                yield from index.read(bag, indexes.truth_topic, places)
+            except WireError as err:
+                found.damage = found.damage or str(err)
+
+        found.truth, truths = indexes.truth_topic, TopicTruth(index, read, selection.tolerance, found.notes)
     else:
         if table is not None:
             found.notes.add(Note("there is a --mapping, but no ground truth", -1))
         return None
     return truths if table is None else Mapped(truths, table)
-
-
-def _readable(bag: Bag, topic: Topic, found: Replay) -> Iterator[Message]:
-    try:
-        yield from bag.messages(topic.name)
-    except WireError as err:
-        found.damage = found.damage or str(err)
 
 
 class _Beside:
@@ -206,6 +230,7 @@ class _Labels:
 
     def __init__(self, image: Topic, label: Labeller, kept: Kept, confidence: bool) -> None:
         self._decode = decode_compressed if image.compressed else decode_image
+        self._topic = image.name
         self._label, self._kept, self._confidence = label, kept, confidence
         self._rows = kept.rows()
         self._there: set[int] = set()  # whose label maps are there already
@@ -237,9 +262,9 @@ class _Labels:
             figures["confidence"] = round(float(cv2.mean(answer.confidence)[0]) / 255, 5)
         return replace(row, decode_ms=round(decode_ms, 3), **figures), answer
 
-    def last_with_labels(self, frames: Sequence[Numbered]) -> tuple[int, Row, LabelMap] | None:
+    def last_with_labels(self, bag: Bag, images: Index, wanted: Sequence[int]) -> tuple[int, Row, LabelMap] | None:
         """Of consecutive frames."""
-        for number, message in reversed(frames):
+        for number, message in reversed(list(images.read(bag, self._topic, wanted))):
             row, answer = self.of(number, message)
             if answer is not None:
                 return number, row, answer

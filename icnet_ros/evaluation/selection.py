@@ -1,16 +1,11 @@
 """Which frames of a bag are looked at."""
 
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
-from icnet_ros.wire.bag import Bag
-from icnet_ros.wire.storage import Message, Topic
+from icnet_ros.wire.index import Index
 
 REACH = 8  # a frame is compared with the last one before it that has labels, if that is one of so many
-
-Numbered = tuple[int, Message]  # an image and its number on the topic
 
 
 @dataclass(frozen=True)
@@ -32,38 +27,16 @@ class Selection:
     limit: int = 0
     tolerance: float = 0.0
 
+    def of(self, images: Index) -> Sequence[int]:
+        """The images that were asked for, by their number on the topic."""
+        first = images.recorded[0] if images.recorded else 0
+        inside = [
+            number for number, time in enumerate(images.recorded) if self.start <= (time - first) / 1e9 <= self.end
+        ]
+        return inside[:: self.stride][: self.limit or None]
 
-def selected(bag: Bag, image: Topic, selection: Selection) -> Iterator[Numbered]:
-    """Images that were asked for."""
-    first: int | None = None
-
-    def inside() -> Iterator[Numbered]:
-        nonlocal first
-        for number, message in enumerate(bag.messages(image.name)):
-            first = message.recorded_ns if first is None else first
-            if selection.start <= (message.recorded_ns - first) / 1e9 <= selection.end:
-                yield number, message
-
-    return islice(inside(), 0, selection.limit * selection.stride or None, selection.stride)
-
-
-def of_part(
-    bag: Bag, image: Topic, selection: Selection, part: range | None
-) -> Iterator[tuple[Numbered, tuple[Numbered, ...]]]:
-    """Those whose number is in `part`; the first with up to REACH before it, of which what changed is measured."""
-    before: deque[Numbered] = deque(maxlen=REACH)
-    for number, message in selected(bag, image, selection):
-        if part is not None and number >= part.stop:
-            return
-        if part is not None and number < part.start:
-            before.append((number, message))
-            continue
-        yield (number, message), tuple(before)
-        before.clear()
-
-
-def expected(image: Topic, selection: Selection, part: range | None = None) -> int:
-    """About how many frames that is."""
-    inside = image.messages if part is None else min(len(part), image.messages - part.start)
-    count = -(-inside // selection.stride)
-    return min(count, selection.limit) if selection.limit else count
+    def damage(self, images: Index) -> str:
+        """Why images that were asked for are missing, "" if none is; what lies after them may be damaged."""
+        limited = self.limit and len(self.of(images)) == self.limit
+        ended = images.recorded and (images.recorded[-1] - images.recorded[0]) / 1e9 > self.end
+        return "" if limited or ended else images.damage

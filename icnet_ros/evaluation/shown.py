@@ -9,7 +9,7 @@ from typing import Any
 from icnet_ros.evaluation.frames import Row
 from icnet_ros.evaluation.kept import Kept
 from icnet_ros.evaluation.replay import Replay
-from icnet_ros.evaluation.selection import Selection, selected
+from icnet_ros.evaluation.selection import Selection
 from icnet_ros.render import UInt8
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import WireError, deserialise
@@ -47,7 +47,7 @@ def shown(found: Replay, bag_path: Path, folder: Path, selection: Selection) -> 
     try:
         with open_bag(bag_path) as bag:
             topic = bag.image_topic(selection.image_topic)
-            for number, message in selected(bag, topic, selection):
+            for number, message in enumerate(bag.messages(topic.name)):
                 if not rows:
                     return
                 row = rows.pop(number, None)

@@ -1,6 +1,7 @@
 """Ground truth of the frames of a drive: from a topic of the bag, or from a folder of label images."""
 
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,61 +14,63 @@ from icnet_ros.evaluation.errors import TruthError
 from icnet_ros.evaluation.frames import Note
 from icnet_ros.render import UInt8
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.image import decode_labels, stamp_ns
-from icnet_ros.wire.storage import Message
+from icnet_ros.wire.image import decode_labels
+from icnet_ros.wire.index import Index, Numbered
 
-AHEAD = 32  # label maps that are held for frames to come
-STAMPS_FROM = 10**12  # a number in a file name that large is a stamp in ns, not the number of a frame
+AHEAD = 100  # messages that are rather read past than looked for
 
 
 class Truth(Protocol):
     """Label maps by frame."""
 
-    def of(self, number: int, stamp: int) -> UInt8 | None:
-        """The label map of a frame; asked for in the order of the drive."""
+    def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
+        """The label map of a frame by its place on the topic, its stamp and when it was recorded (ns)."""
 
 
 class TopicTruth:
-    """By stamp: the equal one, else the nearest within the tolerance."""
+    """By stamp: the equal one, else the nearest within the tolerance; of equal stamps the one recorded nearest."""
 
-    def __init__(self, messages: Iterator[Message], tolerance: float, notes: set[Note]) -> None:
-        """tolerance: seconds. notes: gets what cannot be used."""
-        self._messages, self._notes = messages, notes
+    def __init__(
+        self, index: Index, read: Callable[[Sequence[int]], Iterator[Numbered]], tolerance: float, notes: set[Note]
+    ) -> None:
+        """read: gives the messages at these places. tolerance: seconds. notes: gets what cannot be used."""
+        self._index, self._read, self._notes = index, read, notes
         self._tolerance = round(1e9 * tolerance)
-        self._near: dict[int, UInt8] = {}  # by stamp
-        self._read, self._asked = -1, -1  # the last stamps
+        self._places = sorted((k for k, stamp in enumerate(index.stamps) if stamp >= 0), key=index.stamps.__getitem__)
+        self._stamps = [index.stamps[place] for place in self._places]
+        self._coming: Iterator[Numbered] | None = None
+        self._at = -1  # the last place that was read, and what was there
+        self._labels: UInt8 | None = None
+        self._asked = 0
 
-    def of(self, number: int, stamp: int) -> UInt8 | None:
-        """See Truth. None for stamps that cannot tell frames apart."""
+    def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
+        """See Truth. None for a stamp of 0, and for that of the image before: they cannot tell frames apart."""
         if stamp in (0, self._asked):
             problem = "images without a stamp" if stamp == 0 else "consecutive images with the same stamp"
             self._notes.add(Note(f"{problem}: no telling which ground truth is theirs; see --truth FOLDER", number))
             return None
         self._asked = stamp
-        self._forget(stamp - self._tolerance)
-        while stamp not in self._near and self._more(stamp) and (message := next(self._messages, None)) is not None:
-            self._take(message)
-            self._forget(stamp - self._tolerance)
-        if not self._near:
+        first = bisect_left(self._stamps, stamp - self._tolerance)
+        near = self._places[first : bisect_right(self._stamps, stamp + self._tolerance)]
+        if not near:
             return None
-        nearest = min(self._near, key=lambda time: abs(time - stamp))
-        return self._near[nearest] if abs(nearest - stamp) <= self._tolerance else None
+        index = self._index
+        key = {k: (abs(index.stamps[k] - stamp), abs(index.recorded[k] - recorded), k) for k in near}
+        return self._labels_at(min(key, key=lambda place: key[place]))
 
-    def _more(self, stamp: int) -> bool:
-        """Whether to read on: stamps are in no certain order, and one far ahead is not all that is left."""
-        return self._read <= stamp + self._tolerance or len(self._near) < AHEAD
-
-    def _take(self, message: Message) -> None:
-        try:
-            header, truth = decode_labels(message.data)
-        except WireError as err:
-            self._notes.add(Note(f"ground truth: {err}", message.recorded_ns))
-            return
-        self._read = stamp_ns(header)
-        self._near.setdefault(self._read, truth)
-
-    def _forget(self, until: int) -> None:
-        self._near = {time: truth for time, truth in self._near.items() if time >= until}
+    def _labels_at(self, place: int) -> UInt8 | None:
+        if place != self._at:
+            if self._coming is None or not self._at < place <= self._at + AHEAD:
+                self._coming = self._read(range(place, len(self._index.stamps)))
+            self._at, self._labels = place, None
+            for there, message in self._coming:
+                if there == place:
+                    try:
+                        self._labels = decode_labels(message.data)[1]
+                    except WireError as err:
+                        self._notes.add(Note(f"ground truth: {err}", message.recorded_ns))
+                    break
+        return self._labels
 
 
 class FolderTruth:
@@ -78,8 +81,10 @@ class FolderTruth:
         files = sorted(folder.glob("*.png")) if folder.is_dir() else []
         if not files:
             raise TruthError(f"{folder}: no .png label images there")
+        self._stamped = False
         if all(file.stem.isdecimal() for file in files):
             self._by_key = {int(file.stem): file for file in files}
+            self._stamped = max(self._by_key) >= images  # no frame has such a number
         elif len(files) == images:
             self._by_key = dict(enumerate(files))
         else:
@@ -88,9 +93,9 @@ class FolderTruth:
                 "(000012.png) or its stamp in nanoseconds, or give one for each image"
             )
 
-    def of(self, number: int, stamp: int) -> UInt8 | None:
+    def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
         """See Truth. Raises TruthError for a file that is no label image."""
-        file = self._by_key.get(stamp if max(self._by_key) >= STAMPS_FROM else number)
+        file = self._by_key.get(stamp if self._stamped else number)
         if file is None:
             return None
         labels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
@@ -107,9 +112,9 @@ class Mapped:
         """table: (256,), id there -> class id here."""
         self._truth, self._table = truth, table
 
-    def of(self, number: int, stamp: int) -> UInt8 | None:
+    def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
         """See Truth."""
-        found = self._truth.of(number, stamp)
+        found = self._truth.of(number, stamp, recorded)
         if found is None:
             return None
         mapped: UInt8 = self._table[found]

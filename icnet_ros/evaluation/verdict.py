@@ -21,7 +21,10 @@ from icnet_ros.evaluation.spread import percentiles, spread
 SCHEMA = 2
 TIMINGS = ("latency_ms", "throughput_fps")  # what may differ between two runs over the same frames
 LISTED = 10  # frames that are named as the worst
-LIBRARIES = ("numpy", "opencv-python-headless", "torch", "onnxruntime", "openvino", "rosbags")
+LIBRARIES = (
+    "numpy", "numba", "opencv-python-headless", "opencv-python", "rosbags", "torch", "onnxruntime", "onnxruntime-gpu",
+    "openvino", "tensorrt", "tensorrt-rtx",
+)  # fmt: skip
 
 
 def report(found: Replay, classes: ClassTable, facts: dict[str, Any]) -> dict[str, Any]:
@@ -31,6 +34,9 @@ def report(found: Replay, classes: ClassTable, facts: dict[str, Any]) -> dict[st
     matrix = found.matrix if any(len(row.truth) for row in labelled) else None
     restless = flicker(found.rows, len(classes))
     problems = sorted({row.problem for row in found.rows if row.problem})
+    notes = Counter(note.text for note in found.notes)
+    if found.truth and labelled and not any(len(row.truth) for row in labelled) and not notes:
+        notes["there is ground truth, but none that belongs to these images; see --sync-tolerance"] = len(labelled)
     return {
         "schema_version": SCHEMA,
         **facts,
@@ -40,7 +46,7 @@ def report(found: Replay, classes: ClassTable, facts: dict[str, Any]) -> dict[st
         "truth": found.truth,
         "complete": found.done and not found.damage,
         "damage": found.damage,
-        "notes": dict(sorted(Counter(note.text for note in found.notes).items())),
+        "notes": dict(sorted(notes.items())),
         "problems": problems[:LISTED],
         "frames": {
             "read": len(found.rows),

@@ -1,6 +1,7 @@
 """A replay for the Rerun viewer: image, labels and figures on one time line."""
 
 from pathlib import Path
+from typing import Any
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.base import EngineError
@@ -10,14 +11,20 @@ from icnet_ros.evaluation.shown import shown
 from icnet_ros.wire.image import jpeg_file
 
 
+def require_rerun() -> Any:
+    """The package. Raises EngineError without it."""
+    try:
+        import rerun
+    except ModuleNotFoundError as err:
+        raise EngineError("--rerun needs the package rerun-sdk: pip install 'icnet_ros[rerun]'") from err
+    return rerun
+
+
 def write_rerun(
     found: Replay, bag_path: Path, spec: ModelSpec, folder: Path, selection: Selection, path: Path, progress: Progress
 ) -> None:
     """An .rrd file of the frames that have labels. Raises EngineError without rerun-sdk, and what `shown` does."""
-    try:
-        import rerun as rr
-    except ModuleNotFoundError as err:
-        raise EngineError("--rerun needs the package rerun-sdk: pip install 'icnet_ros[rerun]'") from err
+    rr = require_rerun()
     recording = rr.RecordingStream("icnet_ros")
     recording.save(str(path))
     classes = spec.classes

@@ -57,7 +57,7 @@ class Bag:
     def truth_topic(self, name: str = "", camera: Topic | None = None) -> Topic | None:
         """The mono8 topic with ground-truth label images: the one named, or one that says so by name.
 
-        camera: whose; of several, the one that shares most of its name, if any.
+        camera: whose; of several cameras, the one that shares most of its name, if there is only one such.
         """
         candidates = [topic for topic in self.topics() if topic.kind == IMAGE and topic.messages]
         if name:
@@ -66,15 +66,18 @@ class Bag:
                     return topic
             raise WireError(f"{self.path}: no image topic {name!r} for ground truth")
         truths = [topic for topic in candidates if self._is_truth(topic)]
-        if camera is None or len(self.cameras()) < 2:
+        others = [other for other in self.cameras() if camera and other.base != camera.base]
+        if camera is None or not others:
             return next(iter(truths), None)
-        akin = [(_shared_names(truth.name, camera.name), truth) for truth in truths]
-        return max(akin)[1] if akin and max(akin)[0] else None
+        akin = {truth: _shared_names(truth.name, camera.name) for truth in truths}
+        # One that has as much in common with another camera is as likely the other's.
+        its = [t for t, names in akin.items() if names > max(_shared_names(t.name, other.name) for other in others)]
+        return max(its, key=lambda truth: akin[truth], default=None)
 
-    def messages(self, *topics: str) -> Iterator[Message]:
-        """Messages of these topics in recorded order. Raises WireError where the bag is damaged."""
+    def messages(self, *topics: str, start: int = 0) -> Iterator[Message]:
+        """Messages of these topics in recorded order, from a time (ns) on. Raises WireError where it is damaged."""
         try:
-            yield from self._storage.messages(topics)
+            yield from self._storage.messages(topics, start)
         except WireError as err:
             raise WireError(f"{self.path}: damaged: {err}") from err
         except Exception as err:  # what a damaged file makes rosbags raise is not one class

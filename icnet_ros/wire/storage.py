@@ -49,8 +49,11 @@ class Storage(Protocol):
     def topics(self) -> list[Topic]:
         """All topics, by name."""
 
-    def messages(self, topics: Sequence[str]) -> Iterator[Message]:
-        """Messages of these topics in recorded order; whatever is raised means that the rest is damaged."""
+    def messages(self, topics: Sequence[str], start: int = 0) -> Iterator[Message]:
+        """Messages of these topics in recorded order; whatever is raised means that the rest is damaged.
+
+        start: only those that were recorded then (ns) or later.
+        """
 
 
 class Whole:
@@ -64,13 +67,13 @@ class Whole:
         found = [Topic(name, info.msgtype or "", info.msgcount) for name, info in self._reader.topics.items()]
         return sorted(found)
 
-    def messages(self, topics: Sequence[str]) -> Iterator[Message]:
+    def messages(self, topics: Sequence[str], start: int = 0) -> Iterator[Message]:
         """See Storage."""
         known: dict[str, Any] = {}
         connections = [one for one in self._reader.connections if one.topic in topics]
         if not connections:
             return  # rosbags takes none for all
-        for connection, recorded, data in self._reader.messages(connections=connections):
+        for connection, recorded, data in self._reader.messages(connections, start or None):
             content: bytes | memoryview = data
             if not self._reader.is2:
                 kind, store = connection.msgtype, typestore()
@@ -100,11 +103,11 @@ class CutMcap:
         """See Storage. The counts are of what can be read."""
         return self._topics
 
-    def messages(self, topics: Sequence[str]) -> Iterator[Message]:
+    def messages(self, topics: Sequence[str], start: int = 0) -> Iterator[Message]:
         """See Storage."""
         try:
             for channel, _, message in self._records():
-                if message is not None and channel.topic in topics:
+                if message is not None and channel.topic in topics and message.log_time >= start:
                     yield Message(channel.topic, message.data, message.log_time)
         except Exception as err:  # as above
             raise WireError(f"{self._path.name} is cut off ({type(err).__name__}): what follows is lost") from err
@@ -140,12 +143,12 @@ class Files:
                 counts[topic.name, topic.kind] += topic.messages
         return sorted(Topic(name, kind, count) for (name, kind), count in counts.items())
 
-    def messages(self, topics: Sequence[str]) -> Iterator[Message]:
+    def messages(self, topics: Sequence[str], start: int = 0) -> Iterator[Message]:
         """See Storage. Goes on with the next file where one is damaged, and raises at the end."""
         problems = list(self._missing)
         for part in self._parts:
             try:
-                yield from part.messages(topics)
+                yield from part.messages(topics, start)
             except Exception as err:  # as above
                 problems.append(str(err))
         if problems:

@@ -13,13 +13,12 @@ from icnet_ros.evaluation.kept import Kept
 from icnet_ros.evaluation.outputs import Outputs, write_outputs
 from icnet_ros.evaluation.replay import by_engine, replay
 from icnet_ros.evaluation.selection import Selection
-from icnet_ros.evaluation.verdict import report
+from icnet_ros.evaluation.verdict import TIMINGS, report
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
 from icnet_ros.wire.image import decode_compressed, encode_image, encode_jpeg, make_header
 
 FRAMES = 10  # of 128x96 and strong colours: on others the tiny network sees one class only
-TIMINGS = ("latency_ms", "throughput_fps")
 
 
 def pictures(count=FRAMES, seed=0):
@@ -29,8 +28,13 @@ def pictures(count=FRAMES, seed=0):
         yield cv2.resize(coarse, (128, 96), interpolation=cv2.INTER_CUBIC)
 
 
-def make_bag(path, engine, *, offset=0, damaged=(), frames=FRAMES, seed=0, cameras=("cam",), bad_truth=(), began=10**9):
-    """10 Hz; the truth is the answer of the engine with a quarter of the rows wrong, stamped `offset` ns later."""
+def make_bag(
+    path, engine, *, offset=0, damaged=(), frames=FRAMES, seed=0, cameras=("cam",), bad_truth=(), began=10**9, lap=10**6
+):
+    """10 Hz; the truth is the answer of the engine with a quarter of the rows wrong, stamped `offset` ns later.
+
+    lap: after so many frames the clock of the stamps begins anew.
+    """
     topics = [
         topic
         for name in cameras
@@ -39,12 +43,13 @@ def make_bag(path, engine, *, offset=0, damaged=(), frames=FRAMES, seed=0, camer
     writer = BagWriter(path, topics)
     for number, bgr in enumerate(pictures(frames, seed)):
         time = began + number * 10**8
+        stamp = began + number % lap * 10**8
         for name in cameras:
-            jpeg = encode_jpeg(make_header(time, name), bgr)
+            jpeg = encode_jpeg(make_header(stamp, name), bgr)
             truth = engine.segment([Frame(decode_compressed(jpeg).pixels)])[0].labels.copy()
             truth[:24] = (truth[:24] + 1) % 3
             writer.write(f"/{name}/compressed", jpeg if number not in damaged else jpeg[:200], time)
-            stamped = make_header(time + offset, name)
+            stamped = make_header(stamp + offset, name)
             message = encode_image(stamped, truth, "mono8")
             writer.write(f"/{name}/ground_truth", message if number not in bad_truth else message[:200], time)
     writer.close()

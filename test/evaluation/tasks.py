@@ -36,3 +36,8 @@ def until_stopped(path, stopped):
     while not stopped():
         time.sleep(0.01)
     return "ended early"
+
+
+def hangs(path, _):
+    path.write_text("began")
+    time.sleep(1000)

@@ -109,6 +109,9 @@ def test_a_live_run_is_compared_by_stamp_also_if_it_went_round_and_round(runs):
 
 
 def test_what_cannot_be_compared(runs, tmp_path):
+    deep = Side.read(runs / "deep")
+    with pytest.raises(CompareError, match="not the same camera: /cam/compressed and /left"):
+        compare(deep, replace(deep, report={**deep.report, "image_topic": "/left"}))
     with pytest.raises(CompareError, match="not the same drive"):
         compare(Side.read(runs / "deep"), Side.read(runs / "other"))
     (tmp_path / "report.json").write_text('{"schema_version": 1}')

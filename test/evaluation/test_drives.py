@@ -56,6 +56,13 @@ def test_two_ways_to_one_bag_are_one_drive(tmp_path):
     assert (drive.name, drive.folder) == ("bag", tmp_path / "out")
 
 
+def test_answers_of_a_run_before_are_no_drives(tmp_path):
+    make(tmp_path / "bag")
+    make(tmp_path / "out" / "answers")
+    drives = find_drives((), f"{tmp_path}/**/*.mcap", tmp_path / "out", Selection(), ())
+    assert [drive.bag for drive in drives] == [tmp_path / "bag"]
+
+
 def test_both_transports_of_one_camera_can_be_named(tmp_path):
     drives = find([make(tmp_path / "bag")], "/cam/image", "/cam/image/compressed")
     assert [drive.name for drive in drives] == ["bag.cam.image", "bag.cam.image.compressed"]

@@ -159,6 +159,27 @@ def test_nothing_to_replay(tmp_path, capfd):
     assert "no bag matches" in capfd.readouterr().err
 
 
+def test_one_drive_that_cannot_be_written_spoils_no_other(tmp_path, capfd, engine, model):
+    for number in (0, 1):
+        make_bag(tmp_path / f"bag{number}", engine, frames=3)
+    (tmp_path / "out" / "bag0" / "answers").mkdir(parents=True)
+    (tmp_path / "out" / "bag0" / "answers" / "notes.txt").write_text("precious")
+    assert run(tmp_path / "bag0", tmp_path / "bag1", "--out", tmp_path / "out", "--model", model) == 1
+    assert "incomplete: bag0:" in capfd.readouterr().err
+    answer = read_json(tmp_path / "out" / "report.json")
+    assert [bool(entry["problem"]) for entry in answer["drives"]] == [True, False]
+    assert read_json(tmp_path / "out" / "bag1" / "report.json")["complete"]
+    assert (tmp_path / "out" / "bag0" / "answers" / "notes.txt").exists()
+
+
+def test_a_named_truth_needs_a_named_camera(tmp_path, capfd, engine, model):
+    make_bag(tmp_path / "bag", engine, cameras=("left", "right"), frames=2)
+    words = (tmp_path / "bag", "--out", tmp_path / "out", "--model", model, "--truth-topic", "/left/ground_truth")
+    assert run(*words) == 1
+    assert "name it with --image-topic" in capfd.readouterr().err
+    assert run(*words, "--image-topic", "/left/compressed") == 0
+
+
 def test_labels_of_other_versions_are_not_kept(tmp_path, engine, model, monkeypatch):
     bag = make_bag(tmp_path / "bag", engine, frames=3)
     words = (bag, "--out", tmp_path / "out", "--model", model)

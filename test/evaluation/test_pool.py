@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from tasks import dies_if_odd, dies_once, interrupts_itself, refuses, until_stopped
+from tasks import dies_if_odd, dies_once, hangs, interrupts_itself, refuses, until_stopped
 
 from icnet_ros.engine.base import EngineError
 from icnet_ros.evaluation.pool import Processes, Ray, share_out
@@ -17,7 +17,7 @@ from icnet_ros.evaluation.pool import Processes, Ray, share_out
 
 def test_a_task_whose_process_dies_is_tried_again(tmp_path):
     outcomes = list(Processes(1).run(dies_once, [tmp_path / "a", tmp_path / "b"]))
-    assert [outcome.result for outcome in outcomes] == ["a", "b"]
+    assert sorted(outcome.result for outcome in outcomes) == ["a", "b"]
 
 
 def test_a_task_that_always_kills_its_process_spoils_no_other():
@@ -57,6 +57,19 @@ def test_stopping_ends_what_was_begun_and_begins_nothing_else(tmp_path, kind, mo
     stopper.join()
     assert [outcome.result for outcome in outcomes] == ["ended early"] * 2
     assert [task.exists() for task in tasks] == [True, True, False, False]
+
+
+def test_an_interrupt_that_is_not_caught_waits_for_nobody(tmp_path):
+    def interrupt():
+        while not (tmp_path / "task").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=interrupt, daemon=True).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(Processes(2).run(hangs, [tmp_path / "task"]))
+    assert time.monotonic() - started < 60
 
 
 def here():

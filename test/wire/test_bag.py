@@ -65,6 +65,22 @@ def test_two_cameras_must_be_told_apart(tmp_path):
         bag.image_topic()
 
 
+@pytest.mark.parametrize(
+    ("truth", "left", "right"),
+    [
+        ("ego/left/gt", "/ego/left/gt", None),  # the other camera has none
+        ("ego/gt", None, None),  # of which of them?
+        ("gt", None, None),
+    ],
+)
+def test_a_ground_truth_belongs_to_one_of_several_cameras(tmp_path, truth, left, right):
+    topics = {name.replace("/", "__"): (IMAGE, PIXELS) for name in ("ego/left/image", "ego/right/image")}
+    topics[truth.replace("/", "__")] = IMAGE, PIXELS[..., 0]
+    with open_bag(write(tmp_path / "bag", **topics)) as bag:
+        found = [bag.truth_topic("", camera) for camera in bag.cameras()]
+    assert [topic and topic.name for topic in found] == [left, right]
+
+
 def test_no_camera_at_all(tmp_path):
     path = write(tmp_path / "bag", ground_truth=(IMAGE, PIXELS[..., 0]))
     with open_bag(path) as bag, pytest.raises(WireError, match="no image topic"):

@@ -10,6 +10,7 @@ from rosbags.typesys import Stores, get_typestore
 from icnet_ros.wire.bag import bag_hash, fresh_bag_folder, open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, typestore
 from icnet_ros.wire.image import decode_compressed, decode_image, encode_image, encode_jpeg, make_header, stamp_ns
+from icnet_ros.wire.index import peek_stamp, read_index
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
 
@@ -51,6 +52,13 @@ def test_ros_2_bags(tmp_path, storage, compression):
     assert damage == ""
     assert [message.data for message in messages] == [image(number) for number in range(5)]
     assert [message.recorded_ns for message in messages] == list(range(5))
+    with open_bag(tmp_path / "bag") as bag:
+        index = read_index(bag, ["/cam"])["/cam"]
+        found = list(index.read(bag, "/cam", (2, 4)))
+        assert [message.recorded_ns for message in bag.messages("/cam", start=3)] == [3, 4]
+    assert (index.recorded, index.damage) == (tuple(range(5)), "")
+    assert index.stamps == tuple(10**9 + number for number in range(5))
+    assert found == [(2, messages[2]), (4, messages[4])]
 
 
 @pytest.mark.parametrize("suffix", ["mcap", "db3"])
@@ -185,3 +193,30 @@ def test_a_jpeg_of_a_bag_is_left_as_it_is(tmp_path):
         topic = writer.add_connection("/cam/compressed", COMPRESSED_IMAGE, typestore=typestore())
         writer.write(topic, 1, data)
     assert read(tmp_path / "bag", "/cam/compressed")[0][0].data == data
+
+
+def test_an_index_goes_as_far_as_the_bag_can_be_read(tmp_path):
+    (file,) = write(tmp_path / "bag", 160).glob("*.mcap")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    whole, damage = read(file)
+    with open_bag(file) as bag:
+        index = read_index(bag, ["/cam"])["/cam"]
+        assert list(index.read(bag, "/cam", range(5, len(whole)))) == list(enumerate(whole))[5:]
+    assert 0 < len(index.recorded) == len(whole) < 160
+    assert index.damage == damage
+
+
+def test_messages_that_were_recorded_at_one_time_keep_their_places(tmp_path):
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection("/cam", IMAGE, typestore=typestore())
+        for number, time in enumerate((7, 7, 7, 8)):
+            writer.write(topic, time, image(number))
+    with open_bag(tmp_path / "bag") as bag:
+        index = read_index(bag, ["/cam"])["/cam"]
+        assert [(k, one.data) for k, one in index.read(bag, "/cam", (1, 3))] == [(1, image(1)), (3, image(3))]
+
+
+def test_a_stamp_is_read_without_the_rest():
+    assert peek_stamp(image(5)) == 10**9 + 5
+    assert peek_stamp(image(5)[:12]) == 10**9 + 5
+    assert peek_stamp(image(5)[:11]) == -1

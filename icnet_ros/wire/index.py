@@ -1,0 +1,62 @@
+"""Which messages a topic of a bag has, and reading from any of them on."""
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from icnet_ros.wire.bag import Bag
+from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.storage import Message
+
+Numbered = tuple[int, Message]  # a message and its place on its topic
+
+
+@dataclass(frozen=True)
+class Index:
+    """When the messages of a topic were recorded and what they are stamped (ns; -1: too short), by their place.
+
+    damage: why there are no more of them, "" if these are all.
+    """
+
+    recorded: tuple[int, ...]
+    stamps: tuple[int, ...]
+    damage: str = ""
+
+    def read(self, bag: Bag, topic: str, wanted: Sequence[int]) -> Iterator[Numbered]:
+        """The messages at these places, which ascend; what lies before them is not read where the bag has an index."""
+        if not wanted:
+            return
+        missing = set(wanted)
+        start = min(self.recorded[place] for place in missing)
+        later = (place for place, time in enumerate(self.recorded) if time >= start)
+        for place, message in zip(later, bag.messages(topic, start=start), strict=False):
+            if place in missing:
+                yield place, message
+                missing.remove(place)
+                if not missing:
+                    return
+
+
+def read_index(
+    bag: Bag, topics: Sequence[str], progress: Callable[[int, int], None] = lambda *_: None
+) -> dict[str, Index]:
+    """Look through these topics, whose messages begin with a std_msgs/Header; as far as the bag can be read."""
+    recorded: dict[str, list[int]] = {topic: [] for topic in topics}
+    stamps: dict[str, list[int]] = {topic: [] for topic in topics}
+    total, damage = sum(topic.messages for topic in bag.topics() if topic.name in recorded), ""
+    try:
+        for done, message in enumerate(bag.messages(*recorded), 1):
+            recorded[message.topic].append(message.recorded_ns)
+            stamps[message.topic].append(peek_stamp(message.data))
+            progress(done, total)
+    except WireError as err:
+        damage = str(err)
+    return {topic: Index(tuple(recorded[topic]), tuple(stamps[topic]), damage) for topic in topics}
+
+
+def peek_stamp(data: bytes) -> int:
+    """Stamp (ns) of a CDR message that begins with a std_msgs/Header; -1 if it is too short."""
+    if len(data) < 12:
+        return -1
+    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
+    return int(seconds) * 10**9 + int(nanoseconds)
