@@ -19,7 +19,7 @@ demo: build
 lint: build
 	@source scripts/env.sh && scripts/lint.sh
 test: lint
-	@source scripts/env.sh && python -m pytest $(ARGS)
+	@source scripts/env.sh && python -m pytest -n 2 --dist loadgroup $(ARGS)
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 distclean: clean

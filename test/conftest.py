@@ -13,13 +13,20 @@ ROOT = Path(__file__).parent.parent
 def pytest_configure():
     # What engines make of checkpoints stays out of the user's cache; processes of tests inherit this.
     os.environ["ICNET_CACHE"] = tempfile.mkdtemp(prefix="icnet-cache-")
+    # Two lanes share the cores: threads that spin while they wait for each other would take them from the other.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def pytest_unconfigure():
     shutil.rmtree(os.environ["ICNET_CACHE"], ignore_errors=True)
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            # Graphs of real processes one after the other, in one lane; the rest, file by file, in the other.
+            lane = "graphs" if item.path.parent.name == "integration" else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(lane))
     ros = importlib.util.find_spec("rclpy") is not None
     gpu = _has_gpu()
     for item in items:

@@ -124,7 +124,9 @@ def channels(width: float, full: int) -> int:
 
 
 def initialise(module: nn.Module, seed: int) -> None:
-    """He initialisation of every convolution, the same for the same seed on every machine."""
+    """He initialisation of every convolution, the same for the same seed on every machine; none on the meta device."""
+    if all(parameter.is_meta for parameter in module.parameters()):
+        return  # it would do nothing, but first import torch's compiler, which takes seconds
     generator = torch.Generator().manual_seed(seed)
     for child in module.modules():
         if isinstance(child, (nn.Conv2d, nn.ConvTranspose2d)):
