@@ -104,6 +104,8 @@ def _write(
 ) -> dict[str, Any]:
     # Figures first: whoever loses patience with the pictures has them.
     answer = write_verdict(found, spec.classes, facts, drive.folder)
+    if not outputs.video:
+        (drive.folder / "overlay.mp4").unlink(missing_ok=True)  # of other labels
     pictures = write_outputs(
         found, drive.bag, spec, drive.folder, drive.selection, outputs,
         lambda done, total: told(f"writing {drive.name}", done, total), indexes,

@@ -74,7 +74,6 @@ def write_outputs(
         answers = film = None
         if wanted.answers:
             answers = stack.enter_context(closing(BagWriter(fresh_bag_folder(out / "answers"), topics)))
-        (out / "overlay.mp4").unlink(missing_ok=True)  # of other labels
         if wanted.video:
             film = stack.enter_context(closing(Film(out / "overlay.mp4", _rate(found.rows))))
         truth_bag = stack.enter_context(open_bag(bag_path))
