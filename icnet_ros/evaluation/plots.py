@@ -15,7 +15,10 @@ FONT = {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "siz
 
 
 def along(rows: Sequence[Row], classes: ClassTable, *, scored: bool) -> go.Figure:
-    """Scores and share of each class over the time of the drive; hovering names the frame."""
+    """Scores and share of each class over the time of the drive; hovering names the frame.
+
+    Frames without labels are marked; lines and areas go on to the next that has them.
+    """
     figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.52, 0.48], y_title=None)
     start = rows[0].recorded_ns if rows else 0
     seconds = np.array([(row.recorded_ns - start) / 1e9 for row in rows])
@@ -23,11 +26,13 @@ def along(rows: Sequence[Row], classes: ClassTable, *, scored: bool) -> go.Figur
     lines = [("mIoU", "miou", BLUE, 2.2)] if scored else []
     lines += [("confidence", "confidence", ORANGE, 1.4), ("changed pixels", "changed", "#7a8793", 1.2)]
     for title, name, colour, width in lines:
-        values = [getattr(row, name) for row in rows]
-        figure.add_scatter(
-            x=seconds, y=_gaps(values), name=title, customdata=numbers, line={"color": colour, "width": width},
-            hovertemplate="%{y:.3f}", row=1, col=1,
-        )  # fmt: skip
+        known = [k for k, row in enumerate(rows) if np.isfinite(getattr(row, name))]
+        if known:
+            figure.add_scatter(
+                x=seconds[known], y=[getattr(rows[k], name) for k in known], name=title, mode="lines",
+                customdata=[numbers[k] for k in known], line={"color": colour, "width": width},
+                hovertemplate="%{y:.3f}", row=1, col=1,
+            )  # fmt: skip
     failed = [k for k, row in enumerate(rows) if row.problem]
     if failed:
         figure.add_scatter(
@@ -35,14 +40,15 @@ def along(rows: Sequence[Row], classes: ClassTable, *, scored: bool) -> go.Figur
             marker={"color": RED, "symbol": "x", "size": 7}, customdata=[numbers[k] for k in failed],
             text=[rows[k].problem[:90] for k in failed], hovertemplate="%{text}",
         )  # fmt: skip
-    shares = np.array([row.pixels if len(row.pixels) else [np.nan] * len(classes) for row in rows], float)
-    shares = shares.reshape(-1, len(classes))
-    shares /= np.where(shares.sum(1, keepdims=True) > 0, shares.sum(1, keepdims=True), 1)
+    labelled = [k for k, row in enumerate(rows) if len(row.pixels)]
+    shares = np.array([rows[k].pixels for k in labelled], float).reshape(-1, len(classes))
+    shares /= np.maximum(shares.sum(1, keepdims=True), 1)
     for k, name in enumerate(classes.names):
-        if not np.nansum(shares[:, k]) > 0:
+        if not shares[:, k].any():
             continue
         figure.add_scatter(
-            x=seconds, y=_gaps(shares[:, k]), name=name, stackgroup="classes", customdata=numbers, showlegend=False,
+            x=seconds[labelled], y=shares[:, k].tolist(), name=name, stackgroup="classes", showlegend=False,
+            customdata=[numbers[j] for j in labelled],
             line={"width": 0, "color": css(classes.colours[k])}, fillcolor=css(classes.colours[k]),
             hovertemplate="%{y:.1%}", row=2, col=1,
         )  # fmt: skip
@@ -129,11 +135,6 @@ def deltas(names: Sequence[str], middle: Sequence[float], low: Sequence[float], 
 def css(colour: Colour) -> str:
     """As CSS writes it."""
     return "rgb({},{},{})".format(*colour)
-
-
-def _gaps(values: Any) -> list[float | None]:
-    """NaN as a gap in the line."""
-    return [None if value != value else float(value) for value in values]  # noqa: PLR0124
 
 
 def _styled(figure: go.Figure, height: int, **layout: Any) -> go.Figure:
