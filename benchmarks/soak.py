@@ -108,10 +108,11 @@ class Soak:
         self.count()
 
     def report(self) -> dict[str, Any]:
-        """Medians of the first and the last tenth of what was looked at, and the sums."""
-        part = max(1, len(self.memory) // 10)
+        """Medians of the first and the last tenth of what was looked at, peaks of the thirds, and the sums."""
+        part, third = max(1, len(self.memory) // 10), max(1, len(self.memory) // 3)
         return {
             "memory_mb": [round(float(np.median(self.memory[s])), 1) for s in (slice(part), slice(-part, None))],
+            "peak_mb": [round(max(self.memory[s]), 1) for s in (slice(third), slice(-third, None))],
             "threads": [max(self.threads[:part]), max(self.threads[-part:])],
             **{key: self.totals[key] for key in COUNTED},
             "happened": dict(sorted(self.happened.items())),

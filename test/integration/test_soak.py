@@ -1,7 +1,8 @@
 """benchmarks/soak.py for two minutes; its half hour is in benchmarks/README.md.
 
-Two minutes see few engines built anew, each of which leaves the allocator in another state: memory goes up and down
-by some percent (measured: 4), so that here only a leak of many megabytes a minute is one.
+An engine that was just built anew needs 100 MB less than one that has worked for a while, and two minutes see few of
+them: medians of tenths say something about half an hour only. Here peaks are compared, and only a leak of a hundred
+megabytes shows; small ones have a test of their own (test_frame_sizes_that_alternate_cost_no_memory).
 """
 
 import json
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 def test_two_minutes_of_trouble():
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, str(ROOT / "benchmarks" / "soak.py"), "--minutes", "2", "--rate", "20"]
-    command += ["--growth", "0.1"]
+    command += ["--growth", "1"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=390, check=False)
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["broken"] == []
@@ -30,3 +31,4 @@ def test_two_minutes_of_trouble():
     assert result["received"] == result["processed"] + result["dropped"] + result["failed"]
     assert {"off_and_on", "anew"} <= set(result["happened"])
     assert done.returncode == 0, f"memory {result['memory_mb']} MB, threads {result['threads']}"
+    assert result["peak_mb"][1] < 1.2 * result["peak_mb"][0]
