@@ -81,7 +81,7 @@ def conclude(
         raise WireError("none of the drives could be replayed: " + "; ".join(entry["problem"] for entry in listing))
     together = merged(every)
     together.seconds = wall or together.seconds
-    first = next(iter(facts.values()))
+    first = next(iter(facts.values()))  # the same for all but for what is replaced here
     shared = {
         **first,
         "bag": [str(drive.bag) for drive in drives],

@@ -25,6 +25,7 @@ from icnet_ros.evaluation.selection import Selection
 from icnet_ros.evaluation.verdict import versions
 from icnet_ros.evaluation.viewer import write_rerun
 from icnet_ros.wire.bag import bag_hash, open_bag
+from icnet_ros.wire.cdr import WireError
 
 SMALLEST_PART = 25  # frames; a shorter one costs more to begin than it saves
 Found = tuple[dict[str, Replay], dict[str, str]]  # by name of the drive: what was found, and why there is no more
@@ -72,10 +73,10 @@ def run(
         "precision": runner.precision,
         "exit": options.exit,
     }
+    drives, indexes = _looked_through(drives, told)
     usable = [drive for drive in drives if not drive.problem]
     hashes = {bag: _hash(bag, told) for bag in dict.fromkeys(drive.bag for drive in usable)}
     facts = {drive.name: {**_facts(drive, hashes[drive.bag]), **known} for drive in usable}
-    indexes = {drive.name: _look_through(drive, told) for drive in usable}
     for drive in usable:
         Kept(drive.folder).prepare(_identity(facts[drive.name], outputs), resume=resume)
     wall = None
@@ -186,11 +187,22 @@ def _hash(bag: Path, told: Told) -> str:
     return bag_hash(bag, lambda done, total: told(f"hashing {bag.name}, MiB", done, total))
 
 
-def _look_through(drive: Drive, told: Told) -> Indexes:
-    with open_bag(drive.bag) as bag:
-        return look_through(
-            bag, drive.selection, lambda done, total: told(f"looking through {drive.name}", done, total)
-        )
+def _looked_through(drives: Sequence[Drive], told: Told) -> tuple[list[Drive], dict[str, Indexes]]:
+    """The drives, and what those have that can be used; one of several that cannot has its problem."""
+    indexes: dict[str, Indexes] = {}
+    known = list(drives)
+    for k, drive in enumerate(drives):
+        if drive.problem:
+            continue
+        progress = lambda done, total, name=drive.name: told(f"looking through {name}", done, total)  # noqa: E731
+        try:
+            with open_bag(drive.bag) as bag:
+                indexes[drive.name] = look_through(bag, drive.selection, progress)
+        except WireError as err:
+            if len(drives) == 1:
+                raise
+            known[k] = replace(drive, problem=str(err))
+    return known, indexes
 
 
 def _facts(drive: Drive, digest: str) -> dict[str, Any]:

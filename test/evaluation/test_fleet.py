@@ -172,6 +172,15 @@ def test_one_drive_that_cannot_be_written_spoils_no_other(tmp_path, capfd, engin
     assert (tmp_path / "out" / "bag0" / "answers" / "notes.txt").exists()
 
 
+def test_a_drive_without_the_named_truth_is_reported(tmp_path, capfd, engine, model):
+    make_bag(tmp_path / "one", engine, frames=2)
+    make_bag(tmp_path / "two", engine, frames=2, cameras=("other",))
+    words = (tmp_path / "one", tmp_path / "two", "--out", tmp_path / "out", "--model", model)
+    assert run(*words, "--truth-topic", "/cam/ground_truth") == 1
+    assert "incomplete: two: " in capfd.readouterr().err
+    assert read_json(tmp_path / "out" / "one" / "report.json")["frames"]["scored"] == 2
+
+
 def test_a_named_truth_needs_a_named_camera(tmp_path, capfd, engine, model):
     make_bag(tmp_path / "bag", engine, cameras=("left", "right"), frames=2)
     words = (tmp_path / "bag", "--out", tmp_path / "out", "--model", model, "--truth-topic", "/left/ground_truth")
