@@ -71,9 +71,10 @@ def compare(a: Side, b: Side, progress: Progress = lambda *_: None) -> dict[str,
         raise CompareError(f"the reports know different classes: {a.classes.names} and {b.classes.names}")
     if a.report["bag_sha256"] != b.report["bag_sha256"]:
         raise CompareError(f"not the same drive: {a.report['bag']} and {b.report['bag']} differ in content")
-    cameras = [side.report["image_topic"] for side in (a, b) if not side.live]
-    if len({camera.removesuffix("/compressed") for camera in cameras}) > 1:
-        raise CompareError(f"not the same camera: {cameras[0]} and {cameras[1]}")
+    names = [side.report["image_topic"] for side in (a, b)]
+    cameras = [{name.removesuffix("/compressed") for name in topics.split(", ")} for topics in names]
+    if not (a.live or b.live or cameras[0] & cameras[1]):
+        raise CompareError(f"not the same camera: {names[0]} and {names[1]}")
     both = _pairs(a, b)
     if not both:
         raise CompareError("no frame was labelled by both")

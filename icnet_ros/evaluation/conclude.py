@@ -1,6 +1,7 @@
 """What the replays of all drives amount to: files for each, and for all together."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ def conclude(
                 if alone:
                     raise
                 found.damage = found.damage or str(err) or type(err).__name__
+                with suppress(OSError):
+                    answer = write_verdict(found, spec.classes, facts[drive.name], drive.folder)
             if alone and answer:
                 return Verdict(answer, out / "report.html")
             every.append(found)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
 
+from icnet_ros.evaluation.kept import MARK
 from icnet_ros.evaluation.selection import Selection
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import WireError
@@ -33,9 +34,7 @@ def find_drives(
     matches, or if the only one cannot be read.
     """
     matches = [Path(name) for name in sorted(glob(pattern, recursive=True))]  # noqa: PTH207  absolute ones, too
-    # Not the answers of a run before.
-    matches = [path for path in matches if out.resolve() not in path.resolve().parents]
-    paths = [*bags, *map(_bag_of, matches)]
+    paths = [*bags, *(_bag_of(path) for path in matches if not _of_a_replay(path, out))]
     ways: dict[Path, Path] = {}
     for path in paths:
         ways.setdefault(path.resolve(), path)  # two ways to one bag are one drive
@@ -95,6 +94,13 @@ def _distinct(names: Sequence[str]) -> list[str]:
             one = f"{name}-{number}"
         given[one] = None
     return list(given)
+
+
+def _of_a_replay(path: Path, out: Path) -> bool:
+    """Whether it is what an earlier run wrote: the answers of a drive, or the folder that they are in."""
+    if path.resolve() == out.resolve():
+        return not (out / "metadata.yaml").exists()
+    return any(one.name == "answers" and (one.parent / "labels" / MARK).exists() for one in (path, *path.parents))
 
 
 def _bag_of(path: Path) -> Path:

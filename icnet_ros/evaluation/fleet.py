@@ -102,7 +102,8 @@ def run(
     if rerun is not None:
         drive = drives[0]
         write_rerun(
-            replays[drive.name], drive.bag, checkpoint.spec, drive.folder, drive.selection, rerun,
+            replays[drive.name], drive.bag, checkpoint.spec, drive.folder, drive.selection,
+            indexes[drive.name].images, rerun,
             lambda done, total: told(f"writing {rerun.name}", done, total),
         )  # fmt: skip
     return verdict

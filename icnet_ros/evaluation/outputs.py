@@ -80,7 +80,7 @@ def write_outputs(
         indexes = indexes or look_through(truth_bag, selection)
         truths = open_truth(truth_bag, indexes, spec.classes, selection, Replay("", None, [], None))
         kept = Kept(out)
-        for done, frame in enumerate(shown(found, bag_path, out, selection), 1):
+        for done, frame in enumerate(shown(found, bag_path, out, selection, indexes.images), 1):
             row, number, recorded = frame.row, frame.row.number, frame.message.recorded_ns
             if answers:
                 answers.write(LABELS, encode_image(frame.header, frame.labels, "mono8"), recorded)

@@ -56,6 +56,11 @@ class Indexes(NamedTuple):
     truth_topic: str
     truth: Index | None
 
+    @property
+    def damage(self) -> str:
+        """Why either has no more messages, "" if these are all."""
+        return self.images.damage or (self.truth.damage if self.truth else "")
+
 
 def by_engine(engine: Engine) -> Labeller:
     """Label pictures with an engine, as the node does: warm when the first frame of a size comes."""
@@ -100,7 +105,7 @@ def replay(
         wanted = chosen[part.start : part.stop]
         kept = Kept(out)
         source = _Labels(image, label, kept, confidence)
-        found = Replay(image.name, None, [], None, damage=selection.damage(indexes.images))
+        found = Replay(image.name, None, [], None, damage=indexes.damage)
         if (truths := open_truth(truth_bag, indexes, classes, selection, found)) is not None:
             found.matrix = ConfusionMatrix(len(classes))
         before: Before | None = None
@@ -160,7 +165,7 @@ def merged(parts: Sequence[Replay]) -> Replay:
 
 
 def _one_of(names: Sequence[str]) -> str:
-    return ", ".join(dict.fromkeys(names))
+    return ", ".join(dict.fromkeys(name for name in names if name))
 
 
 def judge_or_note(
@@ -187,8 +192,7 @@ def open_truth(bag: Bag, indexes: Indexes, classes: ClassTable, selection: Selec
     table = read_mapping(Path(selection.mapping), classes) if selection.mapping else None
     truths: Truth
     if selection.truth_folder:
-        images = len(indexes.images.recorded)
-        found.truth, truths = selection.truth_folder, FolderTruth(Path(selection.truth_folder), images)
+        found.truth, truths = selection.truth_folder, FolderTruth(Path(selection.truth_folder), indexes.images)
     elif (index := indexes.truth) is not None:
 
         def read(places: Sequence[int]) -> Iterator[Numbered]:

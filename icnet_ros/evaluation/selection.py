@@ -34,9 +34,3 @@ class Selection:
             number for number, time in enumerate(images.recorded) if self.start <= (time - first) / 1e9 <= self.end
         ]
         return inside[:: self.stride][: self.limit or None]
-
-    def damage(self, images: Index) -> str:
-        """Why images that were asked for are missing, "" if none is; what lies after them may be damaged."""
-        limited = self.limit and len(self.of(images)) == self.limit
-        ended = images.recorded and (images.recorded[-1] - images.recorded[0]) / 1e9 > self.end
-        return "" if limited or ended else images.damage

@@ -14,6 +14,7 @@ from icnet_ros.render import UInt8
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import WireError, deserialise
 from icnet_ros.wire.image import Picture, decode_compressed, decode_image
+from icnet_ros.wire.index import Index
 from icnet_ros.wire.storage import Message, Topic
 
 
@@ -37,7 +38,7 @@ class Shown:
         return (decode_compressed if self.topic.compressed else decode_image)(self.message.data)
 
 
-def shown(found: Replay, bag_path: Path, folder: Path, selection: Selection) -> Iterator[Shown]:
+def shown(found: Replay, bag_path: Path, folder: Path, selection: Selection, images: Index) -> Iterator[Shown]:
     """The labelled frames of `found` in their order, with their label maps in `folder`.
 
     Raises WireError if the bag cannot be opened, FileNotFoundError if a label map is gone.
@@ -47,18 +48,13 @@ def shown(found: Replay, bag_path: Path, folder: Path, selection: Selection) -> 
     try:
         with open_bag(bag_path) as bag:
             topic = bag.image_topic(selection.image_topic)
-            for number, message in enumerate(bag.messages(topic.name)):
-                if not rows:
-                    return
-                row = rows.pop(number, None)
-                if row is None:
-                    continue
+            for number, message in images.read(bag, topic.name, sorted(rows)):
                 labels = kept.labels(number)
                 if labels is None:
                     raise FileNotFoundError(
                         f"{folder}: the label map of frame {number} is gone; start the replay again"
                     )
-                yield Shown(row, labels, message, topic)
+                yield Shown(rows[number], labels, message, topic)
     except WireError:
         if not found.damage:
             raise

@@ -76,20 +76,22 @@ class TopicTruth:
 class FolderTruth:
     """PNGs of one channel, called by frame number (000012.png), by stamp in ns, or one for each image in order."""
 
-    def __init__(self, folder: Path, images: int) -> None:
-        """images: how many the whole bag has. Raises TruthError."""
+    def __init__(self, folder: Path, images: Index) -> None:
+        """images: of the whole bag, as far as it can be read. Raises TruthError."""
+        count = len(images.recorded)
         files = sorted(folder.glob("*.png")) if folder.is_dir() else []
         if not files:
             raise TruthError(f"{folder}: no .png label images there")
         self._stamped = False
         if all(file.stem.isdecimal() for file in files):
             self._by_key = {int(file.stem): file for file in files}
-            self._stamped = max(self._by_key) >= images  # no frame has such a number
-        elif len(files) == images:
+            numbers = sum(key < count for key in self._by_key)
+            self._stamped = len(self._by_key.keys() & set(images.stamps)) > numbers
+        elif len(files) == count:
             self._by_key = dict(enumerate(files))
         else:
             raise TruthError(
-                f"{folder}: {len(files)} label images for {images} images: call them by the number of their frame "
+                f"{folder}: {len(files)} label images for {count} images: call them by the number of their frame "
                 "(000012.png) or its stamp in nanoseconds, or give one for each image"
             )
 

@@ -36,7 +36,9 @@ def report(found: Replay, classes: ClassTable, facts: dict[str, Any]) -> dict[st
     problems = sorted({row.problem for row in found.rows if row.problem})
     notes = Counter(note.text for note in found.notes)
     if found.truth and labelled and not any(len(row.truth) for row in labelled) and not notes:
-        notes["there is ground truth, but none that belongs to these images; see --sync-tolerance"] = len(labelled)
+        notes["there is ground truth, but none that belongs to these images; by stamp: see --sync-tolerance"] = len(
+            labelled
+        )
     return {
         "schema_version": SCHEMA,
         **facts,

@@ -9,6 +9,7 @@ from icnet_ros.evaluation.replay import Progress, Replay
 from icnet_ros.evaluation.selection import Selection
 from icnet_ros.evaluation.shown import shown
 from icnet_ros.wire.image import jpeg_file
+from icnet_ros.wire.index import Index
 
 
 def require_rerun() -> Any:
@@ -21,7 +22,14 @@ def require_rerun() -> Any:
 
 
 def write_rerun(
-    found: Replay, bag_path: Path, spec: ModelSpec, folder: Path, selection: Selection, path: Path, progress: Progress
+    found: Replay,
+    bag_path: Path,
+    spec: ModelSpec,
+    folder: Path,
+    selection: Selection,
+    images: Index,
+    path: Path,
+    progress: Progress,
 ) -> None:
     """An .rrd file of the frames that have labels. Raises EngineError without rerun-sdk, and what `shown` does."""
     rr = require_rerun()
@@ -32,7 +40,7 @@ def write_rerun(
     recording.log("camera", rr.AnnotationContext(table), static=True)
     count = sum(not row.problem for row in found.rows)
     try:
-        for done, frame in enumerate(shown(found, bag_path, folder, selection), 1):
+        for done, frame in enumerate(shown(found, bag_path, folder, selection, images), 1):
             recording.set_time("time", timestamp=frame.message.recorded_ns / 1e9)
             recording.set_time("frame", sequence=frame.row.number)
             jpeg = jpeg_file(frame.picture.bgr()).tobytes()

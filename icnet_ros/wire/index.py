@@ -40,7 +40,7 @@ class Index:
 def read_index(
     bag: Bag, topics: Sequence[str], progress: Callable[[int, int], None] = lambda *_: None
 ) -> dict[str, Index]:
-    """Look through these topics, whose messages begin with a std_msgs/Header; as far as the bag can be read."""
+    """Look through these topics, whose messages begin with a std_msgs/Header; each as far as it can be read."""
     recorded: dict[str, list[int]] = {topic: [] for topic in topics}
     stamps: dict[str, list[int]] = {topic: [] for topic in topics}
     total, damage = sum(topic.messages for topic in bag.topics() if topic.name in recorded), ""
@@ -50,6 +50,8 @@ def read_index(
             stamps[message.topic].append(peek_stamp(message.data))
             progress(done, total)
     except WireError as err:
+        if len(topics) > 1:  # what ails one is not to cost another anything
+            return {topic: read_index(bag, [topic])[topic] for topic in topics}
         damage = str(err)
     return {topic: Index(tuple(recorded[topic]), tuple(stamps[topic]), damage) for topic in topics}
 

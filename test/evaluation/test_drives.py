@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from icnet_ros.evaluation.drives import bag_names, find_drives
+from icnet_ros.evaluation.kept import Kept
 from icnet_ros.evaluation.selection import Selection
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
@@ -59,8 +60,13 @@ def test_two_ways_to_one_bag_are_one_drive(tmp_path):
 def test_answers_of_a_run_before_are_no_drives(tmp_path):
     make(tmp_path / "bag")
     make(tmp_path / "out" / "answers")
+    Kept(tmp_path / "out").prepare("an earlier run")
     drives = find_drives((), f"{tmp_path}/**/*.mcap", tmp_path / "out", Selection(), ())
     assert [drive.bag for drive in drives] == [tmp_path / "bag"]
+    (drive,) = find_drives((), f"{tmp_path}/ba*", tmp_path, Selection(), ())  # bags may lie where results go
+    assert drive.bag == tmp_path / "bag"
+    (drive,) = find_drives((), f"{tmp_path}/[bo]*", tmp_path / "out", Selection(), ())
+    assert drive.bag == tmp_path / "bag"
 
 
 def test_both_transports_of_one_camera_can_be_named(tmp_path):

@@ -168,6 +168,8 @@ def test_one_drive_that_cannot_be_written_spoils_no_other(tmp_path, capfd, engin
     assert "incomplete: bag0:" in capfd.readouterr().err
     answer = read_json(tmp_path / "out" / "report.json")
     assert [bool(entry["problem"]) for entry in answer["drives"]] == [True, False]
+    assert [entry["labelled"] for entry in answer["drives"]] == [3, 3]
+    assert not read_json(tmp_path / "out" / "bag0" / "report.json")["complete"]
     assert read_json(tmp_path / "out" / "bag1" / "report.json")["complete"]
     assert (tmp_path / "out" / "bag0" / "answers" / "notes.txt").exists()
 

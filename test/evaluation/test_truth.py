@@ -115,8 +115,8 @@ def test_a_bag_that_is_damaged_among_its_ground_truth(tmp_path, engine, monkeypa
     messages = Bag.messages
 
     def damaged(self, *topics, start=0):
-        for number, message in enumerate(messages(self, *topics, start=start)):
-            if number == 5 and topics == ("/cam/ground_truth",):
+        for message in messages(self, *topics, start=start):
+            if message.topic == "/cam/ground_truth" and message.recorded_ns >= 10**9 + 5 * 10**8:
                 raise WireError("damaged: the rest cannot be read")
             yield message
 
@@ -187,4 +187,4 @@ def test_matching_is_that_of_a_table_wherever_it_begins(truths, images, toleranc
 def test_truth_that_belongs_to_no_image_is_said(tmp_path, engine):
     bag = make_bag(tmp_path / "bag", engine, offset=20_000_000)
     answer = run(bag, engine, tmp_path / "out")[1]
-    assert "none that belongs to these images; see --sync-tolerance" in next(iter(answer["notes"]))
+    assert "none that belongs to these images; by stamp: see --sync-tolerance" in next(iter(answer["notes"]))
