@@ -62,9 +62,9 @@ class Kept:
                 rows[row.number] = row
         return rows
 
-    def journal(self, part: range | None) -> TextIO:
+    def journal(self, part: range) -> TextIO:
         """Where rows are added with `add_row`."""
-        return (self._labels / JOURNAL.replace("*", f".{part.start}" if part else "")).open("a")
+        return (self._labels / JOURNAL.replace("*", f".{part.start}")).open("a")
 
     def labels(self, number: int) -> UInt8 | None:
         """The label map of a frame (H, W), None if there is none, or a damaged one."""

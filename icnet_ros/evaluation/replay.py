@@ -101,7 +101,7 @@ def replay(
         image = bag.image_topic(selection.image_topic)
         indexes = indexes or look_through(bag, selection)
         chosen = selection.of(indexes.images)
-        part = part or range(len(chosen))
+        part = range(len(chosen)) if part is None else part
         wanted = chosen[part.start : part.stop]
         kept = Kept(out)
         source = _Labels(image, label, kept, confidence)

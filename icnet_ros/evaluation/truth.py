@@ -55,8 +55,11 @@ class TopicTruth:
         if not near:
             return None
         index = self._index
-        key = {k: (abs(index.stamps[k] - stamp), abs(index.recorded[k] - recorded), k) for k in near}
-        return self._labels_at(min(key, key=lambda place: key[place]))
+
+        def distance(place: int) -> tuple[int, int, int]:
+            return abs(index.stamps[place] - stamp), abs(index.recorded[place] - recorded), place
+
+        return self._labels_at(min(near, key=distance))
 
     def _labels_at(self, place: int) -> UInt8 | None:
         if place != self._at:

@@ -31,14 +31,14 @@ def report(found: Replay, classes: ClassTable, facts: dict[str, Any]) -> dict[st
     """The content of report.json; facts: of the bag, the checkpoint and the engine."""
     labelled = [row for row in found.rows if not row.problem]
     pixels = total(labelled, "pixels", len(classes))
-    matrix = found.matrix if any(len(row.truth) for row in labelled) else None
+    scored = sum(len(row.truth) > 0 for row in labelled)
+    matrix = found.matrix if scored else None
     restless = flicker(found.rows, len(classes))
     problems = sorted({row.problem for row in found.rows if row.problem})
     notes = Counter(note.text for note in found.notes)
-    if found.truth and labelled and not any(len(row.truth) for row in labelled) and not notes:
-        notes["there is ground truth, but none that belongs to these images; by stamp: see --sync-tolerance"] = len(
-            labelled
-        )
+    if found.truth and labelled and not scored and not notes:
+        unmatched = "there is ground truth, but none that belongs to these images; by stamp: see --sync-tolerance"
+        notes[unmatched] = len(labelled)
     return {
         "schema_version": SCHEMA,
         **facts,
@@ -54,7 +54,7 @@ def report(found: Replay, classes: ClassTable, facts: dict[str, Any]) -> dict[st
             "read": len(found.rows),
             "labelled": len(labelled),
             "failed": len(found.rows) - len(labelled),
-            "scored": sum(len(row.truth) > 0 for row in labelled),
+            "scored": scored,
         },
         "miou": matrix.miou() if matrix else None,
         "pixel_accuracy": matrix.pixel_accuracy() if matrix else None,
