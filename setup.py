@@ -7,7 +7,16 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-FILES = ("config/*.*", "config/classes/*.yaml", "config/train/*.yaml", "demo/*", "models/*", "msg/*.msg")
+FILES = (
+    "config/*.*",
+    "config/classes/*.yaml",
+    "config/train/*.yaml",
+    "config/datasets/*.yaml",
+    "config/mappings/*.yaml",
+    "demo/*",
+    "models/*",
+    "msg/*.msg",
+)
 
 
 def shipped() -> list[tuple[str, list[str]]]:

@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 
 from icnet_ros.command.console import console, progress_bar
+from icnet_ros.command.options import Root
 from icnet_ros.command.training import (
     Accelerator,
     Devices,
@@ -14,17 +15,17 @@ from icnet_ros.command.training import (
     Nodes,
     Out,
     Precision,
-    Root,
+    TrainingData,
     needs_training_packages,
 )
 from icnet_ros.training.recipe import load_recipe
 
 
 def ablate(
-    root: Root,
     out: Out,
-    dataset: Annotated[str, typer.Option(help="camvid, cityscapes, cityscapes-coarse, cocostuff.")] = "camvid",
-    recipe: Annotated[str, typer.Option(help="Shared by all runs; that of the dataset if not given.")] = "",
+    data: TrainingData = "",
+    root: Root = None,
+    recipe: Annotated[str, typer.Option(help="Shared by all runs.")] = "camvid",
     only: Annotated[
         list[str] | None, typer.Option(help="branches, fusion, guidance, keep, stride, scale; repeat for several.")
     ] = None,
@@ -42,16 +43,18 @@ def ablate(
         from icnet_ros.training.ablation import ablate as run
         from icnet_ros.training.session import open_data, open_fabric
         from icnet_ros.training.start import NOWHERE, from_backbone
-    chosen = load_recipe(recipe or dataset.removesuffix("-coarse"), dataset=dataset, iterations=iterations)
-    data, validation = open_data(chosen, root)
+    chosen = load_recipe(recipe, iterations=iterations)
+    train_split, validation = open_data(chosen, data, root)
     fabric = open_fabric(accelerator, devices, nodes, precision)
     start = from_backbone(backbone) if backbone else NOWHERE
-    setting = Setting(chosen, data, validation, out, fabric, baseline_width, start)
+    setting = Setting(chosen, train_split, validation, out, fabric, baseline_width, start)
     with progress_bar("reading the data", hidden=fabric.global_rank > 0) as update:
         rows = run(setting, only or GROUPS, update)
     if fabric.global_rank:
         return
-    table = Table("", "", "mIoU", "delta", "paper", "delta", title=f"{dataset} val, {chosen.iterations} iterations")
+    table = Table(
+        "", "", "mIoU", "delta", "paper", "delta", title=f"{validation.name} val, {chosen.iterations} iterations"
+    )
     group = ""
     for row in rows:
         if row["group"] != group:

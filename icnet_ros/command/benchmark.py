@@ -12,6 +12,7 @@ from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console, progress_bar
+from icnet_ros.command.options import Data, Root
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineError, EngineOptions
 from icnet_ros.engine.table import ENGINES
@@ -169,8 +170,8 @@ def peers(
 
 @app.command()
 def agreement(
-    root: Annotated[Path, typer.Option(help="Folder of the dataset.")],
-    dataset: Annotated[str, typer.Option(help="camvid, cityscapes, cityscapes-coarse, cocostuff.")] = "camvid",
+    data: Data,
+    root: Root = None,
     split: Annotated[str, typer.Option(help="train, val, ...")] = "val",
     engine: Annotated[list[str] | None, typer.Option(help="Repeat for several; onnxruntime if not given.")] = None,
     exit_: Annotated[str, typer.Option("--exit", help="sub4, sub24, sub124.")] = "sub124",
@@ -182,12 +183,12 @@ def agreement(
     from icnet_ros.benchmark.engines import agreement as measure
 
     options = EngineOptions("cpu", "fp32", exit_, threads or _cores())
-    data = open_dataset(dataset, root, split)
+    images = open_dataset(data, root, split)
     with progress_bar("building engines") as update:
-        shares = measure(load_model(model), engine or ["onnxruntime"], data, options, update)
+        shares = measure(load_model(model), engine or ["onnxruntime"], images, options, update)
     for name, value in shares.items():
         console.print(f"{name}: {value:.5%} of the pixels as torch labels them", highlight=False)
-    _write(out, {"dataset": dataset, "split": split, "exit": exit_, "agreement": shares})
+    _write(out, {"dataset": data, "split": split, "exit": exit_, "agreement": shares})
 
 
 @app.command()

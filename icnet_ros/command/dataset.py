@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from icnet_ros.command.console import console, progress_bar
+from icnet_ros.command.options import Data, Root
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.evaluation.inspect import inspect
 
@@ -21,23 +22,30 @@ def group() -> None:
 
 @app.command()
 def check(
-    root: Annotated[Path, typer.Argument(help="Folder of the dataset.")],
-    dataset: Annotated[str, typer.Option(help="camvid, cityscapes, cityscapes-coarse, cocostuff.")] = "camvid",
+    data: Data,
+    root: Root = None,
     split: Annotated[str, typer.Option(help="train, val, ...")] = "train",
     sheet: Annotated[Path, typer.Option(help="Where to put the contact sheet.")] = Path("out/dataset.png"),
 ) -> None:
     """Read every pair; print the counts and class frequencies, draw a contact sheet."""
-    data = open_dataset(dataset, root, split)
+    pairs = open_dataset(data, root, split)
     with progress_bar("reading") as update:
-        counts, picture = inspect(data, lambda done, total: update("reading", done, total))
+        counts, picture = inspect(pairs, lambda done, total: update("reading", done, total))
     table = Table(
-        "id", "class", "share of labelled pixels", title=f"{dataset} {split}: {len(data)} pairs", title_justify="left"
+        "id",
+        "class",
+        "share of labelled pixels",
+        title=f"{pairs.name} {split}: {len(pairs)} pairs",
+        title_justify="left",
     )
-    labelled = max(1, counts[: len(data.classes)].sum())
-    for index, name in enumerate(data.classes.names):
+    labelled = max(1, counts[: len(pairs.classes)].sum())
+    for index, name in enumerate(pairs.classes.names):
         table.add_row(str(index), name, f"{counts[index] / labelled:8.3%}")
     console.print(table)
-    console.print(f"unlabelled: {counts[data.classes.ignore] / counts.sum():.2%} of all pixels", highlight=False)
+    if len(pairs.sources) > 1:
+        counted = ", ".join(f"{len(pairs.of_sources([source]))} {source}" for source in pairs.sources)
+        console.print(f"pairs by source (repeats counted): {counted}", highlight=False)
+    console.print(f"unlabelled: {counts[pairs.classes.ignore] / counts.sum():.2%} of all pixels", highlight=False)
     sheet.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(sheet), picture)
     console.print(f"contact sheet: {sheet}", highlight=False)

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from icnet_ros.checkpoint.file import load
 from icnet_ros.command.console import console, progress_bar
+from icnet_ros.command.options import Root
 from icnet_ros.command.training import (
     Accelerator,
     Devices,
@@ -15,7 +16,7 @@ from icnet_ros.command.training import (
     Nodes,
     Out,
     Precision,
-    Root,
+    TrainingData,
     needs_training_packages,
 )
 from icnet_ros.training.recipe import load_recipe
@@ -23,8 +24,9 @@ from icnet_ros.training.recipe import load_recipe
 
 def prune(
     model: Annotated[Path, typer.Argument(help="Trained checkpoint of an ICNet or a PSPNet50.")],
-    root: Root,
     out: Out,
+    data: TrainingData = "",
+    root: Root = None,
     keep: Annotated[float, typer.Option(min=0.01, max=0.99, help="Share of the filters to keep.")] = 0.5,
     steps: Annotated[int, typer.Option(min=1, help="Prune in so many steps, with retraining after each.")] = 2,
     recipe: Annotated[str, typer.Option(help="For the retraining after each step.")] = "camvid_prune",
@@ -44,11 +46,13 @@ def prune(
     checkpoint = load(model)
     wise = load(teacher) if teacher else None
     chosen = load_recipe(recipe, iterations=iterations)
-    data, validation = open_data(chosen, root)
+    train_split, validation = open_data(chosen, data, root)
     fabric = open_fabric(accelerator, devices, nodes, precision)
     plan = widths(checkpoint.spec.width, keep * checkpoint.spec.width, steps)
     with progress_bar("reading the data", hidden=fabric.global_rank > 0) as update:
-        result = prune_progressively(checkpoint, plan, chosen, data, validation, out, fabric, update, wise, between)
+        result = prune_progressively(
+            checkpoint, plan, chosen, train_split, validation, out, fabric, update, wise, between
+        )
     if fabric.global_rank == 0:
         table = Table(
             "width", "pruned", "retrained", title=f"validation mIoU of {checkpoint.name}", title_justify="left"

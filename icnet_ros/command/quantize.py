@@ -1,27 +1,27 @@
 """`icnet quantize`: an int8 network beside a checkpoint."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console, progress_bar
+from icnet_ros.command.options import Data, Root
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineError
 
 
 def quantize(
-    root: Annotated[Path, typer.Option(help="Folder of the dataset.")],
+    data: Data,
+    root: Root = None,
     model: Annotated[str, typer.Option(help="Checkpoint; the shipped one if not given.")] = "",
     exit_: Annotated[str, typer.Option("--exit", help="sub4, sub24, sub124.")] = "sub124",
-    dataset: Annotated[str, typer.Option(help="camvid, cityscapes, cityscapes-coarse, cocostuff.")] = "camvid",
     split: Annotated[str, typer.Option(help="Calibrate on this split.")] = "train",
     validation: Annotated[str, typer.Option(help="Measure the loss of accuracy on this one.")] = "val",
     images: Annotated[int, typer.Option(min=1, help="Calibrate on so many images.")] = 64,
     max_drop: Annotated[float, typer.Option(help="Write nothing if mIoU falls by more points.")] = 1.0,
     engine: Annotated[str, typer.Option(help="Measures the loss: auto, onnxruntime, openvino.")] = "auto",
-    limit: Annotated[int, typer.Option(min=0, help="Measure on the first so many images only; 0: all.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Measure on so many images, evenly spread; 0: all.")] = 0,
 ) -> None:
     """Calibrate an exit of a checkpoint for int8 and write it beside the checkpoint, where engines look for it.
 
@@ -31,18 +31,17 @@ def quantize(
         from icnet_ros.training.quantize import quantize as run
     except ModuleNotFoundError as err:
         raise EngineError(f"quantizing needs the package {err.name}: pip install 'icnet_ros[quantize]'") from err
-    calibration, measured = (open_dataset(dataset, root, part) for part in (split, validation))
+    calibration, measured = (open_dataset(data, root, part) for part in (split, validation))
     with progress_bar("building engines") as update:
         answer = run(
             load_model(model),
             exit_,
             calibration,
-            measured,
+            measured.evenly(limit),
             update,
             engine=engine,
             count=images,
             max_drop=max_drop,
-            limit=limit,
         )
     console.print(f"{answer.path}", highlight=False)
     console.print(f"mIoU {answer.before:.4f} in fp32, {answer.after:.4f} in int8", highlight=False)

@@ -7,6 +7,7 @@ import typer
 
 from icnet_ros.checkpoint.file import load
 from icnet_ros.command.console import console, progress_bar
+from icnet_ros.command.options import Root
 from icnet_ros.command.training import (
     Accelerator,
     Devices,
@@ -14,7 +15,7 @@ from icnet_ros.command.training import (
     Nodes,
     Out,
     Precision,
-    Root,
+    TrainingData,
     needs_training_packages,
 )
 from icnet_ros.training.errors import RecipeError
@@ -22,8 +23,10 @@ from icnet_ros.training.recipe import load_recipe
 
 
 def train(
-    root: Root,
     out: Out,
+    data: TrainingData = "",
+    root: Root = None,
+    without: Annotated[list[str] | None, typer.Option(help="Leave out a source of the dataset; repeat.")] = None,
     recipe: Annotated[str, typer.Option(help="A file of config/train by name, or a .yaml file.")] = "camvid",
     backbone: Annotated[Path | None, typer.Option(help="Start from an ImageNet ResNet-50, .safetensors.")] = None,
     init: Annotated[Path | None, typer.Option(help="Start from a checkpoint of the same width.")] = None,
@@ -49,11 +52,11 @@ def train(
     chosen = load_recipe(recipe, iterations=iterations, seed=seed)
     start = from_backbone(backbone) if backbone else from_checkpoint(load(init)) if init else NOWHERE
     wise = load(teacher) if teacher else None
-    data, validation = open_data(chosen, root)
+    train_split, validation = open_data(chosen, data, root, without or ())
     out.mkdir(parents=True, exist_ok=True)
     fabric = open_fabric(accelerator, devices, nodes, precision)
     with progress_bar("reading the data", hidden=fabric.global_rank > 0) as update:
-        trainer = Trainer(chosen, data, validation, out, fabric, start, wise)
+        trainer = Trainer(chosen, train_split, validation, out, fabric, start, wise)
         if trainer.step and fabric.global_rank == 0:
             console.print(f"going on at step {trainer.step}", highlight=False)
         best = trainer.run(update, stop_after)

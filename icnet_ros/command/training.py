@@ -9,7 +9,9 @@ import typer
 
 from icnet_ros.training.errors import RecipeError
 
-Root = Annotated[Path, typer.Option(help="Folder of the dataset.")]
+TrainingData = Annotated[
+    str, typer.Option("--data", help="A dataset.yaml or a dataset by name; that of the recipe if not given.")
+]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for logs, states and checkpoints.")]
 Iterations = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
 Accelerator = Annotated[str, typer.Option(help="auto, cpu, cuda.")]

@@ -1,7 +1,7 @@
 """What every dataset gives: pairs of files, read as pixels and class ids."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,17 +20,22 @@ class DatasetError(ValueError):
 
 
 class Pair(NamedTuple):
-    """An image file and the file that annotates it."""
+    """An image file, the file that annotates it, and the source it belongs to ("" where there is only one).
+
+    read: annotation file -> uint8 (H, W) of class ids, the class table's `ignore` where there is none.
+    """
 
     image: Path
     label: Path
+    read: LabelReader
+    source: str = ""
 
 
 @dataclass(frozen=True)
 class Dataset:
     """A split of a dataset.
 
-    read_label: annotation file -> uint8 (H, W) of class ids, `classes.ignore` where there is none.
+    A pair that is listed n times is seen n times as often in training.
     licence: terms of the data, for the header of checkpoints trained on it.
     """
 
@@ -38,7 +43,6 @@ class Dataset:
     split: str
     classes: ClassTable
     pairs: Sequence[Pair]
-    read_label: LabelReader
     licence: str
 
     def __len__(self) -> int:
@@ -50,17 +54,49 @@ class Dataset:
         image = cv2.imread(str(pair.image), cv2.IMREAD_COLOR)
         if image is None:
             raise DatasetError(f"{pair.image}: not a readable image")
-        labels = self.read_label(pair.label)
+        labels = self.labels(index)
         if labels.shape != image.shape[:2]:
             raise DatasetError(f"{pair.label}: {labels.shape} labels for an image of {image.shape[:2]}, {pair.image}")
+        return image, labels
+
+    def labels(self, index: int) -> UInt8:
+        """Class ids uint8 (H, W) alone. Raises DatasetError."""
+        pair = self.pairs[index]
+        labels = pair.read(pair.label)
         wrong = labels[(labels >= len(self.classes)) & (labels != self.classes.ignore)]
         if wrong.size:
             raise DatasetError(f"{pair.label}: id {wrong[0]} is none of the {len(self.classes)} classes of {self.name}")
-        return image, labels
+        return labels
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources in their order; ("",) for a dataset that is one."""
+        return tuple(dict.fromkeys(pair.source for pair in self.pairs))
+
+    def of_sources(self, chosen: Sequence[str] = (), without: Sequence[str] = ()) -> "Dataset":
+        """The pairs of the `chosen` sources (all if empty) except those `without`. Raises DatasetError."""
+        for name in (*chosen, *without):
+            if name not in self.sources:
+                raise DatasetError(
+                    f"{self.name} {self.split} has no source {name!r}; it has {', '.join(self.sources) or 'none'}"
+                )
+        pairs = [pair for pair in self.pairs if (not chosen or pair.source in chosen) and pair.source not in without]
+        if not pairs:
+            raise DatasetError(f"{self.name} {self.split}: no source is left")
+        return replace(self, pairs=pairs)
+
+    def evenly(self, count: int) -> "Dataset":
+        """At most `count` different pairs, evenly spread over the split; 0 takes all."""
+        pairs = list(dict.fromkeys(self.pairs))
+        if count and count < len(pairs):
+            pairs = [pairs[int(k)] for k in np.linspace(0, len(pairs) - 1, count).round()]
+        return replace(self, pairs=pairs)
 
 
-def pair_up(images: Path, labels: Path, name_of_label: Callable[[Path], str], pattern: str = "*") -> list[Pair]:
-    """Pairs of all images below a folder. Raises DatasetError for a missing folder or file."""
+def pair_up(
+    images: Path, labels: Path, name_of_label: Callable[[Path], str], read: LabelReader, pattern: str = "*"
+) -> list[Pair]:
+    """Pairs of all images below a folder whose name matches. Raises DatasetError for a missing folder or file."""
     for folder in (images, labels):
         if not folder.is_dir():
             raise DatasetError(f"{folder}: no such folder; is the dataset's root right?")
@@ -68,7 +104,7 @@ def pair_up(images: Path, labels: Path, name_of_label: Callable[[Path], str], pa
     files = sorted(path for path in images.glob(pattern) if path.suffix.lower() in suffixes)
     if not files:
         raise DatasetError(f"{images}: no {pattern} images in this folder")
-    pairs = [Pair(path, labels / name_of_label(path)) for path in files]
+    pairs = [Pair(path, labels / name_of_label(path), read) for path in files]
     for pair in pairs:
         if not pair.label.is_file():
             raise DatasetError(f"{pair.label}: missing, it should annotate {pair.image}")

@@ -55,12 +55,15 @@ def camvid(root: Path, split: str) -> Dataset:
     classes = load_classes("camvid")
     images, labels = root / split / "images", root / split / "labels"
     original = labels.is_dir() and any(labels.glob("*_L.png"))
-    pairs = pair_up(images, labels, lambda path: f"{path.stem}{'_L' if original else ''}.png")
     table = identity()
     table[VOID] = classes.ignore
+    read_id_image = read_ids(table)
+    pairs = pair_up(images, labels, lambda path: f"{path.stem}{'_L' if original else ''}.png", read_id_image)
     ids = cv2.imread(str(pairs[0].label), cv2.IMREAD_UNCHANGED)
-    reader: LabelReader = read_ids(table) if ids is None or ids.ndim == 2 else _read_colours(classes.ignore)
-    return Dataset("camvid", split, classes, pairs, reader, LICENCE)
+    if ids is not None and ids.ndim == 3:
+        read_colour_image = _read_colours(classes.ignore)
+        pairs = [pair._replace(read=read_colour_image) for pair in pairs]
+    return Dataset("camvid", split, classes, pairs, LICENCE)
 
 
 def _read_colours(ignore: int) -> LabelReader:

@@ -25,5 +25,6 @@ def cityscapes(root: Path, split: str, annotation: str = "gtFine") -> Dataset:
         stem = path.name.replace("leftImg8bit", f"{annotation}_labelIds")
         return f"{path.parent.name}/{stem}"
 
-    pairs = pair_up(root / "leftImg8bit" / split, root / annotation / split, label, pattern="*/*_leftImg8bit.png")
-    return Dataset("cityscapes", split, classes, pairs, read_ids(table), LICENCE)
+    folders = root / "leftImg8bit" / split, root / annotation / split
+    pairs = pair_up(*folders, label, read_ids(table), pattern="*/*_leftImg8bit.png")
+    return Dataset("cityscapes", split, classes, pairs, LICENCE)

@@ -20,10 +20,11 @@ def cocostuff(root: Path, split: str) -> Dataset:
     """
     classes = load_classes("cocostuff")
     if (root / "imageLists").is_dir():
-        return Dataset("cocostuff", split, classes, _listed(root, split), _read_mat, LICENCE)
+        return Dataset("cocostuff", split, classes, _listed(root, split), LICENCE)
     folder = split if (root / "images" / split).is_dir() or split not in ("train", "val") else f"{split}2017"
-    pairs = pair_up(root / "images" / folder, root / "annotations" / folder, lambda path: f"{path.stem}.png")
-    return Dataset("cocostuff", split, classes, pairs, read_ids(identity()), LICENCE)
+    folders = root / "images" / folder, root / "annotations" / folder
+    pairs = pair_up(*folders, lambda path: f"{path.stem}.png", read_ids(identity()))
+    return Dataset("cocostuff", split, classes, pairs, LICENCE)
 
 
 def _listed(root: Path, split: str) -> list[Pair]:
@@ -31,12 +32,12 @@ def _listed(root: Path, split: str) -> list[Pair]:
     if not names.is_file():
         raise DatasetError(f"{names}: no such file; the 10k release has splits train, test and all")
     pairs = [
-        Pair(root / "images" / f"{name}.jpg", root / "annotations" / f"{name}.mat")
+        Pair(root / "images" / f"{name}.jpg", root / "annotations" / f"{name}.mat", _read_mat)
         for name in names.read_text().split()
     ]
     if not pairs:
         raise DatasetError(f"{names}: lists no image")
-    for path in (path for pair in pairs for path in pair):
+    for path in (path for pair in pairs for path in (pair.image, pair.label)):
         if not path.is_file():
             raise DatasetError(f"{path}: missing, {names} lists it")
     return pairs

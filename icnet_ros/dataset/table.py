@@ -1,4 +1,4 @@
-"""Datasets by name."""
+"""Datasets by name, or by a file that describes one."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +8,10 @@ from icnet_ros.dataset.base import Dataset, DatasetError
 from icnet_ros.dataset.camvid import camvid
 from icnet_ros.dataset.cityscapes import cityscapes
 from icnet_ros.dataset.cocostuff import cocostuff
+from icnet_ros.dataset.descriptor import described
+from icnet_ros.share import share
 
+# Layouts of public releases.
 DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
     "camvid": camvid,
     "cityscapes": cityscapes,
@@ -17,10 +20,20 @@ DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
 }
 
 
-def open_dataset(name: str, root: Path, split: str) -> Dataset:
-    """A split ("train", "val", ...) of a dataset below `root`. Raises DatasetError."""
-    if name not in DATASETS:
-        raise DatasetError(f"no dataset {name!r}; there are {', '.join(DATASETS)}")
-    if not root.is_dir():
+def open_dataset(data: str, root: Path | None, split: str) -> Dataset:
+    """A split ("train", "val", ...) of a dataset.
+
+    data: a dataset of DATASETS or of config/datasets by name, which need `root`, the folder that they are in;
+    or the path of a YAML file, see `descriptor`. Raises DatasetError.
+    """
+    if root is not None and not root.is_dir():
         raise DatasetError(f"{root}: no such folder")
-    return DATASETS[name](root, split)
+    if data.endswith((".yaml", ".yml")):
+        return described(Path(data), split, root)
+    shipped = share("config", "datasets")
+    names = [*DATASETS, *sorted(path.stem for path in shipped.glob("*.yaml"))]
+    if data not in names:
+        raise DatasetError(f"no dataset {data!r}; there are {', '.join(names)}, or name a .yaml file")
+    if root is None:
+        raise DatasetError(f"dataset {data!r} needs --root, the folder that it is in")
+    return DATASETS[data](root, split) if data in DATASETS else described(shipped / f"{data}.yaml", split, root)

@@ -34,7 +34,7 @@ def int8_file(checkpoint: Checkpoint, exit_: str) -> Path:
     Raises EngineError if there is none, if it cannot be read or if it belongs to other weights.
     """
     path = int8_path(checkpoint, exit_)
-    advice = f"icnet quantize --model {checkpoint.path} --exit {exit_} --root DATASET"
+    advice = f"icnet quantize --model {checkpoint.path} --exit {exit_} --data DATASET"
     if not path.exists():
         raise EngineError(f"precision int8 needs {path}: make it with {advice}, or set precision to fp32")
     import onnx  # 0.2 s, which a start in fp32 need not wait for

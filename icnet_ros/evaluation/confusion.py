@@ -1,5 +1,7 @@
 """Confusion matrix and what follows from it."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -60,6 +62,14 @@ class ConfusionMatrix:
         present = self.counts.sum(1)
         total = present.sum()
         return float(np.nansum(self.iou() * present) / total) if total else None
+
+
+def summed(matrices: Iterable[ConfusionMatrix]) -> ConfusionMatrix:
+    """All of them as one. Raises ValueError for none."""
+    first, *others = matrices
+    whole = ConfusionMatrix(len(first.counts))
+    whole.counts += sum((matrix.counts for matrix in others), first.counts)
+    return whole
 
 
 def by_class(matrix: ConfusionMatrix, classes: ClassTable) -> dict[str, float | None]:

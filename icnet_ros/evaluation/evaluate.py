@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.checkpoint.spec import ModelSpec
-from icnet_ros.dataset.base import Dataset, DatasetError
+from icnet_ros.dataset.base import Dataset
 from icnet_ros.engine.base import Engine, Frame
 from icnet_ros.engine.normalise import normalise
 from icnet_ros.engine.upsample import label_map
-from icnet_ros.evaluation.confusion import ConfusionMatrix, by_class
+from icnet_ros.evaluation.confusion import ConfusionMatrix, by_class, summed
+from icnet_ros.evaluation.mapping import ClassMapping, folding
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.render import UInt8
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -32,27 +36,27 @@ class Answer:
 def evaluate(
     checkpoint: Checkpoint,
     dataset: Dataset,
-    progress: Callable[[int, int], None],
+    progress: Progress,
     *,
     scales: Sequence[float] = (),
     flip: bool = False,
     device: str = "cpu",
-    limit: int = 0,
+    mapping: ClassMapping | None = None,
     observers: Sequence[Callable[[Answer], None]] = (),
 ) -> dict[str, ConfusionMatrix]:
     """One confusion matrix over the set for each exit the checkpoint has.
 
     scales: of the image before the network; default the checkpoint's own. Several, and `flip`
-    (the mirrored image too), average softmax probabilities. limit: first so many images, 0 = all.
-    observers: see every answer. Raises DatasetError if the classes of checkpoint and dataset differ.
+    (the mirrored image too), average softmax probabilities.
+    mapping: scores the classes it goes to. observers: see every answer. Raises DatasetError if the classes of
+    checkpoint and dataset differ and no mapping brings them together.
     """
     spec = checkpoint.spec
-    _check_classes(spec, dataset)
+    fold = folding(spec.classes, dataset.classes, mapping, dataset.name)
     network = fold_batch_norm(checkpoint.network()).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     threads = torch.get_num_threads()
-    matrices = {name: ConfusionMatrix(len(spec.classes)) for name in spec.exits}
-    total = image_count(dataset, limit)
-    for number in range(total):
+    matrices = {name: ConfusionMatrix(len(fold.classes)) for name in spec.exits}
+    for number in range(len(dataset)):
         image, truth = dataset[number]
         wanted = scales or (spec.scale_for(image.shape[0]),)
         views = [(scale, mirrored) for scale in wanted for mirrored in (False, True)[: 1 + flip]]
@@ -60,50 +64,79 @@ def evaluate(
         # Where Numba runs on OpenMP, its number of threads becomes torch's too, and with it torch's rounding.
         torch.set_num_threads(threads)
         for name, labels in answer.labels.items():
-            matrices[name].update(truth, labels)
+            matrices[name].update(fold.of_truth(truth), fold.of_labels(labels))
         for observe in observers:
             observe(answer)
-        progress(number + 1, total)
+        progress(number + 1, len(dataset))
     return matrices
 
 
 def evaluate_engine(
-    engine: Engine, dataset: Dataset, progress: Callable[[int, int], None], *, limit: int = 0
+    engine: Engine,
+    dataset: Dataset,
+    progress: Progress,
+    *,
+    mapping: ClassMapping | None = None,
 ) -> ConfusionMatrix:
     """The same for one exit, with the label maps that a robot would get from this engine. Raises DatasetError."""
-    _check_classes(engine.spec, dataset)
-    matrix = ConfusionMatrix(len(dataset.classes))
-    total = image_count(dataset, limit)
-    for number in range(total):
+    fold = folding(engine.spec.classes, dataset.classes, mapping, dataset.name)
+    matrix = ConfusionMatrix(len(fold.classes))
+    for number in range(len(dataset)):
         image, truth = dataset[number]
-        matrix.update(truth, engine.segment([Frame(image)])[0].labels)
-        progress(number + 1, total)
+        matrix.update(fold.of_truth(truth), fold.of_labels(engine.segment([Frame(image)])[0].labels))
+        progress(number + 1, len(dataset))
     return matrix
 
 
-def report(checkpoint: Checkpoint, dataset: Dataset, matrices: dict[str, ConfusionMatrix]) -> dict[str, Any]:
-    """The content of the JSON file: figures of the deepest exit, and of each under `exits`."""
-    exits = {
-        name: {
-            "miou": matrix.miou(),
-            "pixel_accuracy": matrix.pixel_accuracy(),
-            "class_accuracy": matrix.class_accuracy(),
-            "frequency_weighted_iou": matrix.frequency_weighted_iou(),
-            "per_class": by_class(matrix, dataset.classes),
-        }
-        for name, matrix in matrices.items()
-    }
+def by_source(
+    dataset: Dataset,
+    run: Callable[[Dataset, Progress], dict[str, ConfusionMatrix]],
+    progress: Progress = lambda *_: None,
+) -> tuple[dict[str, ConfusionMatrix], dict[str, dict[str, ConfusionMatrix]]]:
+    """Matrices by exit over the whole dataset, and the same by source; `run` evaluates one source."""
+    parts: dict[str, dict[str, ConfusionMatrix]] = {}
+    before = 0
+    for source in dataset.sources:
+        part = dataset.of_sources([source])
+        parts[source] = run(part, partial(_shifted, progress, before, len(dataset)))
+        before += len(part)
+    return {exit_: summed(part[exit_] for part in parts.values()) for exit_ in next(iter(parts.values()))}, parts
+
+
+def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> None:
+    progress(before + done, total)
+
+
+def report(
+    checkpoint: Checkpoint,
+    dataset: Dataset,
+    matrices: dict[str, ConfusionMatrix],
+    classes: ClassTable,
+    sources: dict[str, dict[str, ConfusionMatrix]] | None = None,
+) -> dict[str, Any]:
+    """The content of the JSON file: figures of the deepest exit, of each under `exits`, and the same by source.
+
+    classes: those that were scored.
+    """
+    exits = {name: _figures(matrix, classes) for name, matrix in matrices.items()}
+    deepest = list(exits)[-1]
     origin = {"checkpoint": checkpoint.name, "sha256": checkpoint.sha256, "trained": checkpoint.spec.trained}
-    data = {"dataset": dataset.name, "split": dataset.split, "pixels": int(matrices[list(exits)[-1]].counts.sum())}
-    return {**origin, **data, **exits[list(exits)[-1]], "exits": exits}
+    data = {"dataset": dataset.name, "split": dataset.split, "pixels": int(matrices[deepest].counts.sum())}
+    parts = {
+        source: {name: _figures(matrix, classes) for name, matrix in part.items()}
+        for source, part in (sources or {}).items()
+    }
+    return {**origin, **data, "classes": classes.name, **exits[deepest], "exits": exits, "sources": parts}
 
 
-def _check_classes(spec: ModelSpec, dataset: Dataset) -> None:
-    if spec.classes.names != dataset.classes.names:
-        raise DatasetError(
-            f"the checkpoint knows {spec.classes.name} ({len(spec.classes)} classes), "
-            f"dataset {dataset.name} has {len(dataset.classes)} others"
-        )
+def _figures(matrix: ConfusionMatrix, classes: ClassTable) -> dict[str, Any]:
+    return {
+        "miou": matrix.miou(),
+        "pixel_accuracy": matrix.pixel_accuracy(),
+        "class_accuracy": matrix.class_accuracy(),
+        "frequency_weighted_iou": matrix.frequency_weighted_iou(),
+        "per_class": by_class(matrix, classes),
+    }
 
 
 @torch.inference_mode()
@@ -134,8 +167,3 @@ def _logits(
 def _mean_probability(logits: Sequence[Tensor], height: int, width: int) -> Tensor:
     full = [F.interpolate(one[None], (height, width), mode="bilinear", align_corners=True)[0] for one in logits]
     return torch.stack([one.softmax(0) for one in full]).mean(0)
-
-
-def image_count(dataset: Dataset, limit: int) -> int:
-    """How many images are looked at; limit: the first so many, 0 = all."""
-    return min(limit, len(dataset)) if limit else len(dataset)

@@ -1,4 +1,4 @@
-"""Random mirror, resize, crop and colour, on the device the network trains on."""
+"""Random mirror, resize, crop, colour, sharpness and noise, on the device the network trains on."""
 
 import math
 from collections.abc import Sequence
@@ -10,33 +10,44 @@ from torch import Tensor
 from icnet_ros.training.loss import IGNORE
 from icnet_ros.training.recipe import Recipe
 
+BLUR = 1.5  # pixels: standard deviation of the Gaussian between blur and unsharp mask
+
 
 def augment(
-    pairs: Sequence[tuple[Tensor, Tensor]], mean: Tensor, recipe: Recipe, generator: torch.Generator
+    pairs: Sequence[tuple[Tensor, Tensor]],
+    mean: Tensor,
+    recipe: Recipe,
+    generator: torch.Generator,
+    shown: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A batch of crops.
 
-    pairs: images uint8 (3, H, W) and labels uint8 (H, W), sizes may differ. mean: (3,), 0..255.
+    pairs: images uint8 (3, H, W) and labels uint8 (H, W), sizes may differ. mean: (3,), 0..255. shown: a class
+    that every crop shows, where the labels have it.
     Gives images float32 (N, 3, h, w) with the mean subtracted and labels int64 (N, h, w). Beyond the
     picture: the mean colour and the ignore id. `generator`, on the CPU, decides everything.
     """
-    crops = [_crop(image, labels, mean, recipe, generator) for image, labels in pairs]
+    crops = [_crop(image, labels, mean, recipe, generator, shown) for image, labels in pairs]
     return torch.stack([image for image, _ in crops]), torch.stack([labels for _, labels in crops])
 
 
 def _crop(
-    image: Tensor, labels: Tensor, mean: Tensor, recipe: Recipe, generator: torch.Generator
+    image: Tensor, labels: Tensor, mean: Tensor, recipe: Recipe, generator: torch.Generator, shown: int | None
 ) -> tuple[Tensor, Tensor]:
     u = torch.rand(9, generator=generator).tolist()
     low, high = (math.log(value) for value in recipe.scale)
     scale = math.exp(low + u[0] * (high - low))
+    pixel = _pixel_of(labels, shown, generator)
     axes = []
-    for source, target, where in zip(labels.shape, recipe.crop, u[1:3], strict=True):
-        offset = where * (source * scale - target)  # negative: the picture lies inside the crop
+    for axis, (source, target, where) in enumerate(zip(labels.shape, recipe.crop, u[1:3], strict=True)):
+        room = source * scale - target
+        offset = where * room  # negative: the picture lies inside the crop
+        if pixel is not None and room > 0:
+            offset = min(max(pixel[axis] * scale - where * target, 0.0), room)
         position = (torch.arange(target, device=image.device) + 0.5 + offset) / scale  # in source pixels
         axes.append(position / source * 2 - 1)
     if u[3] < 0.5:
-        axes[1] = -axes[1]
+        axes[1] = axes[1].flip(0)
     grid = torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)[None]
     inside = (grid.abs() <= 1).all(-1)
 
@@ -48,6 +59,38 @@ def _crop(
     grey = pixels.mean()
     pixels = (pixels - grey) * (1 + recipe.contrast * (2 * u[5] - 1)) + grey
     tint = 1 + recipe.colour * (2 * torch.tensor(u[6:9], device=image.device) - 1)
-    pixels = (pixels * tint[:, None, None]).clamp(0, 255) - mean[:, None, None]
+    pixels = _degrade((pixels * tint[:, None, None]).clamp(0, 255), recipe, generator) - mean[:, None, None]
     ids = sample(labels[None], "nearest")[0].long()
     return pixels * inside, torch.where(inside[0], ids, IGNORE)
+
+
+def _pixel_of(labels: Tensor, wanted: int | None, generator: torch.Generator) -> tuple[float, float] | None:
+    """(row, column) of a pixel of the wanted class, drawn at random; None if there is none."""
+    if wanted is None:
+        return None
+    places = (labels == wanted).nonzero()
+    if not len(places):
+        return None
+    row, column = places[int(torch.randint(len(places), (), generator=generator))].tolist()
+    return row, column
+
+
+def _degrade(pixels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
+    """Gamma, sharpness and noise of another camera; pixels (3, h, w) in 0..255, before and after."""
+    if not recipe.gamma and not recipe.sharpness and not recipe.noise:
+        return pixels
+    u = torch.rand(3, generator=generator).tolist()
+    if recipe.gamma:
+        pixels = 255 * (pixels / 255) ** math.exp(recipe.gamma * (2 * u[0] - 1))
+    if recipe.sharpness:
+        amount = recipe.sharpness * (2 * u[1] - 1)  # below 0 towards the blurred picture, above 0 away from it
+        offsets = torch.arange(-4, 5, dtype=torch.float32, device=pixels.device)
+        kernel = torch.exp(-((offsets / BLUR) ** 2) / 2)
+        kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
+        blurred = F.conv2d(F.pad(pixels[None], (4, 4, 4, 4), mode="replicate"), kernel, groups=3)
+        blurred = F.conv2d(blurred, kernel.transpose(2, 3), groups=3)[0]
+        pixels = pixels + max(amount, -1.0) * (pixels - blurred)
+    if recipe.noise:
+        noise = torch.randn(pixels.shape, generator=generator).to(pixels.device)
+        pixels = pixels + recipe.noise * u[2] * noise
+    return pixels.clamp(0, 255)

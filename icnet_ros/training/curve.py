@@ -1,15 +1,35 @@
-"""The log of a training as a picture."""
+"""The log of a training as a table and as a picture."""
 
 import csv
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 
-def draw_curve(log: Path, picture: Path) -> None:
-    """Loss and validation mIoU over the steps of LOG.csv, as a PNG."""
+def read_rows(log: Path) -> list[dict[str, str]]:
+    """Rows of LOG.csv, by column."""
     with log.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+        return list(csv.DictReader(file))
+
+
+def write_rows(log: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write LOG.csv anew; its columns are those of all rows."""
+    columns = dict.fromkeys(name for row in rows for name in row)
+    with log.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(columns), restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def append_row(log: Path, row: Mapping[str, object]) -> None:
+    """Add a row to LOG.csv, which may not be there yet."""
+    write_rows(log, [*(read_rows(log) if log.exists() else []), row])
+
+
+def draw_curve(log: Path, picture: Path) -> None:
+    """Loss, and mIoU on validation and training images, over the steps of LOG.csv, as a PNG."""
+    rows = read_rows(log)
     steps = [int(row["step"]) for row in rows]
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     left = figure.subplots()
@@ -17,7 +37,11 @@ def draw_curve(log: Path, picture: Path) -> None:
     left.set(xlabel="step", ylabel="training loss", ylim=(0, None))
     left.yaxis.label.set_color("tab:red")
     right = left.twinx()
-    right.plot(steps, [float(row["miou"]) for row in rows], "o-", color="tab:blue", markersize=3)
-    right.set(ylabel="validation mIoU", ylim=(0, 1))
+    for name, label, style in (("miou", "validation", "o-"), ("train_miou", "training images", "o:")):
+        known = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
+        if known:
+            right.plot(*zip(*known, strict=True), style, color="tab:blue", markersize=3, label=label)
+    right.set(ylabel="mIoU", ylim=(0, 1))
     right.yaxis.label.set_color("tab:blue")
+    right.legend(loc="lower right")
     figure.savefig(picture, dpi=120)

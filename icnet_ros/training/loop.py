@@ -1,37 +1,40 @@
 """The training loop."""
 
-import csv
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from icnet_ros.checkpoint.file import Checkpoint, build_network, save
 from icnet_ros.dataset.base import Dataset
-from icnet_ros.evaluation.evaluate import evaluate, report
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.training.augment import augment
-from icnet_ros.training.curve import draw_curve
+from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
 from icnet_ros.training.errors import StateError
 from icnet_ros.training.loss import cascade_loss, distillation_loss
-from icnet_ros.training.pool import Pool, class_frequencies, order
+from icnet_ros.training.pool import Pool
 from icnet_ros.training.recipe import Recipe
+from icnet_ros.training.sampling import Sampler, class_counts
 from icnet_ros.training.start import NOWHERE, Start, check_teacher, network_spec
 from icnet_ros.training.state import State, load_state, save_state
+from icnet_ros.training.validation import final_figures, validate
 
-LOG = ("step", "loss", "learning_rate", "images_per_second", "miou")
 Progress = Callable[[str, int, int], None]
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Poly decay to 0 at the last iteration, after a linear warm-up."""
+    """Of the recipe's schedule, 0 after the last iteration, with a linear warm-up."""
     warm = min(1.0, (step + 1) / recipe.warm_up) if recipe.warm_up else 1.0
-    decay: float = (1 - step / recipe.iterations) ** recipe.power
+    left = 1 - step / recipe.iterations
+    decay: float = left**recipe.power
+    if recipe.schedule == "trapezoid":
+        decay = min(1.0, left / recipe.cooldown) if recipe.cooldown else float(left > 0)
     return recipe.learning_rate * warm * decay
 
 
@@ -60,12 +63,15 @@ class Trainer:
         network = build_network(self._spec)
         self._state = out / "state.safetensors"
         saved = load_state(self._state) if self._state.exists() else None
-        if saved is not None and Recipe.from_dict(saved.recipe) != recipe:
+        if saved is not None and not recipe.continues(Recipe.from_dict(saved.recipe), saved.step):
             raise StateError(f"{self._state}: was made with another recipe; choose another folder or the same recipe")
         if saved is not None:
             network.load_state_dict(saved.network)
         self._plain = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._pool = Pool(data, fabric.device)
+        self._counts = class_counts(data) if recipe.class_uniform or recipe.class_balance != "none" else None
+        counts = np.zeros((len(data), 0), np.int64) if self._counts is None else self._counts
+        self._sampler = Sampler(counts, recipe.seed, recipe.class_uniform)
         self._mean = torch.tensor(self._spec.mean, device=fabric.device)
         self.step, self._best = 0, 0.0
         if saved is None:
@@ -100,7 +106,7 @@ class Trainer:
             self._model.train()
             logits = self._model(images)
             weights = recipe.loss_weights[-len(logits) :]
-            loss = cascade_loss(logits, labels, weights, balance, recipe.hardest)
+            loss = cascade_loss(logits, labels, weights, balance, recipe.hardest, recipe.label_smoothing)
             if self._teacher is not None:
                 with torch.no_grad(), fabric.autocast():
                     answer = self._teacher(images)[-1]
@@ -130,16 +136,21 @@ class Trainer:
 
     def _crops(self, positions: range) -> tuple[Tensor, Tensor]:
         """Positions count through the epochs, each of which has an order of its own."""
-        pairs = self._pool.take([order(self.recipe.seed, position, len(self._data)) for position in positions])
+        wanted = [self._sampler.crop(position) for position in positions]
+        pairs = self._pool.take([crop.image for crop in wanted])
         generators = (torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + position) for position in positions)
-        crops = [augment([pair], self._mean, self.recipe, g) for pair, g in zip(pairs, generators, strict=True)]
+        crops = [
+            augment([pair], self._mean, self.recipe, generator, crop.shown)
+            for pair, crop, generator in zip(pairs, wanted, generators, strict=True)
+        ]
         images = torch.cat([image for image, _ in crops]).to(memory_format=torch.channels_last)
         return images, torch.cat([labels for _, labels in crops])
 
     def _class_weights(self) -> Tensor | None:
-        if self.recipe.class_balance == "none":
+        if self.recipe.class_balance == "none" or self._counts is None:
             return None
-        frequency = class_frequencies(self._data)
+        counts = torch.from_numpy(self._counts).double().sum(0)
+        frequency = counts / counts.sum()
         weights = 1 / torch.log(self.recipe.balance_offset + frequency)
         return (weights / (weights * frequency).sum()).float().to(self._fabric.device)
 
@@ -155,29 +166,26 @@ class Trainer:
 
     def _report(self, loss: float, rate: float, speed: float) -> None:
         if self._fabric.global_rank == 0:
-            figures = self._validate()
-            miou = figures["miou"]
-            row = (self.step, f"{loss:.5f}", f"{rate:.6f}", f"{speed:.2f}", f"{miou:.5f}")
-            new = not self._log.exists()
-            with self._log.open("a", newline="") as file:
-                csv.writer(file).writerows([LOG, row] if new else [row])
+            checkpoint = Checkpoint(self._spec, self._ema, "training")
+            ended = self.step == self.recipe.iterations
+            device, images = str(self._fabric.device), 0 if ended else self.recipe.validate_images
+            score = validate(checkpoint, self._validation, self._data, device, images)
+            row = {"step": self.step, "loss": f"{loss:.5f}", "learning_rate": f"{rate:.6f}"}
+            row |= {"images_per_second": f"{speed:.2f}", "miou": f"{score.miou:.5f}"}
+            row |= {name: "" if value is None else f"{value:.5f}" for name, value in score.columns.items()}
+            append_row(self._log, row)
             draw_curve(self._log, self.out / "curve.png")
-            if miou >= self._best:
-                self._best = miou
+            # Scores over some of the images and over all of them cannot be compared: the last one is kept as well.
+            if score.miou >= self._best or (ended and self.recipe.validate_images):
+                self._best = score.miou
                 provenance = {**self._origin, "recipe": self.recipe.to_dict(), "step": self.step}
+                figures = final_figures(checkpoint, self._validation, device) if ended else {"miou": score.miou}
                 spec = replace(self._spec, training=provenance, metrics=figures)
                 save(self.out / "best.safetensors", spec, self._ema, half=True)
             momentum = {name: self._optimiser.state[p]["momentum_buffer"] for name, p in self._plain.named_parameters()}
             network = self._plain.state_dict()
             save_state(self._state, State(self.step, self.recipe.to_dict(), network, self._ema, momentum, self._best))
         self._fabric.barrier()
-
-    def _validate(self) -> dict[str, float]:
-        checkpoint = Checkpoint(self._spec, self._ema, "training")
-        matrices = evaluate(checkpoint, self._validation, lambda *_: None, device=str(self._fabric.device))
-        figures = report(checkpoint, self._validation, matrices)
-        exits = {f"miou_{name}": entry["miou"] for name, entry in figures["exits"].items()}
-        return {"miou": figures["miou"], "pixel_accuracy": figures["pixel_accuracy"], **exits}
 
     @property
     def _log(self) -> Path:
@@ -186,10 +194,7 @@ class Trainer:
     def _truncate_log(self) -> None:
         """Forget rows of steps that will be done again."""
         if self._fabric.global_rank == 0 and self._log.exists():
-            rows = list(csv.reader(self._log.open(newline="")))
-            kept = [row for row in rows[1:] if int(row[0]) <= self.step]
-            with self._log.open("w", newline="") as file:
-                csv.writer(file).writerows([LOG, *kept])
+            write_rows(self._log, [row for row in read_rows(self._log) if int(row["step"]) <= self.step])
 
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:

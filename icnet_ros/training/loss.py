@@ -15,18 +15,27 @@ def cascade_loss(
     weights: Sequence[float] = (0.4, 0.4, 1.0),
     class_weights: Tensor | None = None,
     hardest: float = 1.0,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     """Weighted softmax cross entropy over the three branches (paper eq. 2); a scalar.
 
     logits: three (N, C, h, w) float tensors, coarse to fine. labels: (N, H, W) int64 class ids,
     resized to each branch by nearest. Pixels of id 255 count nowhere. class_weights: (C,).
     hardest: share of the counted pixels of each branch, those of largest loss, that count.
+    label_smoothing: share of the target that is spread over all classes.
     Zero, with zero gradients, if no pixel counts. Raises ValueError for another number of weights.
     """
     total = logits[0].new_zeros(())
     for weight, branch in zip(weights, logits, strict=True):
         target = resize_labels(labels, branch.shape[-2], branch.shape[-1])
-        losses = F.cross_entropy(branch.float(), target, class_weights, ignore_index=IGNORE, reduction="none")
+        losses = F.cross_entropy(
+            branch.float(),
+            target,
+            class_weights,
+            ignore_index=IGNORE,
+            reduction="none",
+            label_smoothing=label_smoothing,
+        )
         counted = target != IGNORE
         if hardest < 1:
             threshold = _quantile(losses.detach()[counted], 1 - hardest)

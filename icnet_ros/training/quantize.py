@@ -41,13 +41,12 @@ def quantize(
     engine: str = "auto",
     count: int = 64,
     max_drop: float = 1.0,
-    limit: int = 0,
 ) -> Quantized:
     """Calibrate on `count` images, evenly chosen; keep the file if it loses at most `max_drop` points of mIoU.
 
     Weights become int8 by output channel, activations int8 or uint8 with zero point 0, biases stay float32: what
-    ONNX Runtime, OpenVINO and TensorRT can all run. engine: the one that measures, on the CPU. limit: first
-    so many images of `validation`, 0 = all. Raises QuantizeError for a larger loss; EngineError, DatasetError.
+    ONNX Runtime, OpenVINO and TensorRT can all run. engine: the one that measures, on the CPU.
+    Raises QuantizeError for a larger loss; EngineError, DatasetError.
     """
     path = int8_path(checkpoint, exit_)
     options = EngineOptions("cpu", exit=exit_)
@@ -55,7 +54,7 @@ def quantize(
     def miou(of: Checkpoint, precision: str) -> float:
         built = open_engine(engine, of, replace(options, precision=precision))
         matrix: ConfusionMatrix = evaluate_engine(
-            built, validation, lambda done, total: progress(f"mIoU in {precision}", done, total), limit=limit
+            built, validation, lambda done, total: progress(f"mIoU in {precision}", done, total)
         )
         built.close()
         return matrix.miou() or 0.0

@@ -1,7 +1,7 @@
 """A training recipe: everything that decides the result, in one YAML file."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +19,22 @@ class Recipe:
     loss_weights: of the branches, coarse to fine; (0, 0, 1) is training without label guidance. A
         network with one answer uses the last.
     crop: (height, width) of what the network sees. scale: range of the random resize.
+    class_uniform: share of the crops that show a class which is drawn first, each class equally often (class
+        uniform sampling, Zhu et al., 2019); the others come from a shuffled epoch.
+    schedule: "poly" decays the rate to 0 by (1 - step / iterations)^power. "trapezoid" keeps it and lets it fall
+        to 0 in a straight line over the last `cooldown` of the iterations; such a training may be resumed with
+        more iterations as long as its rate has not begun to fall.
     class_balance: "log" weighs classes by 1 / ln(balance_offset + frequency) (Paszke et al., ENet, 2016),
         normalised to mean 1 over pixels. balance_offset: the nearer to 1, the more rare classes count.
     hardest: share of pixels with the largest loss that count (online hard example mining), 1 = all.
+    label_smoothing: share of each pixel's target that is spread over all classes.
+    brightness, contrast, colour, gamma: ranges of the random change, as shares; gamma of the exponent.
+    sharpness: range of the random blur (down to a Gaussian of 1.5 pixels) or unsharp mask. noise: largest standard
+        deviation of the Gaussian noise that is added, of 0..255.
     ema: decay of the averaged weights that are kept; 0 keeps the last ones.
     teacher_weight: of the distillation loss, where a teacher is given. temperature: of its softmax.
+    validate_every: iterations between two validations. validate_images: how many images of the validation and of
+        the training split, evenly spread, each of them looks at; 0 looks at all. The last one looks at all.
     input_scale: written into the checkpoint: the image is resized by this before the network, or, where it
         is not 1, whatever image to that height.
     """
@@ -38,8 +49,11 @@ class Recipe:
     batch: int = 16
     crop: tuple[int, int] = (720, 720)
     scale: tuple[float, float] = (0.5, 2.0)
+    class_uniform: float = 0.0
     learning_rate: float = 0.01
+    schedule: Literal["poly", "trapezoid"] = "poly"
     power: float = 0.9
+    cooldown: float = 0.3
     warm_up: int = 0
     momentum: float = 0.9
     nesterov: bool = False
@@ -48,14 +62,19 @@ class Recipe:
     class_balance: Literal["none", "log"] = "none"
     balance_offset: float = 1.1
     hardest: float = 1.0
+    label_smoothing: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     colour: float = 0.0
+    gamma: float = 0.0
+    sharpness: float = 0.0
+    noise: float = 0.0
     teacher_weight: float = 1.0
     temperature: float = 1.0
     ema: float = 0.0
     input_scale: float = 1.0
     validate_every: int = 1000
+    validate_images: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,8 +91,23 @@ class Recipe:
             raise RecipeError(f"hardest is {self.hardest}, it takes a share in 0..1")
         if not 0 <= self.ema < 1:
             raise RecipeError(f"ema is {self.ema}, it takes a decay in 0..1")
-        if self.class_balance not in ("none", "log"):
-            raise RecipeError(f"class_balance is {self.class_balance!r}, it takes 'none' or 'log'")
+        for name in ("class_uniform", "label_smoothing", "brightness", "contrast", "colour", "cooldown"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(f"{name} is {getattr(self, name)}, it takes a share in 0..1")
+        for name in ("gamma", "sharpness", "noise", "validate_images"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise RecipeError(f"{name} is {getattr(self, name)}, it takes 0 or a positive number")
+        for name, known in (("class_balance", ("none", "log")), ("schedule", ("poly", "trapezoid"))):
+            if getattr(self, name) not in known:
+                raise RecipeError(f"{name} is {getattr(self, name)!r}, it takes {known[0]!r} or {known[1]!r}")
+
+    def continues(self, earlier: "Recipe", step: int) -> bool:
+        """Whether a training with the recipe `earlier` may go on with this one after `step` iterations."""
+        if self == earlier:
+            return True
+        if self.schedule != "trapezoid" or self != replace(earlier, iterations=self.iterations, cooldown=self.cooldown):
+            return False
+        return step <= min(recipe.iterations * (1 - recipe.cooldown) for recipe in (self, earlier))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":

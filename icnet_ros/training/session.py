@@ -1,5 +1,6 @@
 """What every training of the command line begins with."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,13 @@ def open_fabric(accelerator: str, devices: int, nodes: int, precision: str) -> F
     return fabric
 
 
-def open_data(recipe: Recipe, root: Path) -> tuple[Dataset, Dataset]:
-    """Splits "train" and "val" of the recipe's dataset. Raises DatasetError."""
-    return open_dataset(recipe.dataset, root, "train"), open_dataset(recipe.dataset, root, "val")
+def open_data(recipe: Recipe, data: str, root: Path | None, without: Sequence[str] = ()) -> tuple[Dataset, Dataset]:
+    """Splits "train" and "val" of `data`, the recipe's dataset if that is empty, see `open_dataset`.
+
+    without: sources that are left out of the training split. Raises DatasetError.
+    """
+    name = data or recipe.dataset
+    return open_dataset(name, root, "train").of_sources(without=without), open_dataset(name, root, "val")
 
 
 def like(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:

@@ -170,6 +170,17 @@ def test_benchmark_agreement(monkeypatch, tmp_path, capsys):
     draw_camvid(tmp_path)
     save(tmp_path / "m.safetensors", (model := untrained(load_classes("camvid"), 0.25)).spec, model.weights)
     out = tmp_path / "agreement.json"
-    run(monkeypatch, "agreement", "--root", tmp_path, "--model", tmp_path / "m.safetensors", "--json", out)
+    run(
+        monkeypatch,
+        "agreement",
+        "--data",
+        "camvid",
+        "--root",
+        tmp_path,
+        "--model",
+        tmp_path / "m.safetensors",
+        "--json",
+        out,
+    )
     assert json.loads(out.read_text())["agreement"]["onnxruntime"] > 0.999
     assert "of the pixels as torch labels them" in capsys.readouterr().out

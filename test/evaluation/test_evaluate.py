@@ -67,7 +67,19 @@ def test_equals_the_plain_way_for_every_exit(checkpoint, root, scales, flip):
 def test_the_command_writes_all_figures(checkpoint, root, tmp_path, monkeypatch, capsys):
     save(tmp_path / "m.safetensors", checkpoint.spec, checkpoint.weights)
     out = tmp_path / "out" / "figures.json"
-    words = ["evaluate", "--root", root, "--model", tmp_path / "m.safetensors", "--json", out, "--limit", 2]
+    words = [
+        "evaluate",
+        "--data",
+        "camvid",
+        "--root",
+        root,
+        "--model",
+        tmp_path / "m.safetensors",
+        "--json",
+        out,
+        "--limit",
+        2,
+    ]
     words += ["--figures", tmp_path / "figures"]
     monkeypatch.setattr("sys.argv", ["icnet", *map(str, words)])
     with pytest.raises(SystemExit) as stop:
@@ -94,17 +106,20 @@ def test_classes_must_be_the_same(tiny, root):
 
 def test_report_of_a_perfect_answer(checkpoint, root):
     dataset = open_dataset("camvid", root, "val")
-    matrices = evaluate(checkpoint, dataset, lambda *_: None, limit=1)
+    matrices = evaluate(checkpoint, dataset.evenly(1), lambda *_: None)
     for matrix in matrices.values():
         matrix.counts[:] = np.diag(np.arange(1, 12))
-    figures = report(checkpoint, dataset, matrices)
+    figures = report(checkpoint, dataset, matrices, dataset.classes)
     for key in ("miou", "pixel_accuracy", "class_accuracy", "frequency_weighted_iou"):
         assert figures[key] == 1.0
 
 
 def test_dataset_check(root, tmp_path, monkeypatch, capsys):
     sheet = tmp_path / "sheet.png"
-    monkeypatch.setattr("sys.argv", ["icnet", "dataset", "check", str(root), "--split", "val", "--sheet", str(sheet)])
+    monkeypatch.setattr(
+        "sys.argv",
+        ["icnet", "dataset", "check", "--data", "camvid", "--root", str(root), "--split", "val", "--sheet", str(sheet)],
+    )
     with pytest.raises(SystemExit) as stop:
         raise SystemExit(main())
     assert stop.value.code == 0

@@ -39,8 +39,8 @@ def street(root: Path, split: str, count: int, seed: int) -> Dataset:
         for folder, pixels in zip(folders, draw(rng), strict=True):
             folder.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(folder / f"{number:03d}.png"), pixels)
-    pairs = pair_up(*folders, lambda path: path.name)
-    return Dataset("street", split, CLASSES, pairs, read_ids(identity()), "drawn, no terms")
+    pairs = pair_up(*folders, lambda path: path.name, read_ids(identity()))
+    return Dataset("street", split, CLASSES, pairs, "drawn, no terms")
 
 
 def draw_camvid(root: Path) -> None:

@@ -35,7 +35,18 @@ def folder(tmp_path_factory):
     draw_camvid(folder / "data")
     checkpoint = untrained(load_classes("camvid"), width=0.25)
     save(folder / "m.safetensors", checkpoint.spec, checkpoint.weights)
-    words = ["--model", folder / "m.safetensors", "--root", folder / "data", "--images", 6, "--exit", "sub24"]
+    words = [
+        "--model",
+        folder / "m.safetensors",
+        "--data",
+        "camvid",
+        "--root",
+        folder / "data",
+        "--images",
+        6,
+        "--exit",
+        "sub24",
+    ]
     code, out, err = icnet("quantize", *words, "--max-drop", 10)
     assert code == 0, err
     assert "in fp32" in out
@@ -95,7 +106,7 @@ def test_what_tensorrt_gets_is_signed_and_answers_the_same(folder):
 
 
 def test_evaluate_measures_what_an_engine_answers(folder):
-    words = ["--model", folder / "m.safetensors", "--root", folder / "data", "--exit", "sub24"]
+    words = ["--model", folder / "m.safetensors", "--data", "camvid", "--root", folder / "data", "--exit", "sub24"]
     code, _, err = icnet(
         "evaluate", *words, "--engine", "auto", "--precision", "int8", "--json", folder / "data/o.json"
     )
@@ -109,7 +120,20 @@ def test_evaluate_measures_what_an_engine_answers(folder):
 def test_too_large_a_loss_writes_nothing(folder, tmp_path):
     model = tmp_path / "m.safetensors"
     model.write_bytes((folder / "m.safetensors").read_bytes())
-    words = ["--model", model, "--root", folder / "data", "--images", 2, "--limit", 1, "--max-drop", -100]
+    words = [
+        "--model",
+        model,
+        "--data",
+        "camvid",
+        "--root",
+        folder / "data",
+        "--images",
+        2,
+        "--limit",
+        1,
+        "--max-drop",
+        -100,
+    ]
     code, _, err = icnet("quantize", *words)
     assert code == 1
     assert "nothing was written" in err
@@ -133,4 +157,4 @@ def test_what_cannot_be_used_says_how_to_make_it(folder, tmp_path):
             path.write_bytes(content)
         with pytest.raises(EngineError, match=reason) as error:
             open_engine("openvino", other, options)
-        assert f"icnet quantize --model {tmp_path / 'm.safetensors'} --exit sub24 --root" in str(error.value)
+        assert f"icnet quantize --model {tmp_path / 'm.safetensors'} --exit sub24 --data" in str(error.value)

@@ -1,0 +1,87 @@
+"""Datasets described by a YAML file: folders of images and labels, mixed from several sources.
+
+    name: street
+    classes: cityscapes            # a shipped class table by name, or the path of one
+    licence: non-commercial
+    splits:
+      train:
+        - {images: train/images, labels: train/labels}
+        - {name: night, images: night/images, labels: night/labels, pattern: "n_*", repeat: 3}
+      val:
+        - {images: val/images, labels: val/labels}
+
+Paths are relative to the file, or to the root that is given beside it. An entry is a source: `name`
+(default: its folder of labels) is what its figures are reported by, `pattern` chooses images by file
+name, `repeat` lists each of them so many times. Labels are PNGs of class ids with the image's name.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
+from icnet_ros.dataset.base import Dataset, DatasetError, Pair, identity, pair_up, read_ids
+
+KEYS = ("name", "classes", "licence", "splits")
+SOURCE_KEYS = ("images", "labels", "name", "pattern", "repeat")
+
+
+def described(file: Path, split: str, root: Path | None = None) -> Dataset:
+    """A split of the dataset that `file` describes, below `root` (default: the folder of the file).
+
+    Raises DatasetError.
+    """
+    try:
+        content = yaml.safe_load(file.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+        raise DatasetError(f"{file}: {err}") from err
+    values = _checked(content, KEYS, ("classes", "splits"), f"{file}")
+    splits = values["splits"]
+    if not isinstance(splits, dict) or not all(isinstance(entries, list) for entries in splits.values()):
+        raise DatasetError(f"{file}: splits is not a list of sources for each split")
+    if split not in splits:
+        raise DatasetError(f"{file}: no split {split!r}; it has {', '.join(map(str, splits)) or 'none'}")
+    folder = root or file.parent
+    name = str(values.get("name") or file.stem)
+    classes = _classes(values["classes"], file)
+    pairs: list[Pair] = []
+    for number, entry in enumerate(splits[split], 1):
+        pairs += _source(entry, folder, f"{file}: source {number} of {split}")
+    if not pairs:
+        raise DatasetError(f"{file}: split {split} has no source")
+    return Dataset(name, split, classes, pairs, str(values.get("licence", "")))
+
+
+def _source(entry: Any, folder: Path, where: str) -> list[Pair]:
+    values = _checked(entry, SOURCE_KEYS, ("images", "labels"), where)
+    repeat = values.get("repeat", 1)
+    if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
+        raise DatasetError(f"{where}: repeat is {repeat!r}, it takes a whole number from 1")
+    for key in ("images", "labels", "name", "pattern"):
+        if not isinstance(values.get(key, ""), str):
+            raise DatasetError(f"{where}: {key} is {values[key]!r}, it takes text")
+    images, labels = (folder / values[key] for key in ("images", "labels"))
+    pattern = values.get("pattern", "*")
+    pairs = pair_up(images, labels, lambda path: f"{path.stem}.png", read_ids(identity()), pattern)
+    name = values.get("name", values["labels"])
+    return [pair._replace(source=name) for pair in pairs for _ in range(repeat)]
+
+
+def _classes(named: Any, file: Path) -> ClassTable:
+    try:
+        path = str(named)
+        return load_classes(file.parent / path if path.endswith((".yaml", ".yml")) else path)
+    except ClassTableError as err:
+        raise DatasetError(f"{file}: {err}") from err
+
+
+def _checked(values: Any, known: tuple[str, ...], needed: tuple[str, ...], where: str) -> Mapping[str, Any]:
+    if not isinstance(values, dict):
+        raise DatasetError(f"{where}: not a mapping of {', '.join(known)}; see docs/training.md for the form")
+    if unknown := [key for key in values if key not in known]:
+        raise DatasetError(f"{where}: no entry {unknown[0]!r}; there are {', '.join(known)}")
+    if missing := [key for key in needed if key not in values]:
+        raise DatasetError(f"{where}: {missing[0]} is missing")
+    return values

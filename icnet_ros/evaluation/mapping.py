@@ -1,0 +1,96 @@
+"""Many classes as few: how a checkpoint of one class table is scored against annotations of another."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
+from icnet_ros.dataset.base import DatasetError
+from icnet_ros.render import UInt8
+from icnet_ros.share import share
+
+
+@dataclass(frozen=True)
+class ClassMapping:
+    """What each class of `source` is in `target`. table: uint8 (256,), id there -> id here, else `target.ignore`."""
+
+    source: ClassTable
+    target: ClassTable
+    table: UInt8
+
+
+def load_mapping(name: str) -> ClassMapping:
+    """A shipped mapping by name ("cityscapes_to_camvid"), or a YAML file of that form by path. Raises DatasetError."""
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = share("config", "mappings", f"{name}.yaml")
+        if not path.is_file():
+            shipped = sorted(file.stem for file in path.parent.glob("*.yaml"))
+            raise DatasetError(f"no mapping {name!r}; there are {', '.join(shipped)}, or name a .yaml file")
+    try:
+        values = yaml.safe_load(path.read_text())
+        source, target = (load_classes(str(values[key])) for key in ("from", "to"))
+        entries = dict(values["classes"])
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ClassTableError) as err:
+        raise DatasetError(f"{path}: {err}") from err
+    except (KeyError, TypeError, ValueError) as err:
+        raise DatasetError(
+            f"{path}: not a mapping ({type(err).__name__}: {err}); see config/mappings/cityscapes_to_camvid.yaml"
+        ) from err
+    table = np.full(256, target.ignore, np.uint8)
+    for one, other in entries.items():
+        table[_index(one, source, path)] = _index(other, target, path)
+    if missing := [one for one in source.names if one not in entries]:
+        raise DatasetError(f"{path}: class {missing[0]!r} of {source.name} is missing")
+    return ClassMapping(source, target, table)
+
+
+def _index(name: Any, classes: ClassTable, path: Path) -> int:
+    if name not in classes.names:
+        raise DatasetError(f"{path}: {name!r} is none of the classes of {classes.name}: {', '.join(classes.names)}")
+    return classes.names.index(name)
+
+
+@dataclass(frozen=True)
+class Folding:
+    """The classes that are scored, and what ids of the annotations and of the labels become; None: they stay."""
+
+    classes: ClassTable
+    truth: UInt8 | None = None
+    labels: UInt8 | None = None
+
+    def of_truth(self, truth: UInt8) -> UInt8:
+        """Ids of `classes`."""
+        return truth if self.truth is None else self.truth[truth]
+
+    def of_labels(self, labels: UInt8) -> UInt8:
+        """Ids of `classes`."""
+        return labels if self.labels is None else self.labels[labels]
+
+
+def folding(model: ClassTable, annotated: ClassTable, mapping: ClassMapping | None, name: str) -> Folding:
+    """How labels of a model with classes `model` are scored on a dataset (its `name`) annotated with `annotated`.
+
+    Raises DatasetError if their classes differ and no mapping brings them together.
+    """
+    if mapping is None:
+        if model.names != annotated.names:
+            raise DatasetError(
+                f"the checkpoint knows {model.name} ({len(model)} classes), dataset {name} has {len(annotated)} "
+                "others; --mapping brings them together, e.g. --mapping cityscapes_to_camvid"
+            )
+        return Folding(annotated)
+
+    def table(classes: ClassTable, whose: str) -> UInt8 | None:
+        if classes.names == mapping.target.names:
+            return None
+        if classes.names != mapping.source.names:
+            raise DatasetError(
+                f"the mapping goes from {mapping.source.name} to {mapping.target.name}, {whose} has {classes.name}"
+            )
+        return mapping.table
+
+    return Folding(mapping.target, table(annotated, f"dataset {name}"), table(model, "the checkpoint"))

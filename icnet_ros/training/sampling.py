@@ -1,0 +1,61 @@
+"""Which image, and which class in it, each crop of a training shows."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from icnet_ros.dataset.base import Dataset
+
+ENOUGH = 50  # pixels that an image has of a class that it is drawn for
+
+
+class Crop(NamedTuple):
+    """What a crop shows: number of the image, and a class that is to be in it, None for any place."""
+
+    image: int
+    shown: int | None
+
+
+class Sampler:
+    """Images by position, counted through epochs, or by class; the same on every machine and after every resume."""
+
+    def __init__(self, counts: npt.NDArray[np.int64], seed: int, class_uniform: float) -> None:
+        """counts: pixels by image and class. class_uniform: share of the crops that are drawn by class."""
+        self._seed, self._class_uniform, self._count = seed, class_uniform, len(counts)
+        with_class = [np.flatnonzero(counts[:, k] >= ENOUGH) for k in range(counts.shape[1])]
+        self._images = {k: images for k, images in enumerate(with_class) if images.size}
+
+    def crop(self, position: int) -> Crop:
+        """What is shown at this position of the training."""
+        if self._class_uniform and self._images:
+            generator = np.random.default_rng((self._seed, position))
+            if generator.random() < self._class_uniform:
+                shown = int(generator.choice(list(self._images)))
+                return Crop(int(generator.choice(self._images[shown])), shown)
+        return Crop(order(self._seed, position, self._count), None)
+
+
+def order(seed: int, position: int, count: int) -> int:
+    """Index of the image at `position`, counted through epochs that each shuffle all `count` images."""
+    epoch, place = divmod(position, count)
+    return int(_shuffled(seed, epoch, count)[place])
+
+
+@lru_cache(maxsize=2)
+def _shuffled(seed: int, epoch: int, count: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+
+
+def class_counts(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """Labelled pixels by image and class, (images, classes). Reads every annotation once. Raises DatasetError."""
+    classes = len(dataset.classes)
+    rows: dict[str, npt.NDArray[np.int64]] = {}
+    for index, pair in enumerate(dataset.pairs):
+        if str(pair.label) not in rows:
+            labels = dataset.labels(index)
+            rows[str(pair.label)] = np.bincount(labels.reshape(-1), minlength=256)[:classes]
+    return np.stack([rows[str(pair.label)] for pair in dataset.pairs])

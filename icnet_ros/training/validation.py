@@ -1,0 +1,55 @@
+"""What a training is worth so far: mIoU on validation and training images, by source and class."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.dataset.base import Dataset
+from icnet_ros.engine.base import EngineOptions
+from icnet_ros.engine.table import open_engine
+from icnet_ros.evaluation.confusion import ConfusionMatrix, by_class
+from icnet_ros.evaluation.evaluate import Progress, by_source, evaluate, evaluate_engine
+
+
+@dataclass(frozen=True)
+class Score:
+    """miou: of the deepest exit over all validation images. columns: what log.csv says of it, by column."""
+
+    miou: float
+    columns: dict[str, float | None]
+
+
+def validate(checkpoint: Checkpoint, validation: Dataset, train: Dataset, device: str, images: int) -> Score:
+    """Score the deepest exit, as the torch engine labels it. images: of each split, evenly spread; 0 is all."""
+    threads = torch.get_num_threads()
+    engine = open_engine("torch", checkpoint, EngineOptions(device, exit=checkpoint.spec.exits[-1], threads=threads))
+
+    def run(part: Dataset, progress: Progress = lambda *_: None) -> dict[str, ConfusionMatrix]:
+        matrix = evaluate_engine(engine, part, progress)
+        torch.set_num_threads(threads)  # where Numba runs on OpenMP its number of threads becomes torch's
+        return {engine.exit: matrix}
+
+    whole, sources = by_source(validation.evenly(images), run)
+    seen = run(train.evenly(images or len(validation)))[engine.exit]
+    engine.close()
+    matrix = whole[engine.exit]
+    columns = {"train_miou": seen.miou()}
+    if len(sources) > 1:
+        columns |= {f"miou:{source}": part[engine.exit].miou() for source, part in sources.items()}
+    columns |= {f"iou:{name}": value for name, value in by_class(matrix, validation.classes).items()}
+    return Score(matrix.miou() or 0.0, columns)
+
+
+def final_figures(checkpoint: Checkpoint, validation: Dataset, device: str) -> dict[str, Any]:
+    """MIoU of every exit over all validation images, for the header of the checkpoint; by source, too."""
+    whole, sources = by_source(validation, lambda part, progress: evaluate(checkpoint, part, progress, device=device))
+    deepest = checkpoint.spec.exits[-1]
+    figures: dict[str, Any] = {"miou": whole[deepest].miou(), "pixel_accuracy": whole[deepest].pixel_accuracy()}
+    figures |= {f"miou_{exit_}": matrix.miou() for exit_, matrix in whole.items()}
+    if len(sources) > 1:
+        figures["sources"] = {
+            source: {exit_: matrix.miou() for exit_, matrix in part.items()} for source, part in sources.items()
+        }
+    return figures
