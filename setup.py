@@ -39,7 +39,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["icnet_ros", "icnet_ros.*"]),
-    package_data={"icnet_ros": ["py.typed", "evaluation/pages/*.jinja"]},
+    package_data={"icnet_ros": ["py.typed", "report/templates/*.jinja"]},
     data_files=shipped(),
     install_requires=[
         "numpy>=1.23",

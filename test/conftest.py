@@ -74,3 +74,22 @@ def tiny():
         weights[f"{name}.weight"] = weights[f"{name}.weight"] / std[:, None, None, None]
         weights[f"{name}.bias"] = -mean / std
     return dataclasses.replace(checkpoint, weights=weights)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory, tiny):
+    """`tiny` as a file."""
+    from icnet_ros.checkpoint.file import save
+
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    save(path, tiny.spec, tiny.weights)
+    return path
+
+
+@pytest.fixture(scope="session")
+def engine(tiny):
+    """`tiny` on engine torch, on the CPU."""
+    from icnet_ros.engine.base import EngineOptions
+    from icnet_ros.engine.table import open_engine
+
+    return open_engine("torch", tiny, EngineOptions("cpu"))

@@ -15,11 +15,11 @@ from torch.utils._pytree import tree_leaves
 class Memory:
     """Bytes of activations, weights apart.
 
-    kept: all that layers put out, as if nothing were freed: Caffe's way, the paper's figures.
+    total: all outputs of layers, as if nothing were freed: Caffe's way, the paper's figures.
     peak: the most that is alive at once, as torch and every modern runtime have it.
     """
 
-    kept: int
+    total: int
     peak: int
 
 
@@ -29,7 +29,7 @@ class _Ledger(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
-        self.peak = self.kept = 0
+        self.peak = self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         answer = func(*args, **(kwargs or {}))
@@ -40,7 +40,7 @@ class _Ledger(TorchDispatchMode):
                 reference = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
                 if reference.cdata not in self._alive:
                     self._alive[reference.cdata] = reference, storage.nbytes()
-                    self.kept += storage.nbytes()
+                    self.total += storage.nbytes()
         self.peak = max(self.peak, sum(size for _, size in self._alive.values()))
         return answer
 
@@ -50,4 +50,4 @@ def activation_memory(network: nn.Module, height: int, width: int) -> Memory:
     network = copy.deepcopy(network).to("meta").eval()
     with torch.inference_mode(False), torch.no_grad(), _Ledger() as ledger:
         network(torch.empty(1, 3, height, width, device="meta"))
-    return Memory(ledger.kept, ledger.peak)
+    return Memory(ledger.total, ledger.peak)

@@ -109,33 +109,33 @@ def measure(
     def weigh(subject: Subject) -> tuple[float, float, float]:
         network = subject.build()
         memory = activation_memory(network, *sizes[subject])
-        return conv_macs(network, *sizes[subject]) / 1e9, memory.kept / 1e6, memory.peak / 1e6
+        return conv_macs(network, *sizes[subject]) / 1e9, memory.total / 1e6, memory.peak / 1e6
 
-    answers: list[dict[str, Any]] = []
+    measured: list[dict[str, Any]] = []
     for row in rows:
-        gmac, kept, peak = weigh(row.subject)
+        gmac, total, peak = weigh(row.subject)
         ms = 1000 * seconds[subjects[row.subject]]
-        first = next((answer for answer in answers if answer["table"] == row.table), None)
-        answers.append(
+        first = next((one for one in measured if one["table"] == row.table), None)
+        measured.append(
             {
                 "table": row.table,
                 "name": row.name,
                 "subject": asdict(row.subject),
                 "ms": ms,
                 "gmac": gmac,
-                "kept_mb": kept,
+                "total_mb": total,
                 "peak_mb": peak,
                 "paper_ms": row.paper_ms,
                 "paper_gb": row.paper_gb,
                 "speedup": first["ms"] / ms if first else 1.0,
                 "mac_ratio": first["gmac"] / gmac if first else 1.0,
-                "kept_ratio": first["kept_mb"] / kept if first else 1.0,
+                "total_ratio": first["total_mb"] / total if first else 1.0,
                 "peak_ratio": first["peak_mb"] / peak if first else 1.0,
                 "paper_speedup": first["paper_ms"] / row.paper_ms if first else 1.0,
                 "paper_memory_ratio": first["paper_gb"] / row.paper_gb if first and row.paper_gb else None,
             }
         )
-    return answers
+    return measured
 
 
 def _label(subject: Subject) -> str:

@@ -8,8 +8,8 @@ import numpy as np
 
 from icnet_ros.benchmark.timing import Progress, interleaved
 from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.engine.artefacts.export import onnx_file
 from icnet_ros.engine.base import EngineError
-from icnet_ros.engine.export import onnx_file
 
 TYPES = {"f32": np.float32, "f16": np.float16, "u8": np.uint8}
 

@@ -9,10 +9,10 @@ import torch
 from icnet_ros.benchmark import plain
 from icnet_ros.benchmark.timing import Progress, interleaved
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.engine import upsample
 from icnet_ros.engine.base import Frame, UInt8
-from icnet_ros.engine.normalise import normalise
-from icnet_ros.render import Painter
+from icnet_ros.engine.kernels import upsample
+from icnet_ros.engine.kernels.normalise import normalise
+from icnet_ros.render.painter import Painter
 from icnet_ros.wire.image import decode_image, encode_image, encode_jpeg, make_header
 
 

@@ -8,8 +8,8 @@ from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
 
 FORMAT = 1
 EXITS = ("sub4", "sub24", "sub124")
-# What each architecture answers, coarse to fine.
-ANSWERS = {"icnet": EXITS, "pspnet50": ("main",)}
+# Exits of each architecture, coarse to fine.
+ARCHITECTURES = {"icnet": EXITS, "pspnet50": ("main",)}
 # BGR means of the ImageNet training images, as in the official ICNet input.
 IMAGENET_MEAN = (103.939, 116.779, 123.68)
 
@@ -52,7 +52,7 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         for name, allowed in (
-            ("architecture", tuple(ANSWERS)),
+            ("architecture", tuple(ARCHITECTURES)),
             ("fusion", ("cff", "deconv3", "deconv5", "deconv7")),
             ("output_stride", (8, 16, 32)),
             ("head", ("concat", "sum")),
@@ -62,9 +62,9 @@ class ModelSpec:
         ):
             if getattr(self, name) not in allowed:
                 raise CheckpointError(f"{name} is {getattr(self, name)!r}, not one of {allowed}")
-        answers = ANSWERS[self.architecture]
-        if not self.exits or self.exits != tuple(name for name in answers if name in self.exits):
-            raise CheckpointError(f"exits are {self.exits}, not a choice of {answers} in this order")
+        known = ARCHITECTURES[self.architecture]
+        if not self.exits or self.exits != tuple(name for name in known if name in self.exits):
+            raise CheckpointError(f"exits are {self.exits}, not a choice of {known} in this order")
         if not 0 < self.width <= 4:
             raise CheckpointError(f"width is {self.width}, not in 0..4")
         if not 0.1 <= self.input_scale <= 8:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.command.console import console, errors, progress_bar
+from icnet_ros.command.options import Json
 
 
 def compare(
@@ -18,12 +19,12 @@ def compare(
     fail_if: Annotated[
         list[str] | None, typer.Option(help="Exit code 1 if so, of B or of B minus A: 'miou<0.6', 'delta_miou<-0.01'.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print compare.json.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Two checkpoints, engines or exits on the same drive: differences, each with its 95 % interval."""
-    from icnet_ros.evaluation.compare import LOWER_IS_BETTER, Side, gate_figures, write_comparison
-    from icnet_ros.evaluation.compare import compare as run
-    from icnet_ros.evaluation.gate import Gate, failures
+    from icnet_ros.report.compare import LOWER_IS_BETTER, Side, gate_figures, write_comparison
+    from icnet_ros.report.compare import compare as run
+    from icnet_ros.report.gates import Gate, failures
 
     one, other = Side.read(a), Side.read(b)
     with progress_bar("comparing") as update:
@@ -52,8 +53,8 @@ def compare(
         console.print(f"{found['frames']['both']} frames{alike}", highlight=False)
         if out is not None:
             console.print(f"open {out / 'compare.html'}", highlight=False)
-    broken = failures(gates, figures)
-    for reason in broken:
+    failed = failures(gates, figures)
+    for reason in failed:
         errors.print(f"[bold red]failed:[/] {reason}", highlight=False)
-    if broken:
+    if failed:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""The terminal: one console for answers, one for errors, one kind of progress bar."""
+"""The terminal: one console for results, one for errors, one kind of progress bar."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -19,8 +19,8 @@ from icnet_ros import __version__
 from icnet_ros.checkpoint.default import model_path
 from icnet_ros.command.console import console
 from icnet_ros.dds import NEW, OLD, OLD_DISTROS
+from icnet_ros.engine.artefacts.cache import cache_folder
 from icnet_ros.engine.base import EngineOptions
-from icnet_ros.engine.cache import cache_folder
 from icnet_ros.engine.table import ENGINES, EXTRAS, fastest, installed
 
 PACKAGES = ("numpy", "opencv-python-headless", "numba", "rosbags", "torch", "onnx", "onnxruntime", "openvino")
@@ -74,7 +74,7 @@ def packages() -> Iterator[Finding]:
 
 def machine() -> Iterator[Finding]:
     """Processor and GPU."""
-    from icnet_ros.engine.host import cpu_name  # brings Numba, which the command line starts without
+    from icnet_ros.engine.backends.host import cpu_name  # brings Numba, which the command line starts without
 
     flags = _read("/proc/cpuinfo")
     able = [name for name in ("avx2", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd") if f" {name}" in flags]

@@ -21,7 +21,7 @@ def export(
     exit_: Annotated[str, typer.Option("--exit", help="sub4, sub24, sub124.")] = "sub124",
     precision: Annotated[str, typer.Option(help="fp32; for tensorrt also fp16 and int8.")] = "fp32",
 ) -> None:
-    """Write the network for any frame size, checked against torch at several sizes before it is kept.
+    """Write the network for any frame size, checked against torch at several sizes before it is written.
 
     Input `image`: float32 (N, 3, H, W), normalised as the checkpoint says (`icnet info`). Output `logits`:
     (N, h, w, classes), to be resized to the image bilinearly with corners aligned. A TensorRT plan takes one
@@ -50,11 +50,11 @@ def _make(kind: Format, model: str, exit_: str, precision: str) -> Path:
     """The file in the cache that is, or becomes, the answer."""
     checkpoint = load_model(model)
     if kind == "tensorrt":
-        from icnet_ros.engine.plan import plan_file
+        from icnet_ros.engine.artefacts.plan import plan_file
 
         return plan_file(checkpoint, exit_, precision)
     if kind == "openvino":
         import openvino  # noqa: F401 (missing is said before anything is made)
-    from icnet_ros.engine.export import onnx_file
+    from icnet_ros.engine.artefacts.export import onnx_file
 
     return onnx_file(checkpoint, exit_)

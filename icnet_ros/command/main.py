@@ -7,8 +7,7 @@ from rich.markup import escape
 
 from icnet_ros.checkpoint.classes import ClassTableError
 from icnet_ros.checkpoint.spec import CheckpointError
-from icnet_ros.command.ablate import ablate
-from icnet_ros.command.benchmark import app as benchmark
+from icnet_ros.command.benchmark.app import app as benchmark
 from icnet_ros.command.compare import compare
 from icnet_ros.command.console import errors
 from icnet_ros.command.dataset import app as dataset
@@ -17,16 +16,18 @@ from icnet_ros.command.doctor import doctor
 from icnet_ros.command.evaluate import evaluate
 from icnet_ros.command.export import export
 from icnet_ros.command.info import info
-from icnet_ros.command.prune import prune
-from icnet_ros.command.quantize import quantize
 from icnet_ros.command.replay import replay
 from icnet_ros.command.segment import segment
-from icnet_ros.command.train import train
+from icnet_ros.command.training.ablate import ablate
+from icnet_ros.command.training.prune import prune
+from icnet_ros.command.training.quantize import quantize
+from icnet_ros.command.training.train import train
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.engine.base import EngineError
-from icnet_ros.evaluation.demo import DemoError
-from icnet_ros.evaluation.errors import CompareError, GateError, TruthError
-from icnet_ros.evaluation.media import MediaError
+from icnet_ros.live.processes import DemoError
+from icnet_ros.replay.errors import GroundTruthError
+from icnet_ros.replay.files import MediaError
+from icnet_ros.report.errors import CompareError, GateError
 from icnet_ros.training.errors import QuantizeError, RecipeError, StateError
 from icnet_ros.wire.cdr import WireError
 
@@ -42,7 +43,7 @@ EXPECTED = (
     RecipeError,
     StateError,
     QuantizeError,
-    TruthError,
+    GroundTruthError,
     GateError,
     CompareError,
 )

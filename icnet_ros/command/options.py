@@ -1,23 +1,58 @@
-"""Options that several commands share, each said once."""
+"""Options that several commands share, each described once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from icnet_ros.training.errors import RecipeError
+
+# What labels: checkpoint, engine, device.
+Model = Annotated[str, typer.Option("--model", help="Checkpoint; the shipped one if not given.")]
+EngineName = Annotated[str, typer.Option("--engine", help="auto, torch, onnxruntime, openvino, tensorrt.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N.")]
+EnginePrecision = Annotated[str, typer.Option("--precision", help="fp32, fp16, bf16, int8.")]
+Exit = Annotated[str, typer.Option("--exit", help="sub4 (fastest), sub24, sub124 (most accurate).")]
+Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0: all cores.")]
+
+# Datasets.
 Data = Annotated[
-    str,
-    typer.Option(
-        "--data", help="Dataset: a dataset.yaml, or camvid, cityscapes, cityscapes-coarse, cocostuff, street."
-    ),
+    str, typer.Option("--data", help="A dataset.yaml, or camvid, cityscapes, cityscapes-coarse, cocostuff, street.")
 ]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the dataset; that of dataset.yaml if not given.")]
-Mapping = Annotated[
-    str,
-    typer.Option(
-        "--mapping", help="Score fewer classes: cityscapes_to_camvid, or a file like those of config/mappings."
-    ),
-]
+Split = Annotated[str, typer.Option("--split", help="train, val, ...")]
 Sources = Annotated[
     list[str] | None, typer.Option("--source", help="Only this source of the dataset; repeat for several.")
 ]
+Mapping = Annotated[
+    str, typer.Option("--mapping", help="Score fewer classes: cityscapes_to_camvid, or a YAML file like that.")
+]
+
+# Results.
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")]
+ResultFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
+
+# Training.
+TrainingData = Annotated[
+    str, typer.Option("--data", help="A dataset.yaml or a dataset by name; that of the recipe if not given.")
+]
+TrainingFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder for logs, states and checkpoints.")]
+Iterations = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
+Accelerator = Annotated[str, typer.Option(help="auto, cpu, cuda.")]
+Devices = Annotated[int, typer.Option(min=1, help="Processes of this machine, one a device.")]
+Nodes = Annotated[int, typer.Option(min=1, help="Machines; start the same command on each with torchrun.")]
+TrainingPrecision = Annotated[
+    str, typer.Option("--precision", help="32-true, or bf16-mixed where the device has bf16 instructions.")
+]
+
+
+@contextmanager
+def needs_training_packages() -> Iterator[None]:
+    """Say what to install where an import inside fails. Raises RecipeError."""
+    try:
+        yield
+    except ModuleNotFoundError as err:
+        raise RecipeError(f"training needs the package {err.name}: pip install 'icnet_ros[train]'") from err

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -12,28 +12,36 @@ from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model_spec
 from icnet_ros.command.console import console, errors, progress_bar
+from icnet_ros.command.options import Device, EngineName, EnginePrecision, Exit, Json, Model, ResultFolder, Threads
 from icnet_ros.engine.base import EngineOptions
+
+if TYPE_CHECKING:
+    from icnet_ros.replay.workers.pool import WorkerPool
 
 
 def replay(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")],
+    out: ResultFolder,
     bags: Annotated[
         list[Path] | None, typer.Argument(help="Bags: ROS 2 (folder, .mcap, .db3) or ROS 1 (.bag).")
     ] = None,
     fleet: Annotated[str, typer.Option(help="More bags, by a pattern in quotes: 'bags/**/*.mcap'.")] = "",
-    model: Annotated[str, typer.Option(help="Checkpoint; the shipped one if not given.")] = "",
-    engine: Annotated[str, typer.Option(help="auto, torch, onnxruntime, openvino, tensorrt.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, fp16, bf16, int8.")] = "fp32",
-    exit_: Annotated[str, typer.Option("--exit", help="sub4 (fastest), sub24, sub124 (best).")] = "sub124",
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads of each engine; 0: all cores are used.")] = 0,
+    model: Model = "",
+    engine: EngineName = "auto",
+    device: Device = "auto",
+    precision: EnginePrecision = "fp32",
+    exit_: Exit = "sub124",
+    threads: Threads = 0,
     image_topic: Annotated[
         list[str] | None, typer.Option(help="Camera, repeat for several; all of the bag if not given.")
     ] = None,
-    truth_topic: Annotated[str, typer.Option(help="mono8 ground truth; found by name if not given.")] = "",
-    truth: Annotated[
+    ground_truth_topic: Annotated[
+        str, typer.Option("--ground-truth-topic", "--truth-topic", help="mono8 topic; found by name if not given.")
+    ] = "",
+    ground_truth: Annotated[
         Path | None,
-        typer.Option(help="Folder of label PNGs instead, by frame number, stamp or order."),
+        typer.Option(
+            "--ground-truth", "--truth", help="Folder of label PNGs instead, named by frame number, stamp or order."
+        ),
     ] = None,
     mapping: Annotated[Path | None, typer.Option(help="YAML `ID: class`: ground truth of another label set.")] = None,
     start: Annotated[float, typer.Option(min=0.0, help="Seconds after the first image.")] = 0.0,
@@ -43,9 +51,9 @@ def replay(
     sync_tolerance: Annotated[
         float, typer.Option(min=0.0, help="Seconds by which the stamps of image and ground truth may differ.")
     ] = 0.0,
-    resume: Annotated[bool, typer.Option(help="Keep labels that an equal run left in --out; or make all anew.")] = True,
-    confidence: Annotated[bool, typer.Option(help="Keep confidence too: PNGs, and in the answers bag.")] = False,
-    overlay: Annotated[bool, typer.Option(help="Overlays in the answers bag, too.")] = False,
+    resume: Annotated[bool, typer.Option(help="Reuse labels that an equal run left in --out; or label anew.")] = True,
+    confidence: Annotated[bool, typer.Option(help="Store confidence, too: PNGs, and in the predictions bag.")] = False,
+    overlay: Annotated[bool, typer.Option(help="Overlays in the predictions bag, too.")] = False,
     video: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
     rerun: Annotated[Path | None, typer.Option(help="Write an .rrd file for the Rerun viewer (one drive).")] = None,
     workers: Annotated[
@@ -54,25 +62,25 @@ def replay(
     ] = 0,
     ray: Annotated[str, typer.Option(help="Ray cluster that shares them: address, auto, or local.")] = "",
     fail_if: Annotated[list[str] | None, typer.Option(help="Exit code 1 if so: 'miou<0.60', 'p95_ms>80'.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print report.json.")] = False,
+    as_json: Json = False,
 ) -> None:
-    """Label every frame of one or more drives once, in order, and say what the answers are worth.
+    """Label every frame of one or more drives once, in order, and report scores, flicker and latency.
 
-    Started again after a kill or Ctrl-C, it goes on where it was. Exit code 1 if a bag is damaged, the replay
-    was interrupted, nothing was labelled or a --fail-if holds: the report is then of what could be read.
+    Started again after a kill or Ctrl-C, it resumes. Exit code 1 if a bag is corrupt, the replay was interrupted,
+    nothing was labelled or a --fail-if holds: the report is then of what could be read.
     """
-    from icnet_ros.evaluation.drives import find_drives
-    from icnet_ros.evaluation.fleet import run
-    from icnet_ros.evaluation.gate import Gate, failures, figures, names
-    from icnet_ros.evaluation.outputs import Outputs
-    from icnet_ros.evaluation.pool import Pool, Processes, Ray
-    from icnet_ros.evaluation.selection import Selection
-    from icnet_ros.evaluation.viewer import require_rerun
+    from icnet_ros.replay.drives import find_drives
+    from icnet_ros.replay.replay_drives import ReplaySettings, replay_drives
+    from icnet_ros.replay.selection import Selection
+    from icnet_ros.report.drives import write_reports
+    from icnet_ros.report.gates import Gate, failures, figures, names
+    from icnet_ros.report.rerun import require_rerun
+    from icnet_ros.report.writer import OutputOptions
 
     spec = load_model_spec(model)
     gates = [Gate.parse(text, names(spec.classes.names)) for text in fail_if or ()]
     selection = Selection(
-        "", truth_topic, str(truth or ""), str(mapping or ""), start, end, stride, limit, sync_tolerance
+        "", ground_truth_topic, str(ground_truth or ""), str(mapping or ""), start, end, stride, limit, sync_tolerance
     )
     drives = find_drives(bags or (), fleet, out, selection, image_topic or ())
     if not (math.isfinite(start) and math.isfinite(sync_tolerance)) or math.isnan(end):
@@ -81,55 +89,64 @@ def replay(
         require_rerun()
     if rerun and len(drives) > 1:
         raise typer.BadParameter("--rerun takes one drive")
-    if truth and len(drives) > 1:
-        raise typer.BadParameter("--truth belongs to one drive: name one bag, and one camera with --image-topic")
+    if ground_truth and len(drives) > 1:
+        raise typer.BadParameter("--ground-truth belongs to one drive: name one bag, and one camera with --image-topic")
     if not spec.trained:
         errors.print("[yellow]The network is untrained: its labels mean nothing. Name a checkpoint: --model[/]")
-    pool: Callable[[bool], Pool] | None = None
-    if ray:
-        pool = lambda gpu: Ray(ray, workers, threads, gpu=gpu)  # noqa: E731
-    elif workers > 1:
-        pool = lambda gpu: Processes(workers, threads)  # noqa: E731
     options = EngineOptions(device, precision, exit_, threads)
+    pool = _worker_pool(ray, workers, threads)
+    settings = ReplaySettings(model, engine, options, confidence=confidence, resume=resume, pool=pool)
+    outputs = OutputOptions(confidence=confidence, overlay=overlay, video=video, rerun=rerun)
     with progress_bar("replaying") as update:
-        verdict = run(
-            drives, model, engine, options, Outputs(confidence=confidence, overlay=overlay, video=video), out, update,
-            pool=pool, resume=resume, rerun=rerun,
-        )  # fmt: skip
-    answer = verdict.report
+        written = write_reports(replay_drives(drives, settings, update), outputs, out, update)
+    report = written.report
     if as_json:
-        print(json.dumps(answer, indent=2))
+        print(json.dumps(report, indent=2))
     else:
-        _print(answer, verdict.page)
-    broken = failures(gates, figures(answer))
-    for reason in broken:
+        _print(report, written.page)
+    failed = failures(gates, figures(report))
+    for reason in failed:
         errors.print(f"[bold red]failed:[/] {reason}", highlight=False)
-    if not answer["complete"]:
-        _explain(answer)
-    if not answer["frames"]["labelled"]:
-        reason = "; ".join(answer["problems"]) or "no frame lies in what --start, --end, --stride and --limit leave"
+    if not report["complete"]:
+        _explain(report)
+    if not report["frames"]["labelled"]:
+        reason = "; ".join(report["errors"]) or "no frame lies in what --start, --end, --stride and --limit leave"
         errors.print(f"[bold red]nothing was labelled:[/] {escape(reason)}", highlight=False, soft_wrap=True)
-    if broken or not answer["complete"] or not answer["frames"]["labelled"]:
+    if failed or not report["complete"] or not report["frames"]["labelled"]:
         raise typer.Exit(1)
 
 
-def _print(answer: dict[str, Any], page: Path) -> None:
-    bags = answer["bag"]
+def _worker_pool(ray: str, workers: int, threads: int) -> "Callable[[bool], WorkerPool] | None":
+    from icnet_ros.replay.workers.processes import ProcessPool
+    from icnet_ros.replay.workers.ray import RayPool
+
+    if ray:
+        return lambda gpu: RayPool(ray, workers, threads, gpu=gpu)
+    if workers > 1:
+        return lambda gpu: ProcessPool(workers, threads)
+    return None
+
+
+def _print(report: dict[str, Any], page: Path) -> None:
+    bags = report["bag"]
     title = bags if isinstance(bags, str) else f"{len(bags)} drives"
     table = Table("class", "share of pixels", "flicker", "IoU", title=escape(title), title_justify="left")
-    for name, share in answer["coverage"].items():
-        iou = answer["per_class"][name] if answer["per_class"] else None
-        restless = answer["flicker"][name]
+    for name, share in report["coverage"].items():
+        iou = report["per_class"][name] if report["per_class"] else None
+        flickering = report["flicker"][name]
         table.add_row(
-            name, f"{share:6.1%}", "-" if restless is None else f"{restless:6.1%}", "-" if iou is None else f"{iou:.3f}"
+            name,
+            f"{share:6.1%}",
+            "-" if flickering is None else f"{flickering:6.1%}",
+            "-" if iou is None else f"{iou:.3f}",
         )
     console.print(table)
-    score = "" if answer["miou"] is None else f", mIoU {answer['miou']:.4f}"
-    speed = "" if answer["throughput_fps"] is None else f", {answer['throughput_fps']:.1f} frames/s"
-    console.print(f"{answer['frames']['labelled']} frames{score}{speed}; open {page}", highlight=False)
+    score = "" if report["miou"] is None else f", mIoU {report['miou']:.4f}"
+    speed = "" if report["throughput_fps"] is None else f", {report['throughput_fps']:.1f} frames/s"
+    console.print(f"{report['frames']['labelled']} frames{score}{speed}; open {page}", highlight=False)
 
 
-def _explain(answer: dict[str, Any]) -> None:
-    reasons = [f"{entry['drive']}: {entry['problem']}" for entry in answer.get("drives", ()) if entry["problem"]]
-    for reason in reasons or [answer["damage"] or "interrupted; the same command goes on from here"]:
+def _explain(report: dict[str, Any]) -> None:
+    reasons = [f"{entry['drive']}: {entry['error']}" for entry in report.get("drives", ()) if entry["error"]]
+    for reason in reasons or [report["corruption"] or "interrupted; the same command resumes here"]:
         errors.print(f"[yellow]incomplete: {escape(reason)}[/]", highlight=False, soft_wrap=True)

@@ -66,7 +66,7 @@ class ExitChooser:
 class Cascade:
     """An engine for each exit, and the choice among them. Keeps the contract of Engine.
 
-    remaining_ms: time that the next `segment` may take. wanted_exit: who answers, "auto" leaves it to the
+    remaining_ms: time that the next `segment` may take. wanted_exit: the exit to use, "auto" leaves it to the
     time. Both are set by who calls. exit: the one that answered last.
     """
 
@@ -103,9 +103,9 @@ class Cascade:
         started = perf_counter()
         chosen = self._chooser.choose(self.remaining_ms)
         self.exit = chosen if self.wanted_exit == "auto" else self.wanted_exit
-        answers = self._engines[self.exit].segment(frames, confidence=confidence)
+        label_maps = self._engines[self.exit].segment(frames, confidence=confidence)
         self._chooser.observe(self.exit, 1000 * (perf_counter() - started))
-        return answers
+        return label_maps
 
     def memory(self) -> int | None:
         """See Engine."""

@@ -11,7 +11,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 
 
 class Guard:
-    """Keeps the contract of Engine, with the answers of `engine` as long as it gives any.
+    """Keeps the contract of Engine with the label maps of `engine`, as long as it gives any.
 
     One failure costs one frame, or none with a fallback. From the second in a row on the engine is left
     alone for a while, twice as long each time, and frames meanwhile go to the fallback or are refused
@@ -29,7 +29,7 @@ class Guard:
         self._next_try = -math.inf
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
-        """See Engine. Both engines, so that the fallback answers at once when it has to."""
+        """See Engine. Both engines, so that the fallback is ready when it is needed."""
         for engine in self._engines():
             engine.warm_up(height, width, batch)
 
@@ -37,7 +37,7 @@ class Guard:
         """See Engine. `name` and `exit` are then those of the engine that answered."""
         if self._now() >= self._next_try:
             try:
-                answers = self._ask(self._engine, frames, confidence)
+                label_maps = self._ask(self._engine, frames, confidence)
             except ValueError:  # the frame's fault
                 raise
             except Exception as err:  # runtimes have errors of their own
@@ -46,7 +46,7 @@ class Guard:
                     raise
             else:
                 self.trouble, self._failures = "", 0
-                return answers
+                return label_maps
         if self._fallback is None:
             wait = self._next_try - self._now()
             raise EngineError(f"{self.trouble} (failed {self._failures} times in a row, next try in {wait:.1f} s)")
@@ -64,9 +64,9 @@ class Guard:
     def _ask(self, engine: Engine, frames: Sequence[Frame], confidence: bool) -> list[LabelMap]:
         if isinstance(engine, Cascade):
             engine.remaining_ms, engine.wanted_exit = self.remaining_ms, self.wanted_exit
-        answers = engine.segment(frames, confidence=confidence)
+        label_maps = engine.segment(frames, confidence=confidence)
         self.name, self.exit = engine.name, engine.exit
-        return answers
+        return label_maps
 
     def _failed(self, err: Exception) -> None:
         self.trouble = str(err) if isinstance(err, EngineError) else f"{type(err).__name__}: {err}"

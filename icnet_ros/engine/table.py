@@ -13,10 +13,10 @@ from icnet_ros.engine.cascade import Cascade
 log = logging.getLogger(__name__)
 # name -> (module, class); imported only when chosen, for each brings a large library.
 ENGINES = {
-    "torch": ("icnet_ros.engine.torch", "open_torch"),
-    "onnxruntime": ("icnet_ros.engine.onnxruntime", "OnnxRuntimeEngine"),
-    "openvino": ("icnet_ros.engine.openvino", "OpenVinoEngine"),
-    "tensorrt": ("icnet_ros.engine.tensorrt", "open_tensorrt"),
+    "torch": ("icnet_ros.engine.backends.torch", "open_torch"),
+    "onnxruntime": ("icnet_ros.engine.backends.onnxruntime", "OnnxRuntimeEngine"),
+    "openvino": ("icnet_ros.engine.backends.openvino", "OpenVinoEngine"),
+    "tensorrt": ("icnet_ros.engine.backends.tensorrt", "open_tensorrt"),
 }
 EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino", "tensorrt": "tensorrt"}
 NAMES = ("auto", *ENGINES)

@@ -1,1 +1,1 @@
-"""How good and how fast the answers were."""
+"""A checkpoint on an annotated dataset."""

@@ -1,8 +1,9 @@
 """How well a checkpoint labels an annotated dataset."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,23 +14,24 @@ from torch import Tensor
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.dataset.base import Dataset
-from icnet_ros.engine.base import Engine, Frame
-from icnet_ros.engine.normalise import normalise
-from icnet_ros.engine.upsample import label_map
-from icnet_ros.evaluation.confusion import ConfusionMatrix, by_class, summed
+from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame
+from icnet_ros.engine.kernels.normalise import normalise
+from icnet_ros.engine.kernels.upsample import label_map
+from icnet_ros.engine.table import open_engine
 from icnet_ros.evaluation.mapping import ClassMapping, folding
+from icnet_ros.metrics.confusion import ConfusionMatrix, iou_by_class, summed
 from icnet_ros.network.fold import fold_batch_norm
-from icnet_ros.render import UInt8
+from icnet_ros.render.painter import UInt8
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One annotated image, BGR uint8 (H, W, 3); its ground truth and, by exit, its label maps, uint8 (H, W)."""
+class Prediction:
+    """An annotated image, BGR uint8 (H, W, 3), with its ground truth and, by exit, its label maps, uint8 (H, W)."""
 
     image: UInt8
-    truth: UInt8
+    ground_truth: UInt8
     labels: dict[str, UInt8]
 
 
@@ -42,13 +44,13 @@ def evaluate(
     flip: bool = False,
     device: str = "cpu",
     mapping: ClassMapping | None = None,
-    observers: Sequence[Callable[[Answer], None]] = (),
+    observers: Sequence[Callable[[Prediction], None]] = (),
 ) -> dict[str, ConfusionMatrix]:
     """One confusion matrix over the set for each exit the checkpoint has.
 
     scales: of the image before the network; default the checkpoint's own. Several, and `flip`
     (the mirrored image too), average softmax probabilities.
-    mapping: scores the classes it goes to. observers: see every answer. Raises DatasetError if the classes of
+    mapping: scores the classes it goes to. observers: see every prediction. Raises DatasetError if the classes of
     checkpoint and dataset differ and no mapping brings them together.
     """
     spec = checkpoint.spec
@@ -57,16 +59,16 @@ def evaluate(
     threads = torch.get_num_threads()
     matrices = {name: ConfusionMatrix(len(fold.classes)) for name in spec.exits}
     for number in range(len(dataset)):
-        image, truth = dataset[number]
+        image, ground_truth = dataset[number]
         wanted = scales or (spec.scale_for(image.shape[0]),)
         views = [(scale, mirrored) for scale in wanted for mirrored in (False, True)[: 1 + flip]]
-        answer = Answer(image, truth, _labels(network, image, checkpoint, views, device))
+        prediction = Prediction(image, ground_truth, _labels(network, image, checkpoint, views, device))
         # Where Numba runs on OpenMP, its number of threads becomes torch's too, and with it torch's rounding.
         torch.set_num_threads(threads)
-        for name, labels in answer.labels.items():
-            matrices[name].update(fold.of_truth(truth), fold.of_labels(labels))
+        for name, labels in prediction.labels.items():
+            matrices[name].update(fold.of_ground_truth(ground_truth), fold.of_labels(labels))
         for observe in observers:
-            observe(answer)
+            observe(prediction)
         progress(number + 1, len(dataset))
     return matrices
 
@@ -82,8 +84,8 @@ def evaluate_engine(
     fold = folding(engine.spec.classes, dataset.classes, mapping, dataset.name)
     matrix = ConfusionMatrix(len(fold.classes))
     for number in range(len(dataset)):
-        image, truth = dataset[number]
-        matrix.update(fold.of_truth(truth), fold.of_labels(engine.segment([Frame(image)])[0].labels))
+        image, ground_truth = dataset[number]
+        matrix.update(fold.of_ground_truth(ground_truth), fold.of_labels(engine.segment([Frame(image)])[0].labels))
         progress(number + 1, len(dataset))
     return matrix
 
@@ -105,6 +107,62 @@ def by_source(
 
 def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> None:
     progress(before + done, total)
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How a checkpoint is evaluated.
+
+    scales, flip, device: see `evaluate`. engine: evaluate one exit as this engine labels it, with engine_options; "" is
+    every exit of the network itself. figures: folder for the paper's figures.
+    """
+
+    scales: tuple[float, ...] = ()
+    flip: bool = False
+    device: str = "cpu"
+    engine: str = ""
+    engine_options: EngineOptions = field(default_factory=EngineOptions)
+    mapping: ClassMapping | None = None
+    figures: Path | None = None
+
+
+def evaluate_dataset(
+    checkpoint: Checkpoint, dataset: Dataset, options: EvaluationOptions, progress: Progress
+) -> dict[str, Any]:
+    """The whole evaluation, see `report` for what it gives. Raises EngineError for options that exclude each other."""
+    if options.engine and (options.flip or options.figures or len(options.scales) > 1):
+        raise EngineError("--engine labels each image once: leave out --flip, --figures and the second --scale")
+    if options.figures and options.mapping:
+        raise EngineError("--figures shows the checkpoint's own classes: leave out --mapping")
+    classes = folding(checkpoint.spec.classes, dataset.classes, options.mapping, dataset.name).classes
+    if options.engine:
+        engine_options = replace(options.engine_options, scale=options.scales[0] if options.scales else 0.0)
+        engine = open_engine(options.engine, checkpoint, engine_options)
+
+        def run(part: Dataset, update: Progress) -> dict[str, ConfusionMatrix]:
+            return {engine_options.exit: evaluate_engine(engine, part, update, mapping=options.mapping)}
+
+        matrices, sources = by_source(dataset, run, progress)
+        engine.close()
+    else:
+        observers: list[Callable[[Prediction], None]] = []
+        if options.figures:
+            from icnet_ros.evaluation.figures import PaperFigures
+
+            figures = PaperFigures(checkpoint.spec, len(dataset))
+            observers.append(figures.update)
+
+        def run(part: Dataset, update: Progress) -> dict[str, ConfusionMatrix]:
+            return evaluate(
+                checkpoint, part, update,
+                scales=options.scales, flip=options.flip, device=options.device, mapping=options.mapping,
+                observers=observers,
+            )  # fmt: skip
+
+        matrices, sources = by_source(dataset, run, progress)
+        if options.figures:
+            figures.save(options.figures)
+    return report(checkpoint, dataset, matrices, classes, sources if len(sources) > 1 else None)
 
 
 def report(
@@ -135,7 +193,7 @@ def _figures(matrix: ConfusionMatrix, classes: ClassTable) -> dict[str, Any]:
         "pixel_accuracy": matrix.pixel_accuracy(),
         "class_accuracy": matrix.class_accuracy(),
         "frequency_weighted_iou": matrix.frequency_weighted_iou(),
-        "per_class": by_class(matrix, classes),
+        "per_class": iou_by_class(matrix, classes.names),
     }
 
 
@@ -144,9 +202,9 @@ def _labels(
     network: torch.nn.Module, image: UInt8, checkpoint: Checkpoint, views: Sequence[tuple[float, bool]], device: str
 ) -> dict[str, UInt8]:
     height, width = image.shape[:2]
-    answers = [_logits(network, image, checkpoint, view, device) for view in views]
+    by_view = [_logits(network, image, checkpoint, view, device) for view in views]
     labels: dict[str, UInt8] = {}
-    for name, *logits in zip(checkpoint.spec.exits, *answers, strict=True):
+    for name, *logits in zip(checkpoint.spec.exits, *by_view, strict=True):
         if len(views) == 1:
             labels[name] = label_map(logits[0].permute(1, 2, 0).cpu().numpy(), height, width)
         else:

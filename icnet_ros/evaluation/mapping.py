@@ -9,7 +9,7 @@ import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
 from icnet_ros.dataset.base import DatasetError
-from icnet_ros.render import UInt8
+from icnet_ros.render.painter import UInt8
 from icnet_ros.share import share
 
 
@@ -59,16 +59,16 @@ class Folding:
     """The classes that are scored, and what ids of the annotations and of the labels become; None: they stay."""
 
     classes: ClassTable
-    truth: UInt8 | None = None
+    ground_truth: UInt8 | None = None
     labels: UInt8 | None = None
 
-    def of_truth(self, truth: UInt8) -> UInt8:
-        """Ids of `classes`."""
-        return truth if self.truth is None else self.truth[truth]
+    def of_ground_truth(self, ids: UInt8) -> UInt8:
+        """Annotated ids as ids of `classes`."""
+        return ids if self.ground_truth is None else self.ground_truth[ids]
 
-    def of_labels(self, labels: UInt8) -> UInt8:
-        """Ids of `classes`."""
-        return labels if self.labels is None else self.labels[labels]
+    def of_labels(self, ids: UInt8) -> UInt8:
+        """Predicted ids as ids of `classes`."""
+        return ids if self.labels is None else self.labels[ids]
 
 
 def folding(model: ClassTable, annotated: ClassTable, mapping: ClassMapping | None, name: str) -> Folding:

@@ -71,7 +71,7 @@ class ICNet(nn.Module):
 
     classes: number of classes, each a channel of the logits.
     width: 0.5 is the published network, 1.0 the one before pruning.
-    exits: which answers to compute, coarse to fine. Only the layers these need exist, so
+    exits: which logits to compute, coarse to fine. Only the layers these need exist, so
         `("sub124",)` is the deployed network and all three are the training network, whose coarse
         exits are the auxiliary heads of cascade label guidance.
     windows: pyramid pooling windows; "official" runs at 1025 x 2049 only.

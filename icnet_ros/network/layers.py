@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 BN_EPSILON = 1e-5
-BN_MOMENTUM = 0.05  # torch's convention; Caffe's "fraction kept" of 0.95
+BN_MOMENTUM = 0.05  # torch's convention; Caffe calls it 0.95, the fraction that stays
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -22,7 +22,7 @@ from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp
 FUTURE_S = 1.0  # what clocks of two machines may differ by before a stamp ahead of now means nothing
 
 
-class Arrival(NamedTuple):
+class ReceivedImage(NamedTuple):
     """Bytes of an image message, when the callback got them (monotonic s, node clock ns)."""
 
     data: bytes
@@ -31,10 +31,10 @@ class Arrival(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A frame on its way through the worker thread; times as in Arrival."""
+    """A frame on its way through the worker thread; times as in ReceivedImage."""
 
     camera: "Camera"
-    arrival: Arrival
+    arrival: ReceivedImage
     taken: float
     decoded: float
     picture: Picture
@@ -74,7 +74,7 @@ class Camera:
 
     # --- in ---------------------------------------------------------------------------------------
 
-    def subscribe(self, put: Callable[[str, Arrival], bool]) -> None:
+    def subscribe(self, put: Callable[[str, ReceivedImage], bool]) -> None:
         """Hand every image to `put`, with the camera's name; it says whether an older one was dropped."""
         if self._subscription is not None:
             return
@@ -82,7 +82,7 @@ class Camera:
         def on_image(data: bytes) -> None:
             now = perf_counter()
             self._last_image, self._image_seen = now, True
-            dropped = put(self.name, Arrival(data, now, self._node.get_clock().now().nanoseconds))
+            dropped = put(self.name, ReceivedImage(data, now, self._node.get_clock().now().nanoseconds))
             self.statistics.arrived(now, dropped=dropped)
 
         topic, kind = self._node.resolve_topic_name(f"{self.name}/image".lstrip("/")), Image
@@ -106,7 +106,7 @@ class Camera:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
-    def decode(self, arrival: Arrival, taken: float, max_pixels: int) -> Job:
+    def decode(self, arrival: ReceivedImage, taken: float, max_pixels: int) -> Job:
         """Bytes to pixels. Raises WireError."""
         picture = (decode_compressed if self._compressed else decode_image)(arrival.data, max_pixels)
         return Job(self, arrival, taken, perf_counter(), picture)
@@ -117,20 +117,20 @@ class Camera:
 
     # --- out --------------------------------------------------------------------------------------
 
-    def publish(self, job: Job, answer: LabelMap, counters: Counters, settings: Parameters) -> None:
+    def publish(self, job: Job, label_map: LabelMap, counters: Counters, settings: Parameters) -> None:
         """Labels first, then what only people look at, then what it all took."""
         picture, started = job.picture, perf_counter()
-        self.outputs.publish_labels(picture, answer)
+        self.outputs.publish_labels(picture, label_map)
         stamp = stamp_ns(picture.header)
         now_ns = self._node.get_clock().now().nanoseconds
         self._age_ms, self._stamp_trouble = since_stamp(now_ns, stamp), stamp_trouble(now_ns, stamp)
-        self.outputs.publish_overlay(picture, answer, settings)
+        self.outputs.publish_overlay(picture, label_map, settings)
         done = perf_counter()
         stages = {
             "transport_ms": since_stamp(job.arrival.clock_ns, stamp),
             "wait_ms": milliseconds(job.taken, job.arrival.monotonic),
             "decode_ms": milliseconds(job.decoded, job.taken),
-            **{f"{stage}_ms": value for stage, value in answer.stages.items()},
+            **{f"{stage}_ms": value for stage, value in label_map.stages.items()},
             "publish_ms": milliseconds(done, started),
             "total_ms": milliseconds(done, job.arrival.monotonic),
             "age_ms": self._age_ms,

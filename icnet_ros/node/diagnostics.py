@@ -24,9 +24,9 @@ class Snapshot:
 
     state: lifecycle state, or what is under way ("building engine"). camera: its name, "" if the node
     has one only. silence: seconds since the last image, or since activation. idle: subscribed to no
-    images, for nobody listens. in_hand: seconds that the current frame has been worked on.
+    images, for nobody listens. busy_s: seconds spent on the current frame so far.
     failure: why frames fail at present, "" if they do not. degraded: what stands in for what, "" if
-    nothing has to. namesakes: other nodes of this name. stamp_trouble: why the age of images is not
+    nothing has to. duplicates: other nodes of this name. stamp_trouble: why the age of images is not
     known. facts: values that do not change while configured. statistics: as `Statistics.summary`.
     """
 
@@ -35,11 +35,11 @@ class Snapshot:
     camera: str = ""
     silence: float = 0.0
     idle: bool = False
-    in_hand: float = 0.0
+    busy_s: float = 0.0
     first_image_seen: bool = False
     failure: str = ""
     degraded: str = ""
-    namesakes: int = 0
+    duplicates: int = 0
     stamp_trouble: str = ""
     hardware: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Snapshot:
 
 def status(node: str, now: Snapshot) -> DiagnosticStatus:
     """The status of a camera of node `node`; of its subcomponent "segmentation" if it has one only."""
-    level, message = judge(now)
+    level, message = level_and_message(now)
     values = {
         "state": now.state,
         "frame_rate_node": f"{now.statistics.get('frame_rate_node', 0.0):.2f}",
@@ -70,13 +70,13 @@ def status(node: str, now: Snapshot) -> DiagnosticStatus:
     )
 
 
-def judge(now: Snapshot) -> tuple[bytes, str]:
+def level_and_message(now: Snapshot) -> tuple[bytes, str]:
     """Level and message: the worst that holds."""
     settings, figures = now.parameters, now.statistics
     if now.state != "active":
         return (ERROR, now.failure) if now.failure else (OK, now.state)
-    if now.in_hand > settings.hang_timeout_s:
-        return ERROR, f"the engine has not answered for {now.in_hand:.0f} s"
+    if now.busy_s > settings.hang_timeout_s:
+        return ERROR, f"the engine has not answered for {now.busy_s:.0f} s"
     if now.idle:
         return OK, "idle: nobody listens (parameter lazy)"
     if now.silence > settings.input_timeout_s:
@@ -85,8 +85,8 @@ def judge(now: Snapshot) -> tuple[bytes, str]:
         return ERROR, now.failure
     if now.degraded:
         return WARN, now.degraded
-    if now.namesakes:
-        return WARN, f"{now.namesakes} more of this name on the graph: give each a name or namespace of its own"
+    if now.duplicates:
+        return WARN, f"{now.duplicates} more of this name on the graph: give each a name or namespace of its own"
     if now.stamp_trouble:
         return WARN, now.stamp_trouble
     if not now.first_image_seen:

@@ -17,16 +17,15 @@ from std_msgs.msg import Float32
 from vision_msgs.msg import LabelInfo
 
 from icnet_ros.checkpoint.default import load_model_spec
-from icnet_ros.evaluation.frames import Note
-from icnet_ros.evaluation.live import LiveScore
+from icnet_ros.live.online import OnlineEvaluation
 from icnet_ros.msg import FrameLatency
 from icnet_ros.node.ros import OVERRIDABLE, subscription_events
-from icnet_ros.render import UInt8
+from icnet_ros.render.painter import UInt8
 from icnet_ros.wire.bag import bag_hash
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.image import decode_labels, stamp_ns
 
-FACTS = ("engine", "device", "precision", "exit", "checkpoint", "checkpoint_sha256")  # from the node's diagnostics
+METADATA = ("engine", "device", "precision", "exit", "checkpoint", "checkpoint_sha256")  # from the node's diagnostics
 COUNTERS = ("received", "processed", "dropped", "failed")
 DEEP = QoSProfile(depth=100)  # a stall of this process loses nothing
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -46,16 +45,18 @@ class EvaluationNode(Node):
         self._bag = str(self.declare_parameter("bag", "").value)
         self._status = f"{self.declare_parameter('node', 'icnet').value}: segmentation"
         self._spec = load_model_spec(str(self.declare_parameter("model", "").value))
-        self._facts: dict[str, Any] = {"bag": self._bag, "live": {}}
+        self._metadata: dict[str, Any] = {"bag": self._bag, "live": {}}
         if self._bag and not Path(self._bag).exists():
             raise FileNotFoundError(f"parameter bag: {self._bag} does not exist")
         # Of a long drive that takes minutes, in which labels may come.
         self._hasher = ThreadPoolExecutor(1)
         self._hash = self._hasher.submit(bag_hash, Path(self._bag)) if self._bag else None
-        truth = self.resolve_topic_name("ground_truth")
-        self._score = LiveScore(self._spec.classes, self._out, self.resolve_topic_name("labels"), truth)
-        self._problem = ""
-        for kind, topic, act in ((Image, "labels", self._on_labels), (Image, "ground_truth", self._on_truth)):
+        ground_truth = self.resolve_topic_name("ground_truth")
+        self._evaluation = OnlineEvaluation(
+            self._spec.classes, self._out, self.resolve_topic_name("labels"), ground_truth
+        )
+        self._class_error = ""
+        for kind, topic, act in ((Image, "labels", self._on_labels), (Image, "ground_truth", self._on_ground_truth)):
             self.create_subscription(
                 kind, topic, act, DEEP, raw=True, qos_overriding_options=OVERRIDABLE,
                 event_callbacks=subscription_events(self, self.resolve_topic_name(topic)),
@@ -67,62 +68,63 @@ class EvaluationNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # Goes on when simulated time stands still.
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self.get_logger().info(f"labels from {self._score.found.image}, ground truth from {truth}")
+        self.get_logger().info(f"labels from {self._evaluation.result.image_topic}, ground truth from {ground_truth}")
 
     def _on_labels(self, data: bytes) -> None:
         if (known := self._decoded("labels", data)) is not None:
-            self._and_tell(self._score.labels, known[0], self.get_clock().now().nanoseconds, known[1])
+            self._and_publish(self._evaluation.labels, known[0], self.get_clock().now().nanoseconds, known[1])
 
-    def _on_truth(self, data: bytes) -> None:
+    def _on_ground_truth(self, data: bytes) -> None:
         if (known := self._decoded("ground truth", data)) is not None:
-            self._and_tell(self._score.truth, *known)
+            self._and_publish(self._evaluation.ground_truth, *known)
 
     def _decoded(self, what: str, data: bytes) -> tuple[int, UInt8] | None:
         """Stamp and label map; None, noted and logged, for an image that is none."""
         try:
             header, labels = decode_labels(data)
         except WireError as err:
-            self._score.found.notes.add(Note(f"{what}: {err}", self.get_clock().now().nanoseconds))
+            self._evaluation.result.warn(f"{what}: {err}", self.get_clock().now().nanoseconds)
             self.get_logger().error(f"{what} cannot be used: {err}", throttle_duration_sec=5.0)
             return None
         return stamp_ns(header), labels
 
-    def _and_tell(self, act: Any, *arguments: Any) -> None:
-        scored = self._score.scored
+    def _and_publish(self, act: Any, *arguments: Any) -> None:
+        scored = self._evaluation.scored
         act(*arguments)
-        if self._score.scored > scored:
-            self._miou.publish(Float32(data=float(self._score.miou or 0.0)))
+        if self._evaluation.scored > scored:
+            self._miou.publish(Float32(data=float(self._evaluation.miou or 0.0)))
 
     def _on_latency(self, message: FrameLatency) -> None:
         stages = {name: getattr(message, name) for name in message.get_fields_and_field_types() if name.endswith("_ms")}
-        self._score.latency(stamp_ns(message.header), stages)
-        self._facts["live"] = {name: getattr(message, name) for name in COUNTERS}
+        self._evaluation.latency(stamp_ns(message.header), stages)
+        self._metadata["live"] = {"frames": {name: getattr(message, name) for name in COUNTERS}}
 
     def _on_label_info(self, message: LabelInfo) -> None:
         theirs = tuple(entry.class_name for entry in message.class_map if entry.class_name != "unlabelled")
-        self._problem = ""
+        self._class_error = ""
         if theirs != self._spec.classes.names:
-            self._problem = f"the node's classes are {theirs}: set the parameter `model` to its checkpoint"
-            self.get_logger().error(self._problem)
+            self._class_error = f"the node's classes are {theirs}: set the parameter `model` to its checkpoint"
+            self.get_logger().error(self._class_error)
 
     def _on_diagnostics(self, array: DiagnosticArray) -> None:
         for status in array.status:
             if status.name == self._status:
                 values = {pair.key: pair.value for pair in status.values}
-                self._facts |= {name: values[name] for name in FACTS if name in values}
-                self._facts["trained"] = values.get("trained") == "true"
+                self._metadata |= {name: values[name] for name in METADATA if name in values}
+                self._metadata["trained"] = values.get("trained") == "true"
 
     def _publish_diagnostics(self) -> None:
-        found, miou = self._score.found, self._score.miou
+        result, miou = self._evaluation.result, self._evaluation.miou
         level, message = DiagnosticStatus.OK, "waiting for ground truth" if miou is None else f"mIoU {miou:.4f}"
-        if self._problem:
-            level, message = DiagnosticStatus.ERROR, self._problem
-        elif found.notes:
-            level, message = DiagnosticStatus.WARN, next(iter(found.notes)).text
-        values = {"miou": f"{miou:.4f}" if miou is not None else "none", "frames": len(found.rows)}
-        values["scored"] = self._score.scored
+        if self._class_error:
+            level, message = DiagnosticStatus.ERROR, self._class_error
+        elif result.warnings:
+            level, message = DiagnosticStatus.WARN, next(iter(result.warnings)).text
+        values = {"miou": f"{miou:.4f}" if miou is not None else "none", "frames": len(result.frames)}
+        values["scored"] = self._evaluation.scored
+        hardware = self._metadata.get("device", "")
         status = DiagnosticStatus(
-            level=level, name=f"{self.get_name()}: score", message=message, hardware_id=self._facts.get("device", ""),
+            level=level, name=f"{self.get_name()}: score", message=message, hardware_id=hardware,
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
         )  # fmt: skip
         array = DiagnosticArray(status=[status])
@@ -132,13 +134,13 @@ class EvaluationNode(Node):
     def write(self) -> dict[str, Any]:
         """The report; its content. Waits for the hash of the bag."""
         try:
-            self._facts["bag_sha256"] = self._hash.result() if self._hash else None
+            self._metadata["bag_sha256"] = self._hash.result() if self._hash else None
         except OSError as err:
             self.get_logger().error(f"{self._bag} cannot be hashed, the report names no content: {err}")
-            self._facts["bag_sha256"] = None
+            self._metadata["bag_sha256"] = None
         defaults = {"checkpoint": "unknown", "engine": "unknown", "trained": self._spec.trained}
-        title = Path(self._bag).name or self._score.found.image
-        return self._score.write({**defaults, **self._facts}, title)
+        title = Path(self._bag).name or self._evaluation.result.image_topic
+        return self._evaluation.write({**defaults, **self._metadata}, title)
 
 
 def main() -> None:

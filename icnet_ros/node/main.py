@@ -30,7 +30,7 @@ def _signal_pipe() -> int:
     return reading
 
 
-def _few_heaps() -> None:
+def _limit_malloc_arenas() -> None:
     """Keep glibc from giving each new thread a heap of its own, over which engines built anew would spread."""
     with suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
@@ -41,7 +41,7 @@ def main() -> int:
 
     rclpy's own handlers would take the ROS context away before the frame in hand is published.
     """
-    _few_heaps()
+    _limit_malloc_arenas()
     asked_to_end = _signal_pipe()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:

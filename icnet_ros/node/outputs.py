@@ -13,7 +13,7 @@ from icnet_ros.msg import FrameLatency
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.ros import OUTPUT_QOS, OVERRIDABLE, publisher_events
 from icnet_ros.node.worker import Counters
-from icnet_ros.render import Painter
+from icnet_ros.render.painter import Painter
 from icnet_ros.wire.image import Picture, encode_image, encode_jpeg
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -30,7 +30,7 @@ class Outputs:
         self._node = node
         self._prefix = f"~/{camera}/" if camera else "~/"
         self._engine = engine
-        self._painter = Painter(engine.spec.classes.colours, "" if engine.spec.trained else "UNTRAINED NETWORK")
+        self._painter = Painter.for_network(engine.spec.classes.colours, trained=engine.spec.trained)
         self._publishers: list[Any] = []
         try:
             self._open()
@@ -47,7 +47,7 @@ class Outputs:
         # Not managed: it has to be heard while the node is inactive.
         self._label_info = self._publisher(LabelInfo, "label_info", LATCHED, managed=False)
 
-    def announce(self) -> None:
+    def publish_label_info(self) -> None:
         """Publish the class table, for everyone who comes now or later."""
         info = _label_info(self._engine.spec.classes)
         info.header.stamp = self._node.get_clock().now().to_msg()
@@ -57,25 +57,25 @@ class Outputs:
         """Whether the next frame needs a confidence map."""
         return settings.publish_confidence and self._confidence.get_subscription_count() > 0
 
-    def heard(self) -> bool:
-        """Whether anyone listens to what is computed from images."""
+    def has_subscribers(self) -> bool:
+        """Whether anyone subscribes to what is computed from images."""
         computed = (self._labels, self._confidence, self._overlay, self._overlay_jpeg, self._latency)
         return any(publisher.get_subscription_count() > 0 for publisher in computed)
 
-    def publish_labels(self, picture: Picture, answer: LabelMap) -> None:
+    def publish_labels(self, picture: Picture, label_map: LabelMap) -> None:
         """Labels, and confidence if it was computed, with the header of the image."""
-        self._labels.publish(encode_image(picture.header, answer.labels, "mono8"))
-        if answer.confidence is not None:
-            self._confidence.publish(encode_image(picture.header, answer.confidence, "mono8"))
+        self._labels.publish(encode_image(picture.header, label_map.labels, "mono8"))
+        if label_map.confidence is not None:
+            self._confidence.publish(encode_image(picture.header, label_map.confidence, "mono8"))
 
-    def publish_overlay(self, picture: Picture, answer: LabelMap, settings: Parameters) -> None:
+    def publish_overlay(self, picture: Picture, label_map: LabelMap, settings: Parameters) -> None:
         """The overlay, raw and as JPEG, each only if someone listens."""
         raw = self._overlay.get_subscription_count() > 0
         compressed = self._overlay_jpeg.get_subscription_count() > 0
         if not settings.publish_overlay or not (raw or compressed):
             return
         bgr = picture.bgr()
-        overlay = self._painter.overlay(bgr, answer.labels, settings.overlay_alpha)
+        overlay = self._painter.overlay(bgr, label_map.labels, settings.overlay_alpha)
         if raw:
             self._overlay.publish(encode_image(picture.header, overlay, "bgr8"))
         if compressed:

@@ -45,7 +45,7 @@ class Parameters:
     engine: str = _parameter("auto", "What runs the network.", choices=NAMES, change="inactive")
     fallback_engine: str = _parameter(
         "",
-        "What answers while `engine` fails, with the same exit on the CPU in fp32; empty: frames fail meanwhile.",
+        "Engine to use while `engine` fails, with the same exit on the CPU in fp32; empty: frames fail meanwhile.",
         choices=("", *NAMES),
         change="inactive",
     )
@@ -62,7 +62,7 @@ class Parameters:
     )
     exit: str = _parameter(
         "sub124",
-        "Which branch answers: sub4 is fastest, sub124 most accurate; auto: the deepest that keeps latency_budget_ms. "
+        "Branch of the network: sub4 is fastest, sub124 most accurate; auto: the deepest that keeps latency_budget_ms. "
         "A node configured with auto may change it while active.",
         choices=(*EXITS, "auto"),
         change="inactive",

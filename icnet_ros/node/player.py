@@ -66,7 +66,7 @@ def play(path: Path, topic_name: str, rate: float, log: Path, wait: float) -> No
             publisher.publish(message.data)
     print("PLAYED", flush=True)
     ended, last_ns = time.monotonic(), message.recorded_ns
-    while rclpy.ok():  # the answers to the last frames need a clock, so it goes on until SIGINT
+    while rclpy.ok():  # the labels of the last frames need a clock, so it goes on until SIGINT
         time.sleep(CLOCK_PERIOD)
         _tick(clock, last_ns + round((time.monotonic() - ended) * 1e9 * rate))
 

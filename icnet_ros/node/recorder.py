@@ -1,4 +1,4 @@
-"""`python -m icnet_ros.node.recorder`: writes the node's answers into a bag, as they came."""
+"""`python -m icnet_ros.node.recorder`: writes labels and latencies of the node into a bag, as they come."""
 
 import argparse
 import json

@@ -63,7 +63,7 @@ def _value(default: Any) -> Any:
     return list(default) if isinstance(default, tuple) else default
 
 
-def namesakes(node: Node) -> int:
+def duplicate_names(node: Node) -> int:
     """How many other nodes on the graph have this node's name and namespace."""
     me = node.get_name(), node.get_namespace()
     others: int = node.get_node_names_and_namespaces().count(me) - 1

@@ -19,10 +19,10 @@ from rclpy.parameter import Parameter
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.engine.base import EngineError, LabelMap
 from icnet_ros.node.build import Built, in_background
-from icnet_ros.node.camera import Arrival, Camera, Job
+from icnet_ros.node.camera import Camera, Job, ReceivedImage
 from icnet_ros.node.diagnostics import Snapshot, status
 from icnet_ros.node.parameters import ParameterError, by_name
-from icnet_ros.node.ros import OVERRIDABLE, declare, namesakes
+from icnet_ros.node.ros import OVERRIDABLE, declare, duplicate_names
 from icnet_ros.node.worker import Counters, Worker
 from icnet_ros.wire.cdr import WireError
 
@@ -42,7 +42,7 @@ class SegmentationNode(LifecycleNode):
         self._settings = declare(self)
         self._built: Built | None = None
         self._cameras: dict[str, Camera] = {}
-        self._worker: Worker[Arrival] | None = None
+        self._worker: Worker[ReceivedImage] | None = None
         self._failure = ""  # of the last transition
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False),
@@ -115,7 +115,7 @@ class SegmentationNode(LifecycleNode):
         self._built, engine = built, built.engine
         for name in built.settings.cameras:
             self._cameras[name] = Camera(self, name, engine, built.settings)
-            self._cameras[name].outputs.announce()
+            self._cameras[name].outputs.publish_label_info()
         self.get_logger().info(
             f"{built.facts['checkpoint']} on engine {engine.name} ({engine.device}, {engine.precision}, "
             f"{engine.exit}), ready after {perf_counter() - started:.1f} s"
@@ -169,33 +169,33 @@ class SegmentationNode(LifecycleNode):
 
     # --- frames, on the worker's thread -----------------------------------------------------------
 
-    def _process(self, arrivals: Mapping[str, Arrival]) -> set[str]:
+    def _process(self, arrivals: Mapping[str, ReceivedImage]) -> set[str]:
         """Image messages of one or more cameras to all their outputs; the cameras whose frame could be used."""
         taken = perf_counter()
         jobs: list[Job] = []
         for name, arrival in arrivals.items():
             camera = self._cameras[name]
-            with self._blaming(camera):
+            with self._reporting_failures(camera):
                 jobs.append(camera.decode(arrival, taken, self._settings.max_pixels))
         return self._segment(jobs)
 
     def _segment(self, jobs: list[Job]) -> set[str]:
         done: set[str] = set()
-        answers: list[LabelMap] = []
-        with self._blaming(*(job.camera for job in jobs)):
-            answers = self._ask(jobs)
-        if not answers and len(jobs) > 1:  # one frame may have spoiled it for all
+        label_maps: list[LabelMap] = []
+        with self._reporting_failures(*(job.camera for job in jobs)):
+            label_maps = self._infer(jobs)
+        if not label_maps and len(jobs) > 1:  # one bad frame fails the whole batch: try each alone
             return done.union(*(self._segment([job]) for job in jobs))
-        for job, answer in zip(jobs, answers, strict=False):
+        for job, label_map in zip(jobs, label_maps, strict=False):
             camera = job.camera
-            with self._blaming(camera):
+            with self._reporting_failures(camera):
                 counters = self._worker.counters[camera.name] if self._worker else Counters()
-                camera.publish(job, answer, counters, self._settings)
+                camera.publish(job, label_map, counters, self._settings)
                 camera.failure = ""
                 done.add(camera.name)
         return done
 
-    def _ask(self, jobs: list[Job]) -> list[LabelMap]:
+    def _infer(self, jobs: list[Job]) -> list[LabelMap]:
         if not jobs or self._built is None:
             return []
         settings, engine = self._settings, self._built.engine
@@ -206,8 +206,8 @@ class SegmentationNode(LifecycleNode):
         return engine.segment([job.frame for job in jobs], confidence=confidence)
 
     @contextmanager
-    def _blaming(self, *cameras: Camera) -> Iterator[None]:
-        """Whatever is raised is what these cameras' frames failed of; the thread must outlive it."""
+    def _reporting_failures(self, *cameras: Camera) -> Iterator[None]:
+        """What is raised inside is logged and becomes the failure of these cameras; the thread must survive it."""
         try:
             yield
         except WireError as err:
@@ -253,7 +253,7 @@ class SegmentationNode(LifecycleNode):
         if self._worker is None or self._state() != "active":
             return
         for camera in self._cameras.values():
-            if not self._settings.lazy or camera.outputs.heard():
+            if not self._settings.lazy or camera.outputs.has_subscribers():
                 camera.subscribe(self._worker.put)
             else:
                 camera.unsubscribe()
@@ -267,13 +267,13 @@ class SegmentationNode(LifecycleNode):
         common = Snapshot(
             state=doing or self._state(),
             parameters=self._settings,
-            in_hand=worker.in_hand() if worker else 0.0,
+            busy_s=worker.busy_s() if worker else 0.0,
             failure=self._failure,
-            namesakes=namesakes(self),
+            duplicates=duplicate_names(self),
         )
         if built is not None:
             engine, trouble = built.engine, built.engine.trouble
-            degraded = f"engine {engine.name} answers instead: {trouble}" if trouble else ""
+            degraded = f"engine {engine.name} is used instead: {trouble}" if trouble else ""
             common = replace(common, degraded=degraded, hardware=engine.device, facts=built.facts)
         snapshots = [
             camera.snapshot(common, worker.counters[name] if worker else None) for name, camera in self._cameras.items()

@@ -66,7 +66,7 @@ class Worker(Generic[T]):
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def in_hand(self) -> float:
+    def busy_s(self) -> float:
         """Seconds since the thread took what it is working on; 0 if it waits."""
         taken = self._taken
         return 0.0 if taken is None else monotonic() - taken

@@ -12,11 +12,11 @@ from matplotlib.figure import Figure
 
 from icnet_ros.checkpoint.file import load
 from icnet_ros.dataset.base import Dataset
-from icnet_ros.evaluation.confusion import ConfusionMatrix
 from icnet_ros.evaluation.evaluate import evaluate
+from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Progress, Trainer
-from icnet_ros.training.progressive import prune_progressively
+from icnet_ros.training.pruning.progressive import prune_progressively
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.start import NOWHERE, Start
 
@@ -32,7 +32,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: which run answers it and how; the paper's mIoU in points.
+    """A line of a table: which run it is measured on, and how; the paper's mIoU in points.
 
     The first row of a group is what the others are compared with. scale: of the input, times the
     recipe's.
@@ -107,17 +107,17 @@ def ablate(setting: Setting, groups: Sequence[str], progress: Progress) -> list[
     rows = [row for row in ROWS if row.group in groups]
     checkpoints = {row.run: _trained(row.run, setting, progress) for row in rows}
 
-    @cache  # rows share runs, and one evaluation answers for every exit
+    @cache  # rows share runs, and one evaluation covers every exit
     def measured(run: str, scale: float) -> dict[str, ConfusionMatrix]:
         checkpoint = load(checkpoints[run])
         scales, device = (checkpoint.spec.input_scale * scale,), str(setting.fabric.device)
         return evaluate(checkpoint, setting.validation, lambda *_: None, scales=scales, device=device)
 
-    answers: list[dict[str, Any]] = []
+    measured_rows: list[dict[str, Any]] = []
     for row in rows:
         miou = 100 * (measured(row.run, row.scale)[row.exit].miou() or 0.0)
-        first = next((answer for answer in answers if answer["group"] == row.group), None)
-        answers.append(
+        first = next((one for one in measured_rows if one["group"] == row.group), None)
+        measured_rows.append(
             {
                 "group": row.group,
                 "name": row.name,
@@ -131,22 +131,22 @@ def ablate(setting: Setting, groups: Sequence[str], progress: Progress) -> list[
     if setting.fabric.global_rank == 0:
         budget = {"recipe": setting.recipe.to_dict(), "baseline_width": setting.baseline_width}
         setting.out.mkdir(parents=True, exist_ok=True)
-        (setting.out / "ablation.json").write_text(json.dumps({**budget, "rows": answers}, indent=2) + "\n")
-        draw_ablation(answers, setting.out / "ablation.png")
-    return answers
+        (setting.out / "ablation.json").write_text(json.dumps({**budget, "rows": measured_rows}, indent=2) + "\n")
+        draw_ablation(measured_rows, setting.out / "ablation.png")
+    return measured_rows
 
 
-def draw_ablation(answers: Sequence[dict[str, Any]], picture: Path) -> None:
+def draw_ablation(measured_rows: Sequence[dict[str, Any]], picture: Path) -> None:
     """The deltas as bars, ours beside the paper's, as a PNG."""
-    shown = [answer for answer in answers if answer["delta"] or answer["paper_delta"]]
+    shown = [one for one in measured_rows if one["delta"] or one["paper_delta"]]
     figure = Figure(figsize=(9, 1.2 + 0.5 * len(shown)), layout="constrained")
     panel = figure.subplots()
     places = range(len(shown))
-    panel.barh([place - 0.2 for place in places], [answer["delta"] for answer in shown], 0.38, label="here")
+    panel.barh([place - 0.2 for place in places], [one["delta"] for one in shown], 0.38, label="here")
     panel.barh(
-        [place + 0.2 for place in places], [answer["paper_delta"] for answer in shown], 0.38, label="paper (Cityscapes)"
+        [place + 0.2 for place in places], [one["paper_delta"] for one in shown], 0.38, label="paper (Cityscapes)"
     )
-    panel.set_yticks(list(places), [f"{answer['group']}: {answer['name']}" for answer in shown])
+    panel.set_yticks(list(places), [f"{one['group']}: {one['name']}" for one in shown])
     panel.invert_yaxis()
     panel.axvline(0, color="black", linewidth=0.8)
     panel.set_xlabel("mIoU, points over the first row of the group")

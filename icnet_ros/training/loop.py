@@ -81,8 +81,8 @@ class Trainer:
         if teacher is not None:
             check_teacher(teacher, self._spec)
             self._origin["teacher"] = {"name": teacher.name, "sha256": teacher.sha256}
-            wise = fold_batch_norm(teacher.network(teacher.spec.exits[-1:])).to(fabric.device)
-            self._teacher = wise.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            folded = fold_batch_norm(teacher.network(teacher.spec.exits[-1:])).to(fabric.device)
+            self._teacher = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = _optimiser(self._plain, recipe)
         self._model, self._optimiser = fabric.setup(self._plain, optimiser)
         self._ema = {key: value.clone() for key, value in self._plain.state_dict().items()}
@@ -175,7 +175,7 @@ class Trainer:
             row |= {name: "" if value is None else f"{value:.5f}" for name, value in score.columns.items()}
             append_row(self._log, row)
             draw_curve(self._log, self.out / "curve.png")
-            # Scores over some of the images and over all of them cannot be compared: the last one is kept as well.
+            # Scores over some of the images and over all of them cannot be compared: the last one is saved in any case.
             if score.miou >= self._best or (ended and self.recipe.validate_images):
                 self._best = score.miou
                 provenance = {**self._origin, "recipe": self.recipe.to_dict(), "step": self.step}

@@ -16,7 +16,7 @@ class Pool:
         self._dataset = dataset
         self._device = device
         self._left = limit
-        self._kept: dict[Pair, tuple[Tensor, Tensor]] = {}
+        self._cache: dict[Pair, tuple[Tensor, Tensor]] = {}
         self._threads = ThreadPoolExecutor(4)
 
     def take(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
@@ -24,13 +24,13 @@ class Pool:
         return list(self._threads.map(self._get, indices))
 
     def _get(self, index: int) -> tuple[Tensor, Tensor]:
-        key = self._dataset.pairs[index]  # listed several times, it is kept once
-        if key in self._kept:
-            return self._kept[key]
+        key = self._dataset.pairs[index]  # a pair that is listed several times is read once
+        if key in self._cache:
+            return self._cache[key]
         image, labels = self._dataset[index]
         pair = torch.from_numpy(image).permute(2, 0, 1).to(self._device), torch.from_numpy(labels).to(self._device)
         size = sum(tensor.numel() for tensor in pair)
         if size <= self._left:
             self._left -= size
-            self._kept[key] = pair
+            self._cache[key] = pair
         return pair

@@ -12,13 +12,13 @@ import onnx
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.dataset.base import Dataset
+from icnet_ros.engine.artefacts.export import onnx_file
+from icnet_ros.engine.artefacts.int8 import describe, int8_path
 from icnet_ros.engine.base import EngineOptions, Frame
-from icnet_ros.engine.export import onnx_file
-from icnet_ros.engine.int8 import describe, int8_path
-from icnet_ros.engine.normalise import normalise
+from icnet_ros.engine.kernels.normalise import normalise
 from icnet_ros.engine.table import open_engine
-from icnet_ros.evaluation.confusion import ConfusionMatrix
 from icnet_ros.evaluation.evaluate import evaluate_engine
+from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.training.errors import QuantizeError
 
 

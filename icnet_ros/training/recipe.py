@@ -31,7 +31,7 @@ class Recipe:
     brightness, contrast, colour, gamma: ranges of the random change, as shares; gamma of the exponent.
     sharpness: range of the random blur (down to a Gaussian of 1.5 pixels) or unsharp mask. noise: largest standard
         deviation of the Gaussian noise that is added, of 0..255.
-    ema: decay of the averaged weights that are kept; 0 keeps the last ones.
+    ema: decay of the averaged weights that are saved; 0 saves the last ones.
     teacher_weight: of the distillation loss, where a teacher is given. temperature: of its softmax.
     validate_every: iterations between two validations. validate_images: how many images of the validation and of
         the training split, evenly spread, each of them looks at; 0 looks at all. The last one looks at all.

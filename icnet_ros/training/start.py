@@ -8,20 +8,20 @@ from typing import Any
 from torch import Tensor
 
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.checkpoint.spec import ANSWERS, CheckpointError, ModelSpec
+from icnet_ros.checkpoint.spec import ARCHITECTURES, CheckpointError, ModelSpec
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.network.icnet import ICNet
 from icnet_ros.network.pspnet import PSPNet50
-from icnet_ros.training.backbone import load_backbone
+from icnet_ros.training.pretrained.backbone import load_backbone
+from icnet_ros.training.pretrained.stem import rewrite_stem
 from icnet_ros.training.recipe import Recipe
-from icnet_ros.training.stem import rewrite_stem
 
 
 @dataclass(frozen=True)
 class Start:
     """backbone: ImageNet ResNet-50. weights: of a network of the same shape, but for its classifiers.
 
-    origin: where they come from, kept in the checkpoint's provenance.
+    origin: where they come from, for the checkpoint's provenance.
     """
 
     backbone: Path | None = None
@@ -63,7 +63,7 @@ def network_spec(recipe: Recipe, data: Dataset) -> ModelSpec:
     return ModelSpec(
         data.classes,
         recipe.width,
-        exits=ANSWERS[recipe.architecture],
+        exits=ARCHITECTURES[recipe.architecture],
         architecture=recipe.architecture,
         fusion=recipe.fusion,
         output_stride=recipe.output_stride,

@@ -9,8 +9,8 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
-from icnet_ros.evaluation.confusion import ConfusionMatrix, by_class
 from icnet_ros.evaluation.evaluate import Progress, by_source, evaluate, evaluate_engine
+from icnet_ros.metrics.confusion import ConfusionMatrix, iou_by_class
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def validate(checkpoint: Checkpoint, validation: Dataset, train: Dataset, device
     columns = {"train_miou": seen.miou()}
     if len(sources) > 1:
         columns |= {f"miou:{source}": part[engine.exit].miou() for source, part in sources.items()}
-    columns |= {f"iou:{name}": value for name, value in by_class(matrix, validation.classes).items()}
+    columns |= {f"iou:{name}": value for name, value in iou_by_class(matrix, validation.classes.names).items()}
     return Score(matrix.miou() or 0.0, columns)
 
 

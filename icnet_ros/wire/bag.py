@@ -13,7 +13,7 @@ from icnet_ros.share import share
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, typestore
 from icnet_ros.wire.storage import FILES, Message, Storage, Topic, open_storage
 
-TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")
+GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")
 
 
 class Bag:
@@ -27,16 +27,16 @@ class Bag:
         """All topics, by name."""
         return self._storage.topics()
 
-    def cameras(self, truth: str = "") -> list[Topic]:
-        """One image topic for each camera: raw before compressed; ground truth, and the topic `truth`, is none."""
+    def cameras(self, ground_truth: str = "") -> list[Topic]:
+        """One image topic for each camera, raw before compressed; not ground truth, nor the topic `ground_truth`."""
         images = [topic for topic in self.topics() if topic.kind in (IMAGE, COMPRESSED_IMAGE)]
         seen: dict[str, Topic] = {}
         for topic in sorted(images, key=lambda topic: topic.compressed):
-            if topic.messages and topic.name != truth and not self._is_truth(topic):
+            if topic.messages and topic.name != ground_truth and not self._is_ground_truth(topic):
                 seen.setdefault(topic.base, topic)
         return sorted(seen.values())
 
-    def image_topic(self, name: str = "", truth: str = "") -> Topic:
+    def image_topic(self, name: str = "", ground_truth: str = "") -> Topic:
         """The topic with camera images: the one named, or the only one that can be meant.
 
         A raw topic goes before the compressed one of the same camera; ground truth is none.
@@ -48,13 +48,13 @@ class Bag:
                 if topic.name == name and topic.kind in (IMAGE, COMPRESSED_IMAGE):
                     return topic
             raise WireError(f"{self.path}: no image topic {name!r}; the bag has {listing}")
-        cameras = self.cameras(truth)
+        cameras = self.cameras(ground_truth)
         if len(cameras) != 1:
             problem = "no image topic" if not cameras else f"{len(cameras)} cameras: name one of their topics"
             raise WireError(f"{self.path}: {problem}; the bag has {listing}")
         return cameras[0]
 
-    def truth_topic(self, name: str = "", camera: Topic | None = None) -> Topic | None:
+    def ground_truth_topic(self, name: str = "", camera: Topic | None = None) -> Topic | None:
         """The mono8 topic with ground-truth label images: the one named, or one that says so by name.
 
         camera: whose; of several cameras, the one that shares most of its name, if there is only one such.
@@ -65,14 +65,14 @@ class Bag:
                 if topic.name == name:
                     return topic
             raise WireError(f"{self.path}: no image topic {name!r} for ground truth")
-        truths = [topic for topic in candidates if self._is_truth(topic)]
+        found = [topic for topic in candidates if self._is_ground_truth(topic)]
         others = [other for other in self.cameras() if camera and other.base != camera.base]
         if camera is None or not others:
-            return next(iter(truths), None)
-        akin = {truth: _shared_names(truth.name, camera.name) for truth in truths}
-        # One that has as much in common with another camera is as likely the other's.
-        its = [t for t, names in akin.items() if names > max(_shared_names(t.name, other.name) for other in others)]
-        return max(its, key=lambda truth: akin[truth], default=None)
+            return next(iter(found), None)
+        shared = {topic: _shared_names(topic.name, camera.name) for topic in found}
+        # One that shares as much of its name with another camera may as well belong to that one.
+        its = [t for t, names in shared.items() if names > max(_shared_names(t.name, other.name) for other in others)]
+        return max(its, key=lambda topic: shared[topic], default=None)
 
     def messages(self, *topics: str, start: int = 0) -> Iterator[Message]:
         """Messages of these topics in recorded order, from a time (ns) on. Raises WireError where it is damaged."""
@@ -83,8 +83,8 @@ class Bag:
         except Exception as err:  # what a damaged file makes rosbags raise is not one class
             raise WireError(f"{self.path}: damaged: {type(err).__name__}: {err}") from err
 
-    def _is_truth(self, topic: Topic) -> bool:
-        if topic.kind != IMAGE or not any(word in topic.name.lower() for word in TRUTH_WORDS):
+    def _is_ground_truth(self, topic: Topic) -> bool:
+        if topic.kind != IMAGE or not any(word in topic.name.lower() for word in GROUND_TRUTH_WORDS):
             return False
         first = next(self.messages(topic.name), None)
         return first is not None and deserialise(first.data, IMAGE).encoding in ("mono8", "8UC1")
@@ -98,7 +98,7 @@ def _shared_names(one: str, other: str) -> int:
 
 @contextmanager
 def open_bag(path: str | Path) -> Iterator[Bag]:
-    """Open a bag for reading, as far as it is whole. Raises WireError that says what is wrong with it."""
+    """Open a bag for reading, as far as it can be read. Raises WireError that says what is wrong with it."""
     path = Path(path)
     if not path.exists():
         raise WireError(f"{path}: no such bag")
@@ -145,8 +145,8 @@ class BagWriter:
         self._writer.close()
 
 
-def fresh_bag_folder(path: Path) -> Path:
-    """A path to write a bag to; one that was written there before is removed. Raises WireError for other files."""
+def prepare_bag_folder(path: Path) -> Path:
+    """A path to write a bag to; a bag that is there is removed. Raises WireError if there are other files."""
     if path.is_dir():
         strange = [file.name for file in path.iterdir() if file.suffix not in (*FILES, ".yaml")]
         if strange:

@@ -12,18 +12,21 @@ Numbered = tuple[int, Message]  # a message and its place on its topic
 
 
 @dataclass(frozen=True)
-class Index:
-    """When the messages of a topic were recorded and what they are stamped (ns; -1: too short), by their place.
+class TopicIndex:
+    """When each message of a topic was recorded and what its stamp is (ns; -1: too short), by its place on the topic.
 
-    damage: why there are no more of them, "" if these are all.
+    corruption: why the messages after these cannot be read, "" if these are all.
     """
 
     recorded: tuple[int, ...]
     stamps: tuple[int, ...]
-    damage: str = ""
+    corruption: str = ""
 
     def read(self, bag: Bag, topic: str, wanted: Sequence[int]) -> Iterator[Numbered]:
-        """The messages at these places, which ascend; what lies before them is not read where the bag has an index."""
+        """The messages at these places, which ascend.
+
+        What lies before the first of them is not read where the bag has an index.
+        """
         if not wanted:
             return
         missing = set(wanted)
@@ -37,23 +40,23 @@ class Index:
                     return
 
 
-def read_index(
+def index_topics(
     bag: Bag, topics: Sequence[str], progress: Callable[[int, int], None] = lambda *_: None
-) -> dict[str, Index]:
-    """Look through these topics, whose messages begin with a std_msgs/Header; each as far as it can be read."""
+) -> dict[str, TopicIndex]:
+    """Index topics whose messages begin with a std_msgs/Header, each as far as it can be read."""
     recorded: dict[str, list[int]] = {topic: [] for topic in topics}
     stamps: dict[str, list[int]] = {topic: [] for topic in topics}
-    total, damage = sum(topic.messages for topic in bag.topics() if topic.name in recorded), ""
+    total, corruption = sum(topic.messages for topic in bag.topics() if topic.name in recorded), ""
     try:
         for done, message in enumerate(bag.messages(*recorded), 1):
             recorded[message.topic].append(message.recorded_ns)
             stamps[message.topic].append(peek_stamp(message.data))
             progress(done, total)
     except WireError as err:
-        if len(topics) > 1:  # what ails one is not to cost another anything
-            return {topic: read_index(bag, [topic])[topic] for topic in topics}
-        damage = str(err)
-    return {topic: Index(tuple(recorded[topic]), tuple(stamps[topic]), damage) for topic in topics}
+        if len(topics) > 1:  # a corrupt message of one topic must not cost the others any
+            return {topic: index_topics(bag, [topic])[topic] for topic in topics}
+        corruption = str(err)
+    return {topic: TopicIndex(tuple(recorded[topic]), tuple(stamps[topic]), corruption) for topic in topics}
 
 
 def peek_stamp(data: bytes) -> int:

@@ -44,7 +44,7 @@ class Message(NamedTuple):
 
 
 class Storage(Protocol):
-    """Topics and messages, however they are kept."""
+    """Topics and messages, in whatever file format."""
 
     def topics(self) -> list[Topic]:
         """All topics, by name."""

@@ -36,15 +36,15 @@ def test_memory_of_a_chain_counted_by_hand():
     )
     memory = activation_memory(chain, 8, 8)
     image, first, second, third = 3 * 64 * 4, 16 * 64 * 4, 4 * 16 * 4, 8 * 16 * 4
-    assert memory.kept == image + first + second + third
+    assert memory.total == image + first + second + third
     assert memory.peak == image + first + second  # the caller holds the image throughout
 
 
 def test_memory_leaves_the_network_alone_and_grows_with_the_exits():
     networks = [fold_batch_norm(ICNet(4, 0.25, (name,))) for name in ("sub4", "sub24", "sub124")]
     sizes = [activation_memory(network, 128, 256) for network in networks]
-    assert sizes[0].kept < sizes[1].kept < sizes[2].kept
-    assert all(memory.peak < memory.kept for memory in sizes)
+    assert sizes[0].total < sizes[1].total < sizes[2].total
+    assert all(memory.peak < memory.total for memory in sizes)
     assert next(networks[0].parameters()).device.type == "cpu"
 
 
@@ -68,12 +68,12 @@ def test_contestants_take_turns_and_medians_leave_out_the_warm_up(monkeypatch):
 def test_rows_of_the_paper_have_the_published_cost():
     cost = {(row.table, row.name): row for row in ROWS}
     assert cost[("table 2: branches", "sub124")].subject == Subject("icnet", width=0.5)
-    answers = measure([row for row in ROWS if "table 2" in row.table], "cpu", 2, 1, lambda *_: None, shrink=16)
-    assert [answer["name"] for answer in answers] == ["PSPNet50 half", "sub4", "sub24", "sub124"]
-    assert answers[0]["speedup"] == answers[0]["mac_ratio"] == 1
-    assert answers[3]["paper_speedup"] == pytest.approx(170 / 33)
-    assert answers[3]["mac_ratio"] == pytest.approx(12.7, abs=0.6)
-    gmac = [answer["gmac"] for answer in answers]
+    measured = measure([row for row in ROWS if "table 2" in row.table], "cpu", 2, 1, lambda *_: None, shrink=16)
+    assert [one["name"] for one in measured] == ["PSPNet50 half", "sub4", "sub24", "sub124"]
+    assert measured[0]["speedup"] == measured[0]["mac_ratio"] == 1
+    assert measured[3]["paper_speedup"] == pytest.approx(170 / 33)
+    assert measured[3]["mac_ratio"] == pytest.approx(12.7, abs=0.6)
+    gmac = [one["gmac"] for one in measured]
     assert gmac[1] < gmac[2] < gmac[3] < gmac[0]
 
 
@@ -91,11 +91,11 @@ def test_benchmark_engines(monkeypatch, tmp_path, tiny):
     save(tmp_path / "m.safetensors", tiny.spec, tiny.weights)
     out = tmp_path / "engines.json"
     run(monkeypatch, "engines", "--model", tmp_path / "m.safetensors", "--size", "64x96", "--rounds", 2, "--json", out)
-    answer = json.loads(out.read_text())
-    rows = {row["engine"]: row for row in answer["rows"]}
+    one = json.loads(out.read_text())
+    rows = {row["engine"]: row for row in one["rows"]}
     assert rows["eager torch"]["speedup"] == 1
     assert rows["torch"]["agreement"] > 0.999
-    assert answer["starts"]["torch"]["first_label_s"] > 0
+    assert one["starts"]["torch"]["first_label_s"] > 0
     assert (rows["torch"]["height"], rows["torch"]["width"]) == (64, 96)
     if "error" not in rows["onnxruntime"]:
         assert rows["onnxruntime"]["agreement"] > 0.999

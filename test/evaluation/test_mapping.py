@@ -6,8 +6,8 @@ import yaml
 
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.dataset.base import DatasetError
-from icnet_ros.evaluation.confusion import ConfusionMatrix
 from icnet_ros.evaluation.mapping import folding, load_mapping
+from icnet_ros.metrics.confusion import ConfusionMatrix
 
 CITY, CAMVID = load_classes("cityscapes"), load_classes("camvid")
 RNG = np.random.default_rng(0)
@@ -36,7 +36,7 @@ def test_folded_scores_are_those_of_folded_label_maps(annotated):
         if t < 255:
             counts[t, p] += 1
     matrix = ConfusionMatrix(len(fold.classes))
-    matrix.update(fold.of_truth(truth), fold.of_labels(labels))
+    matrix.update(fold.of_ground_truth(truth), fold.of_labels(labels))
     assert fold.classes == CAMVID
     assert np.array_equal(matrix.counts, counts)
 

@@ -13,17 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from icnet_ros.checkpoint.file import save
 from icnet_ros.dds import profile_environment
 
 TIMEOUT = 60.0
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory, tiny):
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save(path, tiny.spec, tiny.weights)
-    return path
 
 
 class Process:

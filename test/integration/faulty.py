@@ -4,8 +4,8 @@ import os
 import time
 from pathlib import Path
 
+from icnet_ros.engine.backends.torch import TorchEngine
 from icnet_ros.engine.base import EngineError
-from icnet_ros.engine.torch import TorchEngine
 from icnet_ros.node.main import main
 
 FAULT = Path(os.environ["FAULT"])

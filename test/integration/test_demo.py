@@ -11,10 +11,11 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 from icnet_ros.checkpoint.file import load
 from icnet_ros.engine.base import Frame
 from icnet_ros.engine.table import open_engine
-from icnet_ros.evaluation.answers import read_answers, replay_recording
-from icnet_ros.evaluation.demo import DemoError, DemoOptions, run_demo
-from icnet_ros.evaluation.live import write_demo_report
-from icnet_ros.evaluation.report import summarise, write_pictures
+from icnet_ros.live.demo import DemoOptions, run_demo
+from icnet_ros.live.demo_report import write_demo_report
+from icnet_ros.live.processes import DemoError
+from icnet_ros.live.recording import read_recording
+from icnet_ros.live.summary import summarise_run
 from icnet_ros.wire.bag import BagWriter, open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError
 from icnet_ros.wire.image import decode_compressed, encode_compressed, encode_image, encode_jpeg, make_header
@@ -44,12 +45,10 @@ def bag(tmp_path, tiny):
 def test_demo(tmp_path, bag, model):
     seen = []
     options = DemoOptions(tmp_path / "out", bag, "torch", str(model), rate=0.3)
-    recording = run_demo(options, lambda what, done, total: seen.append((what, done, total)))
+    run = run_demo(options, lambda what, done, total: seen.append((what, done, total)))
     assert seen[-1] == ("playing", 12, 12)
-    spec = load(model).spec
-    answers = read_answers(recording.answers)
-    found = replay_recording(recording, answers, spec, tmp_path / "out", lambda *_: None)
-    summary = summarise(recording, answers, spec, "tiny", found.matrix)
+    summary = write_demo_report(run, load(model).spec, "tiny", tmp_path / "out", lambda *_: None)
+    assert summary == json.loads((tmp_path / "out" / "summary.json").read_text())
     frames = summary["frames"]
     assert frames["published"] == 12 == frames["labelled"] + frames["dropped"]
     assert (frames["lost"], frames["failed"], summary["labels_without_image"]) == (0, 0, 0)
@@ -59,17 +58,14 @@ def test_demo(tmp_path, bag, model):
     assert summary["image_to_labels_ms"]["p50"] < 5_000
     assert summary["pixel_accuracy"] == pytest.approx(44 / 59, abs=1e-6)  # 15 of 60 rows wrong, one void
     assert 0 < summary["miou"] < 1
-    json.dumps(summary)
-    write_pictures(recording, answers, spec, tmp_path / "out", lambda *_: None)
-    write_demo_report(recording, found, spec, summary, tmp_path / "out", lambda *_: None)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert (report["miou"], report["frames"]["labelled"]) == (summary["miou"], frames["labelled"])
-    assert report["live"] == frames
+    assert report["live"]["frames"] == frames
     assert f"{summary['miou']:.4f}" in (tmp_path / "out" / "report.html").read_text()
     assert cv2.imread(str(tmp_path / "out" / "contact_sheet.png")).shape[1] >= 2 * 160
     video = cv2.VideoCapture(str(tmp_path / "out" / "overlay.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == frames["labelled"]
-    with open_bag(recording.answers) as recorded:
+    with open_bag(run.recording) as recorded:
         assert {topic.name for topic in recorded.topics()} == {"/icnet/labels", "/icnet/latency"}
 
 
@@ -85,8 +81,8 @@ def test_frames_that_cannot_be_used_are_failed_not_lost(tmp_path, model):
         writer.write("/cam/compressed", jpeg, 10**9 * (1 + number))
     writer.close()
     options = DemoOptions(tmp_path / "out", tmp_path / "bag", model=str(model))
-    recording = run_demo(options, lambda *_: None)
-    summary = summarise(recording, read_answers(recording.answers), load(model).spec, "tiny", None)
+    run = run_demo(options, lambda *_: None)
+    summary = summarise_run(run, read_recording(run.recording))
     assert summary["frames"] == {"published": 6, "labelled": 3, "dropped": 0, "failed": 3, "lost": 0}
 
 
@@ -101,7 +97,7 @@ def test_an_unusable_bag(tmp_path):
         run_demo(DemoOptions(tmp_path / "out", tmp_path / "none"), lambda *_: None)
 
 
-def test_files_that_no_demo_wrote_are_kept(tmp_path, bag):
+def test_files_that_no_demo_wrote_stay(tmp_path, bag):
     folder = tmp_path / "out" / "recording"
     folder.mkdir(parents=True)
     (folder / "thesis.txt").write_text("precious")

@@ -92,7 +92,7 @@ def test_the_fallback_engine_answers_until_the_first_works_again(graph, model, t
     rig = Rig(graph, model, tmp_path, fallback_engine="onnxruntime")
     assert rig.labelled().engine == "torch"
     rig.fault.write_text("fail")
-    rig.said(WARN, "engine onnxruntime answers instead: the device is gone")
+    rig.said(WARN, "engine onnxruntime is used instead: the device is gone")
     during = rig.labelled()
     assert (during.engine, during.failed) == ("onnxruntime", 0)
     rig.fault.unlink()

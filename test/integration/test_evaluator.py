@@ -16,7 +16,7 @@ from std_msgs.msg import Float32
 from icnet_ros.checkpoint.file import load
 from icnet_ros.engine.base import EngineOptions, Frame
 from icnet_ros.engine.table import open_engine
-from icnet_ros.evaluation.frames import read_table
+from icnet_ros.report.frames_csv import read_frames
 
 FRAMES = 5
 
@@ -71,19 +71,19 @@ def test_live_and_offline_agree(graph, model, tmp_path, evaluator):
     graph.spin_until(lambda: "mIoU" in status(diagnostics).message)  # a second later: latencies have come, too
     code, _ = evaluator.interrupt()
     assert code == 0, evaluator.text
-    answer = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert answer["pixel_accuracy"] == pytest.approx(0.75)
-    assert answer["miou"] == pytest.approx(scores[-1].data, abs=1e-6)
-    assert (answer["engine"], answer["trained"], answer["truth"]) == ("torch", False, "/truth")
-    assert answer["checkpoint_sha256"] == load(model).sha256
-    assert answer["live"]["processed"] == answer["frames"]["labelled"] >= FRAMES
-    assert answer["latency_ms"]["inference"]["p50"] > 0
-    rows = read_table(tmp_path / "out" / "frames.csv", ("road", "car", "sky"))
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["pixel_accuracy"] == pytest.approx(0.75)
+    assert report["miou"] == pytest.approx(scores[-1].data, abs=1e-6)
+    assert (report["engine"], report["trained"], report["ground_truth"]) == ("torch", False, "/truth")
+    assert report["checkpoint_sha256"] == load(model).sha256
+    assert report["live"]["frames"]["processed"] == report["frames"]["labelled"] >= FRAMES
+    assert report["latency_ms"]["inference"]["p50"] > 0
+    rows = read_frames(tmp_path / "out" / "frames.csv", ("road", "car", "sky"))
     by_stamp = {row.stamp_ns // 10**9 - 1_001: row for row in rows}
     for number, row in by_stamp.items():
-        kept = cv2.imread(str(tmp_path / "out" / "labels" / f"{row.number:06d}.png"), cv2.IMREAD_UNCHANGED)
-        assert (kept == expected[number]).all()
-    assert f"{answer['miou']:.4f}" in (tmp_path / "out" / "report.html").read_text()
+        stored = cv2.imread(str(tmp_path / "out" / "labels" / f"{row.number:06d}.png"), cv2.IMREAD_UNCHANGED)
+        assert (stored == expected[number]).all()
+    assert f"{report['miou']:.4f}" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_ground_truth_that_comes_late_or_not_at_all(graph, model, tmp_path, evaluator):
@@ -104,10 +104,10 @@ def test_ground_truth_that_comes_late_or_not_at_all(graph, model, tmp_path, eval
     truth.publish(mono8(1, np.zeros((5, 5), np.uint8)))  # of another size
     graph.spin_until(lambda: status(diagnostics).level == DiagnosticStatus.WARN)
     assert evaluator.interrupt()[0] == 0
-    answer = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert answer["frames"]["scored"] == 1
-    assert answer["frames"]["labelled"] >= 2
-    assert "ground truth is (5, 5)" in next(iter(answer["notes"]))
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["frames"]["scored"] == 1
+    assert report["frames"]["labelled"] >= 2
+    assert "ground truth is (5, 5)" in next(iter(report["warnings"]))
 
 
 def test_another_class_table_is_an_error(graph, model, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("diagnostic_msgs", reason="no ROS 2 in this environment")
 
-from icnet_ros.node.diagnostics import ERROR, OK, STALE, WARN, Snapshot, judge, status
+from icnet_ros.node.diagnostics import ERROR, OK, STALE, WARN, Snapshot, level_and_message, status
 from icnet_ros.node.parameters import Parameters
 
 SETTINGS = Parameters(latency_budget_ms=50.0, input_timeout_s=2.0, drop_warning=0.5)
@@ -19,17 +19,17 @@ WELL = Snapshot("active", SETTINGS, first_image_seen=True, statistics={"frame_ra
         ({"first_image_seen": False}, OK, "waiting for the first image"),
         ({"first_image_seen": False, "silence": 2.1}, STALE, "no image for 2.1 s"),
         ({"silence": 2.1}, STALE, "no image for 2.1 s"),
-        ({"degraded": "engine torch answers instead"}, WARN, "torch answers instead"),
-        ({"degraded": "engine torch answers instead", "failure": "engine broke"}, ERROR, "engine broke"),
+        ({"degraded": "engine torch is used instead"}, WARN, "torch is used instead"),
+        ({"degraded": "engine torch is used instead", "failure": "engine broke"}, ERROR, "engine broke"),
         ({"failure": "engine broke"}, ERROR, "engine broke"),
         ({"statistics": {"total_ms_p95": 51.0}}, WARN, "over the budget of 50"),
         ({"statistics": {"total_ms_p50": 51.0, "total_ms_p95": 60.0}}, ERROR, "median of total_ms is 51.0"),
-        ({"in_hand": 6.0}, ERROR, "has not answered for 6 s"),
-        ({"in_hand": 6.0, "silence": 9.0}, ERROR, "has not answered for 6 s"),
-        ({"in_hand": 6.0, "parameters": replace(SETTINGS, hang_timeout_s=7.0)}, OK, "15.0 frames/s"),
+        ({"busy_s": 6.0}, ERROR, "has not answered for 6 s"),
+        ({"busy_s": 6.0, "silence": 9.0}, ERROR, "has not answered for 6 s"),
+        ({"busy_s": 6.0, "parameters": replace(SETTINGS, hang_timeout_s=7.0)}, OK, "15.0 frames/s"),
         ({"idle": True, "silence": 9.0}, OK, "nobody listens"),
         ({"stamp_trouble": "images carry no stamp"}, WARN, "no stamp"),
-        ({"namesakes": 1}, WARN, "1 more of this name"),
+        ({"duplicates": 1}, WARN, "1 more of this name"),
         (
             {
                 "parameters": replace(SETTINGS, exit="auto"),
@@ -53,7 +53,7 @@ WELL = Snapshot("active", SETTINGS, first_image_seen=True, statistics={"frame_ra
     ],
 )
 def test_the_worst_that_holds_is_said(change, level, words):
-    found, message = judge(replace(WELL, **change))
+    found, message = level_and_message(replace(WELL, **change))
     assert (found, words in message) == (level, True)
 
 

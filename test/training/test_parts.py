@@ -11,12 +11,12 @@ from icnet_ros.checkpoint.file import Checkpoint, build_network
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 from icnet_ros.network.icnet import EXITS, ICNet
 from icnet_ros.training.augment import augment
-from icnet_ros.training.backbone import load_backbone
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loss import cascade_loss, distillation_loss, resize_labels
+from icnet_ros.training.pretrained.backbone import load_backbone
+from icnet_ros.training.pretrained.stem import rewrite_stem
 from icnet_ros.training.recipe import Recipe, load_recipe
 from icnet_ros.training.start import check_teacher, from_checkpoint
-from icnet_ros.training.stem import rewrite_stem
 
 MEAN = torch.tensor([100.0, 110.0, 120.0])
 

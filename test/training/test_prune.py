@@ -9,12 +9,12 @@ from test_loop import RECIPE
 from torch import nn
 
 from icnet_ros.checkpoint.file import Checkpoint, build_network, load
-from icnet_ros.checkpoint.spec import ANSWERS, ModelSpec
+from icnet_ros.checkpoint.spec import ARCHITECTURES, ModelSpec
 from icnet_ros.network.wiring import wires
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Trainer
-from icnet_ros.training.progressive import prune_progressively
-from icnet_ros.training.prune import pruned, widths
+from icnet_ros.training.pruning.filters import pruned, widths
+from icnet_ros.training.pruning.progressive import prune_progressively
 
 KINDS = [
     {},
@@ -25,7 +25,7 @@ KINDS = [
 
 
 def spec(width=0.5, **kind):
-    exits = ANSWERS[kind.get("architecture", "icnet")]
+    exits = ARCHITECTURES[kind.get("architecture", "icnet")]
     return ModelSpec(CLASSES, width, exits=exits, trained=True, **kind)
 
 
@@ -65,7 +65,7 @@ def test_every_convolution_is_wired_and_sums_agree(kind):
 @torch.inference_mode()
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pruned_network_is_the_wide_one_with_its_weakest_filters_silenced(kind):
-    """Filters of no strength add nothing: without them the answers are the same."""
+    """Filters of no strength add nothing: without them the logits are the same."""
     network = lively(kind)
     generator = torch.Generator().manual_seed(1)
     silent = {}
@@ -93,8 +93,8 @@ def test_the_strength_of_a_filter_is_its_l1_norm_with_the_batch_norm_folded_in()
     layer = network.stem[0]
     folded = layer.conv.weight.abs().sum((1, 2, 3)) * layer.bn.weight.abs() / (layer.bn.running_var + 1e-5).sqrt()
     _, weights = pruned(Checkpoint(spec(), network.state_dict(), "wide"), 0.25)
-    kept = folded.topk(len(folded) // 2).indices.sort().values
-    assert torch.equal(weights["stem.1.conv.weight"], layer.conv.weight[kept])
+    strongest = folded.topk(len(folded) // 2).indices.sort().values
+    assert torch.equal(weights["stem.1.conv.weight"], layer.conv.weight[strongest])
 
 
 def test_widths_of_the_steps():

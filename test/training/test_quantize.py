@@ -11,8 +11,8 @@ from street import draw_camvid
 
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.checkpoint.file import load, open_checkpoint, save, untrained
+from icnet_ros.engine.artefacts.int8 import METADATA_KEY, int8_path, signed_file
 from icnet_ros.engine.base import EngineError, EngineOptions, Frame
-from icnet_ros.engine.int8 import METADATA_KEY, int8_path, signed_file
 from icnet_ros.engine.table import open_engine
 
 onnx = pytest.importorskip("onnx")

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from icnet_ros.live.sample_drive import make_sample_drive
 from icnet_ros.share import share
 from icnet_ros.wire.bag import BagWriter, open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError
-from icnet_ros.wire.drive import make_drive
 from icnet_ros.wire.image import decode_image, encode_compressed, encode_image, make_header
 
 PIXELS = np.zeros((8, 8, 3), np.uint8)
@@ -47,15 +47,15 @@ def test_topics_are_found_by_type_and_name(tmp_path):
     with open_bag(path) as bag:
         assert bag.image_topic().name == "/cam/image"
         assert bag.image_topic("/cam/image/compressed").base == "/cam/image"
-        assert bag.truth_topic().name == "/cam/ground_truth"
-        assert bag.truth_topic("/cam/image").name == "/cam/image"
+        assert bag.ground_truth_topic().name == "/cam/ground_truth"
+        assert bag.ground_truth_topic("/cam/image").name == "/cam/image"
         with pytest.raises(WireError, match=r"no image topic '/x'; the bag has .*/cam/ground_truth"):
             bag.image_topic("/x")
 
 
 def test_a_colour_topic_that_is_called_label_is_no_ground_truth(tmp_path):
     with open_bag(write(tmp_path / "bag", label_camera=(IMAGE, PIXELS))) as bag:
-        assert bag.truth_topic() is None
+        assert bag.ground_truth_topic() is None
         assert bag.image_topic().name == "/label_camera"
 
 
@@ -77,7 +77,7 @@ def test_a_ground_truth_belongs_to_one_of_several_cameras(tmp_path, truth, left,
     topics = {name.replace("/", "__"): (IMAGE, PIXELS) for name in ("ego/left/image", "ego/right/image")}
     topics[truth.replace("/", "__")] = IMAGE, PIXELS[..., 0]
     with open_bag(write(tmp_path / "bag", **topics)) as bag:
-        found = [bag.truth_topic("", camera) for camera in bag.cameras()]
+        found = [bag.ground_truth_topic("", camera) for camera in bag.cameras()]
     assert [topic and topic.name for topic in found] == [left, right]
 
 
@@ -109,7 +109,7 @@ def test_an_existing_bag_is_not_overwritten(tmp_path):
 
 
 def test_the_shipped_photograph_becomes_a_drive(tmp_path):
-    make_drive(share("demo", "leuvenA.jpg"), tmp_path / "drive", frames=5, size=(160, 120))
+    make_sample_drive(share("demo", "leuvenA.jpg"), tmp_path / "drive", frames=5, size=(160, 120))
     with open_bag(tmp_path / "drive") as bag:
         frames = [decode_image(m.data).pixels for m in bag.messages(bag.image_topic().name)]
         times = [m.recorded_ns for m in bag.messages(bag.image_topic().name)]
@@ -117,10 +117,10 @@ def test_the_shipped_photograph_becomes_a_drive(tmp_path):
     assert np.diff(times) == pytest.approx(1e9 / 15, abs=1)
     assert all(np.abs(a.astype(int) - b).mean() > 1 for a, b in pairwise(frames))
     with pytest.raises(WireError, match="not a readable picture"):
-        make_drive(tmp_path / "none.jpg", tmp_path / "other")
+        make_sample_drive(tmp_path / "none.jpg", tmp_path / "other")
 
 
 def test_the_shared_bag(shared):
     with open_bag(shared / "data" / "bags" / "camvid_val") as bag:
         assert bag.image_topic()[::2] == ("/camera/image_raw/compressed", 101)
-        assert bag.truth_topic().name == "/camera/ground_truth"
+        assert bag.ground_truth_topic().name == "/camera/ground_truth"

@@ -7,10 +7,10 @@ from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from icnet_ros.wire.bag import bag_hash, fresh_bag_folder, open_bag
+from icnet_ros.wire.bag import bag_hash, open_bag, prepare_bag_folder
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, typestore
 from icnet_ros.wire.image import decode_compressed, decode_image, encode_image, encode_jpeg, make_header, stamp_ns
-from icnet_ros.wire.index import peek_stamp, read_index
+from icnet_ros.wire.index import index_topics, peek_stamp
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
 
@@ -53,10 +53,10 @@ def test_ros_2_bags(tmp_path, storage, compression):
     assert [message.data for message in messages] == [image(number) for number in range(5)]
     assert [message.recorded_ns for message in messages] == list(range(5))
     with open_bag(tmp_path / "bag") as bag:
-        index = read_index(bag, ["/cam"])["/cam"]
+        index = index_topics(bag, ["/cam"])["/cam"]
         found = list(index.read(bag, "/cam", (2, 4)))
         assert [message.recorded_ns for message in bag.messages("/cam", start=3)] == [3, 4]
-    assert (index.recorded, index.damage) == (tuple(range(5)), "")
+    assert (index.recorded, index.corruption) == (tuple(range(5)), "")
     assert index.stamps == tuple(10**9 + number for number in range(5))
     assert found == [(2, messages[2]), (4, messages[4])]
 
@@ -179,11 +179,11 @@ def test_the_hash_is_that_of_the_recording(tmp_path):
 
 def test_a_folder_with_other_things_is_not_emptied(tmp_path):
     folder = write(tmp_path / "bag", 1)
-    assert not fresh_bag_folder(folder).exists()
+    assert not prepare_bag_folder(folder).exists()
     folder = write(tmp_path / "bag", 1)
     (folder / "thesis.txt").write_text("precious")
     with pytest.raises(WireError, match=r"thesis\.txt"):
-        fresh_bag_folder(folder)
+        prepare_bag_folder(folder)
     assert (folder / "thesis.txt").exists()
 
 
@@ -200,10 +200,10 @@ def test_an_index_goes_as_far_as_the_bag_can_be_read(tmp_path):
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     whole, damage = read(file)
     with open_bag(file) as bag:
-        index = read_index(bag, ["/cam"])["/cam"]
+        index = index_topics(bag, ["/cam"])["/cam"]
         assert list(index.read(bag, "/cam", range(5, len(whole)))) == list(enumerate(whole))[5:]
     assert 0 < len(index.recorded) == len(whole) < 160
-    assert index.damage == damage
+    assert index.corruption == damage
 
 
 def test_messages_that_were_recorded_at_one_time_keep_their_places(tmp_path):
@@ -212,7 +212,7 @@ def test_messages_that_were_recorded_at_one_time_keep_their_places(tmp_path):
         for number, time in enumerate((7, 7, 7, 8)):
             writer.write(topic, time, image(number))
     with open_bag(tmp_path / "bag") as bag:
-        index = read_index(bag, ["/cam"])["/cam"]
+        index = index_topics(bag, ["/cam"])["/cam"]
         assert [(k, one.data) for k, one in index.read(bag, "/cam", (1, 3))] == [(1, image(1)), (3, image(3))]
 
 

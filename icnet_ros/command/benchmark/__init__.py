@@ -1,0 +1,1 @@
+"""`icnet benchmark`."""

@@ -1,0 +1,23 @@
+"""`icnet benchmark`: the commands behind docs/benchmarks.md."""
+
+from collections.abc import Callable
+
+import typer
+
+from icnet_ros.command.benchmark.engines import agreement, engines, peers, replay, stages
+from icnet_ros.command.benchmark.node import cameras, deadline, node_overhead, soak, transport
+from icnet_ros.command.benchmark.paper import layers, paper
+
+app = typer.Typer(help="Speed and memory as ratios within one run.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Speed and memory as ratios within one run."""
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (
+    engines, stages, agreement, peers, replay, paper, layers, transport, node_overhead, deadline, cameras, soak,
+)  # fmt: skip
+for command in COMMANDS:
+    app.command()(command)

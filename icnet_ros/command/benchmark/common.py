@@ -1,0 +1,55 @@
+"""What the benchmark commands share."""
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import typer
+
+from icnet_ros.engine.base import EngineError
+from icnet_ros.share import share
+
+Rounds = Annotated[int, typer.Option(min=1, help="Each contestant runs once a round; medians count.")]
+Picture = Annotated[
+    Path | None, typer.Option(help="The frame, resized to each size; a shipped photograph if not given.")
+]
+Size = Annotated[str, typer.Option("--size", help="HEIGHTxWIDTH.")]
+Sizes = Annotated[list[str] | None, typer.Option("--size", help="HEIGHTxWIDTH; repeat for several.")]
+Frames = Annotated[int, typer.Option(min=1, help="Images that are sent.")]
+Rate = Annotated[float, typer.Option(min=0.1, help="Hz.")]
+Seconds = Annotated[float, typer.Option(min=1.0, help="Duration of each run.")]
+
+
+def read_picture(path: Path | None) -> Any:
+    """BGR uint8 (H, W, 3); the shipped photograph if no path is given. Raises EngineError."""
+    path = path or share("demo", "leuvenA.jpg")
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise EngineError(f"{path}: not a readable picture")
+    return picture
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(height, width) of HEIGHTxWIDTH. Raises BadParameter."""
+    height, _, width = text.partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise typer.BadParameter(f"size is {text!r}, it takes HEIGHTxWIDTH, e.g. 720x1280")
+    return int(height), int(width)
+
+
+def cores() -> int:
+    """CPU cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def write_json(out: Path | None, figures: dict[str, Any]) -> None:
+    """Write the figures, and on what machine they were measured, to a file if one is given."""
+    from icnet_ros.engine.backends.host import cpu_name
+
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        machine = {"processor": cpu_name(), "python": platform.python_version()}
+        out.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")

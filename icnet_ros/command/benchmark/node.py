@@ -1,0 +1,154 @@
+"""`icnet benchmark transport|node-overhead|deadline|cameras|soak`: measurements of a running node."""
+
+import importlib.util
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from icnet_ros.benchmark.graph import measure_node, soak_passed
+from icnet_ros.benchmark.graph import node_overhead as measure_overhead
+from icnet_ros.command.benchmark.common import Frames, Rate, Rounds, Seconds, Size, Sizes, cores, parse_size, write_json
+from icnet_ros.command.console import console, errors, progress_bar
+from icnet_ros.command.options import EnginePrecision, JsonFile, Model
+from icnet_ros.engine.base import EngineError
+
+
+def transport(
+    frames: Frames = 100,
+    rate: Rate = 5.0,
+    size: Size = "1024x2048",
+    default_transport: Annotated[bool, typer.Option(help="Without the shipped Fast DDS profile.")] = False,
+    out: JsonFile = None,
+) -> None:
+    """Does every large best-effort image reach the node? A typed rclpy publisher against the real node."""
+    height, width = parse_size(size)
+    options = {"frames": frames, "rate": rate, "height": height, "width": width}
+    result = _measure("transport", options, shipped_profile=not default_transport)
+    console.print("{sent} sent, {received} received by the node, {lost} lost".format(**result), highlight=False)
+    write_json(out, {**options, "default_transport": default_transport, **result})
+
+
+def node_overhead(
+    size: Sizes = None,
+    reliability: Annotated[list[str] | None, typer.Option(help="best_effort, reliable; repeat for both.")] = None,
+    profile: Annotated[list[str] | None, typer.Option(help="Of Fast DDS: shipped, default; repeat for both.")] = None,
+    load: Annotated[list[int] | None, typer.Option(help="Busy processes beside them; repeat for several.")] = None,
+    frames: Frames = 100,
+    rate: Rate = 10.0,
+    rounds: Rounds = 3,
+    out: JsonFile = None,
+) -> None:
+    """What ROS costs per frame: this node beside a conventional one, both with an engine that takes no time.
+
+    Alone and beside one busy process for each core if no load is given. Latency is from image published to label
+    image received.
+    """
+    _needs_ros()
+    sizes = [parse_size(text) for text in size or ("360x480", "720x1280", "1024x2048")]
+    with progress_bar("nodes take turns") as update:
+        cases = measure_overhead(
+            sizes, reliability or ["best_effort", "reliable"], profile or ["shipped", "default"],
+            [0, cores()] if load is None else load, frames, rate, rounds, update,
+        )  # fmt: skip
+    table = Table(
+        "size", "reliability", "profile", "busy", "p50 ms", "p95 ms", "CPU ms", "lost", title="ours : conventional"
+    )
+    for case in cases:
+        ours, other = case["ours"], case["conventional"]
+        ratios = [
+            f"{ours[key]:.1f} : {other[key]:.1f} = {ours[key] / other[key]:.2f}"
+            for key in ("p50_ms", "p95_ms", "cpu_ms")
+        ]
+        lost = f"{ours['lost']:.0f} : {other['lost']:.0f}"
+        height, width = case["size"]
+        table.add_row(f"{height}x{width}", case["reliability"], case["profile"], str(case["load"]), *ratios, lost)
+    console.print(table)
+    write_json(out, {"frames": frames, "rate": rate, "rounds": rounds, "cases": cases})
+
+
+def deadline(
+    seconds: Seconds = 60.0,
+    rate: Rate = 5.0,
+    size: Size = "360x480",
+    share: Annotated[float, typer.Option(help="The budget, as a share of the median of sub124 under load.")] = 0.9,
+    model: Model = "",
+    out: JsonFile = None,
+) -> None:
+    """How many frames keep their latency budget beside busy processes: exit auto against sub124."""
+    height, width = parse_size(size)
+    options = {"seconds": seconds, "rate": rate, "height": height, "width": width, "share": share, "model": model}
+    result = _measure("deadline", options)
+    table = Table(
+        "exit", "frames", "within budget", "p50 ms", "p95 ms", "exits", title=f"budget {result['budget_ms']} ms"
+    )
+    for name in ("sub124", "auto"):
+        one = result[name]
+        exits = ", ".join(f"{exit_} {count}" for exit_, count in one["exits"].items())
+        figures = f"{one['within_budget']:.1%}", f"{one['p50_ms']}", f"{one['p95_ms']}"
+        table.add_row(name, str(one["frames"]), *figures, exits)
+    console.print(table)
+    write_json(out, {**options, **result})
+
+
+def cameras(
+    count: Annotated[int, typer.Option(min=1, max=6, help="Cameras.")] = 4,
+    rate: Rate = 5.0,
+    size: Size = "360x480",
+    seconds: Seconds = 60.0,
+    precision: EnginePrecision = "fp32",
+    out: JsonFile = None,
+) -> None:
+    """Does any of several cameras starve, is anything lost in transport, do labels get old?"""
+    height, width = parse_size(size)
+    options: dict[str, Any] = {"cameras": count, "rate": rate, "height": height, "width": width}
+    options |= {"seconds": seconds, "precision": precision}
+    result = _measure("cameras", options)
+    table = Table("camera", "sent", "received", "processed", "dropped", "age p95 ms", "allowed ms")
+    for name, one in result["cameras"].items():
+        counts = (str(one[key]) for key in ("sent", "received", "processed", "dropped"))
+        table.add_row(name, *counts, f"{one['age_ms_p95']}", f"{one['allowed_ms']}")
+    console.print(table)
+    console.print(
+        f"largest over smallest number processed: {result['max_over_min']}; lost: {result['lost']}", highlight=False
+    )
+    write_json(out, {**options, **result})
+
+
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.1, help="Duration.")] = 30.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="Hz, of each camera.")] = 30.0,
+    warm_up: Annotated[float, typer.Option(help="Share of the time before memory is first looked at.")] = 0.3,
+    growth: Annotated[float, typer.Option(help="Share by which memory may grow after that.")] = 0.02,
+    seed: Annotated[int, typer.Option(help="Of the faults.")] = 0,
+    out: JsonFile = None,
+) -> None:
+    """The real node at full rate while everything around it fails at random.
+
+    Two cameras send more than can be segmented. Whenever the node is deactivated its counters must add up; memory
+    and threads must not grow; every transition must succeed. Exit code 1 if anything of that does not hold.
+    """
+    options = {"minutes": minutes, "rate": rate, "warm_up": warm_up, "seed": seed}
+    result = _measure("soak", options)
+    print(json.dumps(result))
+    write_json(out, {**options, "growth": growth, **result})
+    if not soak_passed(result, growth):
+        errors.print(f"[bold red]failed:[/] {result['broken'] or 'see memory, threads and exit code'}", highlight=False)
+        raise typer.Exit(1)
+
+
+def _measure(name: str, options: dict[str, Any], *, shipped_profile: bool = True) -> dict[str, Any]:
+    _needs_ros()
+    with progress_bar(f"measuring {name}") as update:
+        update(f"measuring {name}", 0, 0)
+        return measure_node(name, options, shipped_profile=shipped_profile)
+
+
+def _needs_ros() -> None:
+    for module in ("rclpy", "icnet_ros.msg"):
+        if importlib.util.find_spec(module) is None:
+            raise EngineError(
+                f"this benchmark runs a real ROS 2 graph and {module} is not importable: source scripts/env.sh after "
+                "`make build`, or your ROS 2 and the workspace built with colcon"
+            )

@@ -1,0 +1,67 @@
+"""`icnet ablate`: the paper's accuracy ablations."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from icnet_ros.command.console import console, progress_bar
+from icnet_ros.command.options import (
+    Accelerator,
+    Devices,
+    Iterations,
+    Nodes,
+    Root,
+    TrainingData,
+    TrainingFolder,
+    TrainingPrecision,
+    needs_training_packages,
+)
+from icnet_ros.training.recipe import load_recipe
+
+
+def ablate(
+    out: TrainingFolder,
+    data: TrainingData = "",
+    root: Root = None,
+    recipe: Annotated[str, typer.Option(help="Shared by all runs.")] = "camvid",
+    only: Annotated[
+        list[str] | None, typer.Option(help="branches, fusion, guidance, keep, stride, scale; repeat for several.")
+    ] = None,
+    baseline_width: Annotated[float, typer.Option(help="Of PSPNet50; the paper's is 1, heavy on a CPU.")] = 1.0,
+    backbone: Annotated[Path | None, typer.Option(help="Start every run from this ImageNet ResNet-50.")] = None,
+    iterations: Iterations = None,
+    accelerator: Accelerator = "auto",
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    precision: TrainingPrecision = "32-true",
+) -> None:
+    """Train and measure every row of tables 1 to 3 and figure 5, with deltas beside the paper's."""
+    with needs_training_packages():
+        from icnet_ros.training.ablation import GROUPS, Setting
+        from icnet_ros.training.ablation import ablate as run
+        from icnet_ros.training.session import open_data, open_fabric
+        from icnet_ros.training.start import NOWHERE, from_backbone
+    chosen = load_recipe(recipe, iterations=iterations)
+    train_split, validation = open_data(chosen, data, root)
+    fabric = open_fabric(accelerator, devices, nodes, precision)
+    start = from_backbone(backbone) if backbone else NOWHERE
+    setting = Setting(chosen, train_split, validation, out, fabric, baseline_width, start)
+    with progress_bar("reading the data", hidden=fabric.global_rank > 0) as update:
+        rows = run(setting, only or GROUPS, update)
+    if fabric.global_rank:
+        return
+    table = Table(
+        "", "", "mIoU", "delta", "paper", "delta", title=f"{validation.name} val, {chosen.iterations} iterations"
+    )
+    group = ""
+    for row in rows:
+        if row["group"] != group:
+            table.add_section()
+        deltas = ["" if row["group"] != group else f"{row[key]:+.1f}" for key in ("delta", "paper_delta")]
+        shown = "" if row["group"] == group else row["group"]
+        table.add_row(shown, row["name"], f"{row['miou']:.1f}", deltas[0], f"{row['paper_miou']:.1f}", deltas[1])
+        group = row["group"]
+    console.print(table)
+    console.print(f"{out}/ablation.png, {out}/ablation.json", highlight=False)

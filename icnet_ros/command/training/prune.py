@@ -1,0 +1,64 @@
+"""`icnet prune`: a narrower network out of a trained one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from icnet_ros.checkpoint.file import load
+from icnet_ros.command.console import console, progress_bar
+from icnet_ros.command.options import (
+    Accelerator,
+    Devices,
+    Iterations,
+    Nodes,
+    Root,
+    TrainingData,
+    TrainingFolder,
+    TrainingPrecision,
+    needs_training_packages,
+)
+from icnet_ros.training.recipe import load_recipe
+
+
+def prune(
+    model: Annotated[Path, typer.Argument(help="Trained checkpoint of an ICNet or a PSPNet50.")],
+    out: TrainingFolder,
+    data: TrainingData = "",
+    root: Root = None,
+    keep: Annotated[float, typer.Option(min=0.01, max=0.99, help="Share of the filters to keep.")] = 0.5,
+    steps: Annotated[int, typer.Option(min=1, help="Prune in so many steps, with retraining after each.")] = 2,
+    recipe: Annotated[str, typer.Option(help="For the retraining after each step.")] = "camvid_prune",
+    teacher: Annotated[Path | None, typer.Option(help="Checkpoint to learn from too, such as MODEL.")] = None,
+    iterations: Iterations = None,
+    between: Annotated[int | None, typer.Option(min=1, help="Iterations of the steps before the last.")] = None,
+    accelerator: Accelerator = "auto",
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    precision: TrainingPrecision = "32-true",
+) -> None:
+    """Progressive l1-norm filter pruning with retraining; the same command resumes after a kill."""
+    with needs_training_packages():
+        from icnet_ros.training.pruning.filters import widths
+        from icnet_ros.training.pruning.progressive import prune_progressively
+        from icnet_ros.training.session import open_data, open_fabric
+    checkpoint = load(model)
+    teacher_checkpoint = load(teacher) if teacher else None
+    chosen = load_recipe(recipe, iterations=iterations)
+    train_split, validation = open_data(chosen, data, root)
+    fabric = open_fabric(accelerator, devices, nodes, precision)
+    plan = widths(checkpoint.spec.width, keep * checkpoint.spec.width, steps)
+    with progress_bar("reading the data", hidden=fabric.global_rank > 0) as update:
+        result = prune_progressively(
+            checkpoint, plan, chosen, train_split, validation, out, fabric, update, teacher_checkpoint, between
+        )
+    if fabric.global_rank == 0:
+        table = Table(
+            "width", "pruned", "retrained", title=f"validation mIoU of {checkpoint.name}", title_justify="left"
+        )
+        table.add_row(f"{checkpoint.spec.width:g}", "", f"{result.before:.4f}")
+        for width, cut, after in result.steps:
+            table.add_row(f"{width:g}", f"{cut:.4f}", f"{after:.4f}")
+        console.print(table)
+        console.print(f"{result.checkpoint}", highlight=False)

@@ -1,0 +1,47 @@
+"""`icnet quantize`: an int8 network beside a checkpoint."""
+
+from typing import Annotated
+
+import typer
+
+from icnet_ros.checkpoint.default import load_model
+from icnet_ros.command.console import console, progress_bar
+from icnet_ros.command.options import Data, Exit, Model, Root
+from icnet_ros.dataset.table import open_dataset
+from icnet_ros.engine.base import EngineError
+
+
+def quantize(
+    data: Data,
+    root: Root = None,
+    model: Model = "",
+    exit_: Exit = "sub124",
+    split: Annotated[str, typer.Option(help="Calibrate on this split.")] = "train",
+    validation: Annotated[str, typer.Option(help="Measure the loss of accuracy on this one.")] = "val",
+    images: Annotated[int, typer.Option(min=1, help="Calibrate on so many images.")] = 64,
+    max_drop: Annotated[float, typer.Option(help="Write nothing if mIoU falls by more points.")] = 1.0,
+    engine: Annotated[str, typer.Option(help="Measures the loss: auto, onnxruntime, openvino.")] = "auto",
+    limit: Annotated[int, typer.Option(min=0, help="Measure on so many images, evenly spread; 0: all.")] = 0,
+) -> None:
+    """Calibrate an exit of a checkpoint for int8 and write it beside the checkpoint, where engines look for it.
+
+    Then `precision:=int8` in the launch file, `--precision int8` here.
+    """
+    try:
+        from icnet_ros.training.quantize import quantize as run
+    except ModuleNotFoundError as err:
+        raise EngineError(f"quantizing needs the package {err.name}: pip install 'icnet_ros[quantize]'") from err
+    calibration, measured = (open_dataset(data, root, part) for part in (split, validation))
+    with progress_bar("building engines") as update:
+        result = run(
+            load_model(model),
+            exit_,
+            calibration,
+            measured.evenly(limit),
+            update,
+            engine=engine,
+            count=images,
+            max_drop=max_drop,
+        )
+    console.print(f"{result.path}", highlight=False)
+    console.print(f"mIoU {result.before:.4f} in fp32, {result.after:.4f} in int8", highlight=False)

@@ -1,0 +1,64 @@
+"""`icnet train`: cascade label guidance on an annotated dataset."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from icnet_ros.checkpoint.file import load
+from icnet_ros.command.console import console, progress_bar
+from icnet_ros.command.options import (
+    Accelerator,
+    Devices,
+    Iterations,
+    Nodes,
+    Root,
+    TrainingData,
+    TrainingFolder,
+    TrainingPrecision,
+    needs_training_packages,
+)
+from icnet_ros.training.errors import RecipeError
+from icnet_ros.training.recipe import load_recipe
+
+
+def train(
+    out: TrainingFolder,
+    data: TrainingData = "",
+    root: Root = None,
+    without: Annotated[list[str] | None, typer.Option(help="Leave out a source of the dataset; repeat.")] = None,
+    recipe: Annotated[str, typer.Option(help="A file of config/train by name, or a .yaml file.")] = "camvid",
+    backbone: Annotated[Path | None, typer.Option(help="Start from an ImageNet ResNet-50, .safetensors.")] = None,
+    init: Annotated[Path | None, typer.Option(help="Start from a checkpoint of the same width.")] = None,
+    teacher: Annotated[Path | None, typer.Option(help="Checkpoint of a better network to learn from, too.")] = None,
+    iterations: Iterations = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    stop_after: Annotated[int, typer.Option(min=0, help="End after so many steps; resume later.")] = 0,
+    accelerator: Accelerator = "auto",
+    devices: Devices = 1,
+    nodes: Nodes = 1,
+    precision: TrainingPrecision = "32-true",
+) -> None:
+    """Train on split "train", keep the checkpoint with the best mIoU on "val".
+
+    The same command in the same folder resumes where it ended, exactly.
+    """
+    with needs_training_packages():
+        from icnet_ros.training.loop import Trainer
+        from icnet_ros.training.session import open_data, open_fabric
+        from icnet_ros.training.start import NOWHERE, from_backbone, from_checkpoint
+    if backbone is not None and init is not None:
+        raise RecipeError("a training starts from --backbone or from --init, not from both")
+    chosen = load_recipe(recipe, iterations=iterations, seed=seed)
+    start = from_backbone(backbone) if backbone else from_checkpoint(load(init)) if init else NOWHERE
+    teacher_checkpoint = load(teacher) if teacher else None
+    train_split, validation = open_data(chosen, data, root, without or ())
+    out.mkdir(parents=True, exist_ok=True)
+    fabric = open_fabric(accelerator, devices, nodes, precision)
+    with progress_bar("reading the data", hidden=fabric.global_rank > 0) as update:
+        trainer = Trainer(chosen, train_split, validation, out, fabric, start, teacher_checkpoint)
+        if trainer.step and fabric.global_rank == 0:
+            console.print(f"resuming at step {trainer.step}", highlight=False)
+        best = trainer.run(update, stop_after)
+    if fabric.global_rank == 0:
+        console.print(f"best validation mIoU {best:.4f}: {out}/best.safetensors", highlight=False)

@@ -1,0 +1,27 @@
+"""The ONNX file in fp16, for runtimes that take the arithmetic from the file."""
+
+from pathlib import Path
+
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.engine.artefacts.cache import artefact
+from icnet_ros.engine.artefacts.export import FORMAT, check_export, identity, onnx_file
+
+TOLERANCE = 0.03  # largest difference of a logit, of the largest logit
+
+
+def half_file(checkpoint: Checkpoint, exit_: str) -> Path:
+    """The network of a checkpoint and exit with input, weights and logits in float16. Raises EngineError."""
+
+    def convert(path: Path) -> None:
+        import onnx
+        from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
+
+        # The pyramid's arithmetic on sizes stays exact; float16 counts to 2048 only.
+        model = convert_float_to_float16(
+            onnx.load(onnx_file(checkpoint, exit_)),
+            op_block_list=[*DEFAULT_OP_BLOCK_LIST, "Div", "Sub", "Less", "GreaterOrEqual", "ReduceSum"],
+        )
+        onnx.save(model, path)
+        check_export(checkpoint, exit_, path, TOLERANCE)
+
+    return artefact("onnx", {"half": str(FORMAT), **identity(checkpoint, exit_)}, convert)

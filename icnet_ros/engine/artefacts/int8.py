@@ -1,0 +1,100 @@
+"""int8 networks: ONNX files with QDQ nodes, beside the checkpoint that they were calibrated for."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.engine.artefacts.cache import artefact
+from icnet_ros.engine.base import EngineError
+
+if TYPE_CHECKING:
+    import onnx
+
+METADATA_KEY = "icnet_int8"
+
+
+def int8_path(checkpoint: Checkpoint, exit_: str) -> Path:
+    """Where `icnet quantize` writes and the engines look: MODEL.EXIT.int8.onnx beside MODEL.safetensors.
+
+    Raises EngineError for random weights, which are no file.
+    """
+    if checkpoint.path is None:
+        raise EngineError(f"{checkpoint.name} is no file that an int8 one could be beside: set precision to fp32")
+    return checkpoint.path.with_suffix(f".{exit_}.int8.onnx")
+
+
+def int8_file(checkpoint: Checkpoint, exit_: str) -> Path:
+    """The calibrated network of a checkpoint and exit.
+
+    Raises EngineError if there is none, if it cannot be read or if it belongs to other weights.
+    """
+    path = int8_path(checkpoint, exit_)
+    advice = f"icnet quantize --model {checkpoint.path} --exit {exit_} --data DATASET"
+    if not path.exists():
+        raise EngineError(f"precision int8 needs {path}: make it with {advice}, or set precision to fp32")
+    import onnx  # 0.2 s, which a start in fp32 need not wait for
+
+    try:
+        model = onnx.load(path)
+        said = json.loads({entry.key: entry.value for entry in model.metadata_props}[METADATA_KEY])
+    except Exception as err:  # protobuf's errors have no common base that onnx names
+        raise EngineError(f"{path}: not from icnet quantize, or damaged ({type(err).__name__}): {advice}") from err
+    if said.get("sha256") != checkpoint.sha256:
+        raise EngineError(f"{path}: calibrated for other weights than {checkpoint.path} has now: {advice}")
+    return path
+
+
+def signed_file(checkpoint: Checkpoint, exit_: str) -> Path:
+    """The same with all activations int8, out of the cache or made now. Raises EngineError.
+
+    TensorRT knows no uint8 and would take 0..255 for -128..127.
+    """
+    path = int8_file(checkpoint, exit_)
+
+    def rewrite(target: Path) -> None:
+        import onnx
+
+        model = onnx.load(path)
+        make_signed(model)
+        onnx.save(model, target)
+
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return artefact("onnx", {"signed": "1", "int8": digest}, rewrite)
+
+
+def make_signed(model: "onnx.ModelProto") -> None:
+    """Let uint8 quantizers with zero point 0 be int8 ones of the same range: 255 steps become 127."""
+    import onnx
+
+    constants = {entry.name: entry for entry in model.graph.initializer}
+    made: set[str] = set()
+    del model.graph.value_info[:]  # says uint8 of what is int8 now; can be inferred
+    for node in model.graph.node:
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        _, scale, zero = node.input
+        zeros = onnx.numpy_helper.to_array(constants[zero])
+        if zeros.dtype != np.uint8:
+            continue
+        if zeros.any():
+            raise EngineError(f"{node.name}: zero point {zeros.max()}; only symmetric quantizers can be made signed")
+        for name, value in (
+            (scale, onnx.numpy_helper.to_array(constants[scale]) * np.float32(255 / 127)),
+            (zero, zeros.astype(np.int8)),
+        ):
+            if name not in made:
+                model.graph.initializer.append(onnx.numpy_helper.from_array(value, f"{name}.signed"))
+                made.add(name)
+        node.input[1], node.input[2] = f"{scale}.signed", f"{zero}.signed"
+
+
+def describe(model: "onnx.ModelProto", facts: Mapping[str, Any]) -> None:
+    """Write `facts` into the file: `sha256` of the checkpoint, and where the calibration came from."""
+    import onnx
+
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(dict(facts))})

@@ -1,0 +1,144 @@
+"""TensorRT plans: an ONNX file compiled for a GPU, by TensorRT 10 or 11 or by TensorRT-RTX.
+
+One way serves all three: the network is strongly typed, so the arithmetic is that of the ONNX file.
+"""
+
+import hashlib
+import logging
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.engine.artefacts.cache import artefact, writable_folder, write_atomically
+from icnet_ros.engine.artefacts.export import onnx_file
+from icnet_ros.engine.artefacts.half import half_file
+from icnet_ros.engine.artefacts.int8 import signed_file
+from icnet_ros.engine.base import EngineError
+
+log = logging.getLogger(__name__)
+
+DRIVER = Path("/proc/driver/nvidia/version")
+LIBRARIES = ("tensorrt", "tensorrt_rtx")
+# Smallest, usual and largest input: frame by frame, up to 4K. Kernels are chosen for the usual one.
+PROFILE = ((1, 3, 32, 32), (1, 3, 1024, 2048), (1, 3, 2176, 3840))
+FILES = {"fp32": onnx_file, "fp16": half_file, "int8": signed_file}
+
+
+def library() -> Any:
+    """The module of TensorRT, else that of TensorRT-RTX. Raises EngineError if neither is installed."""
+    for name in LIBRARIES:
+        try:
+            return import_module(name)
+        except ModuleNotFoundError:
+            continue
+    raise EngineError(
+        "engine 'tensorrt' needs TensorRT: pip install 'icnet_ros[tensorrt]', or tensorrt-rtx-cu13 for an RTX GPU"
+    )
+
+
+def plan_file(checkpoint: Checkpoint, exit_: str, precision: str) -> Path:
+    """The plan for this checkpoint, exit and precision and for the GPU of this machine, out of the cache or made now.
+
+    Raises EngineError for a precision other than fp32, fp16 and int8, and if TensorRT refuses the network.
+    """
+    if precision not in FILES:
+        raise EngineError(f"engine 'tensorrt' has {', '.join(FILES)}, not {precision!r}")
+    trt = library()
+    onnx = FILES[precision](checkpoint, exit_)
+    key = {
+        "onnx": hashlib.sha256(onnx.read_bytes()).hexdigest(),
+        "library": f"{trt.__name__} {trt.__version__}",
+        "gpu": gpu_name(),
+        "profile": str(PROFILE),
+        "precision": precision,
+    }
+
+    def write(path: Path) -> None:
+        path.write_bytes(build(trt, onnx))
+
+    return artefact("plan", key, write)
+
+
+def gpu_name() -> str:
+    """Name and compute capability of the current GPU, its driver and the CUDA of torch: what a plan is good for."""
+    if not torch.cuda.is_available():
+        return "none"
+    major, minor = torch.cuda.get_device_capability()
+    driver = DRIVER.read_text().splitlines()[0] if DRIVER.exists() else "unknown driver"
+    return f"{torch.cuda.get_device_name()} sm_{major}{minor}, {driver}, CUDA {torch.version.cuda}"
+
+
+def build(trt: Any, onnx: Path) -> bytes:
+    """Compile an ONNX file. Raises EngineError with what TensorRT said."""
+    said: list[str] = []
+    logger = _logger(trt, said)
+    builder = trt.Builder(logger)
+    # TensorRT 11 knows no other kind of network; 10 has to be told.
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    if not parser.parse(onnx.read_bytes()):
+        errors = "; ".join(parser.get_error(number).desc() for number in range(parser.num_errors))
+        raise EngineError(f"TensorRT {trt.__version__} cannot read the network: {errors}; use engine torch")
+    config = builder.create_builder_config()
+    config.clear_flag(trt.BuilderFlag.TF32)  # fp32 means it; who wants less asks for fp16
+    profile = builder.create_optimization_profile()
+    profile.set_shape("image", *PROFILE)
+    config.add_optimization_profile(profile)
+    timings = writable_folder() / f"tensorrt-{trt.__version__}.timings"
+    timed = trt.__name__ == "tensorrt"  # TensorRT-RTX chooses kernels when it runs
+    if timed:
+        config.set_timing_cache(config.create_timing_cache(timings.read_bytes() if timings.exists() else b""), True)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise EngineError(f"TensorRT {trt.__version__} cannot build the network: {'; '.join(said)}; use engine torch")
+    if timed:
+        write_atomically(timings, bytes(config.get_timing_cache().serialize()))
+    return bytes(plan)
+
+
+class Plan:
+    """A plan ready to run on torch's tensors and stream. Not run on a GPU yet."""
+
+    def __init__(self, trt: Any, content: bytes, dtype: torch.dtype) -> None:
+        said: list[str] = []
+        self._runtime = trt.Runtime(_logger(trt, said))  # must live as long as what it made
+        self._engine = self._runtime.deserialize_cuda_engine(content)
+        self._context: Any = self._engine.create_execution_context() if self._engine else None
+        if self._context is None:
+            raise EngineError(f"TensorRT {trt.__version__} cannot load its plan on this GPU: {'; '.join(said)}")
+        self._dtype = dtype
+
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        """Input (N, 3, H, W) -> logits (N, C, h, w). Raises RuntimeError."""
+        return torch.cat([self._one(image.contiguous()) for image in batch.chunk(len(batch))]).permute(0, 3, 1, 2)
+
+    def _one(self, image: torch.Tensor) -> torch.Tensor:
+        if not self._context.set_input_shape("image", tuple(image.shape)):
+            height, width = PROFILE[-1][2:]
+            raise RuntimeError(f"the plan takes frames up to {width}x{height}; set a smaller input_scale")
+        shape = tuple(self._context.get_tensor_shape("logits"))
+        logits = torch.empty(shape, dtype=self._dtype, device=image.device)
+        self._context.set_tensor_address("image", image.data_ptr())
+        self._context.set_tensor_address("logits", logits.data_ptr())
+        if not self._context.execute_async_v3(torch.cuda.current_stream(image.device).cuda_stream):
+            raise RuntimeError("TensorRT could not run the plan")
+        return logits
+
+
+def _logger(trt: Any, said: list[str]) -> Any:
+    """Warnings go to the log, errors also into `said`."""
+
+    class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity.name in ("INTERNAL_ERROR", "ERROR"):
+                said.append(message)
+            elif severity.name == "WARNING":
+                log.warning("TensorRT: %s", message)
+
+    return Logger()

@@ -1,0 +1,1 @@
+"""One file per engine, and what they share."""

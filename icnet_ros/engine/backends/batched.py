@@ -1,0 +1,68 @@
+"""What every engine does with the frames it is given."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from itertools import groupby
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.base import Frame, LabelMap
+
+V = TypeVar("V")
+CACHED_SIZES = 4  # compiled networks and buffers of so many frame sizes stay in memory; a camera has one
+
+
+class Batched(ABC):
+    """Frames of equal size that follow each other run as one batch."""
+
+    spec: ModelSpec
+
+    @abstractmethod
+    def _segment_batch(self, frames: list[Frame], confidence: bool) -> list[LabelMap]:
+        """Label maps of frames of one size and channel order."""
+
+    def warm_up(self, height: int, width: int, batch: int = 1) -> None:
+        """See Engine. Whatever is compiled on first use is compiled now."""
+        frame = Frame(np.zeros((height, width, 3), np.uint8), self.spec.channel_order)
+        for confidence in (False, True, False):
+            self.segment([frame] * batch, confidence=confidence)
+
+    def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
+        """See Engine."""
+        label_maps: list[LabelMap] = []
+        for _, group in groupby(frames, key=lambda frame: (frame.pixels.shape, frame.order)):
+            label_maps += self._segment_batch(list(group), confidence)
+        return label_maps
+
+
+class LruCache(Generic[V]):
+    """The CACHED_SIZES values that were used last."""
+
+    def __init__(self) -> None:
+        self._values: dict[Hashable, V] = {}
+
+    def get(self, key: Hashable, make: Callable[[], V]) -> V:
+        """The value of `key`, made if it is not there."""
+        value = self._values.pop(key) if key in self._values else None
+        if value is None:
+            if len(self._values) == CACHED_SIZES:
+                del self._values[next(iter(self._values))]
+            value = make()
+        self._values[key] = value  # back in, as the newest
+        return value
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._values.clear()
+
+
+def check_size(frame: Frame, size: Sequence[int]) -> None:
+    """Raise ValueError if the network would see less than 32 x 32."""
+    if min(size) < 32:
+        height, width = frame.pixels.shape[:2]
+        raise ValueError(f"ICNet needs at least 32x32, this {width}x{height} frame gives it {size[1]}x{size[0]}")

@@ -1,0 +1,167 @@
+"""What engines on a CUDA GPU have in common. Run on the CPU in tests, not on a GPU yet."""
+
+import logging
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from time import perf_counter
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.backends.batched import Batched, LruCache, check_size
+from icnet_ros.engine.base import STAGES, EngineError, EngineOptions, Frame, LabelMap
+from icnet_ros.engine.kernels.ondevice import label, prepare
+
+log = logging.getLogger(__name__)
+Network = Callable[[Tensor], Tensor]
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+class CudaEngine(Batched):
+    """Uploads frames from pinned memory, normalises, runs and labels on the device, downloads uint8.
+
+    All of it is captured once per frame size as CUDA graphs, one for each stage, so that their times
+    can be told apart. network: input as `prepare` makes it -> logits (N, C, h, w).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        spec: ModelSpec,
+        options: EngineOptions,
+        device: torch.device,
+        network: Network,
+        dtype: torch.dtype,
+    ) -> None:
+        self.name = name
+        self.spec = spec
+        self.exit = options.exit
+        self.precision = options.precision
+        on_gpu = device.type == "cuda"
+        self.device = f"{device}: {torch.cuda.get_device_name(device)}" if on_gpu else str(device)
+        self._device, self._network, self._dtype = device, network, dtype
+        self._scale = options.scale
+        self._graphs = on_gpu and options.cuda_graph
+        self._runs: LruCache[_Run] = LruCache()  # with their buffers and graphs
+
+    def memory(self) -> int | None:
+        """See Engine."""
+        return torch.cuda.memory_allocated(self._device) if self._device.type == "cuda" else None
+
+    def close(self) -> None:
+        """See Engine."""
+        self._runs.clear()
+        del self._network
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @torch.inference_mode()
+    def _segment_batch(self, frames: list[Frame], confidence: bool) -> list[LabelMap]:
+        height, width = frames[0].pixels.shape[:2]
+        scale = self._scale or self.spec.scale_for(height)
+        check_size(frames[0], [round(side * scale) for side in (height, width)])
+        try:
+            swap = frames[0].order != self.spec.channel_order
+            run = self._run((len(frames), height, width), scale, swap, confidence)
+            milliseconds = run([frame.pixels for frame in frames])
+        except torch.OutOfMemoryError as err:
+            raise EngineError(f"{self.device}: no memory for {len(frames)} frames of {width}x{height}: {err}") from err
+        except RuntimeError as err:
+            raise EngineError(f"{self.device} failed at {len(frames)} frames of {width}x{height}: {err}") from err
+        stages = {stage: value / len(frames) for stage, value in zip(STAGES, milliseconds, strict=True)}
+        sure = run.confidence
+        return [
+            LabelMap(run.labels[number].numpy().copy(), None if sure is None else sure[number].numpy().copy(), stages)
+            for number in range(len(frames))
+        ]
+
+    def _run(self, shape: tuple[int, int, int], scale: float, swap: bool, confidence: bool) -> "_Run":
+        def into(pixels: Tensor) -> Tensor:
+            return prepare(pixels, self.spec, swap, scale, self._dtype)
+
+        def make() -> _Run:
+            run = _Run(shape, into, self._network, confidence, self._device)
+            if self._graphs:
+                run.capture()
+            return run
+
+        return self._runs.get((shape, swap, confidence), make)
+
+
+class _Run:
+    """Buffers for one batch size, frame size and kind of answer, and the three stages that work on them."""
+
+    def __init__(
+        self, shape: tuple[int, int, int], into: Network, network: Network, confidence: bool, device: torch.device
+    ) -> None:
+        pinned = device.type == "cuda"
+        self.frames = torch.empty((*shape, 3), dtype=torch.uint8, pin_memory=pinned)
+        self.labels = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
+        self.confidence = torch.empty_like(self.labels, pin_memory=pinned) if confidence else None
+        self._uploaded = torch.empty_like(self.frames, device=device)
+        self._into, self._network, self._device = into, network, device
+        self._batch: Tensor | None = None
+        self._logits: Tensor | None = None
+        self._stages: list[Callable[[], object]] = [self._preprocess, self._infer, self._postprocess]
+
+    def __call__(self, pixels: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> list[float]:
+        """Fill `labels` and `confidence`; milliseconds of each stage."""
+        for buffer, one in zip(self.frames.numpy(), pixels, strict=True):
+            np.copyto(buffer, one)
+        if self._device.type != "cuda":
+            times = [perf_counter()]
+            for stage in self._stages:
+                stage()
+                times.append(perf_counter())
+            return [1000 * (end - start) for start, end in pairwise(times)]
+        events = [_event() for _ in range(len(self._stages) + 1)]
+        events[0].record()
+        for stage, event in zip(self._stages, events[1:], strict=True):
+            stage()
+            event.record()
+        events[-1].synchronize()
+        return [start.elapsed_time(end) for start, end in pairwise(events)]
+
+    def capture(self) -> None:
+        """Replace each stage by a CUDA graph of it; where that is not possible, say so and go on without."""
+        eager = self._stages
+        stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(self._device))
+        with torch.cuda.stream(stream):
+            for _ in range(3):  # libraries choose their kernels and workspaces before anything is captured
+                for stage in eager:
+                    stage()
+        torch.cuda.current_stream(self._device).wait_stream(stream)
+        graphs: list[torch.cuda.CUDAGraph] = []
+        try:
+            for stage in eager:
+                graph = torch.cuda.CUDAGraph()
+                with torch.cuda.graph(graph, pool=graphs[0].pool() if graphs else None):
+                    stage()
+                graphs.append(graph)
+        except RuntimeError as err:
+            log.warning("no CUDA graph for %s, each kernel is launched on its own: %s", tuple(self.labels.shape), err)
+            return
+        self._stages = [graph.replay for graph in graphs]
+
+    def _preprocess(self) -> None:
+        self._uploaded.copy_(self.frames, non_blocking=True)
+        self._batch = self._into(self._uploaded)
+
+    def _infer(self) -> None:
+        assert self._batch is not None
+        self._logits = self._network(self._batch)
+
+    def _postprocess(self) -> None:
+        assert self._logits is not None
+        _, height, width = self.labels.shape
+        labels, sure = label(self._logits, height, width, self.confidence is not None)
+        self.labels.copy_(labels, non_blocking=True)
+        if self.confidence is not None and sure is not None:
+            self.confidence.copy_(sure, non_blocking=True)
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]

@@ -1,0 +1,74 @@
+"""What engines have in common whose network takes and gives arrays in host memory."""
+
+import os
+from abc import abstractmethod
+from pathlib import Path
+from time import perf_counter
+
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.backends.batched import Batched, check_size
+from icnet_ros.engine.base import EngineOptions, Frame, LabelMap, UInt8
+from icnet_ros.engine.kernels import upsample
+from icnet_ros.engine.kernels.normalise import Batch, normalise
+
+
+class HostEngine(Batched):
+    """Normalises on the CPU, lets a subclass run the network, labels on the CPU."""
+
+    name = ""
+    planar = True  # does `_infer` take (N, 3, H, W), or (N, H, W, 3)?
+
+    def __init__(self, spec: ModelSpec, options: EngineOptions) -> None:
+        self.spec = spec
+        self.exit = options.exit
+        self.precision = options.precision
+        self.device = cpu_name()
+        self._scale = options.scale
+        self._batch: Batch | None = None
+        self._threads = options.threads or len(os.sched_getaffinity(0))
+
+    @abstractmethod
+    def _infer(self, batch: Batch) -> Batch:
+        """Normalised frames, in the layout of `planar` -> logits (N, h, w, classes)."""
+
+    def memory(self) -> int | None:
+        """See Engine."""
+        return None
+
+    @abstractmethod
+    def close(self) -> None:
+        """See Engine."""
+
+    def _segment_batch(self, frames: list[Frame], confidence: bool) -> list[LabelMap]:
+        upsample.use_threads(self._threads)
+        started = perf_counter()
+        scale = self._scale or self.spec.scale_for(frames[0].pixels.shape[0])
+        batch = self._batch = normalise(frames, self.spec, scale, planar=self.planar, out=self._batch)
+        check_size(frames[0], batch.shape[2:] if self.planar else batch.shape[1:3])
+        prepared = perf_counter()
+        logits = self._infer(batch)
+        inferred = perf_counter()
+        height, width = frames[0].pixels.shape[:2]
+        maps: list[tuple[UInt8, UInt8 | None]]
+        if confidence:
+            maps = [upsample.label_and_confidence(one, height, width) for one in logits]
+        else:
+            maps = [(upsample.label_map(one, height, width), None) for one in logits]
+        # Each frame is told what it cost, not what it waited for its companions.
+        share = 1000 / len(frames)
+        stages = {
+            "preprocess": (prepared - started) * share,
+            "inference": (inferred - prepared) * share,
+            "postprocess": (perf_counter() - inferred) * share,
+        }
+        return [LabelMap(labels, sure, stages) for labels, sure in maps]
+
+
+def cpu_name() -> str:
+    """The processor as /proc/cpuinfo calls it, after "cpu: "."""
+    try:
+        with Path("/proc/cpuinfo").open() as file:
+            models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+        return f"cpu: {models[0]}" if models else "cpu"
+    except OSError:
+        return "cpu"

@@ -1,0 +1,53 @@
+"""The ONNX Runtime engine: fp32 and int8. Its CUDA provider has not been run on a GPU yet."""
+
+from typing import Any
+
+import onnxruntime
+
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.engine.artefacts.export import onnx_for
+from icnet_ros.engine.backends.host import HostEngine
+from icnet_ros.engine.base import EngineError, EngineOptions
+from icnet_ros.engine.kernels.normalise import Batch
+
+
+class OnnxRuntimeEngine(HostEngine):
+    """Runs the exported network on the CPU, or on a GPU through host memory."""
+
+    name = "onnxruntime"
+
+    def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
+        super().__init__(checkpoint.spec, options)
+        if options.precision not in ("fp32", "int8"):
+            raise EngineError(f"engine 'onnxruntime' has fp32, int8, not {options.precision!r}; set precision to fp32")
+        provider = _provider(options.device)
+        if options.device.startswith("cuda"):
+            self.device = options.device
+        path = onnx_for(checkpoint, options)
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = self._threads
+        settings.inter_op_num_threads = 1
+        self._session: onnxruntime.InferenceSession | None = onnxruntime.InferenceSession(
+            str(path), settings, providers=[provider]
+        )
+
+    def close(self) -> None:
+        """See Engine."""
+        self._session = None
+
+    def _infer(self, batch: Batch) -> Batch:
+        assert self._session is not None, "the engine is closed"
+        logits: Batch = self._session.run(None, {"image": batch})[0]
+        return logits
+
+
+def _provider(device: str) -> Any:
+    """What ONNX Runtime calls the device; "auto" is the CPU, for on a GPU other engines are faster."""
+    if device in ("auto", "cpu"):
+        return "CPUExecutionProvider"
+    name, _, number = device.partition(":")
+    if name != "cuda" or not (number or "0").isdigit():
+        raise EngineError(f"engine 'onnxruntime' has no device {device!r}; set device to auto, cpu or cuda:N")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        raise EngineError("this onnxruntime has no CUDA: install onnxruntime-gpu in its place, or take engine torch")
+    return "CUDAExecutionProvider", {"device_id": int(number or 0)}

@@ -1,0 +1,76 @@
+"""The torch engine: CPU and CUDA, batch norm folded, channels last."""
+
+import torch
+
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.engine.backends.cuda import DTYPES, CudaEngine
+from icnet_ros.engine.backends.host import HostEngine
+from icnet_ros.engine.base import Engine, EngineError, EngineOptions
+from icnet_ros.engine.kernels.normalise import Batch
+from icnet_ros.network.fold import fold_batch_norm
+
+
+def open_torch(checkpoint: Checkpoint, options: EngineOptions) -> Engine:
+    """The engine for `options.device`. Raises EngineError for a device or precision it has not."""
+    device = torch_device(options.device)
+    if options.precision not in DTYPES:
+        raise EngineError(f"engine 'torch' has fp32 and, on CUDA, fp16 and bf16, not {options.precision!r}")
+    if device.type == "cuda":
+        return torch_on(device, checkpoint, options)
+    if options.precision != "fp32":
+        raise EngineError(
+            f"engine 'torch' has {options.precision} on CUDA only: set precision to fp32 or device to cuda"
+        )
+    return TorchEngine(checkpoint, options)
+
+
+class TorchEngine(HostEngine):
+    """Runs the network eagerly, on the CPU in fp32."""
+
+    name = "torch"
+    planar = False  # channels last is how the network wants it
+
+    def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
+        super().__init__(checkpoint.spec, options)
+        torch.set_num_threads(self._threads)
+        network = fold_batch_norm(checkpoint.network([options.exit]))
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def close(self) -> None:
+        """See Engine."""
+        self._network = None
+
+    @torch.inference_mode()
+    def _infer(self, batch: Batch) -> Batch:
+        logits = self._network(torch.from_numpy(batch).permute(0, 3, 1, 2))[-1]
+        answer: Batch = logits.permute(0, 2, 3, 1).numpy()
+        return answer
+
+
+def torch_on(device: torch.device, checkpoint: Checkpoint, options: EngineOptions) -> CudaEngine:
+    """The eager network behind everything that CudaEngine does; `device` is a CPU in tests."""
+    dtype = DTYPES[options.precision]
+    network = fold_batch_norm(checkpoint.network([options.exit]))
+    network = network.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # sizes are few and stay
+        torch.backends.cudnn.allow_tf32 = False  # fp32 means it; who wants less asks for fp16
+    return CudaEngine("torch", checkpoint.spec, options, device, lambda batch: network(batch)[-1], dtype)
+
+
+def torch_device(name: str) -> torch.device:
+    """Raises EngineError for a device that is not there, or that this package does not run on."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as err:
+        raise EngineError(f"device {name!r} is none of auto, cpu, cuda, cuda:N") from err
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise EngineError(f"device {name!r}: this torch sees no CUDA GPU; set device to cpu or auto")
+        if device.index is not None and device.index >= torch.cuda.device_count():
+            raise EngineError(f"device {name!r}: there are only {torch.cuda.device_count()} CUDA GPUs")
+    elif device.type != "cpu":
+        raise EngineError(f"device {name!r} is none of auto, cpu, cuda, cuda:N")
+    return device

@@ -1,0 +1,1 @@
+"""What runs on pixels before and after the network."""

@@ -1,0 +1,54 @@
+"""What surrounds the network, on the device where it runs: only uint8 crosses the bus, both ways."""
+
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from icnet_ros.checkpoint.spec import ModelSpec
+
+
+def prepare(pixels: Tensor, spec: ModelSpec, swap: bool, scale: float, dtype: torch.dtype) -> Tensor:
+    """Frames uint8 (N, H, W, 3) -> network input (N, 3, H', W') in `dtype`, channels last.
+
+    As engine.normalise does it on the CPU, up to one grey level where `scale` is not 1. swap: the
+    channels are in the other order than the network's.
+    """
+    image = pixels.permute(0, 3, 1, 2).float()
+    if swap:
+        image = image.flip(1)
+    size = [round(side * scale) for side in pixels.shape[1:3]]
+    if size != list(pixels.shape[1:3]):
+        image = F.interpolate(image, size, mode="bilinear", align_corners=False).round()
+    mean, std = (_constant(values, pixels.device) for values in (spec.mean, spec.std))
+    return ((image - mean) / std).to(dtype, memory_format=torch.channels_last)
+
+
+def label(logits: Tensor, height: int, width: int, confidence: bool) -> tuple[Tensor, Tensor | None]:
+    """Logits (N, C, h, w) -> labels uint8 (N, height, width) and, if asked for, confidence 0..255.
+
+    One fused kernel where Triton is, three passes over full-size logits where it is not.
+    """
+    if logits.is_cuda and _has_triton():
+        from icnet_ros.engine.kernels.fused import label_fused
+
+        return label_fused(logits, height, width, confidence)
+    full = F.interpolate(logits.float(), (height, width), mode="bilinear", align_corners=True)
+    best = full.argmax(1).byte()
+    return best, (255 * full.softmax(1).amax(1)).round().byte() if confidence else None
+
+
+@cache
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Once for each device: nothing may be uploaded while a CUDA graph is captured."""
+    return torch.tensor(values, device=device).reshape(1, 3, 1, 1)
+
+
+@cache
+def _has_triton() -> bool:
+    try:
+        import triton  # noqa: F401
+    except ImportError:
+        return False
+    return True

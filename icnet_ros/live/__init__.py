@@ -1,0 +1,1 @@
+"""Runs with real nodes: processes of the demo, recording, online evaluation."""

@@ -1,0 +1,122 @@
+"""The demo: player, node and recorder as three processes over DDS."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from icnet_ros.live.processes import NodeProcess, graph_environment, wait_until
+from icnet_ros.live.sample_drive import make_sample_drive
+from icnet_ros.share import share
+from icnet_ros.wire.bag import open_bag, prepare_bag_folder
+from icnet_ros.wire.image import decode_compressed, decode_image
+from icnet_ros.wire.storage import Topic
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What to play and with what. Empty strings: found by type, defaults of the node."""
+
+    out: Path
+    bag: Path | None = None
+    engine: str = ""
+    model: str = ""
+    rate: float = 1.0
+    image_topic: str = ""
+    ground_truth_topic: str = ""
+    precision: str = ""
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """What was played and recorded.
+
+    bag, image, ground_truth: what was played. sent_log: when each frame went out. recording: the bag with
+    labels and latencies. counters: what the node says became of the frames (received, processed,
+    dropped, failed).
+    """
+
+    bag: Path
+    image: Topic
+    ground_truth: Topic | None
+    sent_log: Path
+    recording: Path
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) -> DemoRun:
+    """Play a bag through a real node. `progress(what, done, total)` is called several times a second.
+
+    Files: OUT/recording, OUT/logs, and OUT/drive if no bag was given.
+    Raises DemoError if a process fails or is late, WireError for an unusable bag.
+    """
+    out = options.out
+    logs = out / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    bag_path = options.bag
+    if bag_path is None:
+        bag_path = prepare_bag_folder(out / "drive")
+        make_sample_drive(share("demo", "leuvenA.jpg"), bag_path)
+    with open_bag(bag_path) as bag:
+        image = bag.image_topic(options.image_topic)
+        ground_truth = bag.ground_truth_topic(options.ground_truth_topic)
+        first = next(bag.messages(image.name))
+    height, width = (decode_compressed if image.compressed else decode_image)(first.data).pixels.shape[:2]
+    run = DemoRun(bag_path, image, ground_truth, logs / "sent.jsonl", prepare_bag_folder(out / "recording"))
+    run.sent_log.unlink(missing_ok=True)
+    environment = graph_environment()
+    with ExitStack() as stack:
+
+        def start(module: str, *arguments: str) -> NodeProcess:
+            return stack.enter_context(NodeProcess.start(module, arguments, logs, environment))
+
+        node = start("main", "--ros-args", *_node_arguments(options, image, height, width))
+        recorder = start("recorder", str(run.recording))
+        wait_until(
+            lambda: recorder.has_printed("READY"),
+            [node, recorder],
+            lambda: progress("starting the node", 0, image.messages),
+        )
+        rate = str(options.rate)
+        player = start("player", str(bag_path), "--topic", image.name, "--rate", rate, "--log", str(run.sent_log))
+        processes = [node, recorder, player]
+
+        def playing() -> None:
+            sent = run.sent_log.read_text().count("\n") if run.sent_log.exists() else 0
+            progress("playing", sent, image.messages)
+
+        wait_until(lambda: player.has_printed("PLAYED"), processes, playing, timeout=None)
+        playing()
+        counters = _final_counters(recorder, processes)
+    return replace(run, counters=counters)
+
+
+def _node_arguments(options: DemoOptions, image: Topic, height: int, width: int) -> list[str]:
+    parameters = {
+        "use_sim_time": "true",
+        "input_transport": "compressed" if image.compressed else "raw",
+        "warm_up_width": str(max(32, width)),
+        "warm_up_height": str(max(32, height)),
+        **({"engine": options.engine} if options.engine else {}),
+        **({"precision": options.precision} if options.precision else {}),
+        **({"model": str(Path(options.model).absolute())} if options.model else {}),
+    }
+    remap = ["-r", f"image:={image.base}"]
+    return [*remap, *(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}"))]
+
+
+def _final_counters(recorder: NodeProcess, processes: Sequence[NodeProcess]) -> dict[str, int]:
+    """Counters of the node once every frame it received is done and they no longer change."""
+    seen: list[dict[str, int]] = []
+    skip = len(recorder.lines_after("COUNTERS "))
+
+    def settled() -> bool:
+        seen[:] = [json.loads(line) for line in recorder.lines_after("COUNTERS ")[skip:]]
+        if len(seen) < 3 or seen[-1] != seen[-2]:
+            return False
+        last = seen[-1]
+        return last["received"] == last["processed"] + last["dropped"] + last["failed"]
+
+    wait_until(settled, processes)
+    return seen[-1]

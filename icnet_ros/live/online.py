@@ -1,0 +1,92 @@
+"""Evaluation of a running node: label maps and ground truth are scored as they are published."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.metrics.confusion import ConfusionMatrix
+from icnet_ros.metrics.frame import PreviousFrame, UInt8
+from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.result import ReplayResult
+from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.report.html import PagePictures, write_page
+from icnet_ros.report.report_json import write_report_json
+
+MAX_WAITING = 60  # label maps, or ground truth, that wait for their counterpart
+STAGES = ("decode", "preprocess", "inference", "postprocess")
+
+
+class OnlineEvaluation:
+    """Scores label maps as they come, each once its ground truth is there, too; either may come first.
+
+    result: what is known so far. scored: how many frames have been compared with ground truth.
+    """
+
+    def __init__(self, classes: ClassTable, out: Path, image: str, ground_truth: str) -> None:
+        """Label maps go to OUT/labels, as with `icnet replay`. image, ground_truth: names of topics."""
+        self._store = ResultStore(out)
+        self._store.prepare("live", resume=False)
+        self.result = ReplayResult(image, ground_truth, matrix=ConfusionMatrix(len(classes)))
+        self._classes, self._out = classes, out
+        self._annotations: dict[int, UInt8] = {}
+        self._waiting: dict[int, tuple[FrameRecord, UInt8, PreviousFrame | None]] = {}
+        self._previous: PreviousFrame | None = None
+        self.scored = 0
+        self._count = 0
+        self._stages: dict[int, dict[str, float]] = {}
+
+    @property
+    def miou(self) -> float | None:
+        """Over the frames that have ground truth so far."""
+        return self.result.matrix.miou() if self.result.matrix else None
+
+    def labels(self, stamp: int, arrived_ns: int, labels: UInt8) -> None:
+        """A label map with the stamp of its image (ns); `labels` must stay as it is."""
+        if labels.max() >= len(self._classes):
+            self.result.warn(f"label {labels.max()} is none of {len(self._classes)} classes", arrived_ns)
+            return
+        self._store.write_labels(self._count, labels)
+        if stamp in self._waiting:  # again, as when a bag is played in a loop
+            self._score(stamp, None)
+        self._waiting[stamp] = FrameRecord(self._count, stamp_ns=stamp, recorded_ns=arrived_ns), labels, self._previous
+        self._previous = PreviousFrame(self._count, labels)
+        self._count += 1
+        self._settle()
+
+    def ground_truth(self, stamp: int, labels: UInt8) -> None:
+        """A ground truth label map with the stamp of its image (ns)."""
+        self._annotations[stamp] = labels
+        while len(self._annotations) > MAX_WAITING:
+            del self._annotations[next(iter(self._annotations))]
+        self._settle()
+
+    def latency(self, stamp: int, stages: Mapping[str, float]) -> None:
+        """What the stages of a frame took, ms."""
+        self._stages[stamp] = {f"{name}_ms": stages[f"{name}_ms"] for name in STAGES}
+
+    def _settle(self, *, waiting: int = MAX_WAITING) -> None:
+        for stamp in self._waiting.keys() & self._annotations.keys():
+            self._score(stamp, self._annotations.pop(stamp))
+        while len(self._waiting) > waiting:
+            self._score(next(iter(self._waiting)), None)
+
+    def _score(self, stamp: int, annotated: UInt8 | None) -> None:
+        record, labels, previous = self._waiting.pop(stamp)
+        record = self.result.measure(record, labels, previous, annotated, len(self._classes))
+        self.scored += len(record.ground_truth) > 0
+        self.result.frames.append(record)
+
+    def write(self, metadata: dict[str, Any], title: str) -> dict[str, Any]:
+        """OUT/report.json, report.html and frames.csv; the content of report.json."""
+        self._settle(waiting=0)
+        in_order = sorted(self.result.frames, key=lambda frame: frame.number)
+        times: dict[int, dict[str, Any]] = {**self._stages}
+        frames = [replace(frame, **times.get(frame.stamp_ns, {})) for frame in in_order]
+        result = replace(self.result, frames=frames)
+        if not self.scored:
+            result.ground_truth = result.matrix = None
+        report = write_report_json(result, self._classes, metadata, self._out)
+        write_page(self._out / "report.html", title, report, frames, self._classes, PagePictures())
+        return report

@@ -1,0 +1,45 @@
+"""A sample drive made of one photograph, for where there is no recorded one."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from icnet_ros.wire.bag import BagWriter
+from icnet_ros.wire.cdr import IMAGE, WireError
+from icnet_ros.wire.image import UInt8, encode_image, make_header
+
+TOPIC = "/camera/image_raw"
+
+
+def make_sample_drive(
+    photograph: Path, bag: Path, *, frames: int = 60, rate: float = 15.0, size: tuple[int, int] = (640, 480)
+) -> None:
+    """Write a bag of raw bgr8 images that pan and zoom across a photograph.
+
+    size: (width, height) of the frames. Stamps begin at 1 s. Raises WireError if the photograph
+    cannot be read or the bag exists.
+    """
+    picture = cv2.imread(str(photograph))
+    if picture is None:
+        raise WireError(f"{photograph}: not a readable picture")
+    writer = BagWriter(bag, [(TOPIC, IMAGE)])
+    for number in range(frames):
+        time = round(1e9 * (1 + number / rate))
+        view = _view(picture, number / max(1, frames - 1), size)
+        writer.write(TOPIC, encode_image(make_header(time, "camera"), view, "bgr8"), time)
+    writer.close()
+
+
+def _view(picture: UInt8, progress: float, size: tuple[int, int]) -> UInt8:
+    """What the camera sees at `progress` 0..1: it drives in while it looks from left to right."""
+    width, height = size
+    limits = picture.shape[1] / width, picture.shape[0] / height
+    scale = min(limits) * (1 - 0.3 * np.sin(progress * np.pi / 2))
+    window = width * scale, height * scale
+    centre_x = window[0] / 2 + progress * (picture.shape[1] - window[0])
+    centre_y = window[1] / 2 + (0.5 + 0.2 * np.sin(2 * np.pi * progress)) * (picture.shape[0] - window[1])
+    move = np.array([[scale, 0, centre_x - window[0] / 2], [0, scale, centre_y - window[1] / 2]], np.float32)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    view: UInt8 = cv2.warpAffine(picture, move, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return view

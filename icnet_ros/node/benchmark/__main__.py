@@ -1,0 +1,20 @@
+"""Runs one measurement: `python -m icnet_ros.node.benchmark NAME OPTIONS`."""
+
+import json
+import sys
+from importlib import import_module
+
+NAMES = ("transport", "cameras", "deadline", "overhead", "soak")
+
+
+def main() -> None:
+    """Print the result of `measure(**OPTIONS)` of the module NAME as one line of JSON."""
+    name, options = sys.argv[1:]
+    if name not in NAMES:
+        raise SystemExit(f"no measurement {name!r}; there are {', '.join(NAMES)}")
+    result = import_module(f"icnet_ros.node.benchmark.{name}").measure(**json.loads(options))
+    print(json.dumps(result), flush=True)
+
+
+if __name__ == "__main__":
+    main()

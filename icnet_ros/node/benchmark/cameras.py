@@ -1,0 +1,62 @@
+"""Whether any of several cameras starves, anything is lost in transport, or labels get old."""
+
+import time
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+
+from icnet_ros.msg import FrameLatency
+from icnet_ros.node.benchmark.graph import (
+    node_under_test,
+    participant,
+    publish_at_rate,
+    random_image,
+    spin_until,
+    wait_for_subscribers,
+)
+
+NAMES = ("front", "left", "right", "rear", "up", "down")
+COUNTERS = ("received", "processed", "dropped", "failed")
+LAST_FRAMES_S = 4.0  # for the last frames, and the diagnostics after them
+
+
+def measure(cameras: int, rate: float, height: int, width: int, seconds: float, precision: str) -> dict[str, Any]:
+    """Of each camera what was sent and what became of it, the 95th percentile of the age of its labels (ms), and what
+    that may be: two periods of the camera and the time that a frame of each camera takes.
+
+    rate: Hz, of each. max_over_min: the largest over the smallest number of processed frames.
+    """
+    names = NAMES[:cameras]
+    counters: dict[str, dict[str, int]] = {}
+    latencies: dict[str, list[FrameLatency]] = {name: [] for name in names}
+
+    def on_diagnostics(array: DiagnosticArray) -> None:
+        for status in array.status:
+            values = {pair.key: pair.value for pair in status.values}
+            counters[status.name.partition(": ")[2]] = {key: int(values.get(key, 0)) for key in COUNTERS}
+
+    sent = int(rate * seconds)
+    parameters = {"cameras": list(names), "precision": precision}
+    with node_under_test(parameters), participant("cameras_benchmark") as node:
+        node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
+        for name in names:
+            node.create_subscription(FrameLatency, f"/icnet/{name}/latency", latencies[name].append, 100)
+        publishers = [node.create_publisher(Image, f"/{name}/image", qos_profile_sensor_data) for name in names]
+        wait_for_subscribers(node, publishers)
+        publish_at_rate(node, publishers, random_image(height, width), rate, sent)
+        spin_until(node, time.monotonic() + LAST_FRAMES_S)
+    by_camera: dict[str, dict[str, float]] = {}
+    for name, messages in latencies.items():
+        age = np.percentile([message.age_ms for message in messages], 95)
+        busy = np.percentile([message.total_ms - message.wait_ms for message in messages], 95)
+        ages = {"age_ms_p95": round(age, 1), "allowed_ms": round(2000 / rate + len(names) * busy, 1)}
+        by_camera[name] = {"sent": sent, **counters[name], **ages}
+    processed = [one["processed"] for one in by_camera.values()]
+    return {
+        "max_over_min": round(max(processed) / max(1, min(processed)), 3),
+        "lost": sum(one["sent"] - one["received"] for one in by_camera.values()),
+        "cameras": by_camera,
+    }

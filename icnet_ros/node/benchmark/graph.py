@@ -1,0 +1,93 @@
+"""A node under test and an rclpy participant beside it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import rclpy
+from sensor_msgs.msg import Image
+
+DISCOVERY_S = 1.0  # a match is reported before the other side is ready for data
+
+
+@contextmanager
+def node_under_test(
+    parameters: Mapping[str, object], *, module: str = "icnet_ros.node.main", arguments: Sequence[str] = ()
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A segmentation node with these parameters, until the end of the block."""
+    words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+    command = [sys.executable, "-m", module, "--ros-args", *arguments, *words]
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+@contextmanager
+def participant(name: str) -> Iterator[Any]:
+    """An rclpy node, until the end of the block."""
+    rclpy.init()
+    try:
+        yield rclpy.create_node(name)
+    finally:
+        rclpy.try_shutdown()
+
+
+@contextmanager
+def busy_processes(count: int = 0, on: float = 3600.0, off: float = 0.0) -> Iterator[None]:
+    """`count` processes (0: one for each core) that are busy for `on` seconds, idle for `off`, and again."""
+    code = f"import time\nwhile 1:\n e = time.monotonic() + {on}\n while time.monotonic() < e: pass\n time.sleep({off})"
+    number = count or len(os.sched_getaffinity(0))
+    processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(number)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def random_image(height: int, width: int) -> Image:
+    """A bgr8 image of random pixels."""
+    image = Image(height=height, width=width, encoding="bgr8", step=3 * width)
+    image.data.frombytes(np.random.default_rng(0).integers(0, 256, 3 * width * height, np.uint8).tobytes())
+    return image
+
+
+def wait_for_subscribers(node: Any, publishers: Sequence[Any]) -> None:
+    """Spin until each publisher has one that is ready for data."""
+    while not all(publisher.get_subscription_count() for publisher in publishers):
+        rclpy.spin_once(node, timeout_sec=0.1)
+    time.sleep(DISCOVERY_S)
+
+
+def publish_at_rate(node: Any, publishers: Sequence[Any], image: Image, rate: float, frames: int) -> None:
+    """Publish `frames` images from each publisher, evenly spread, stamped with the time they are sent at."""
+    started = time.monotonic()
+    for number in range(frames * len(publishers)):
+        image.header.stamp = node.get_clock().now().to_msg()
+        publishers[number % len(publishers)].publish(image)
+        spin_until(node, started + (number + 1) / rate / len(publishers))
+
+
+def spin_until(node: Any, due: float) -> None:
+    """Handle messages until a monotonic time."""
+    while (left := due - time.monotonic()) > 0:
+        rclpy.spin_once(node, timeout_sec=left)
+
+
+def spin_until_quiet(node: Any, count: Callable[[], int], quiet_s: float) -> None:
+    """Handle messages until `count` has not changed for so long."""
+    since, seen = time.monotonic(), count()
+    while time.monotonic() - since < quiet_s:
+        rclpy.spin_once(node, timeout_sec=0.2)
+        if count() != seen:
+            since, seen = time.monotonic(), count()

@@ -1,0 +1,247 @@
+"""Hours in minutes: the real node at full rate, while everything around it fails at random.
+
+Two cameras send images faster than they can be segmented. Every half second one of FAULTS happens.
+"""
+
+import os
+import random
+import re
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+
+from icnet_ros.node.benchmark.graph import node_under_test, participant
+
+CAMERAS = ("front", "left")
+SIZES = ((120, 160), (96, 128), (160, 120))
+COUNTERS = ("received", "processed", "dropped", "failed")
+FAULT_PERIOD_S = 0.5
+
+
+def measure(minutes: float, rate: float, warm_up: float, seed: int) -> dict[str, Any]:
+    """What became of the frames, memory and threads of the node at the beginning and at the end, and what broke.
+
+    rate: Hz, of each camera. warm_up: share of the time before memory is first looked at.
+    """
+    parameters = {"cameras": list(CAMERAS), "warm_up_height": 120, "warm_up_width": 160}
+    with participant("soak") as node:
+        with node_under_test(parameters, arguments=("--log-level", "fatal")) as process:
+            soak = Soak(node, process.pid, random.Random(seed))  # noqa: S311
+            soak.run(60 * minutes, rate, warm_up)
+            result = soak.report()
+        return {"exit_code": process.returncode, **result}
+
+
+class Soak:
+    """The graph around the node, and what was seen of the node."""
+
+    def __init__(self, node: Any, pid: int, dice: random.Random) -> None:
+        self.graph, self.pid, self.dice = node, pid, dice
+        self.broken: list[str] = []  # what should not have happened
+        self.happened: Counter[str] = Counter()
+        self.totals: Counter[str] = Counter()
+        self.diagnostics: dict[str, dict[str, str]] = {}
+        self.memory: list[float] = []
+        self.threads: list[int] = []
+        self.listeners: list[Any] = []
+        self.publishers: dict[str, Any] = {}
+        self.graph.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+
+    def run(self, seconds: float, rate: float, warm_up: float) -> None:
+        """Publish, and let things happen."""
+        for camera in CAMERAS:
+            self.connect(camera)
+        self.until(lambda: all(p.get_subscription_count() for p in self.publishers.values()), "found the node")
+        started = time.monotonic()
+        next_fault, number = started, 0
+        while (elapsed := time.monotonic() - started) < seconds:
+            number += 1
+            for camera in CAMERAS:
+                self.publishers[camera].publish(self.image(number))
+            if time.monotonic() > next_fault:
+                next_fault = time.monotonic() + FAULT_PERIOD_S
+                fault = self.dice.choice(FAULTS)
+                self.happened[fault.__name__] += 1
+                fault(self)
+                if elapsed > warm_up * seconds:
+                    self.look()
+            self.spin(max(0.0, started + number / rate - time.monotonic()))
+        self.count()
+
+    def report(self) -> dict[str, Any]:
+        """Medians of the first and the last tenth of what was looked at, peaks of the thirds, and the sums."""
+        part, third = max(1, len(self.memory) // 10), max(1, len(self.memory) // 3)
+        return {
+            "memory_mb": [round(float(np.median(self.memory[s])), 1) for s in (slice(part), slice(-part, None))],
+            "peak_mb": [round(max(self.memory[s]), 1) for s in (slice(third), slice(-third, None))],
+            "threads": [max(self.threads[:part]), max(self.threads[-part:])],
+            **{key: self.totals[key] for key in COUNTERS},
+            "happened": dict(sorted(self.happened.items())),
+            "broken": self.broken,
+        }
+
+    def image(self, number: int, **fields: Any) -> Any:
+        """A random picture of a random size."""
+        height, width = self.dice.choice(SIZES)
+        message = Image(height=height, width=width, step=3 * width, encoding="bgr8")
+        message.data.frombytes(self.dice.randbytes(3 * height * width))
+        message.header.stamp = self.graph.get_clock().now().to_msg()
+        message.header.frame_id = str(number)
+        for name, value in fields.items():
+            setattr(message, name, value)
+        return message
+
+    def connect(self, camera: str) -> None:
+        """A camera, or another in its place."""
+        if camera in self.publishers:
+            self.graph.destroy_publisher(self.publishers[camera])
+        self.publishers[camera] = self.graph.create_publisher(Image, f"/{camera}/image", qos_profile_sensor_data)
+
+    def listen(self) -> None:
+        """Someone looks at the overlay for a while."""
+        if len(self.listeners) > 2:
+            self.graph.destroy_subscription(self.listeners.pop(0))
+        topic = f"/icnet/{self.dice.choice(CAMERAS)}/{self.dice.choice(('overlay', 'confidence', 'labels'))}"
+        self.listeners.append(self.graph.create_subscription(Image, topic, lambda _: None, 1, raw=True))
+
+    def change(self, *transitions: str) -> None:
+        """One after the other; each must succeed."""
+        for name in transitions:
+            request = ChangeState.Request(transition=Transition(id=getattr(Transition, f"TRANSITION_{name}")))
+            answer = self.ask(ChangeState, "change_state", request)
+            if answer is None or not answer.success:
+                self.broken.append(f"{name} {'failed' if answer else 'was not answered'}")
+
+    def set(self, name: str, value: Any) -> None:
+        """A parameter that may be changed while running."""
+        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        answer = self.ask(SetParameters, "set_parameters", request)
+        if answer is None or not answer.results[0].successful:
+            self.broken.append(f"{name} could not be set to {value}")
+
+    def count(self) -> None:
+        """Deactivate, and see that every frame is accounted for."""
+        self.change("DEACTIVATE")
+        self.diagnostics.clear()
+        self.until(
+            lambda: all(self.diagnostics.get(c, {}).get("state") == "inactive" for c in CAMERAS),
+            "said that it is inactive",
+        )
+        for camera, values in self.diagnostics.items():
+            counters = {key: int(values.get(key, -1)) for key in COUNTERS}
+            self.totals.update(counters)
+            if counters["received"] != counters["processed"] + counters["dropped"] + counters["failed"]:
+                self.broken.append(f"{camera}: counters do not add up: {counters}")
+
+    def look(self) -> None:
+        """Memory (MB) and threads of the node now."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        self.memory.append(int(_field(status, "VmRSS")) / 1024)
+        self.threads.append(int(_field(status, "Threads")))
+
+    def ask(self, kind: Any, service: str, request: Any) -> Any:
+        """The answer of one of the node's services, None if there is none within a minute."""
+        client = self.graph.create_client(kind, f"/icnet/{service}")
+        try:
+            if not client.wait_for_service(60):
+                return None
+            answer = client.call_async(request)
+            rclpy.spin_until_future_complete(self.graph, answer, timeout_sec=60)
+            return answer.result()
+        finally:
+            self.graph.destroy_client(client)
+
+    def until(self, done: Any, what: str) -> None:
+        """Spin until it is so."""
+        deadline = time.monotonic() + 60
+        while not done():
+            if time.monotonic() > deadline:
+                raise SystemExit(f"the node has not {what} within a minute")
+            self.spin(0.1)
+
+    def spin(self, seconds: float) -> None:
+        """At least once."""
+        end = time.monotonic() + seconds
+        while True:
+            rclpy.spin_once(self.graph, timeout_sec=max(0.0, end - time.monotonic()))
+            if time.monotonic() >= end:
+                return
+
+    def _on_diagnostics(self, array: Any) -> None:
+        for status in array.status:
+            self.diagnostics[status.name.partition(": ")[2]] = {pair.key: pair.value for pair in status.values}
+
+
+def _field(status: str, name: str) -> str:
+    found = re.search(rf"{name}:\s+(\d+)", status)
+    assert found is not None
+    return found[1]
+
+
+def wrong_step(soak: Soak) -> None:
+    """An image whose rows do not fit."""
+    soak.publishers["front"].publish(soak.image(0, step=10))
+
+
+def too_little_data(soak: Soak) -> None:
+    """An image with fewer bytes than it declares."""
+    soak.publishers["left"].publish(soak.image(0, height=4000))
+
+
+def unknown_encoding(soak: Soak) -> None:
+    """An image nobody can read."""
+    soak.publishers["left"].publish(soak.image(0, encoding="hologram9"))
+
+
+def listener(soak: Soak) -> None:
+    """A subscriber comes, another goes."""
+    soak.listen()
+
+
+def another_camera(soak: Soak) -> None:
+    """A publisher dies and another takes its place."""
+    soak.connect(soak.dice.choice(CAMERAS))
+
+
+def parameter(soak: Soak) -> None:
+    """Someone sets a parameter."""
+    name, value = soak.dice.choice([("overlay_alpha", soak.dice.random()), ("lazy", False), ("max_pixels", 10**6)])
+    soak.set(name, value)
+
+
+def stall(soak: Soak) -> None:
+    """The whole process stands still for a moment."""
+    os.kill(soak.pid, signal.SIGSTOP)
+    time.sleep(0.2)
+    os.kill(soak.pid, signal.SIGCONT)
+
+
+def off_and_on(soak: Soak) -> None:
+    """Deactivated and activated."""
+    soak.count()
+    soak.change("ACTIVATE")
+
+
+def rebuild(soak: Soak) -> None:
+    """Cleaned up and configured again, with another engine."""
+    soak.count()
+    soak.change("CLEANUP", "CONFIGURE", "ACTIVATE")
+
+
+FAULTS = (
+    *(wrong_step, too_little_data, unknown_encoding, listener, another_camera, parameter, stall) * 3,
+    off_and_on,
+    rebuild,
+)

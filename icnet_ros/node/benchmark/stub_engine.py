@@ -1,0 +1,42 @@
+"""A node with an engine that takes no time, so that everything else is measured: `python -m ...stub_engine`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from icnet_ros.checkpoint.classes import load_classes
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.base import STAGES, Frame, LabelMap
+from icnet_ros.engine.table import ENGINES
+
+
+class StubEngine:
+    """Keeps the contract of icnet_ros.engine.base.Engine; every pixel is class 0."""
+
+    name, device, precision, exit = "stub", "cpu", "fp32", "sub124"
+
+    def __init__(self, *_: object) -> None:
+        self.spec = ModelSpec(load_classes("camvid"), trained=True)
+
+    def warm_up(self, height: int, width: int, batch: int = 1) -> None:
+        """See Engine."""
+
+    def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
+        """See Engine."""
+        return [
+            LabelMap(np.zeros(frame.pixels.shape[:2], np.uint8), None, dict.fromkeys(STAGES, 0.0)) for frame in frames
+        ]
+
+    def memory(self) -> int | None:
+        """See Engine."""
+        return None
+
+    def close(self) -> None:
+        """See Engine."""
+
+
+if __name__ == "__main__":
+    from icnet_ros.node.main import main
+
+    ENGINES["torch"] = ("icnet_ros.node.benchmark.stub_engine", "StubEngine")
+    raise SystemExit(main())

@@ -1,0 +1,70 @@
+"""Label maps as pictures."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+UInt8 = npt.NDArray[np.uint8]
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+UNTRAINED = "UNTRAINED NETWORK"
+
+
+class Painter:
+    """Paints label maps in the colours of a class table; configured once, then called.
+
+    colours: RGB of class 0, 1, ...; every other id (255, "unlabelled") is black.
+    banner: text across every overlay, "" for none.
+    """
+
+    def __init__(self, colours: Sequence[tuple[int, int, int]], banner: str = "") -> None:
+        self._table = np.zeros((256, 1, 3), np.uint8)
+        self._table[: len(colours), 0] = np.array(colours, np.uint8)[:, ::-1]
+        self.banner = banner
+
+    @classmethod
+    def for_network(cls, colours: Sequence[tuple[int, int, int]], *, trained: bool) -> "Painter":
+        """One whose overlays say so if the network is untrained."""
+        return cls(colours, "" if trained else UNTRAINED)
+
+    def colour(self, labels: UInt8) -> UInt8:
+        """Label map uint8 (H, W) -> BGR uint8 (H, W, 3)."""
+        painted: UInt8 = cv2.applyColorMap(np.ascontiguousarray(labels), self._table)
+        return painted
+
+    def overlay(self, bgr: UInt8, labels: UInt8, alpha: float = 0.5) -> UInt8:
+        """`bgr` (H, W, 3) with the class colours over it; alpha 0 shows only the image, 1 only colours."""
+        mixed: UInt8 = cv2.addWeighted(bgr, 1 - alpha, self.colour(labels), alpha, 0)
+        if self.banner:
+            draw_banner(mixed, self.banner)
+        return mixed
+
+
+def draw_banner(bgr: UInt8, text: str) -> None:
+    """Write a line of text on a dark bar along the top of the picture, as wide as it allows."""
+    height, width = bgr.shape[:2]
+    (one, base), _ = cv2.getTextSize(text, FONT, 1.0, 1)
+    scale = min(0.92 * width / one, max(0.4, height / 700))
+    bar = min(height, round(base * scale * 2) + 4)
+    bgr[:bar] = bgr[:bar] // 3
+    origin = (round(0.02 * width), round(bar / 2 + base * scale / 2))
+    cv2.putText(bgr, text, origin, FONT, scale, (255, 255, 255), max(1, round(scale * 1.5)), cv2.LINE_AA)
+
+
+def legend(names: Sequence[str], colours: Sequence[tuple[int, int, int]], width: int) -> UInt8:
+    """A strip of colour patches and class names, BGR uint8 (rows * 28, width, 3)."""
+    cell = max(cv2.getTextSize(name, FONT, 0.5, 1)[0][0] for name in names) + 44
+    columns = max(1, width // cell)
+    rows = -(-len(names) // columns)
+    strip = np.full((28 * rows, width, 3), 32, np.uint8)
+    for index, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        x, y = index % columns * cell + 8, index // columns * 28 + 6
+        cv2.rectangle(strip, (x, y), (x + 20, y + 16), colour[::-1], cv2.FILLED)
+        cv2.putText(strip, name, (x + 27, y + 13), FONT, 0.5, (235, 235, 235), 1, cv2.LINE_AA)
+    return strip
+
+
+def side_by_side(images: Sequence[UInt8]) -> UInt8:
+    """Pictures of one size side by side."""
+    return np.concatenate(images, axis=1)

@@ -1,0 +1,1 @@
+"""A recorded drive through an engine: selection, ground truth, result store, workers."""

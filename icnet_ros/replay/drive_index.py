@@ -1,0 +1,32 @@
+"""What a bag has of a camera and of its ground truth."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from icnet_ros.replay.selection import Selection
+from icnet_ros.wire.bag import Bag
+from icnet_ros.wire.index import TopicIndex, index_topics
+
+
+@dataclass(frozen=True)
+class DriveIndex:
+    """Messages of the image topic, and of the ground truth topic: "" and None without one."""
+
+    images: TopicIndex
+    ground_truth_topic: str = ""
+    ground_truth: TopicIndex | None = None
+
+    @property
+    def corruption(self) -> str:
+        """Why either topic cannot be read to its end, "" if both can."""
+        return self.images.corruption or (self.ground_truth.corruption if self.ground_truth else "")
+
+
+def index_drive(bag: Bag, selection: Selection, progress: Callable[[int, int], None] = lambda *_: None) -> DriveIndex:
+    """Read through the topics of the selection once. Raises WireError."""
+    image = bag.image_topic(selection.image_topic)
+    topic = None
+    if not selection.ground_truth_folder:
+        topic = bag.ground_truth_topic(selection.ground_truth_topic, image)
+    found = index_topics(bag, [image.name, *([topic.name] if topic else [])], progress)
+    return DriveIndex(found[image.name], topic.name if topic else "", found[topic.name] if topic else None)

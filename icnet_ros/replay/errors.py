@@ -1,0 +1,5 @@
+"""Errors of a replay. Imports nothing, so that the command line starts quickly."""
+
+
+class GroundTruthError(ValueError):
+    """Ground truth that cannot be used; says what was expected."""

@@ -1,0 +1,133 @@
+"""Segmentation of picture and video files."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from icnet_ros.engine.base import Engine, Frame
+from icnet_ros.render.painter import Painter, UInt8
+from icnet_ros.render.video import VideoWriter
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
+
+
+class MediaError(ValueError):
+    """A picture or video that cannot be read or written."""
+
+
+@dataclass(frozen=True)
+class Media:
+    """Something to segment. video: one file of frames, else pictures. count: frames, 0 if unknown."""
+
+    paths: tuple[Path, ...]
+    video: bool
+    count: int
+    rate: float = 0.0
+
+
+def find_media(path: Path) -> Media:
+    """A picture, a folder of pictures (not its subfolders) or a video. Raises MediaError."""
+    if path.is_dir():
+        pictures = tuple(sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES))
+        if not pictures:
+            raise MediaError(f"{path}: no pictures in this folder ({', '.join(PICTURES)})")
+        return Media(pictures, video=False, count=len(pictures))
+    if not path.exists():
+        raise MediaError(f"{path}: no such file or folder")
+    if path.suffix.lower() in PICTURES:
+        return Media((path,), video=False, count=1)
+    with _opened(path) as video:
+        return Media(
+            (path,), True, max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT))), video.get(cv2.CAP_PROP_FPS) or 25.0
+        )
+
+
+@dataclass(frozen=True)
+class MediaSummary:
+    """coverage: share of each class over all pixels, most frequent first. changed_pixels: of a video, the mean share of
+    pixels whose label differs from that of the frame before; None otherwise.
+    """
+
+    coverage: dict[str, float]
+    changed_pixels: float | None
+
+
+def segment_media(
+    media: Media, engine: Engine, out: Path, alpha: float, progress: Callable[[int, int], None]
+) -> MediaSummary:
+    """Label every frame.
+
+    Pictures: OUT/NAME_overlay.png and OUT/NAME_labels.png. A video: OUT/NAME_overlay.mp4 and
+    OUT/NAME_labels/000000.png, ... Label files hold class ids. Also OUT/coverage.json.
+    Raises MediaError for a damaged picture, after the good ones before it are written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    painter = Painter.for_network(engine.spec.classes.colours, trained=engine.spec.trained)
+    totals = np.zeros(256, np.int64)
+    previous: UInt8 | None = None
+    changed: list[float] = []
+    with closing(VideoWriter(out / f"{media.paths[0].stem}_overlay.mp4", media.rate)) as video:
+        for number, (name, bgr) in enumerate(_frames(media)):
+            try:
+                labels = engine.segment([Frame(bgr)])[0].labels
+            except ValueError as err:
+                raise MediaError(f"{name}: {err}") from err
+            totals += np.bincount(labels.reshape(-1), minlength=256)
+            overlay = painter.overlay(bgr, labels, alpha)
+            if media.video:
+                if previous is not None:
+                    changed.append(float((labels != previous).mean()))
+                previous = labels
+                video.write(overlay)
+                _write(out / f"{name}_labels" / f"{number:06d}.png", labels)
+            else:
+                _write(out / f"{name}_overlay.png", overlay)
+                _write(out / f"{name}_labels.png", labels)
+            progress(number + 1, media.count)
+    if not totals.sum():
+        raise MediaError(f"{media.paths[0]}: no frame could be read from this video")
+    order = sorted(range(len(engine.spec.classes)), key=lambda index: -totals[index])
+    coverage = {engine.spec.classes.names[index]: float(totals[index] / totals.sum()) for index in order}
+    (out / "coverage.json").write_text(json.dumps(coverage, indent=2) + "\n")
+    return MediaSummary(coverage, float(np.mean(changed)) if changed else None)
+
+
+def _frames(media: Media) -> Iterator[tuple[str, UInt8]]:
+    if media.video:
+        path = media.paths[0]
+        with _opened(path) as video:
+            while True:
+                more, frame = video.read()
+                if not more:
+                    return
+                yield path.stem, frame
+    stems = [path.stem for path in media.paths]
+    for path in media.paths:
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise MediaError(f"{path}: not a readable picture")
+        # a.jpg and a.png in one folder must not overwrite each other's results
+        name = path.stem if stems.count(path.stem) == 1 else path.name.replace(".", "_")
+        yield name, picture
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
+    video = cv2.VideoCapture(str(path))
+    try:
+        if not video.isOpened():
+            raise MediaError(f"{path}: neither a picture ({', '.join(PICTURES)}) nor a video OpenCV can open")
+        yield video
+    finally:
+        video.release()
+
+
+def _write(path: Path, picture: UInt8) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), picture):
+        raise MediaError(f"{path}: cannot be written")

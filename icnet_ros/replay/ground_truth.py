@@ -1,0 +1,180 @@
+"""Ground truth of the frames of a drive: from a topic of the bag, or from a folder of label images."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import yaml
+
+from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.metrics.frame import UInt8
+from icnet_ros.replay.drive_index import DriveIndex
+from icnet_ros.replay.errors import GroundTruthError
+from icnet_ros.replay.result import ReplayResult
+from icnet_ros.replay.selection import Selection
+from icnet_ros.wire.bag import Bag
+from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.image import decode_labels
+from icnet_ros.wire.index import Numbered, TopicIndex
+
+READ_AHEAD = 100  # so many messages are read past rather than sought
+
+
+class GroundTruth(Protocol):
+    """Annotated label maps by frame."""
+
+    def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
+        """The label map of a frame by its place on the topic, its stamp and when it was recorded (ns)."""
+
+
+class TopicGroundTruth:
+    """By stamp: the equal one, else the nearest within the tolerance; of equal stamps the one recorded nearest."""
+
+    def __init__(
+        self,
+        index: TopicIndex,
+        read: Callable[[Sequence[int]], Iterator[Numbered]],
+        tolerance: float,
+        warn: Callable[[str, int], None],
+    ) -> None:
+        """read: gives the messages at these places. tolerance: seconds. warn: told of what cannot be used."""
+        self._index, self._read, self._warn = index, read, warn
+        self._tolerance = round(1e9 * tolerance)
+        self._places = sorted((k for k, stamp in enumerate(index.stamps) if stamp >= 0), key=index.stamps.__getitem__)
+        self._stamps = [index.stamps[place] for place in self._places]
+        self._reader: Iterator[Numbered] | None = None
+        self._at = -1  # the place that was read last, and its label map
+        self._labels: UInt8 | None = None
+        self._last_stamp = 0
+
+    def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
+        """See GroundTruth. None for a stamp of 0, and for that of the image before: they cannot tell frames apart."""
+        if stamp in (0, self._last_stamp):
+            problem = "images without a stamp" if stamp == 0 else "consecutive images with the same stamp"
+            self._warn(f"{problem} cannot be matched with ground truth; use --ground-truth FOLDER", number)
+            return None
+        self._last_stamp = stamp
+        first = bisect_left(self._stamps, stamp - self._tolerance)
+        near = self._places[first : bisect_right(self._stamps, stamp + self._tolerance)]
+        if not near:
+            return None
+        index = self._index
+
+        def distance(place: int) -> tuple[int, int, int]:
+            return abs(index.stamps[place] - stamp), abs(index.recorded[place] - recorded), place
+
+        return self._labels_at(min(near, key=distance))
+
+    def _labels_at(self, place: int) -> UInt8 | None:
+        if place != self._at:
+            if self._reader is None or not self._at < place <= self._at + READ_AHEAD:
+                self._reader = self._read(range(place, len(self._index.stamps)))
+            self._at, self._labels = place, None
+            for there, message in self._reader:
+                if there == place:
+                    try:
+                        self._labels = decode_labels(message.data)[1]
+                    except WireError as err:
+                        self._warn(f"ground truth: {err}", message.recorded_ns)
+                    break
+        return self._labels
+
+
+class FolderGroundTruth:
+    """PNGs of one channel, called by frame number (000012.png), by stamp in ns, or one for each image in order."""
+
+    def __init__(self, folder: Path, images: TopicIndex) -> None:
+        """images: of the whole bag, as far as it can be read. Raises GroundTruthError."""
+        count = len(images.recorded)
+        files = sorted(folder.glob("*.png")) if folder.is_dir() else []
+        if not files:
+            raise GroundTruthError(f"{folder}: no .png label images there")
+        self._stamped = False
+        if all(file.stem.isdecimal() for file in files):
+            self._by_key = {int(file.stem): file for file in files}
+            numbers = sum(key < count for key in self._by_key)
+            self._stamped = len(self._by_key.keys() & set(images.stamps)) > numbers
+        elif len(files) == count:
+            self._by_key = dict(enumerate(files))
+        else:
+            raise GroundTruthError(
+                f"{folder}: {len(files)} label images for {count} images: call them by the number of their frame "
+                "(000012.png) or its stamp in nanoseconds, or give one for each image"
+            )
+
+    def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
+        """See GroundTruth. Raises GroundTruthError for a file that is no label image."""
+        file = self._by_key.get(stamp if self._stamped else number)
+        if file is None:
+            return None
+        labels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
+            raise GroundTruthError(f"{file}: not a label image of one 8-bit channel")
+        found: UInt8 = np.asarray(labels)
+        return found
+
+
+class MappedGroundTruth:
+    """Ground truth of another label set, its ids replaced."""
+
+    def __init__(self, ground_truth: GroundTruth, table: UInt8) -> None:
+        """table: (256,), id there -> class id here."""
+        self._ground_truth, self._table = ground_truth, table
+
+    def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
+        """See GroundTruth."""
+        found = self._ground_truth.of(number, stamp, recorded)
+        if found is None:
+            return None
+        mapped: UInt8 = self._table[found]
+        return mapped
+
+
+def read_mapping(path: Path, classes: ClassTable) -> UInt8:
+    """Table (256,) of a YAML file `ID: CLASS NAME`; ids that are not in it count nowhere. Raises GroundTruthError."""
+    try:
+        entries = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+        raise GroundTruthError(f"{path}: {err}") from err
+    if not isinstance(entries, dict) or not entries:
+        raise GroundTruthError(f"{path}: not lines of the form `7: road`")
+    table = np.full(256, classes.ignore, np.uint8)
+    for number, name in entries.items():
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 255:
+            raise GroundTruthError(f"{path}: {number!r} is no id of 0..255")
+        if name not in classes.names:
+            raise GroundTruthError(f"{path}: {name!r} is none of the classes {', '.join(classes.names)}")
+        table[number] = classes.names.index(name)
+    return table
+
+
+def open_ground_truth(
+    bag: Bag, index: DriveIndex, classes: ClassTable, selection: Selection, result: ReplayResult
+) -> GroundTruth | None:
+    """Ground truth of a camera, None if there is none.
+
+    result: gets its name, and later what cannot be used of it. Raises GroundTruthError, WireError.
+    """
+    table = read_mapping(Path(selection.mapping), classes) if selection.mapping else None
+    found: GroundTruth
+    if selection.ground_truth_folder:
+        result.ground_truth = selection.ground_truth_folder
+        found = FolderGroundTruth(Path(selection.ground_truth_folder), index.images)
+    elif (topic := index.ground_truth) is not None:
+
+        def read(places: Sequence[int]) -> Iterator[Numbered]:
+            try:
+                yield from topic.read(bag, index.ground_truth_topic, places)
+            except WireError as err:
+                result.corrupt(str(err))
+
+        result.ground_truth = index.ground_truth_topic
+        found = TopicGroundTruth(topic, read, selection.tolerance, result.warn)
+    else:
+        if table is not None:
+            result.warn("there is a --mapping, but no ground truth", -1)
+        return None
+    return found if table is None else MappedGroundTruth(found, table)

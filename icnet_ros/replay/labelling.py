@@ -1,0 +1,96 @@
+"""Label maps of the frames of a drive: from a predictor, or from what an earlier run stored."""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import cv2
+
+from icnet_ros.engine.base import STAGES, Engine, Frame, LabelMap
+from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.wire.bag import Bag
+from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
+from icnet_ros.wire.index import TopicIndex
+from icnet_ros.wire.storage import Message, Topic
+
+# A picture -> its label map. Raises ValueError for a picture that cannot be labelled.
+Predictor = Callable[[Picture], LabelMap]
+
+
+def engine_predictor(engine: Engine) -> Predictor:
+    """Label with an engine, as the node does: it is warm when the first frame of a size comes."""
+    warm: set[tuple[int, ...]] = set()
+
+    def predict(picture: Picture) -> LabelMap:
+        height, width = picture.pixels.shape[:2]
+        if (height, width) not in warm:
+            engine.warm_up(height, width)
+            warm.add((height, width))
+        return engine.segment([Frame(picture.pixels, picture.order)], confidence=True)[0]
+
+    return predict
+
+
+class FrameLabeller:
+    """Records and label maps of frames: stored ones if they belong to the same message, else new ones.
+
+    new: how many frames the predictor has labelled.
+    """
+
+    def __init__(self, image: Topic, predict: Predictor, store: ResultStore, *, confidence: bool) -> None:
+        """confidence: whether confidence maps are stored, too."""
+        self._decode = decode_compressed if image.compressed else decode_image
+        self._topic = image.name
+        self._predict, self._store, self._confidence = predict, store, confidence
+        self._records = store.records()
+        self._stored: set[int] = set()  # frames whose label maps need not be written
+        self.new = 0
+
+    def label(self, number: int, message: Message) -> tuple[FrameRecord, LabelMap | None]:
+        """The label map is None for a frame that cannot be labelled; its record says why."""
+        crc = zlib.crc32(message.data)
+        record = self._records.get(number)
+        if record is not None and record.crc == crc:
+            if record.error:
+                return record, None
+            labels = self._store.labels(number)
+            if labels is not None and labels.size == sum(record.pixels):
+                self._stored.add(number)
+                return record, LabelMap(labels)
+        started = perf_counter()
+        record = FrameRecord(number, stamp_ns=0, recorded_ns=message.recorded_ns, crc=crc)
+        try:
+            picture = self._decode(message.data)
+            record = replace(record, stamp_ns=stamp_ns(picture.header))
+            decode_ms = 1000 * (perf_counter() - started)
+            label_map = self._predict(picture)
+        except ValueError as err:  # WireError, or a frame that is too small
+            return replace(record, error=str(err)), None
+        self.new += 1
+        figures: dict[str, Any] = {}
+        if label_map.stages:
+            figures = {f"{stage}_ms": round(label_map.stages[stage], 3) for stage in STAGES}
+        if label_map.confidence is not None:
+            figures["confidence"] = round(float(cv2.mean(label_map.confidence)[0]) / 255, 5)
+        return replace(record, decode_ms=round(decode_ms, 3), **figures), label_map
+
+    def last_labelled(
+        self, bag: Bag, images: TopicIndex, numbers: Sequence[int]
+    ) -> tuple[int, FrameRecord, LabelMap] | None:
+        """The last of these frames that has labels, None if none has."""
+        for number, message in reversed(list(images.read(bag, self._topic, numbers))):
+            record, label_map = self.label(number, message)
+            if label_map is not None:
+                return number, record, label_map
+        return None
+
+    def store(self, number: int, label_map: LabelMap) -> None:
+        """Write a new label map into the result store."""
+        if number in self._stored:
+            return
+        self._store.write_labels(number, label_map.labels)
+        if self._confidence and label_map.confidence is not None:
+            self._store.write_confidence(number, label_map.confidence)

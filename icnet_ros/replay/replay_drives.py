@@ -1,0 +1,230 @@
+"""Replay of one or more drives, one after the other or shared among workers."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from threading import Event
+from time import perf_counter
+from typing import Any
+
+from icnet_ros.checkpoint.default import load_model
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.base import Engine, EngineOptions
+from icnet_ros.engine.table import open_engine
+from icnet_ros.replay.drive_index import DriveIndex, index_drive
+from icnet_ros.replay.drives import Drive
+from icnet_ros.replay.labelling import engine_predictor
+from icnet_ros.replay.replay_drive import replay_drive
+from icnet_ros.replay.result import ReplayResult, merge_results
+from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.selection import Selection
+from icnet_ros.replay.versions import versions
+from icnet_ros.replay.workers.interrupt import on_interrupt
+from icnet_ros.replay.workers.pool import WorkerPool
+from icnet_ros.wire.bag import bag_hash, open_bag
+from icnet_ros.wire.cdr import WireError
+
+MIN_PART = 25  # frames; a shorter part of a drive costs more to begin than it saves
+Progress = Callable[[str, int, int], None]  # what is done, how much of how much
+
+
+@dataclass(frozen=True)
+class ReplaySettings:
+    """How drives are replayed.
+
+    model: checkpoint, "" is the shipped one. confidence: store confidence maps, too. resume: reuse what an equal run
+    stored. pool: makes the worker pool, given whether tasks need a GPU; None replays on this process alone.
+    """
+
+    model: str = ""
+    engine: str = "auto"
+    options: EngineOptions = field(default_factory=EngineOptions)
+    confidence: bool = False
+    resume: bool = True
+    pool: Callable[[bool], WorkerPool] | None = None
+
+
+@dataclass
+class DriveResult:
+    """What a replay of a drive left. result: None if there is none; error: why, or why it is incomplete, "" otherwise.
+
+    metadata: what the labels were made from: bag, checkpoint, engine, selection.
+    """
+
+    drive: Drive
+    result: ReplayResult | None = None
+    index: DriveIndex | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class ReplayRun:
+    """All drives of a replay. wall_s: seconds they took together, None if it was one after the other."""
+
+    drives: Sequence[DriveResult]
+    spec: ModelSpec
+    wall_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A part of a drive, and what to label it with."""
+
+    drive: Drive
+    index: DriveIndex
+    settings: ReplaySettings
+    part: range  # of the selected frames
+
+
+def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: Progress) -> ReplayRun:
+    """Label all drives into their folders. One of several that fails has an error, and the others go on.
+
+    The first Ctrl-C ends the labelling; what there is is the result. Raises what a single drive fails with:
+    WireError, GroundTruthError, EngineError.
+    """
+    checkpoint = load_model(settings.model)
+    # Also makes the files that the workers will find in the cache.
+    engine = open_engine(settings.engine, checkpoint, settings.options)
+    results = [DriveResult(drive, error=drive.error) for drive in drives]
+    usable = [one for one in results if not one.error and _index(one, progress, alone=len(drives) == 1)]
+    hashes = {bag: _hash(bag, progress) for bag in dict.fromkeys(one.drive.bag for one in usable)}
+    for one in usable:
+        one.metadata = {
+            **_selected(one.drive, hashes[one.drive.bag]),
+            "checkpoint": checkpoint.name,
+            "checkpoint_sha256": checkpoint.sha256,
+            "trained": checkpoint.spec.trained,
+            "engine": engine.name,
+            "device": engine.device,
+            "precision": engine.precision,
+            "exit": settings.options.exit,
+        }
+        made_with = _made_with(one.metadata, confidence=settings.confidence)
+        ResultStore(one.drive.folder).prepare(made_with, resume=settings.resume)
+    if settings.pool is None:
+        _one_by_one(usable, engine, checkpoint, settings, progress)
+        engine.close()
+        return ReplayRun(results, checkpoint.spec)
+    engine.close()
+    gpu = engine.device.startswith("cuda")
+    pool = settings.pool(gpu)
+    options = settings.options
+    device = options.device if options.device != "auto" else "cuda" if gpu else "cpu"  # the same for all
+    options = replace(options, threads=pool.threads, device=pool.device(device))
+    shared = replace(settings, engine=engine.name, options=options, pool=None)
+    started = perf_counter()
+    _pooled(usable, shared, pool, progress)
+    return ReplayRun(results, checkpoint.spec, perf_counter() - started)
+
+
+def _one_by_one(
+    results: Sequence[DriveResult],
+    engine: Engine,
+    checkpoint: Checkpoint,
+    settings: ReplaySettings,
+    progress: Progress,
+) -> None:
+    stop = Event()
+    with on_interrupt(stop.set):
+        for one in results:
+            if stop.is_set():
+                break
+            drive = one.drive
+            try:
+                one.result = replay_drive(
+                    drive.bag, engine_predictor(engine), checkpoint.spec.classes, drive.folder, drive.selection,
+                    lambda done, total, name=drive.name: progress(f"replaying {name}", done, total),  # type: ignore[misc]
+                    index=one.index, confidence=settings.confidence, should_stop=stop.is_set,
+                )  # fmt: skip
+            except Exception as err:  # whatever it is, the other drives must go on
+                if len(results) == 1:
+                    raise
+                one.error = str(err) or type(err).__name__
+
+
+def _pooled(results: Sequence[DriveResult], settings: ReplaySettings, pool: WorkerPool, progress: Progress) -> None:
+    frames = {one.drive.name: len(one.drive.selection.of(one.index.images)) for one in results if one.index}
+    total, done = sum(frames.values()), 0
+    tasks = [
+        Task(one.drive, one.index, settings, part)
+        for one in results
+        if one.index is not None
+        for part in _parts(frames[one.drive.name], total, pool.workers)
+    ]
+    parts: dict[str, list[tuple[int, ReplayResult]]] = {task.drive.name: [] for task in tasks}
+    errors: dict[str, str] = {}
+    progress("replaying", 0, total)
+    missing = Counter(task.drive.name for task in tasks)
+    with on_interrupt(pool.stop):
+        for outcome in pool.run(run_task, tasks):
+            name, part = outcome.task.drive.name, outcome.task.part
+            missing[name] -= 1
+            done += len(part)
+            progress("replaying", done, total)
+            if outcome.result is None:
+                errors[name] = str(outcome.error) or type(outcome.error).__name__
+            else:
+                parts[name].append((part.start, outcome.result))
+    for one in results:
+        name = one.drive.name
+        one.error = errors.get(name, "")
+        if parts[name] or not one.error:
+            one.result = merge_results([part for _, part in sorted(parts[name], key=lambda entry: entry[0])])
+            one.result.completed &= not missing[name]
+
+
+def run_task(task: Task, should_stop: Callable[[], bool]) -> ReplayResult:
+    """Label a part of a drive in this process, with the engine that the task before had."""
+    settings, drive = task.settings, task.drive
+    checkpoint, engine = _engine(settings.model, settings.engine, settings.options)
+    return replay_drive(
+        drive.bag, engine_predictor(engine), checkpoint.spec.classes, drive.folder, drive.selection, lambda *_: None,
+        index=task.index, part=task.part, confidence=settings.confidence, should_stop=should_stop,
+    )  # fmt: skip
+
+
+@cache
+def _engine(model: str, name: str, options: EngineOptions) -> tuple[Checkpoint, Engine]:
+    checkpoint = load_model(model)
+    return checkpoint, open_engine(name, checkpoint, options)
+
+
+def _parts(frames: int, total: int, workers: int) -> Iterator[range]:
+    """Ranges of frames: four for each worker over all drives, so that none waits long for the last."""
+    size = max(MIN_PART, -(-total // (4 * workers)))
+    for start in range(0, max(1, frames), size):
+        yield range(start, min(start + size, frames))
+
+
+def _hash(bag: Path, progress: Progress) -> str:
+    return bag_hash(bag, lambda done, total: progress(f"hashing {bag.name}, MiB", done, total))
+
+
+def _index(one: DriveResult, progress: Progress, *, alone: bool) -> bool:
+    """Index a drive. One of several that cannot be read gets an error and False; one alone raises WireError."""
+    try:
+        with open_bag(one.drive.bag) as bag:
+            what = f"indexing {one.drive.name}"
+            one.index = index_drive(bag, one.drive.selection, lambda done, total: progress(what, done, total))
+    except WireError as err:
+        if alone:
+            raise
+        one.error = str(err)
+    return not one.error
+
+
+def _selected(drive: Drive, digest: str) -> dict[str, Any]:
+    selection = {name: value for name, value in asdict(drive.selection).items() if value != getattr(Selection(), name)}
+    return {"bag": str(drive.bag), "bag_sha256": digest, "selection": selection}
+
+
+def _made_with(metadata: Mapping[str, Any], *, confidence: bool) -> str:
+    """What labels depend on, as one line of JSON. Ground truth is none of it: it is read anew each time."""
+    camera = metadata["selection"].get("image_topic")
+    known = {name: value for name, value in metadata.items() if name not in ("bag", "selection", "checkpoint")}
+    return json.dumps({**known, "camera": camera, "confidence": confidence, "versions": versions()}, sort_keys=True)

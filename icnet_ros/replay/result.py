@@ -1,0 +1,78 @@
+"""What a replay of a drive, or of a part of it, found."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from icnet_ros.metrics.confusion import ConfusionMatrix, summed
+from icnet_ros.metrics.frame import PreviousFrame, UInt8, measure_frame
+from icnet_ros.replay.frame_record import DataWarning, FrameRecord
+
+
+@dataclass
+class ReplayResult:
+    """Records of all frames, and the confusion matrix over them.
+
+    image_topic: of the camera. ground_truth: its topic or folder, None without; `matrix` is None then, too.
+    warnings: what could not be used of the ground truth. corruption: why the bag could not be read to its end, "" if
+    it was. completed: False if the replay was interrupted. newly_labelled, seconds: frames that were labelled in this
+    run (not taken from an earlier one) and the time it took, both without the first frame, which waits for the engine.
+    """
+
+    image_topic: str
+    ground_truth: str | None = None
+    frames: list[FrameRecord] = field(default_factory=list)
+    matrix: ConfusionMatrix | None = None
+    warnings: set[DataWarning] = field(default_factory=set)
+    corruption: str = ""
+    completed: bool = True
+    newly_labelled: int = 0
+    seconds: float = 0.0
+
+    def warn(self, text: str, at: int) -> None:
+        """Note something that could not be used."""
+        self.warnings.add(DataWarning(text, at))
+
+    def corrupt(self, reason: str) -> None:
+        """Note why not everything could be read; the first reason stays."""
+        self.corruption = self.corruption or reason
+
+    def measure(
+        self,
+        record: FrameRecord,
+        labels: UInt8,
+        previous: PreviousFrame | None,
+        ground_truth: UInt8 | None,
+        classes: int,
+    ) -> FrameRecord:
+        """The record with the metrics of its label map, which are counted in.
+
+        Ground truth that does not fit the labels is a warning, and the frame is not scored.
+        """
+        try:
+            metrics, matrix = measure_frame(labels, previous, ground_truth, classes)
+        except ValueError as err:
+            self.warn(str(err), record.number)
+            metrics, matrix = measure_frame(labels, previous, None, classes)
+        if matrix is not None and self.matrix is not None:
+            self.matrix.counts += matrix.counts
+        return replace(record, **metrics)
+
+
+def merge_results(parts: Sequence[ReplayResult]) -> ReplayResult:
+    """Of consecutive parts of a drive, or of several drives, the result that one replay of all would have had."""
+    matrices = [part.matrix for part in parts if part.matrix is not None]
+    return ReplayResult(
+        image_topic=_joined([part.image_topic for part in parts]),
+        ground_truth=_joined([part.ground_truth for part in parts if part.ground_truth]) or None,
+        frames=[frame for part in parts for frame in part.frames],
+        matrix=summed(matrices) if matrices else None,
+        warnings=set().union(*(part.warnings for part in parts)),
+        corruption=next((part.corruption for part in parts if part.corruption), ""),
+        completed=all(part.completed for part in parts),
+        newly_labelled=sum(part.newly_labelled for part in parts),
+        seconds=sum(part.seconds for part in parts),
+    )
+
+
+def _joined(names: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(name for name in names if name))

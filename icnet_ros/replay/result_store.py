@@ -1,0 +1,104 @@
+"""The folder in which a replay stores label maps and frame records, so that it can be resumed."""
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TextIO
+
+import cv2
+
+from icnet_ros.metrics.frame import UInt8
+from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.wire.cdr import WireError
+
+PROGRESS_LOG = "frames*.jsonl"  # every record as soon as it is known; one file for each part of a drive
+MADE_WITH = "made_with.json"  # what the stored labels depend on
+
+
+class ResultStore:
+    """FOLDER/labels and FOLDER/confidence: PNGs named by the number of their frame."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._labels = folder / "labels"
+
+    def prepare(self, made_with: str, *, resume: bool = True) -> None:
+        """Make the folder ready. What a run with the same `made_with` stored stays, to be reused; other labels go.
+
+        Raises WireError if there are files that no replay wrote, or if it cannot be written to.
+        """
+        try:
+            self._labels.mkdir(parents=True, exist_ok=True)
+        except OSError as err:
+            problem = f"{self._folder}: cannot be written to: {err.strerror}; choose another folder for --out"
+            raise WireError(problem) from err
+        for path in self._folder.glob("*/*.partial.png"):  # of a run that was killed
+            path.unlink()
+        stored = self._labels / MADE_WITH
+        if stored.exists():
+            try:
+                same = json.loads(stored.read_text()) == made_with
+            except ValueError:  # killed while it wrote this
+                same = False
+            if resume and same:
+                return
+        elif any(self._labels.iterdir()):
+            raise WireError(f"{self._labels} holds files that no replay wrote; choose another folder for --out")
+        old = self._labels.glob("*.png"), self._labels.glob(PROGRESS_LOG), (self._folder / "confidence").glob("*.png")
+        for path in (path for paths in old for path in paths):
+            path.unlink()
+        stored.write_text(json.dumps(made_with) + "\n")
+
+    def records(self) -> dict[int, FrameRecord]:
+        """Frame records of earlier runs, by number."""
+        records: dict[int, FrameRecord] = {}
+        for log in sorted(self._labels.glob(PROGRESS_LOG)):
+            for line in log.read_text().splitlines():
+                try:
+                    record = FrameRecord(**json.loads(line))
+                except (TypeError, ValueError):  # the line at which a run was killed, or one of an older version
+                    continue
+                records[record.number] = record
+        return records
+
+    def open_progress_log(self, part: range) -> TextIO:
+        """The file to which `append_record` adds the frames of this part of a drive."""
+        return (self._labels / PROGRESS_LOG.replace("*", f".{part.start}")).open("a")
+
+    def labels(self, number: int) -> UInt8 | None:
+        """The label map of a frame (H, W), None if there is none or it cannot be read."""
+        return _read(self._file("labels", number))
+
+    def confidence(self, number: int) -> UInt8 | None:
+        """Its confidence map (H, W), 0..255, None if it was not stored."""
+        return _read(self._file("confidence", number))
+
+    def write_labels(self, number: int, labels: UInt8) -> None:
+        """Store a label map. Raises OSError."""
+        _write(self._file("labels", number), labels)
+
+    def write_confidence(self, number: int, confidence: UInt8) -> None:
+        """Store a confidence map. Raises OSError."""
+        _write(self._file("confidence", number), confidence)
+
+    def _file(self, kind: str, number: int) -> Path:
+        return self._folder / kind / f"{number:06d}.png"
+
+
+def append_record(log: TextIO, record: FrameRecord) -> None:
+    """Log a frame; a run that is killed after this is resumed after this frame."""
+    log.write(json.dumps(asdict(record)) + "\n")
+    log.flush()
+
+
+def _read(file: Path) -> UInt8 | None:
+    return cv2.imread(str(file), cv2.IMREAD_UNCHANGED) if file.exists() else None  # type: ignore[return-value]
+
+
+def _write(file: Path, picture: UInt8) -> None:
+    file.parent.mkdir(exist_ok=True)
+    temporary = file.with_suffix(f".{os.getpid()}.partial.png")
+    if not cv2.imwrite(str(temporary), picture):
+        raise OSError(f"{file} cannot be written")
+    temporary.replace(file)

@@ -1,0 +1,226 @@
+"""Two reports of the same drive side by side: what differs, and whether more than by chance."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
+from icnet_ros.metrics.frame import UInt8
+from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.report.errors import CompareError
+from icnet_ros.report.frames_csv import read_frames
+from icnet_ros.report.gates import figures
+from icnet_ros.report.report_json import SCHEMA_VERSION, upgrade
+
+Array = npt.NDArray[np.float64]
+SAMPLES = 2000
+LOWER_IS_BETTER = ("changed_pixels", "p50_ms", "p95_ms")
+
+
+@dataclass(frozen=True)
+class Side:
+    """A report with its table of frames."""
+
+    folder: Path
+    report: dict[str, Any]
+    frames: list[FrameRecord]
+    classes: ClassTable
+
+    @classmethod
+    def read(cls, path: Path) -> "Side":
+        """Of a report.json, or the folder it is in. Raises CompareError."""
+        file = path / "report.json" if path.is_dir() else path
+        try:
+            report = upgrade(json.loads(file.read_text()))
+            if report.get("schema_version") != SCHEMA_VERSION:
+                found = report.get("schema_version")
+                raise CompareError(
+                    f"{file}: schema_version {found}, not {SCHEMA_VERSION}; `icnet replay` writes it anew"
+                )
+            classes = ClassTable.from_dict(report["class_table"], str(file))
+            return cls(file.parent, report, read_frames(file.parent / "frames.csv", classes.names), classes)
+        except CompareError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ClassTableError) as err:
+            raise CompareError(f"{file}: not a report of `icnet replay` ({type(err).__name__}: {err})") from err
+
+    @property
+    def live(self) -> bool:
+        """Whether a node labelled it while it was played."""
+        return "live" in self.report
+
+    @property
+    def label(self) -> str:
+        """What tells it from another one."""
+        report = self.report
+        return " ".join(str(report[key]) for key in ("checkpoint", "engine", "precision", "exit") if report.get(key))
+
+
+def compare(a: Side, b: Side, progress: Callable[[int, int], None] = lambda *_: None) -> dict[str, Any]:
+    """The content of compare.json: figures of both over the frames that both labelled, and B minus A.
+
+    low, high: 95 % bootstrap interval, frames drawn with replacement, the same ones for both sides. Frames of a
+    drive resemble their neighbours, so that the true interval is wider. agreement: share of pixels that both
+    label alike, where the label maps of both are there. Raises CompareError if drives or classes differ.
+    """
+    if a.classes.names != b.classes.names:
+        raise CompareError(f"the reports know different classes: {a.classes.names} and {b.classes.names}")
+    if a.report["bag_sha256"] != b.report["bag_sha256"]:
+        raise CompareError(f"not the same drive: {a.report['bag']} and {b.report['bag']} differ in content")
+    names = [side.report["image_topic"] for side in (a, b)]
+    cameras = [{name.removesuffix("/compressed") for name in topics.split(", ")} for topics in names]
+    if not (a.live or b.live or cameras[0] & cameras[1]):
+        raise CompareError(f"not the same camera: {names[0]} and {names[1]}")
+    both = _pairs(a, b)
+    if not both:
+        raise CompareError("no frame was labelled by both")
+    draws = np.random.default_rng(0).multinomial(len(both), [1 / len(both)] * len(both), SAMPLES).astype(np.float64)
+    left, right = ([pair[k] for pair in both] for k in (0, 1))
+    figures_of: dict[str, dict[str, Any]] = {}
+    scored = np.array([len(one.ground_truth) > 0 and len(other.ground_truth) > 0 for one, other in both])
+    if scored.any():
+        pairs = [pair for pair, known in zip(both, scored, strict=True) if known]
+        values, resampled = _scores(
+            [one for one, _ in pairs], [other for _, other in pairs], len(a.classes), draws[:, scored]
+        )
+        names = ["miou", "pixel_accuracy", *(f"iou:{name}" for name in a.classes.names)]
+        for k, name in enumerate(names):
+            figures_of[name] = _entry(values[0][k], values[1][k], resampled[1][:, k] - resampled[0][:, k])
+    for name in ("confidence", "changed_pixels"):
+        one, other = (np.array([getattr(row, name) for row in rows]) for rows in (left, right))
+        known = np.isfinite(one) & np.isfinite(other)
+        if known.any():
+            drawn = draws[:, known]
+            delta = drawn @ (other - one)[known] / np.maximum(drawn.sum(1), 1)
+            figures_of[name] = _entry(one[known].mean(), other[known].mean(), delta)
+    one, other = (np.array([row.engine_ms for row in rows]) for rows in (left, right))
+    if np.isfinite(one).all() and np.isfinite(other).all():
+        for p in (50, 95):
+            delta = np.array([_percentile(other, w, p) - _percentile(one, w, p) for w in draws])
+            figures_of[f"p{p}_ms"] = _entry(np.percentile(one, p), np.percentile(other, p), delta)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "bag": a.report["bag"],
+        "a": {"folder": str(a.folder), "label": a.label},
+        "b": {"folder": str(b.folder), "label": b.label},
+        "frames": {
+            "both": len(both),
+            "only_a": sum(not row.error for row in a.frames) - len(both),
+            "only_b": sum(not row.error for row in b.frames) - len(both),
+        },
+        "figures": figures_of,
+        "agreement": _agreement(a, b, both, progress),
+    }
+
+
+def gate_figures(b: Side, found: dict[str, Any]) -> dict[str, float | None]:
+    """What `--fail-if` may name: the figures of B, and delta_NAME for those that were compared."""
+    deltas: dict[str, float | None] = {f"delta_{name}": entry["delta"] for name, entry in found["figures"].items()}
+    return figures(b.report) | deltas
+
+
+def _pairs(a: Side, b: Side) -> list[tuple[FrameRecord, FrameRecord]]:
+    """Rows of the same frame. Offline that is told by its number; a live run knows stamps only."""
+    live = a.live or b.live
+
+    def by_frame(side: Side) -> dict[tuple[str, int], FrameRecord]:
+        rows = [row for row in side.frames if not row.error]
+        often = Counter(row.stamp_ns for row in rows)
+        found: dict[tuple[str, int], FrameRecord] = {}
+        for row in rows:
+            # A stamp that repeats is a frame played again in a loop if it is live, any of several frames if not.
+            if not live or side.live or often[row.stamp_ns] == 1:
+                found.setdefault((row.drive, row.stamp_ns if live else row.number), row)
+        return found
+
+    first, second = by_frame(a), by_frame(b)
+    return [(first[key], second[key]) for key in first if key in second]
+
+
+def _scores(
+    left: list[FrameRecord], right: list[FrameRecord], classes: int, draws: Array
+) -> tuple[list[Array], list[Array]]:
+    """mIoU, pixel accuracy and IoU by class of both sides: over all frames, and over each draw of them."""
+    whole, drawn = [], []
+    everything = np.ones((1, len(left)))
+    for rows in (left, right):
+        hits, truth, labelled = (
+            np.array([getattr(row, name) for row in rows], float).reshape(len(rows), classes)
+            for name in ("true_positives", "ground_truth", "predicted")
+        )
+        whole.append(_from_counts(everything, hits, truth, labelled)[0])
+        drawn.append(_from_counts(draws, hits, truth, labelled))
+    return whole, drawn
+
+
+def _from_counts(weights: Array, hits: Array, truth: Array, labelled: Array) -> Array:
+    hit, true, said = weights @ hits, weights @ truth, weights @ labelled
+    union = true + said - hit
+    iou = np.divide(hit, union, out=np.full_like(hit, np.nan), where=union > 0)
+    known = np.isfinite(iou)
+    # Without a pixel of truth there is no score.
+    mean = np.where(known.any(1), np.where(known, iou, 0).sum(1) / np.maximum(known.sum(1), 1), np.nan)
+    accuracy = np.where(true.sum(1) > 0, hit.sum(1) / np.maximum(true.sum(1), 1), np.nan)
+    return np.column_stack([mean, accuracy, iou])
+
+
+def _percentile(values: Array, weights: Array, p: int) -> float:
+    return float(np.percentile(np.repeat(values, weights.astype(int)), p))
+
+
+def _entry(a: float, b: float, deltas: Array) -> dict[str, float | None]:
+    deltas = deltas[np.isfinite(deltas)]
+    if not (np.isfinite(a) and np.isfinite(b) and deltas.size):
+        return {"a": _plain(a), "b": _plain(b), "delta": None, "low": None, "high": None}
+    low, high = np.percentile(deltas, (2.5, 97.5))
+    return {"a": _plain(a), "b": _plain(b), "delta": _plain(b - a), "low": _plain(low), "high": _plain(high)}
+
+
+def _plain(value: float) -> float | None:
+    return round(float(value), 6) if np.isfinite(value) else None
+
+
+def _agreement(
+    a: Side, b: Side, both: list[tuple[FrameRecord, FrameRecord]], progress: Callable[[int, int], None]
+) -> float | None:
+    same = pixels = 0
+    for number, (one, other) in enumerate(both, 1):
+        maps = [_labels(side, row) for side, row in ((a, one), (b, other))]
+        progress(number, len(both))
+        if maps[0] is None or maps[1] is None or maps[0].shape != maps[1].shape:
+            return None
+        same += int((maps[0] == maps[1]).sum())
+        pixels += maps[0].size
+    return same / pixels
+
+
+def _labels(side: Side, frame: FrameRecord) -> UInt8 | None:
+    return ResultStore(side.folder / frame.drive).labels(frame.number)
+
+
+def write_comparison(a: Side, b: Side, found: dict[str, Any], out: Path) -> None:
+    """OUT/compare.json and OUT/compare.html."""
+    from icnet_ros.report import plots
+    from icnet_ros.report.html import render_page
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "compare.json").write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
+    charts = {}
+    scores = {name: entry for name, entry in found["figures"].items() if name == "miou" or name.startswith("iou:")}
+    scores = {name.removeprefix("iou:"): entry for name, entry in scores.items() if entry["delta"] is not None}
+    if scores:
+        columns = ([entry[key] for entry in scores.values()] for key in ("delta", "low", "high"))
+        charts["deltas"] = plots.deltas(list(scores), *columns)
+    if "p95_ms" in found["figures"]:
+        times = {name: [row.engine_ms for row in side.frames] for name, side in (("A", a), ("B", b))}
+        charts["latency"] = plots.histogram(times, "ms per frame, engine")
+    title = f"{a.label} and {b.label}"
+    values = {"title": title, "found": found, "lower_is_better": LOWER_IS_BETTER}
+    render_page(out / "compare.html", "compare.html.jinja", charts, **values)

@@ -1,0 +1,112 @@
+"""Reports of all drives of a replay: one for each and, if there are several, one of all together."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.base import EngineError
+from icnet_ros.replay.replay_drives import DriveResult, ReplayRun
+from icnet_ros.replay.result import ReplayResult, merge_results
+from icnet_ros.report.html import PagePictures, write_page
+from icnet_ros.report.report_json import write_report_json
+from icnet_ros.report.writer import OutputOptions, write_drive_report
+from icnet_ros.wire.cdr import WireError
+
+Progress = Callable[[str, int, int], None]  # what is done, how much of how much
+
+
+@dataclass(frozen=True)
+class WrittenReport:
+    """Content of report.json, of all drives together, and the page to open first."""
+
+    report: dict[str, Any]
+    page: Path
+
+
+def write_reports(run: ReplayRun, options: OutputOptions, out: Path, progress: Progress) -> WrittenReport:
+    """Write the report of each drive into its folder and, if there are several, one of all into `out`.
+
+    Raises EngineError or WireError if there is no result at all, and what a single drive fails with.
+    """
+    if len(run.drives) == 1:
+        return _write_single(run.drives[0], run, options, out, progress)
+    listing = []
+    for one in run.drives:
+        report = _write_one_of_several(one, run.spec, options, progress)
+        listing.append(_listed(one, report))
+    results = [one.result for one in run.drives if one.result is not None]
+    if not results:
+        raise WireError("none of the drives could be replayed: " + "; ".join(entry["error"] for entry in listing))
+    together = merge_results(results)
+    together.seconds = run.wall_s or together.seconds
+    report = write_report_json(together, run.spec.classes, _shared_metadata(run.drives), out, drives=listing)
+    page = out / "index.html"
+    write_page(page, f"{len(run.drives)} drives", report, together.frames, run.spec.classes, PagePictures())
+    return WrittenReport(report, page)
+
+
+def _write_single(
+    one: DriveResult, run: ReplayRun, options: OutputOptions, out: Path, progress: Progress
+) -> WrittenReport:
+    if one.result is None:
+        raise EngineError(one.error)
+    if one.error:
+        one.result.corrupt(one.error)
+    one.result.seconds = run.wall_s or one.result.seconds
+    report = write_drive_report(one, run.spec, options, _named(progress, one))
+    return WrittenReport(report, out / "report.html")
+
+
+def _write_one_of_several(
+    one: DriveResult, spec: ModelSpec, options: OutputOptions, progress: Progress
+) -> dict[str, Any] | None:
+    """The report of a drive; what goes wrong with it is its error, and the other drives go on."""
+    result = one.result
+    if result is None:
+        return None
+    if one.error:
+        result.corrupt(one.error)
+    _tag(result, one.drive.name)
+    report = None
+    try:
+        report = write_drive_report(one, spec, options, _named(progress, one))
+    except Exception as err:  # whatever it is, the other drives must go on
+        result.corrupt(str(err) or type(err).__name__)
+        with suppress(OSError):
+            report = write_report_json(result, spec.classes, one.metadata, one.drive.folder)
+    one.error = result.corruption or ("" if result.completed else "interrupted")
+    return report
+
+
+def _tag(result: ReplayResult, name: str) -> None:
+    """Tell its frames and warnings from those of other drives."""
+    result.frames = [replace(frame, drive=name) for frame in result.frames]
+    result.warnings = {warning._replace(drive=name) for warning in result.warnings}
+
+
+def _named(progress: Progress, one: DriveResult) -> Callable[[int, int], None]:
+    return lambda done, total: progress(f"writing {one.drive.name}", done, total)
+
+
+def _listed(one: DriveResult, report: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "drive": one.drive.name,
+        "folder": one.drive.folder.name if report else None,
+        "labelled": report["frames"]["labelled"] if report else 0,
+        "miou": report["miou"] if report else None,
+        "error": one.error if report else one.error or "interrupted",
+    }
+
+
+def _shared_metadata(drives: Sequence[DriveResult]) -> dict[str, Any]:
+    """Metadata of all drives together."""
+    known = next(one.metadata for one in drives if one.metadata)  # the same for all but for what is replaced here
+    return {
+        **known,
+        "bag": [str(one.drive.bag) for one in drives],
+        "bag_sha256": [one.metadata.get("bag_sha256") for one in drives],
+        "selection": {name: value for name, value in known["selection"].items() if name != "image_topic"},
+    }

@@ -1,0 +1,9 @@
+"""Errors of reports. Imports nothing, so that the command line starts quickly."""
+
+
+class GateError(ValueError):
+    """A condition that cannot be read, or of a figure that is not there."""
+
+
+class CompareError(ValueError):
+    """Two reports that cannot be compared, or a file that is no report."""

@@ -1,0 +1,61 @@
+"""frames.csv: the records of all frames as a table."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from icnet_ros.metrics.frame import COUNTS
+from icnet_ros.replay.frame_record import FrameRecord
+
+SINGLE = tuple(entry.name for entry in fields(FrameRecord) if entry.name not in COUNTS)
+WHOLE = ("number", "stamp_ns", "recorded_ns", "crc", "previous_frame")
+TEXT = ("error", "drive")
+# What columns were called before schema version 3.
+OLD_SINGLE = {"previous_frame": "before", "changed_pixels": "changed", "error": "problem"}
+OLD_COUNTS = {"changed_from": "left", "ground_truth": "truth", "true_positives": "hits", "predicted": "labelled"}
+
+
+def write_frames(path: Path, frames: Iterable[FrameRecord], names: Sequence[str]) -> None:
+    """A line for each frame, empty where there is no figure; counts as pixels:road, pixels:car, ..."""
+    header = [*SINGLE, *(f"{count}:{name}" for count in COUNTS for name in names)]
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(header)
+        for frame in frames:
+            values = asdict(frame)
+            single = ["" if values[name] != values[name] else values[name] for name in SINGLE]
+            table.writerow([*single, *(value for name in COUNTS for value in values[name] or [""] * len(names))])
+
+
+def read_frames(path: Path, names: Sequence[str]) -> list[FrameRecord]:
+    """Inverse of `write_frames`; also reads the tables of older versions.
+
+    Raises ValueError for a file that is no such table, OSError if it cannot be read.
+    """
+    frames = []
+    with path.open(newline="") as file:
+        table = csv.DictReader(file)
+        old = "before" in (table.fieldnames or ())
+        for line in table:
+            try:
+                counts: dict[str, Any] = {}
+                for count in COUNTS:
+                    column = OLD_COUNTS.get(count, count) if old else count
+                    counts[count] = _numbers([line[f"{column}:{name}"] for name in names])
+                single = {name: _value(name, line[OLD_SINGLE.get(name, name) if old else name]) for name in SINGLE}
+                frames.append(FrameRecord(**single, **counts))
+            except KeyError as err:
+                raise ValueError(f"{path}: no column {err}; `icnet replay` writes it anew") from err
+    return frames
+
+
+def _value(name: str, text: str) -> Any:
+    if name in TEXT:
+        return text
+    return int(text) if name in WHOLE else float(text or "nan")
+
+
+def _numbers(texts: list[str]) -> list[int]:
+    return [int(text) for text in texts] if texts and texts[0] else []

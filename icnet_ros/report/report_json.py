@@ -1,0 +1,120 @@
+"""report.json: the figures of a drive. Its keys are in docs/replay.md."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.engine.base import STAGES
+from icnet_ros.metrics.confusion import iou_by_class
+from icnet_ros.metrics.frame import flicker, sum_counts
+from icnet_ros.metrics.statistics import distribution, percentiles
+from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.result import ReplayResult
+from icnet_ros.replay.versions import versions
+from icnet_ros.report.frames_csv import write_frames
+
+SCHEMA_VERSION = 3
+# Keys that schema version 2 called otherwise.
+RENAMED = {
+    "truth": "ground_truth", "damage": "corruption", "notes": "warnings", "problems": "errors",
+    "changed": "changed_pixels",
+}  # fmt: skip
+TIMINGS = ("latency_ms", "throughput_fps")  # what may differ between two runs over the same frames
+LISTED = 10  # frames that are listed as the worst
+
+
+def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of report.json; metadata: of the bag, the checkpoint and the engine."""
+    labelled = [frame for frame in result.frames if not frame.error]
+    pixels = sum_counts(labelled, "pixels", len(classes))
+    scored = sum(len(frame.ground_truth) > 0 for frame in labelled)
+    matrix = result.matrix if scored else None
+    flickering = flicker(result.frames, len(classes))
+    errors = sorted({frame.error for frame in result.frames if frame.error})
+    warnings = Counter(warning.text for warning in result.warnings)
+    if result.ground_truth and labelled and not scored and not warnings:
+        unmatched = "there is ground truth, but none that belongs to these images; by stamp: see --sync-tolerance"
+        warnings[unmatched] = len(labelled)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **metadata,
+        "versions": versions(),
+        "class_table": classes.to_dict(),
+        "image_topic": result.image_topic,
+        "ground_truth": result.ground_truth,
+        "complete": result.completed and not result.corruption,
+        "corruption": result.corruption,
+        "warnings": dict(sorted(warnings.items())),
+        "errors": errors[:LISTED],
+        "frames": {
+            "read": len(result.frames),
+            "labelled": len(labelled),
+            "failed": len(result.frames) - len(labelled),
+            "scored": scored,
+        },
+        "miou": matrix.miou() if matrix else None,
+        "pixel_accuracy": matrix.pixel_accuracy() if matrix else None,
+        "per_class": iou_by_class(matrix, classes.names) if matrix else None,
+        "confusion": matrix.counts.tolist() if matrix else None,
+        "coverage": {name: float(pixels[k] / max(1, pixels.sum())) for k, name in enumerate(classes.names)},
+        "flicker": {
+            name: None if np.isnan(flickering[k]) else round(float(flickering[k]), 6)
+            for k, name in enumerate(classes.names)
+        },
+        "confidence": distribution([frame.confidence for frame in labelled]),
+        "changed_pixels": distribution([frame.changed_pixels for frame in labelled]),
+        "least_confident": _lowest(labelled, "confidence"),
+        "worst": _lowest(labelled, "miou"),
+        "latency_ms": {
+            stage: percentiles([getattr(frame, f"{stage}_ms") for frame in labelled])
+            for stage in ("decode", *STAGES, "engine")
+        },
+        "throughput_fps": (
+            round(result.newly_labelled / result.seconds, 3) if result.newly_labelled and result.seconds else None
+        ),
+    }
+
+
+def write_report_json(
+    result: ReplayResult,
+    classes: ClassTable,
+    metadata: Mapping[str, Any],
+    out: Path,
+    *,
+    drives: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """Write OUT/frames.csv and OUT/report.json; the content of report.json."""
+    out.mkdir(parents=True, exist_ok=True)
+    report = build_report(result, classes, metadata)
+    if drives:
+        report["drives"] = list(drives)
+        report["complete"] &= not any(entry["error"] for entry in drives)
+    write_frames(out / "frames.csv", result.frames, classes.names)
+    (out / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    return report
+
+
+def upgrade(report: dict[str, Any]) -> dict[str, Any]:
+    """A report of schema version 2 with today's keys; others as they are."""
+    if report.get("schema_version") != SCHEMA_VERSION - 1:
+        return report
+    renamed = {RENAMED.get(key, key): value for key, value in report.items()}
+    drives = [{"error" if key == "problem" else key: v for key, v in one.items()} for one in report.get("drives", ())]
+    return {**renamed, **({"drives": drives} if drives else {}), "schema_version": SCHEMA_VERSION}
+
+
+def worst_first(frames: Sequence[FrameRecord], figure: str) -> list[FrameRecord]:
+    """Frames that have the figure, the lowest first."""
+    known = (frame for frame in frames if np.isfinite(getattr(frame, figure)))
+    return sorted(known, key=lambda frame: getattr(frame, figure))
+
+
+def _lowest(frames: Sequence[FrameRecord], figure: str) -> list[dict[str, Any]]:
+    drive = {"drive"} if any(frame.drive for frame in frames) else set()
+    names = [*drive, "number", "stamp_ns", figure]
+    return [{name: getattr(frame, name) for name in names} for frame in worst_first(frames, figure)[:LISTED]]

@@ -1,0 +1,108 @@
+"""Writes everything that a report of one drive consists of, in one pass over its bag."""
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.render.painter import Painter
+from icnet_ros.replay.drives import PREDICTIONS
+from icnet_ros.replay.ground_truth import open_ground_truth
+from icnet_ros.replay.labelled_frames import labelled_frames
+from icnet_ros.replay.replay_drives import DriveResult
+from icnet_ros.replay.result import ReplayResult
+from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.report.html import PagePictures, write_page
+from icnet_ros.report.outputs import (
+    ContactSheet,
+    Output,
+    OverlayVideo,
+    PaintedFrame,
+    PredictionsBag,
+    Thumbnails,
+    WorstFrames,
+)
+from icnet_ros.report.report_json import write_report_json
+from icnet_ros.wire.bag import open_bag
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """What is written beside report.json, frames.csv and report.html.
+
+    confidence: stored confidence maps go into the predictions bag, too, as do overlays with `overlay`. rerun: a file
+    for the Rerun viewer.
+    """
+
+    predictions: bool = True
+    confidence: bool = False
+    overlay: bool = False
+    video: bool = True
+    rerun: Path | None = None
+
+
+def write_drive_report(
+    drive_result: DriveResult, spec: ModelSpec, options: OutputOptions, progress: Progress, title: str = ""
+) -> dict[str, Any]:
+    """The report of a drive in its folder; the content of report.json.
+
+    Figures come first, then the outputs, made from the stored label maps. Raises WireError if the bag cannot be
+    opened, VideoError without a codec, FileNotFoundError if a label map is gone.
+    """
+    drive, result = drive_result.drive, drive_result.result
+    if result is None:
+        raise ValueError(f"{drive.name} has no result")
+    folder = drive.folder
+    report = write_report_json(result, spec.classes, drive_result.metadata, folder)
+    if not options.video:
+        (folder / "overlay.mp4").unlink(missing_ok=True)  # of other labels
+    pictures = _write_outputs(drive_result, result, spec, options, progress)
+    write_page(folder / "report.html", title or drive.name, report, result.frames, spec.classes, pictures)
+    return report
+
+
+def _write_outputs(
+    drive_result: DriveResult, result: ReplayResult, spec: ModelSpec, options: OutputOptions, progress: Progress
+) -> PagePictures:
+    drive, records = drive_result.drive, [record for record in result.frames if not record.error]
+    folder = drive.folder
+    thumbnails, worst = Thumbnails(records), WorstFrames(records, spec)
+    outputs: list[Output] = [thumbnails, worst]
+    with ExitStack() as stack:
+
+        def add(output: Output) -> None:
+            outputs.append(stack.enter_context(closing(output)))
+
+        if options.predictions:
+            store = ResultStore(folder)
+            bag = folder / PREDICTIONS
+            add(PredictionsBag(bag, store, confidence=options.confidence, overlay=options.overlay))
+        if options.video:
+            add(OverlayVideo(folder / "overlay.mp4", records))
+        add(ContactSheet(folder / "contact_sheet.png", records, spec.classes))
+        if options.rerun is not None:
+            from icnet_ros.report.rerun import RerunRecording
+
+            add(RerunRecording(options.rerun, spec.classes))
+        ground_truth_bag = stack.enter_context(open_bag(drive.bag))
+        ground_truth = None
+        if drive_result.index is not None:
+            # What cannot be used has been said by the replay.
+            ignored = ReplayResult(result.image_topic)
+            ground_truth = open_ground_truth(
+                ground_truth_bag, drive_result.index, spec.classes, drive.selection, ignored
+            )
+        painter = Painter.for_network(spec.classes.colours, trained=spec.trained)
+        for done, frame in enumerate(labelled_frames(drive_result), 1):
+            record, annotated = frame.record, None
+            if ground_truth is not None and worst.needs_ground_truth(record.number):
+                annotated = ground_truth.of(record.number, record.stamp_ns, record.recorded_ns)
+            painted = PaintedFrame(frame, painter, annotated)
+            for output in outputs:
+                output.add(painted)
+            progress(done, len(records))
+    return PagePictures(thumbnails.jpegs, worst.panels)

@@ -1,0 +1,1 @@
+"""Start from an ImageNet ResNet-50."""

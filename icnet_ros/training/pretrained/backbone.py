@@ -1,0 +1,78 @@
+"""Start from an ImageNet ResNet-50, at any width."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.network.icnet import ICNet
+from icnet_ros.network.pspnet import PSPNet50
+
+BLOCKS = {1: 3, 2: 4, 3: 6, 4: 3}
+
+
+def load_backbone(network: ICNet | PSPNet50, path: Path) -> None:
+    """Copy a ResNet-50 trunk (keys "layer1.0.conv1.weight", ... of torchvision) into stages 2 to 5.
+
+    A narrower network keeps the filters with the largest l1 norm; the channels of a residual stream
+    are chosen once per stage, by the scales of the batch norms that write into it, so that every
+    sum adds the same channels. The stem is another one: see `stem.rewrite_stem`.
+    Raises CheckpointError.
+    """
+    try:
+        source = {key: value.float() for key, value in load_file(path).items()}
+    except (OSError, SafetensorError) as err:
+        raise CheckpointError(f"{path}: not a readable safetensors file: {err}") from err
+    state = network.state_dict()
+    try:
+        # The stem is new and may be wider than ResNet's: then its channels share the old filters.
+        old, new = source["layer1.0.conv1.weight"].shape[1], state["res2.1.reduce.conv.weight"].shape[1]
+        stream = torch.arange(new) % old
+        for name in ("conv1", "downsample.0"):
+            source[f"layer1.0.{name}.weight"] *= min(1.0, old / new)
+        for layer, blocks in BLOCKS.items():
+            stream = _copy_stage(state, source, layer, blocks, stream)
+    except (KeyError, RuntimeError, IndexError) as err:
+        raise CheckpointError(f"{path}: not a ResNet-50 trunk this network can start from: {err}") from err
+
+
+def _copy_stage(state: dict[str, Tensor], source: dict[str, Tensor], layer: int, blocks: int, stream: Tensor) -> Tensor:
+    """Copy one stage whose input channels are `stream`; the channels of its output."""
+    first = f"layer{layer}.0"
+    width = state[f"res{layer + 1}.1.increase.bn.weight"].numel()
+    writers = [source[f"{first}.downsample.1.weight"]] + [
+        source[f"layer{layer}.{block}.bn3.weight"] for block in range(blocks)
+    ]
+    outputs = strongest(torch.stack(writers).abs().sum(0), width)
+    for block in range(blocks):
+        ours, theirs = f"res{layer + 1}.{block + 1}", f"layer{layer}.{block}"
+        inputs = stream if block == 0 else outputs
+        middle = state[f"{ours}.reduce.bn.weight"].numel()
+        reduce = source[f"{theirs}.conv1.weight"][:, inputs]
+        first_kept = strongest(reduce.abs().sum((1, 2, 3)), middle)
+        conv3 = source[f"{theirs}.conv2.weight"][:, first_kept]
+        second_kept = strongest(conv3.abs().sum((1, 2, 3)), middle)
+        increase = source[f"{theirs}.conv3.weight"][:, second_kept]
+        _copy(state, f"{ours}.reduce", reduce, source, f"{theirs}.bn1", first_kept)
+        _copy(state, f"{ours}.conv3", conv3, source, f"{theirs}.bn2", second_kept)
+        _copy(state, f"{ours}.increase", increase, source, f"{theirs}.bn3", outputs)
+        if block == 0:
+            shortcut = source[f"{theirs}.downsample.0.weight"][:, inputs]
+            _copy(state, f"{ours}.proj", shortcut, source, f"{theirs}.downsample.1", outputs)
+    return outputs
+
+
+def strongest(scores: Tensor, count: int) -> Tensor:
+    """Indices of the `count` largest scores, ascending."""
+    return scores.topk(count).indices.sort().values
+
+
+def _copy(
+    state: dict[str, Tensor], ours: str, weight: Tensor, source: dict[str, Tensor], norm: str, chosen: Tensor
+) -> None:
+    state[f"{ours}.conv.weight"].copy_(weight[chosen])
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        state[f"{ours}.bn.{name}"].copy_(source[f"{norm}.{name}"][chosen])

@@ -1,0 +1,1 @@
+"""Filter pruning by l1 norm with retraining."""

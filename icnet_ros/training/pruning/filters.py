@@ -1,0 +1,78 @@
+"""Filter pruning by l1 norm (Li et al., 2017, the paper's [41])."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from icnet_ros.checkpoint.file import Checkpoint, build_network
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.network.layers import BN_EPSILON
+from icnet_ros.network.wiring import wires
+from icnet_ros.training.errors import RecipeError
+from icnet_ros.training.pretrained.backbone import strongest
+
+
+def pruned(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, Tensor]]:
+    """Description and weights of the network of that width with the strongest filters of this one.
+
+    The strength of a filter is its l1 norm as deployed, i.e. with its batch norm folded in; layers
+    that are summed keep the same channels, those with the largest sum of norms. Batch norm
+    statistics are those of before: retrain. Raises RecipeError for a width that is not smaller.
+    """
+    if not 0 < width < checkpoint.spec.width:
+        raise RecipeError(f"{checkpoint.name} has width {checkpoint.spec.width:g}: prune to less, not to {width:g}")
+    spec = replace(checkpoint.spec, width=width)
+    try:
+        slim = build_network(spec).state_dict()
+    except ValueError as err:
+        raise RecipeError(str(err)) from err
+    wide = checkpoint.network()
+    weights, scores = wide.state_dict(), _scores(wide)
+    strong: dict[str, Tensor] = {}
+    for wire in wires(wide):
+        if wire.writes:
+            count = slim[f"{wire.layer}.bn.weight"].numel()
+            strong[wire.writes] = strongest(scores[wire.writes], count)
+    for wire in wires(wide):
+        name, filters = _convolution(wide, wire.layer)
+        kernel, inputs = weights[f"{name}.weight"], torch.arange(0)
+        for group in wire.reads:  # concatenated: the channels of each follow those of the one before
+            start = sum(len(scores[before]) for before in wire.reads[: wire.reads.index(group)])
+            inputs = torch.cat([inputs, strong[group] + start])
+        if wire.reads:
+            kernel = kernel.index_select(1 - filters, inputs)
+        if wire.writes:
+            kernel = kernel.index_select(filters, strong[wire.writes])
+            for norm in ("weight", "bias", "running_mean", "running_var"):
+                slim[f"{wire.layer}.bn.{norm}"] = weights[f"{wire.layer}.bn.{norm}"][strong[wire.writes]]
+        slim[f"{name}.weight"] = kernel
+        if f"{name}.bias" in weights:
+            slim[f"{name}.bias"] = weights[f"{name}.bias"]
+    return spec, slim
+
+
+def widths(start: float, end: float, steps: int) -> list[float]:
+    """Evenly spaced widths from below `start` down to `end`, in 64ths so that every layer divides."""
+    return [round((start + (end - start) * step / steps) * 64) / 64 for step in range(1, steps)] + [end]
+
+
+def _scores(network: nn.Module) -> dict[str, Tensor]:
+    """Strength of every channel, by group."""
+    weights = network.state_dict()
+    scores: dict[str, Tensor] = {}
+    for wire in wires(network):
+        if wire.writes:
+            name, filters = _convolution(network, wire.layer)
+            norms = weights[f"{name}.weight"].abs().sum((1 - filters, 2, 3))
+            deviation = torch.sqrt(weights[f"{wire.layer}.bn.running_var"] + BN_EPSILON)
+            norms = norms * weights[f"{wire.layer}.bn.weight"].abs() / deviation
+            scores[wire.writes] = scores[wire.writes] + norms if wire.writes in scores else norms
+    return scores
+
+
+def _convolution(network: nn.Module, layer: str) -> tuple[str, int]:
+    """Name of the convolution of a layer, and which axis of its kernel counts the filters."""
+    module = network.get_submodule(layer)
+    name = layer if isinstance(module, nn.Conv2d) else f"{layer}.conv"
+    return name, int(isinstance(network.get_submodule(name), nn.ConvTranspose2d))

@@ -1,0 +1,77 @@
+"""Pruning in steps, with retraining after each."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from icnet_ros.checkpoint.file import Checkpoint, load
+from icnet_ros.dataset.base import Dataset
+from icnet_ros.evaluation.evaluate import evaluate
+from icnet_ros.training.loop import Progress, Trainer
+from icnet_ros.training.pruning.filters import pruned
+from icnet_ros.training.recipe import Recipe
+from icnet_ros.training.session import like
+from icnet_ros.training.start import Start
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """mIoU of the network before, right after filters were taken out, and retrained; by width."""
+
+    before: float
+    steps: tuple[tuple[float, float, float], ...]
+    checkpoint: Path
+
+
+def prune_progressively(
+    checkpoint: Checkpoint,
+    widths: Sequence[float],
+    recipe: Recipe,
+    data: Dataset,
+    validation: Dataset,
+    out: Path,
+    fabric: Fabric,
+    progress: Progress,
+    teacher: Checkpoint | None = None,
+    between: int | None = None,
+) -> Pruning:
+    """Prune to each of `widths` in turn and retrain with `recipe`; the network is the checkpoint's.
+
+    between: iterations for all but the last width, if not the recipe's.
+
+    Every step has a folder below `out` and goes on there after an interruption. Writes OUT/prune.json.
+    Raises RecipeError, StateError.
+    """
+
+    def miou(candidate: Checkpoint) -> float:
+        matrices = evaluate(candidate, validation, lambda *_: None, device=str(fabric.device))
+        return matrices[candidate.spec.exits[-1]].miou() or 0.0
+
+    before, steps, current = miou(checkpoint), [], checkpoint
+    for width in widths:
+        spec, weights = pruned(current, width)
+        damaged = Checkpoint(spec, weights, f"{checkpoint.name} pruned to {width:g}")
+        origin: dict[str, Any] = {
+            "pruned": {"name": current.name, "sha256": current.sha256, "from": current.spec.width}
+        }
+        folder = out / f"width-{width:g}"
+        folder.mkdir(parents=True, exist_ok=True)
+        last = width == widths[-1]
+        iterations = recipe.iterations if last or between is None else between
+        trainer = Trainer(
+            replace(like(damaged, recipe), input_scale=spec.input_scale, iterations=iterations),
+            data, validation, folder, fabric, Start(weights=weights, origin=origin), teacher,
+        )  # fmt: skip
+        retrained = trainer.run(progress)
+        steps.append((width, miou(damaged), retrained))
+        current = load(folder / "best.safetensors")
+    result = Pruning(before, tuple(steps), out / f"width-{widths[-1]:g}" / "best.safetensors")
+    if fabric.global_rank == 0:
+        rows = [{"width": width, "pruned": cut, "retrained": after} for width, cut, after in steps]
+        text = json.dumps({"width": checkpoint.spec.width, "miou": before, "steps": rows}, indent=2)
+        (out / "prune.json").write_text(text + "\n")
+    return result

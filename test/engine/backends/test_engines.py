@@ -1,0 +1,266 @@
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from icnet_ros.checkpoint.file import save
+from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.engine.base import STAGES, Engine, EngineError, EngineOptions, Frame
+from icnet_ros.engine.table import ENGINES, NAMES, fastest, open_engine
+
+
+@pytest.fixture(params=["torch", "onnxruntime", "openvino"])
+def cpu_engine(request):
+    """Each engine that runs on any machine, as a function of checkpoint and options."""
+    if request.param != "torch":
+        pytest.importorskip("onnx")
+        pytest.importorskip(request.param)
+    return lambda checkpoint, **options: open_engine(request.param, checkpoint, EngineOptions("cpu", **options))
+
+
+def picture(height=97, width=130, seed=0):
+    rng = np.random.default_rng(seed)
+    return cv2.resize(rng.integers(0, 256, (12, 16, 3), np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@torch.inference_mode()
+def plain(checkpoint, bgr, exit_="sub124"):
+    """Logits at frame size by the shortest way there is: no folding, no fast path."""
+    spec = checkpoint.spec
+    pixels = bgr if spec.channel_order == "bgr" else bgr[..., ::-1]
+    tensor = (torch.from_numpy(pixels.astype(np.float32)) - torch.tensor(spec.mean)) / torch.tensor(spec.std)
+    logits = checkpoint.network([exit_])(tensor.permute(2, 0, 1)[None])[0]
+    return F.interpolate(logits, bgr.shape[:2], mode="bilinear", align_corners=True)[0]
+
+
+def assert_same_labels(labels, full):
+    top = full.topk(2, 0).values
+    clear = (top[0] - top[1] > 1e-3).numpy()
+    assert clear.mean() > 0.95
+    assert np.array_equal(labels[clear], full.argmax(0).numpy()[clear])
+
+
+@pytest.mark.parametrize("exit_", ["sub4", "sub24", "sub124"])
+def test_labels_and_confidence_equal_the_plain_network(tiny, cpu_engine, exit_):
+    engine = cpu_engine(tiny, exit=exit_)
+    assert isinstance(engine, Engine)
+    bgr = picture()
+    answer = engine.segment([Frame(bgr)], confidence=True)[0]
+    full = plain(tiny, bgr, exit_)
+    assert answer.labels.shape == answer.confidence.shape == bgr.shape[:2]
+    assert_same_labels(answer.labels, full)
+    assert np.abs(answer.confidence - 255 * full.softmax(0).amax(0).numpy()).max() < 2
+    assert set(answer.stages) == set(STAGES)
+    assert all(ms > 0 for ms in answer.stages.values())
+    assert engine.segment([Frame(bgr)])[0].confidence is None
+
+
+def test_normalisation_and_channel_order_are_the_checkpoints(tiny, cpu_engine):
+    spec = dataclasses.replace(tiny.spec, channel_order="rgb", mean=(123.0, 116.0, 103.0), std=(58.0, 57.0, 57.5))
+    checkpoint = dataclasses.replace(tiny, spec=spec)
+    engine = cpu_engine(checkpoint)
+    bgr = picture()
+    labels = engine.segment([Frame(bgr)])[0].labels
+    assert_same_labels(labels, plain(checkpoint, bgr))
+    as_rgb = engine.segment([Frame(np.ascontiguousarray(bgr[..., ::-1]), "rgb")])[0].labels
+    assert np.array_equal(labels, as_rgb)
+
+
+def test_a_batch_of_mixed_sizes_keeps_its_order(tiny, cpu_engine):
+    engine = cpu_engine(tiny)
+    frames = [Frame(picture(*size, seed)) for seed, size in enumerate([(64, 96), (64, 96), (50, 70), (64, 96)])]
+    together = engine.segment(frames)
+    assert [answer.labels.shape for answer in together] == [frame.pixels.shape[:2] for frame in frames]
+    for frame, answer in zip(frames, together, strict=True):
+        assert (engine.segment([frame])[0].labels == answer.labels).mean() > 0.999
+    assert engine.segment([]) == []
+
+
+def test_a_view_with_padded_rows_is_a_frame(tiny, cpu_engine):
+    engine = cpu_engine(tiny)
+    bgr = picture(64, 96)
+    padded = np.zeros((64, 100, 3), np.uint8)
+    padded[:, :96] = bgr
+    padded.flags.writeable = False
+    assert np.array_equal(engine.segment([Frame(padded[:, :96])])[0].labels, engine.segment([Frame(bgr)])[0].labels)
+
+
+@pytest.mark.parametrize(("wanted", "asked"), [(2.0, 0.0), (0.5, 2.0)])
+def test_labels_keep_the_frame_size_when_the_network_sees_another(tiny, cpu_engine, wanted, asked):
+    """The checkpoint says which scale it wants; who runs it may ask for another."""
+    checkpoint = dataclasses.replace(tiny, spec=dataclasses.replace(tiny.spec, input_scale=wanted))
+    bgr = picture(40, 61)
+    labels = cpu_engine(checkpoint, scale=asked).segment([Frame(bgr)])[0].labels
+    doubled = cv2.resize(bgr, (122, 80), interpolation=cv2.INTER_LINEAR)
+    tensor = (torch.from_numpy(doubled.astype(np.float32)) - torch.tensor(tiny.spec.mean)).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        logits = tiny.network(["sub124"])(tensor)[0]
+        full = F.interpolate(logits, (40, 61), mode="bilinear", align_corners=True)[0]
+    assert_same_labels(labels, full)
+
+
+def test_frames_of_any_height_reach_the_network_at_the_one_it_wants(tiny, cpu_engine):
+    """A checkpoint that wants frames of 40 rows doubled sees 80 rows of every frame, unless it is told a scale."""
+    spec = dataclasses.replace(tiny.spec, input_scale=2.0, frame_height=40)
+    wants_rows, plain_scale = cpu_engine(dataclasses.replace(tiny, spec=spec)), cpu_engine(tiny, scale=0.5)
+    for engine in (wants_rows, cpu_engine(dataclasses.replace(tiny, spec=spec), scale=0.5)):
+        frame = Frame(picture(160, 244))
+        assert np.array_equal(engine.segment([frame])[0].labels, plain_scale.segment([frame])[0].labels)
+    frame = Frame(picture(40, 61))
+    assert np.array_equal(wants_rows.segment([frame])[0].labels, cpu_engine(tiny, scale=2.0).segment([frame])[0].labels)
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"device": "cpu", "precision": "fp16"}, "fp32"),
+        ({"device": "cpu", "precision": "int8"}, "fp16 and bf16, not 'int8'"),
+        ({"device": "banana"}, "auto, cpu, cuda"),
+        ({"device": "meta"}, "auto, cpu, cuda"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_advice(tiny, options, advice):
+    with pytest.raises(EngineError, match=advice):
+        open_engine("torch", tiny, EngineOptions(**options))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")
+def test_cuda_without_a_gpu_says_what_to_do(tiny):
+    with pytest.raises(EngineError, match="set device to cpu or auto"):
+        open_engine("torch", tiny, EngineOptions("cuda"))
+
+
+def test_an_unknown_engine_lists_the_known_ones(tiny):
+    with pytest.raises(EngineError, match=", ".join(NAMES)):
+        open_engine("abacus", tiny)
+
+
+@pytest.mark.skipif("avx512_bf16" not in Path("/proc/cpuinfo").read_text(), reason="this CPU has no bf16")
+def test_bf16_on_a_cpu_that_has_it(tiny):
+    pytest.importorskip("openvino")
+    whole, short = (open_engine("openvino", tiny, EngineOptions("cpu", precision)) for precision in ("fp32", "bf16"))
+    expected, given = (engine.segment([Frame(picture())], confidence=True)[0] for engine in (whole, short))
+    assert (given.labels == expected.labels).mean() > 0.9
+    assert (given.confidence != expected.confidence).any()
+
+
+def test_openvino_keeps_few_sizes(tiny):
+    pytest.importorskip("openvino")
+    engine = open_engine("openvino", tiny, EngineOptions("cpu"))
+    frames = [Frame(picture(64, width)) for width in (64, 72, 80, 88, 96, 64)]
+    labels = [engine.segment([frame])[0].labels for frame in frames]
+    assert len(engine._requests) == 4
+    assert np.array_equal(labels[0], labels[-1])
+
+
+def test_too_small_a_frame(tiny, cpu_engine):
+    with pytest.raises(ValueError, match="ICNet needs at least 32x32, this 64x16 frame gives it 64x16"):
+        cpu_engine(tiny).segment([Frame(np.zeros((16, 64, 3), np.uint8))])
+
+
+def test_auto_takes_the_fastest_that_is_there(tiny, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    there = {"onnx", "onnxruntime", "openvino"}
+    monkeypatch.setattr("icnet_ros.engine.table.find_spec", lambda name: name in there)
+    for expected in ("openvino", "onnxruntime", "torch"):
+        assert fastest(EngineOptions("cpu")) == [expected]
+        there.discard(expected)
+    assert open_engine("auto", tiny, EngineOptions("cpu")).name == "torch"
+
+
+def test_auto_on_a_gpu_tries_tensorrt_first_and_says_why_it_goes_on(tiny, monkeypatch, caplog):
+    there = {"torch", "onnx", "onnxruntime", "tensorrt_rtx"}
+    monkeypatch.setattr("icnet_ros.engine.table.find_spec", lambda name: name in there)
+    assert fastest(EngineOptions("cuda")) == ["tensorrt", "torch"]
+    real = open_engine("torch", tiny, EngineOptions("cpu"))
+
+    def refuse(*_):
+        raise EngineError("no kernel for this GPU")
+
+    monkeypatch.setitem(ENGINES, "tensorrt", ("stand_in", "tensorrt"))
+    monkeypatch.setitem(ENGINES, "torch", ("stand_in", "torch"))
+    monkeypatch.setitem(sys.modules, "stand_in", SimpleNamespace(tensorrt=refuse, torch=lambda *_: real))
+    assert open_engine("auto", tiny, EngineOptions("cuda")) is real
+    assert "engine tensorrt is not usable here, the next one is tried: no kernel for this GPU" in caplog.text
+    there.discard("tensorrt_rtx")
+    assert fastest(EngineOptions("cuda")) == ["torch"]
+
+
+def test_an_engine_that_is_not_installed_says_what_to_install(tiny, monkeypatch):
+    monkeypatch.delitem(sys.modules, "icnet_ros.engine.backends.onnxruntime", raising=False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(EngineError, match=r"pip install 'icnet_ros\[onnx\]'"):
+        open_engine("onnxruntime", tiny)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "advice"),
+    [
+        ("onnxruntime", {"device": "gpu"}, "set device to auto, cpu or cuda:N"),
+        ("onnxruntime", {"precision": "fp64"}, "set precision to fp32"),
+        ("openvino", {"device": "cuda"}, "take engine torch"),
+        ("openvino", {"precision": "fp64"}, "set precision to fp32"),
+    ],
+)
+def test_exported_engines_refuse_what_they_have_not(tiny, name, options, advice):
+    pytest.importorskip(name)
+    with pytest.raises(EngineError, match=advice):
+        open_engine(name, tiny, EngineOptions(**options))
+
+
+def test_devices_that_are_not_there(tiny):
+    onnxruntime, openvino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(EngineError, match="install onnxruntime-gpu in its place"):
+            open_engine("onnxruntime", tiny, EngineOptions("cuda"))
+    if "GPU" not in openvino.Core().available_devices:
+        with pytest.raises(EngineError, match="finds no GPU here, only CPU; set device to cpu"):
+            open_engine("openvino", tiny, EngineOptions("gpu"))
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_exported_engines_have_the_exits_of_the_checkpoint(tiny, name):
+    pytest.importorskip(name)
+    narrow = dataclasses.replace(tiny, spec=dataclasses.replace(tiny.spec, exits=("sub124",)))
+    with pytest.raises(CheckpointError, match="has no exit sub4; it has sub124"):
+        open_engine(name, narrow, EngineOptions(exit="sub4"))
+
+
+def test_onnxruntime_starts_without_torch_when_its_file_is_there(tiny, tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("ICNET_CACHE", str(tmp_path / "cache"))
+    model = tmp_path / "m.safetensors"
+    save(model, tiny.spec, tiny.weights)
+    code = (
+        "import sys, numpy\n"
+        "from icnet_ros.checkpoint.default import load_model\n"
+        "from icnet_ros.engine.base import EngineOptions, Frame\n"
+        "from icnet_ros.engine.table import open_engine\n"
+        f"engine = open_engine('onnxruntime', load_model({str(model)!r}), EngineOptions('cpu'))\n"
+        "engine.segment([Frame(numpy.zeros((64, 64, 3), numpy.uint8))])\n"
+        "print('torch' in sys.modules)\n"
+    )
+    seen = [
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout for _ in "ab"
+    ]
+    assert [line.strip() for line in seen] == ["True", "False"]
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((4, 4, 4), np.uint8)]
+)
+def test_what_is_no_frame(pixels):
+    with pytest.raises(ValueError, match="uint8"):
+        Frame(pixels)
+
+
+def test_the_engine_room_needs_no_ros():
+    code = "import sys; sys.modules['rclpy'] = None; import icnet_ros.engine.backends.torch, icnet_ros.replay.files"
+    subprocess.run([sys.executable, "-c", code], check=True)
