@@ -1,5 +1,6 @@
 # make demo   a drive through a real ROS 2 graph      make test   lint, types, import rules, tests
 # make build  only make it ready to run               make lint   only the first three
+# make docs   the documentation site in build/docs
 # make clean  remove what was built (build/, caches)  make distclean   and .venv
 #
 # DISTRO=kilted|jazzy  ROS 2 from PyPI (ignored where a ROS 2 is sourced)    PYTHON=python3.12
@@ -9,7 +10,7 @@ SHELL := /bin/bash
 OUT ?= out/demo
 export DISTRO PYTHON
 
-.PHONY: build demo test lint clean distclean
+.PHONY: build demo test lint docs clean distclean
 build:
 	@scripts/bootstrap.sh
 demo: build
@@ -20,6 +21,8 @@ lint: build
 	@source scripts/env.sh && scripts/lint.sh
 test: lint
 	@source scripts/env.sh && python -m pytest -n 2 --dist loadgroup $(ARGS)
+docs:
+	@scripts/docs.sh
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 distclean: clean

@@ -8,22 +8,14 @@ frames.csv into `out`. Takes the other arguments of segmentation.launch.py, too.
 import sys
 from pathlib import Path
 
-from launch.actions import (
-    DeclareLaunchArgument,
-    EmitEvent,
-    ExecuteProcess,
-    IncludeLaunchDescription,
-    OpaqueFunction,
-    RegisterEventHandler,
-    TimerAction,
-)
+from launch.actions import EmitEvent, ExecuteProcess, RegisterEventHandler, TimerAction
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
-from launch_ros.substitutions import FindPackageShare
 
+from icnet_ros.node.launch_arguments import described, include_segmentation
+from icnet_ros.node.launch_arguments import values as argument_values
 from icnet_ros.wire.bag import open_bag
 from launch import LaunchContext, LaunchDescription
 
@@ -43,21 +35,16 @@ ARGUMENTS = {
 
 def generate_launch_description() -> LaunchDescription:
     """Player, node and evaluation node."""
-    arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*arguments, OpaqueFunction(function=_actions)])
+    return described(ARGUMENTS, _actions)
 
 
 def _actions(context: LaunchContext) -> list:
-    values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    values = argument_values(context, ARGUMENTS)
     namespace = context.launch_configurations.get("namespace", "")
     path = str(Path(values["bag"]).expanduser().absolute())
     with open_bag(path) as bag:
         image = bag.image_topic(values["image"], values["ground_truth"])
-        truth = bag.truth_topic(values["ground_truth"], image)
-    segmentation = PathJoinSubstitution([FindPackageShare("icnet_ros"), "launch", "segmentation.launch.py"])
+        ground_truth = bag.ground_truth_topic(values["ground_truth"], image)
     given = {
         "image": image.base,
         "input_transport": "compressed" if image.compressed else "raw",
@@ -72,7 +59,7 @@ def _actions(context: LaunchContext) -> list:
         namespace=namespace,
         parameters=[{"out": values["out"], "bag": path, "model": values["model"]}],
         remappings=[(name, f"icnet/{name}") for name in topics]
-        + [("ground_truth", truth.name if truth else "ground_truth")],
+        + [("ground_truth", ground_truth.name if ground_truth else "ground_truth")],
         output="screen",
         # It hashes the bag and writes a page once it is asked to end.
         sigterm_timeout=REPORT_S,
@@ -93,7 +80,7 @@ def _actions(context: LaunchContext) -> list:
         return [] if context.is_shutdown else [TimerAction(period=LAST_FRAMES_S, actions=[over])]
 
     return [
-        IncludeLaunchDescription(segmentation, launch_arguments=list(given.items())),
+        include_segmentation(given),
         evaluation,
         player,
         RegisterEventHandler(OnProcessExit(target_action=player, on_exit=ended)),

@@ -5,16 +5,16 @@ Several cameras are served by `cameras.launch.py`.
 An argument left empty leaves the value to `params_file`, and what that does not name to the node.
 """
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, UnsetEnvironmentVariable
+from launch.actions import SetEnvironmentVariable, UnsetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node, SetParameter
-from launch_ros.substitutions import FindPackageShare
 
 from icnet_ros.dds import NEW, OLD, profile_environment
+from icnet_ros.node.launch_arguments import SHARE, described
+from icnet_ros.node.launch_arguments import values as argument_values
 from launch import LaunchContext, LaunchDescription
 
-SHARE = FindPackageShare("icnet_ros")
 # Node parameters that have an argument of the same name; empty means not given.
 PARAMETERS = {
     "engine": "auto, torch, onnxruntime, openvino, tensorrt",
@@ -40,18 +40,12 @@ ARGUMENTS = {
 
 def generate_launch_description() -> LaunchDescription:
     """The node, and RViz if asked for."""
-    arguments = [
-        *(DeclareLaunchArgument(name, default_value="", description=text) for name, text in PARAMETERS.items()),
-        *(
-            DeclareLaunchArgument(name, default_value=default, description=text)
-            for name, (default, text) in ARGUMENTS.items()
-        ),
-    ]
-    return LaunchDescription([*arguments, OpaqueFunction(function=_nodes)])
+    parameters = {name: ("", text) for name, text in PARAMETERS.items()}
+    return described({**parameters, **ARGUMENTS}, _nodes)
 
 
 def _nodes(context: LaunchContext) -> list:
-    values = {name: LaunchConfiguration(name).perform(context) for name in (*PARAMETERS, *ARGUMENTS)}
+    values = argument_values(context, (*PARAMETERS, *ARGUMENTS))
     given: dict = {name: values[name] for name in PARAMETERS if values[name]}
     given |= {name: values[name].lower() == "true" for name in ("autostart", "build_only") if values[name]}
     cameras = [name.strip() for name in values["cameras"].split(",") if name.strip()]

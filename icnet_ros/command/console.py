@@ -1,7 +1,9 @@
 """The terminal: one console for results, one for errors, one kind of progress bar."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -9,6 +11,7 @@ from rich.text import Text
 
 console = Console()
 errors = Console(stderr=True)
+LINE_PERIOD_S = 30.0
 
 
 class Speed(ProgressColumn):
@@ -21,10 +24,14 @@ class Speed(ProgressColumn):
 
 @contextmanager
 def progress_bar(what: str, *, hidden: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr; call the yielded function with (what, done, total), total 0 if unknown.
+    """Progress on stderr: a bar on a terminal, else a line every LINE_PERIOD_S.
 
-    hidden: for all but one of several processes.
+    Call the yielded function with (what, done, total), total 0 if unknown. hidden: for all but one of several
+    processes.
     """
+    if not hidden and not errors.is_terminal:
+        yield ProgressLines()
+        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -41,3 +48,22 @@ def progress_bar(what: str, *, hidden: bool = False) -> Iterator[Callable[[str, 
             progress.update(task, completed=done, total=total or None)
 
         yield update
+
+
+class ProgressLines:
+    """Progress for log files: a line now and then, so that a long operation is seen to go on."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        """clock: monotonic seconds."""
+        self._clock = clock
+        self._last = clock()
+        self._begun = self._last
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Print a line if the last one is LINE_PERIOD_S old."""
+        now = self._clock()
+        if now - self._last < LINE_PERIOD_S:
+            return
+        self._last = now
+        share = f"{done}/{total} ({done / total:.0%})" if total else f"{done}"
+        print(f"{what}: {share}, {now - self._begun:.0f} s", file=sys.stderr, flush=True)

@@ -198,7 +198,7 @@ def to_yaml() -> str:
 
 
 def to_markdown() -> str:
-    """The parameter table of the README."""
+    """The parameter table of docs/parameters.md."""
     rows = ["| parameter | default | takes | what it does |", "|---|---|---|---|"]
     for name, entry in by_name().items():
         mark = {"running": " \\*", "inactive": "", "start": " †"}[entry.metadata["change"]]

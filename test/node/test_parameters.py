@@ -22,8 +22,8 @@ def test_the_shipped_file_holds_every_default():
     assert list(loaded) == list(by_name())
 
 
-def test_the_readme_table_is_made_from_the_dataclass():
-    assert to_markdown() in (ROOT / "README.md").read_text()
+def test_the_table_of_the_docs_is_made_from_the_dataclass():
+    assert to_markdown() in (ROOT / "docs" / "parameters.md").read_text()
 
 
 def test_every_parameter_is_described():
