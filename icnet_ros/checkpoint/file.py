@@ -137,6 +137,8 @@ def _read(path: Path, spec: ModelSpec) -> "dict[str, Tensor]":
             weights[key] = stored.float()
             if not torch.isfinite(weights[key]).all():
                 raise CheckpointError(f"{path}: tensor {key!r} holds NaN or infinity; the training diverged")
+            if key.endswith(".running_var") and (weights[key] < 0).any():
+                raise CheckpointError(f"{path}: tensor {key!r} is a variance and has negative values; it is damaged")
     return weights
 
 
@@ -189,6 +191,8 @@ def _opened(path: Path, framework: str) -> safe_open:
         raise CheckpointError(f"{path}: no such file")
     if path.is_dir():
         raise CheckpointError(f"{path}: a folder; name the .safetensors file in it")
+    if not path.is_file():  # reading a pipe would wait for ever
+        raise CheckpointError(f"{path}: not a regular file")
     try:
         with path.open("rb") as file:
             start = file.read(8)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any, Literal
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
@@ -10,8 +11,11 @@ FORMAT = 1
 EXITS = ("sub4", "sub24", "sub124")
 # Exits of each architecture, coarse to fine.
 ARCHITECTURES = {"icnet": EXITS, "pspnet50": ("main",)}
+# Rows of the input per row of logits; the corners are aligned.
+STRIDES = {"sub4": 16, "sub24": 8, "sub124": 4}
 # BGR means of the ImageNet training images, as in the official ICNet input.
 IMAGENET_MEAN = (103.939, 116.779, 123.68)
+MAX_ROWS = 16384  # of a frame
 
 
 class CheckpointError(ValueError):
@@ -69,11 +73,14 @@ class ModelSpec:
             raise CheckpointError(f"width is {self.width}, not in 0..4")
         if not 0.1 <= self.input_scale <= 8:
             raise CheckpointError(f"input_scale is {self.input_scale}, not in 0.1..8")
-        if self.frame_height < 0:
-            raise CheckpointError(f"frame_height is {self.frame_height}, not a number of rows")
+        if not 0 <= self.frame_height <= MAX_ROWS:
+            raise CheckpointError(f"frame_height is {self.frame_height}, not a number of rows up to {MAX_ROWS}")
+        for name in ("training", "metrics"):
+            if not isinstance(getattr(self, name), dict):
+                raise CheckpointError(f"{name} is {getattr(self, name)!r}, not a JSON object")
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) != 3 or not all(isinstance(v, (int, float)) for v in values):
-                raise CheckpointError(f"{name} is {values}, not three numbers")
+            if len(values) != 3 or not all(isinstance(v, (int, float)) and isfinite(v) for v in values):
+                raise CheckpointError(f"{name} is {values}, not three finite numbers")
         if not all(v > 0 for v in self.std):
             raise CheckpointError(f"std is {self.std}, not three positive numbers")
 
@@ -101,5 +108,5 @@ class ModelSpec:
             raise
         except ClassTableError as err:
             raise CheckpointError(str(err)) from err
-        except (KeyError, TypeError, ValueError, AttributeError) as err:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as err:
             raise CheckpointError(f"its description is incomplete ({type(err).__name__}: {err})") from err

@@ -30,7 +30,9 @@ def progress_bar(what: str, *, hidden: bool = False) -> Iterator[Callable[[str, 
     processes.
     """
     if not hidden and not errors.is_terminal:
-        yield ProgressLines()
+        lines = ProgressLines()
+        yield lines
+        lines.close()
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -58,12 +60,21 @@ class ProgressLines:
         self._clock = clock
         self._last = clock()
         self._begun = self._last
+        self._line = ""  # not printed yet
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Print a line if the last one is LINE_PERIOD_S old."""
-        now = self._clock()
-        if now - self._last < LINE_PERIOD_S:
-            return
-        self._last = now
         share = f"{done}/{total} ({done / total:.0%})" if total else f"{done}"
-        print(f"{what}: {share}, {now - self._begun:.0f} s", file=sys.stderr, flush=True)
+        self._line = f"{what}: {share}"
+        if self._clock() - self._last >= LINE_PERIOD_S:
+            self._print()
+
+    def close(self) -> None:
+        """Print how far it came, unless that was the last line."""
+        if self._line:
+            self._print()
+
+    def _print(self) -> None:
+        self._last = self._clock()
+        print(f"{self._line}, {self._last - self._begun:.0f} s", file=sys.stderr, flush=True)
+        self._line = ""

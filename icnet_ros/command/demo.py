@@ -30,6 +30,7 @@ def demo(
 ) -> None:
     """Play a bag into the lifecycle node over DDS; leave a video, a contact sheet, a report and a summary."""
     from icnet_ros.live.demo_report import write_demo_report
+    from icnet_ros.replay.folder_lock import locked
 
     for module in ("rclpy", "icnet_ros.msg"):
         if importlib.util.find_spec(module) is None:
@@ -41,11 +42,12 @@ def demo(
     for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: end the three processes too
         signal.signal(number, lambda *_: sys.exit(1))
     options = DemoOptions(out, bag, engine, model, rate, image_topic, ground_truth_topic, precision)
-    with progress_bar("starting the node") as update:
-        run = run_demo(options, update)
     path = model_path(model)
-    with progress_bar("scoring") as update:
-        summary = write_demo_report(run, spec, path.name if path else "untrained", out, update)
+    with locked(out):
+        with progress_bar("starting the node") as update:
+            run = run_demo(options, update)
+        with progress_bar("scoring") as update:
+            summary = write_demo_report(run, spec, path.name if path else "untrained", out, update)
     if not summary["frames"]["labelled"]:
         raise DemoError(f"no frame was labelled; see {out}/logs")
     _print(summary)

@@ -4,22 +4,30 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
+from icnet_ros.checkpoint.default import model_path
 from icnet_ros.checkpoint.file import load_spec
+from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.console import console
 
 
 def info(
-    model: Annotated[Path, typer.Argument(help="Checkpoint, .safetensors.")],
+    model: Annotated[
+        Path | None, typer.Argument(help="Checkpoint, .safetensors; the shipped one if not given.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the header as JSON.")] = False,
 ) -> None:
     """Show what a checkpoint says about itself: graph, classes, training, figures."""
-    spec = load_spec(model)
+    path = model or model_path("")
+    if path is None:
+        raise CheckpointError("no checkpoint is shipped with this installation: name one")
+    spec = load_spec(path)
     if json:
         print(spec.to_json())
         return
-    table = Table("property", "value", title=str(model), title_justify="left")
+    table = Table("property", "value", title=escape(str(path)), title_justify="left")
     for name in (
         "architecture",
         "width",
@@ -33,13 +41,13 @@ def info(
         "std",
     ):
         value = getattr(spec, name)
-        table.add_row(name, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+        table.add_row(name, escape(", ".join(map(str, value)) if isinstance(value, tuple) else str(value)))
     for title, values in (("training", spec.training), ("metrics", spec.metrics)):
         for key, value in values.items():
-            table.add_row(f"{title}.{key}", str(value))
-    table.add_row("data licence", spec.data_licence or "not stated")
+            table.add_row(escape(f"{title}.{key}"), escape(str(value)))
+    table.add_row("data licence", escape(spec.data_licence or "not stated"))
     console.print(table)
-    classes = Table("id", "class", "colour", title=f"classes: {spec.classes.name}", title_justify="left")
+    classes = Table("id", "class", "colour", title=escape(f"classes: {spec.classes.name}"), title_justify="left")
     for index, (name, colour) in enumerate(zip(spec.classes.names, spec.classes.colours, strict=True)):
-        classes.add_row(str(index), name, f"[on rgb({colour[0]},{colour[1]},{colour[2]})]      [/]")
+        classes.add_row(str(index), escape(name), f"[on rgb({colour[0]},{colour[1]},{colour[2]})]      [/]")
     console.print(classes)

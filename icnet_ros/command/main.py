@@ -1,10 +1,17 @@
 """`icnet`: entry point and what all commands share."""
 
 import os
+import shlex
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
+from icnet_ros import __version__
 from icnet_ros.checkpoint.classes import ClassTableError
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.benchmark.app import app as benchmark
@@ -28,7 +35,7 @@ from icnet_ros.live.processes import DemoError
 from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.files import MediaError
 from icnet_ros.report.errors import CompareError, GateError
-from icnet_ros.training.errors import QuantizeError, RecipeError, StateError
+from icnet_ros.training.errors import DivergedError, QuantizeError, RecipeError, StateError
 from icnet_ros.wire.cdr import WireError
 
 EXPECTED = (
@@ -42,6 +49,7 @@ EXPECTED = (
     DemoError,
     RecipeError,
     StateError,
+    DivergedError,
     QuantizeError,
     GroundTruthError,
     GateError,
@@ -60,8 +68,18 @@ app.add_typer(dataset, name="dataset")
 app.add_typer(benchmark, name="benchmark")
 
 
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    """Real-time semantic segmentation with ICNet."""
+    if version:
+        print(f"icnet_ros {__version__}")
+        raise typer.Exit
+
+
 def main() -> int:
-    """Run the command line; 0, 1 after an error that was explained, 2 for wrong usage."""
+    """Run the command line; 0, 1 after an error that was explained, 2 for wrong usage, 70 for a defect of icnet."""
     # libav inside OpenCV logs to the terminal, through progress bars; errors reach us anyway.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     try:
@@ -69,6 +87,13 @@ def main() -> int:
     except EXPECTED as err:
         errors.print(f"[bold red]error:[/] {escape(str(err))}", highlight=False, soft_wrap=True)
         return 1
+    except Exception as err:  # a defect: short words for the user, everything for whoever mends it
+        file = Path(tempfile.mkstemp(prefix="icnet-error-", suffix=".log")[1])
+        file.write_text(f"{shlex.join(sys.argv)}\n{traceback.format_exc()}")
+        what = escape(f"{type(err).__name__}: {err}".splitlines()[0][:300])
+        errors.print(f"[bold red]internal error:[/] {what}", highlight=False, soft_wrap=True)
+        errors.print(f"The traceback is in {file}; please report it.", highlight=False, soft_wrap=True)
+        return 70
     return int(code or 0)
 
 

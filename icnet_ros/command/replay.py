@@ -70,6 +70,7 @@ def replay(
     nothing was labelled or a --fail-if holds: the report is then of what could be read.
     """
     from icnet_ros.replay.drives import find_drives
+    from icnet_ros.replay.folder_lock import locked
     from icnet_ros.replay.replay_drives import ReplaySettings, replay_drives
     from icnet_ros.replay.selection import Selection
     from icnet_ros.report.drives import write_reports
@@ -97,7 +98,7 @@ def replay(
     pool = _worker_pool(ray, workers, threads)
     settings = ReplaySettings(model, engine, options, confidence=confidence, resume=resume, pool=pool)
     outputs = OutputOptions(confidence=confidence, overlay=overlay, video=video, rerun=rerun)
-    with progress_bar("replaying") as update:
+    with locked(out), progress_bar("replaying") as update:
         written = write_reports(replay_drives(drives, settings, update), outputs, out, update)
     report = written.report
     if as_json:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
@@ -38,8 +39,8 @@ def segment(
     runner.close()
     table = Table("class", "share of pixels")
     for name, value in summary.coverage.items():
-        table.add_row(name, f"{value:6.1%}")
+        table.add_row(escape(name), f"{value:6.1%}")
     console.print(table)
     if summary.changed_pixels is not None:
         console.print(f"{summary.changed_pixels:.1%} of the pixels change from frame to frame", highlight=False)
-    console.print(f"results in {out}", highlight=False)
+    console.print(f"results in {out}", highlight=False, markup=False)

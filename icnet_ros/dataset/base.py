@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.picture_file import read_picture
 
 UInt8 = npt.NDArray[np.uint8]
 LabelReader = Callable[[Path], UInt8]
@@ -51,9 +53,10 @@ class Dataset:
     def __getitem__(self, index: int) -> tuple[UInt8, UInt8]:
         """BGR uint8 (H, W, 3) and class ids uint8 (H, W). Raises DatasetError."""
         pair = self.pairs[index]
-        image = cv2.imread(str(pair.image), cv2.IMREAD_COLOR)
-        if image is None:
-            raise DatasetError(f"{pair.image}: not a readable image")
+        try:
+            image = read_picture(pair.image)
+        except WireError as err:
+            raise DatasetError(str(err)) from err
         labels = self.labels(index)
         if labels.shape != image.shape[:2]:
             raise DatasetError(f"{pair.label}: {labels.shape} labels for an image of {image.shape[:2]}, {pair.image}")

@@ -19,6 +19,11 @@ class EngineError(RuntimeError):
     """An engine that cannot be had or cannot go on; says what to do instead."""
 
 
+def one_line(err: BaseException) -> str:
+    """The first line of what a library says about its error, which may be a page."""
+    return (str(err).strip() or type(err).__name__).splitlines()[0]
+
+
 @dataclass(frozen=True)
 class Frame:
     """One picture: `pixels` uint8 (H, W, 3), channels in `order`."""

@@ -102,6 +102,8 @@ def _node_arguments(options: DemoOptions, image: Topic, height: int, width: int)
         **({"precision": options.precision} if options.precision else {}),
         **({"model": str(Path(options.model).absolute())} if options.model else {}),
     }
+    # A best-effort subscription may lose the first images after it was discovered; the demo is to lose none.
+    parameters[f"qos_overrides.{image.name}.subscription.reliability"] = "reliable"
     remap = ["-r", f"image:={image.base}"]
     return [*remap, *(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}"))]
 

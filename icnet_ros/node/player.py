@@ -62,6 +62,7 @@ def play(path: Path, topic_name: str, rate: float, log: Path, wait: float) -> No
             while (left := due - time.monotonic()) > 0:
                 time.sleep(min(left, CLOCK_PERIOD))
                 _tick(clock, message.recorded_ns - max(0, round((due - time.monotonic()) * 1e9 * rate)))
+            _tick(clock, message.recorded_ns)  # an image must not be stamped later than it is sent
             record.write(json.dumps({"stamp_ns": stamp, "published_ns": time.time_ns()}) + "\n")
             publisher.publish(message.data)
     print("PLAYED", flush=True)

@@ -12,6 +12,8 @@ import numpy as np
 from icnet_ros.engine.base import Engine, Frame
 from icnet_ros.render.painter import Painter, UInt8
 from icnet_ros.render.video import VideoWriter
+from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.picture_file import read_picture
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -108,9 +110,10 @@ def _frames(media: Media) -> Iterator[tuple[str, UInt8]]:
                 yield path.stem, frame
     stems = [path.stem for path in media.paths]
     for path in media.paths:
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise MediaError(f"{path}: not a readable picture")
+        try:
+            picture = read_picture(path)
+        except WireError as err:
+            raise MediaError(str(err)) from err
         # a.jpg and a.png in one folder must not overwrite each other's results
         name = path.stem if stems.count(path.stem) == 1 else path.name.replace(".", "_")
         yield name, picture

@@ -10,4 +10,8 @@ class QuantizeError(ValueError):
 
 
 class StateError(ValueError):
-    """A training state that cannot be gone on from; says why and what to do."""
+    """A training state that cannot be resumed; says why and what to do."""
+
+
+class DivergedError(ArithmeticError):
+    """A training whose loss is no longer finite; says when, and what to change."""

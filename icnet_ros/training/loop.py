@@ -1,5 +1,6 @@
 """The training loop."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from icnet_ros.dataset.base import Dataset
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.training.augment import augment
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
-from icnet_ros.training.errors import StateError
+from icnet_ros.training.errors import DivergedError, StateError
 from icnet_ros.training.loss import cascade_loss, distillation_loss
 from icnet_ros.training.pool import Pool
 from icnet_ros.training.recipe import Recipe
@@ -121,6 +122,7 @@ class Trainer:
             self.step += 1
             speed = (self.step - first) * recipe.batch / (time.monotonic() - started)
             if self.step % 10 == 0:
+                self._check_finite(loss.item())
                 progress(f"loss {loss.item():.3f}, lr {rate:.4f}, {speed:.1f} images/s", self.step, recipe.iterations)
             if self.step % recipe.validate_every == 0 or self.step == recipe.iterations:
                 since = (self.step - 1) % recipe.validate_every + 1
@@ -165,6 +167,7 @@ class Trainer:
                 self._ema[key].copy_(value)
 
     def _report(self, loss: float, rate: float, speed: float) -> None:
+        self._check_finite(loss)
         if self._fabric.global_rank == 0:
             checkpoint = Checkpoint(self._spec, self._ema, "training")
             ended = self.step == self.recipe.iterations
@@ -186,6 +189,13 @@ class Trainer:
             network = self._plain.state_dict()
             save_state(self._state, State(self.step, self.recipe.to_dict(), network, self._ema, momentum, self._best))
         self._fabric.barrier()
+
+    def _check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"the loss is {loss} at iteration {self.step}: the training has diverged and was stopped. Take a lower "
+                f"learning_rate than {self.recipe.learning_rate:g}; {self.out} holds what was saved before"
+            )
 
     @property
     def _log(self) -> Path:

@@ -79,13 +79,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("iterations", "batch", "learning_rate", "validate_every", "power", "input_scale", "temperature"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < float("inf"):
                 raise RecipeError(f"{name} is {getattr(self, name)}, it takes a positive number")
         if min(self.crop) < 32:
             raise RecipeError(f"crop is {self.crop}, the network needs at least 32x32")
-        if not 0 < self.scale[0] <= self.scale[1]:
+        if not 0 < self.scale[0] <= self.scale[1] < float("inf"):
             raise RecipeError(f"scale is {self.scale}, it takes a range of positive numbers")
-        if self.balance_offset <= 1:
+        if not 1 < self.balance_offset < float("inf"):
             raise RecipeError(f"balance_offset is {self.balance_offset}, it takes more than 1")
         if not 0 < self.hardest <= 1:
             raise RecipeError(f"hardest is {self.hardest}, it takes a share in 0..1")

@@ -1,7 +1,9 @@
 """What a training has to remember to go on exactly where it was: one safetensors file."""
 
+import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ def save_state(path: Path, state: State) -> None:
     tensors = {
         f"{group}/{key}": value.detach().cpu().contiguous() for group, d in groups.items() for key, value in d.items()
     }
-    header = {"step": state.step, "best": state.best, "recipe": state.recipe}
+    header = {"step": state.step, "best": state.best, "recipe": state.recipe, "sha256": _digest(tensors)}
     temporary = path.with_name(f".{path.name}.part")
     save_file(tensors, temporary, {"training": json.dumps(header)})
     with temporary.open("rb") as file:
@@ -39,15 +41,27 @@ def save_state(path: Path, state: State) -> None:
     temporary.replace(path)
 
 
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names and contents."""
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        digest.update(key.encode())
+        digest.update(tensors[key].numpy().tobytes())
+    return digest.hexdigest()
+
+
 def load_state(path: Path) -> State:
     """Inverse of `save_state`. Raises StateError."""
     try:
         with safe_open(path, "pt") as file:
             header = json.loads(file.metadata()["training"])
-            groups: dict[str, dict[str, Tensor]] = {"network": {}, "ema": {}, "momentum": {}}
-            for key in file.keys():  # noqa: SIM118 (no dict)
-                group, _, name = key.partition("/")
-                groups[group][name] = file.get_tensor(key)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no dict)
+        if header.get("sha256", "") != _digest(tensors):
+            raise ValueError("its content is not what was written")
+        groups: dict[str, dict[str, Tensor]] = {"network": {}, "ema": {}, "momentum": {}}
+        for key, tensor in tensors.items():
+            group, _, name = key.partition("/")
+            groups[group][name] = tensor
         return State(header["step"], header["recipe"], **groups, best=header["best"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as err:
         raise StateError(

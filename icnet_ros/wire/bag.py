@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 
 from rosbags.interfaces import Connection
@@ -14,6 +14,8 @@ from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, 
 from icnet_ros.wire.storage import FILES, Message, Storage, Topic, open_storage
 
 GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")
+
+PROBED = 10  # messages that are looked at to know what a topic holds
 
 
 class Bag:
@@ -86,8 +88,12 @@ class Bag:
     def _is_ground_truth(self, topic: Topic) -> bool:
         if topic.kind != IMAGE or not any(word in topic.name.lower() for word in GROUND_TRUTH_WORDS):
             return False
-        first = next(self.messages(topic.name), None)
-        return first is not None and deserialise(first.data, IMAGE).encoding in ("mono8", "8UC1")
+        for message in islice(self.messages(topic.name), PROBED):
+            try:
+                return deserialise(message.data, IMAGE).encoding in ("mono8", "8UC1")
+            except WireError:  # one damaged message must not cost the whole topic
+                continue
+        return False
 
 
 def _shared_names(one: str, other: str) -> int:

@@ -1,6 +1,5 @@
 """sensor_msgs/Image and CompressedImage <-> pixels."""
 
-import io
 import sys
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -9,11 +8,10 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
 from rosbags.image.image import ImageError, image_to_cvimage, to_cvtype
 
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, serialise, typestore
+from icnet_ros.wire.picture_file import decode_picture, picture_size
 
 try:
     from cv_bridge import CvBridge, CvBridgeError
@@ -85,26 +83,11 @@ def decode_compressed(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pict
     message = deserialise(data, COMPRESSED_IMAGE)
     content = bytes(message.data)
     try:
-        with PillowImage.open(io.BytesIO(content), formats=("JPEG", "PNG")) as probe:  # header only
-            kind, (width, height) = probe.format, probe.size
-    except PillowImage.DecompressionBombError as err:
-        raise WireError(f"compressed image of {len(content)} bytes is refused: {err}") from err
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as err:
-        raise WireError(
-            f"CompressedImage of format {message.format!r}, {len(content)} bytes: not a JPEG or PNG ({err})"
-        ) from err
+        kind, height, width = picture_size(content)
+    except WireError as err:
+        raise WireError(f"CompressedImage of format {message.format!r}, {err}") from err
     check_size(height, width, max_pixels)
-    # libjpeg fills what is missing with grey and only warns.
-    if kind == "JPEG" and content.rfind(b"\xff\xd9", -1024) < 0:
-        raise WireError(f"JPEG of {len(content)} bytes is truncated: it has no end marker")
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error as err:
-        raise WireError(f"{kind} of {len(content)} bytes cannot be decoded: {err}") from err
-    if pixels is None or pixels.shape[:2] != (height, width):
-        raise WireError(f"{kind} of {len(content)} bytes, {width}x{height}, cannot be decoded: it is damaged")
-    return Picture(message.header, pixels, "bgr")
+    return Picture(message.header, decode_picture(content, kind, height, width), "bgr")
 
 
 def decode_labels(data: bytes) -> tuple[Any, UInt8]:

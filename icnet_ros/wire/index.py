@@ -1,7 +1,7 @@
 """Which messages a topic of a bag has, and reading from any of them on."""
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from icnet_ros.wire.bag import Bag
@@ -56,7 +56,21 @@ def index_topics(
         if len(topics) > 1:  # a corrupt message of one topic must not cost the others any
             return {topic: index_topics(bag, [topic])[topic] for topic in topics}
         corruption = str(err)
-    return {topic: TopicIndex(tuple(recorded[topic]), tuple(stamps[topic]), corruption) for topic in topics}
+    declared = {topic.name: topic.messages for topic in bag.topics()}
+    return {
+        topic: TopicIndex(
+            tuple(recorded[topic]), tuple(stamps[topic]), corruption or _missing(bag, topic, declared, recorded)
+        )
+        for topic in topics
+    }
+
+
+def _missing(bag: Bag, topic: str, declared: Mapping[str, int], recorded: Mapping[str, Sequence[int]]) -> str:
+    """Why the index of a topic is not complete, "" if it is: the bag declares another number of messages."""
+    said, read = declared.get(topic, 0), len(recorded[topic])
+    if said == read:
+        return ""
+    return f"{bag.path}: damaged: it declares {said} messages on {topic}, {read} could be read"
 
 
 def peek_stamp(data: bytes) -> int:

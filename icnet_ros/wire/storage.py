@@ -1,5 +1,6 @@
 """Where the messages of a bag come from: rosbags, or file by file where it was cut off."""
 
+import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,7 @@ from rosbags.convert.converter import migrate_bytes
 from rosbags.highlevel import AnyReader
 
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, WireError, typestore
+from icnet_ros.wire.mcap_check import check_index
 
 FILES = (".mcap", ".db3")
 
@@ -83,12 +85,12 @@ class Whole:
             yield Message(connection.topic, bytes(content), recorded)
 
 
-class CutMcap:
-    """An mcap file without its end, where the index is: read from the front as far as it goes."""
+class SequentialMcap:
+    """An mcap file whose index is missing or damaged: read from the front as far as it goes."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises ValueError if there is not even a beginning."""
-        self._path = path
+    def __init__(self, path: Path, reason: str = "") -> None:
+        """reason: what is wrong with the index. Raises ValueError if nothing can be read."""
+        self._path, self._reason = path, reason
         self._topics: list[Topic] = []
         counts: Counter[tuple[str, str]] = Counter()
         try:
@@ -111,6 +113,8 @@ class CutMcap:
                     yield Message(channel.topic, message.data, message.log_time)
         except Exception as err:  # as above
             raise WireError(f"{self._path.name} is cut off ({type(err).__name__}): what follows is lost") from err
+        if self._reason:
+            raise WireError(f"{self._path.name}: {self._reason}; all messages that can be found were read")
 
     def _records(self) -> Iterator[tuple[Channel, str, McapMessage | None]]:
         """Channels as they are introduced, with their message type, and messages. Raises where the file ends."""
@@ -160,6 +164,9 @@ def open_storage(path: Path) -> Iterator[Storage]:
     """Open a bag, or what is left of one. Raises WireError if nothing of it can be read."""
     with ExitStack() as stack:
         try:
+            for file in [path] if path.is_file() else sorted(path.iterdir()):
+                if file.suffix == ".mcap":
+                    check_index(file)
             storage: Storage = _whole(path, stack)
         except Exception as err:  # what rosbags raises over damaged files is not one class
             storage = _files(path, err, stack)
@@ -188,9 +195,16 @@ def _files(path: Path, reason: Exception, stack: ExitStack) -> Storage:
 
 
 def _file(path: Path, stack: ExitStack) -> Storage:
+    if path.suffix == ".mcap":
+        try:
+            check_index(path)
+        except ValueError as err:
+            return SequentialMcap(path, str(err))
+        except (OSError, struct.error):  # it is cut off
+            return SequentialMcap(path)
     try:
         return _whole(path, stack)
     except Exception:
         if path.suffix != ".mcap":
             raise
-        return CutMcap(path)
+        return SequentialMcap(path)

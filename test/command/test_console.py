@@ -14,8 +14,11 @@ def test_a_line_every_half_minute(capsys):
     assert lines == ["training: 30/200 (15%), 30 s", "training: 60/200 (30%), 60 s", "training: 90/200 (45%), 90 s"]
 
 
-def test_nothing_is_printed_for_what_is_quick(capsys):
+def test_what_is_quick_gets_one_line(capsys):
     with progress_bar("reading") as update:
         for done in range(1000):
-            update("reading", done, 0)
+            update("reading", done, 999)
+    assert capsys.readouterr().err == "reading: 999/999 (100%), 0 s\n"
+    with progress_bar("reading"):
+        pass
     assert capsys.readouterr().err == ""

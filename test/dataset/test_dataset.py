@@ -119,7 +119,7 @@ def test_every_defect_names_its_file(segnet):
     with pytest.raises(DatasetError, match=r"a\.png: .*one 8-bit channel"):
         dataset[0]
     (root / "train" / "images" / "a.jpg").write_bytes(b"no picture")
-    with pytest.raises(DatasetError, match=r"a\.jpg: not a readable image"):
+    with pytest.raises(DatasetError, match=r"a\.jpg: not a readable picture"):
         dataset[0]
     (root / "train" / "labels" / "b.png").unlink()
     with pytest.raises(DatasetError, match=r"b\.png: missing"):

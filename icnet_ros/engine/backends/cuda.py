@@ -70,6 +70,8 @@ class CudaEngine(Batched):
             raise EngineError(f"{self.device}: no memory for {len(frames)} frames of {width}x{height}: {err}") from err
         except RuntimeError as err:
             raise EngineError(f"{self.device} failed at {len(frames)} frames of {width}x{height}: {err}") from err
+        if not run.finite:
+            raise EngineError("the network gave NaN for this frame: its labels would mean nothing")
         stages = {stage: value / len(frames) for stage, value in zip(STAGES, milliseconds, strict=True)}
         sure = run.confidence
         return [
@@ -100,6 +102,7 @@ class _Run:
         self.frames = torch.empty((*shape, 3), dtype=torch.uint8, pin_memory=pinned)
         self.labels = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
         self.confidence = torch.empty_like(self.labels, pin_memory=pinned) if confidence else None
+        self.finite = torch.ones((), dtype=torch.bool, pin_memory=pinned)
         self._uploaded = torch.empty_like(self.frames, device=device)
         self._into, self._network, self._device = into, network, device
         self._batch: Tensor | None = None
@@ -157,6 +160,7 @@ class _Run:
     def _postprocess(self) -> None:
         assert self._logits is not None
         _, height, width = self.labels.shape
+        self.finite.copy_(~self._logits.isnan().any(), non_blocking=True)
         labels, sure = label(self._logits, height, width, self.confidence is not None)
         self.labels.copy_(labels, non_blocking=True)
         if self.confidence is not None and sure is not None:

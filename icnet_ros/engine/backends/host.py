@@ -5,9 +5,9 @@ from abc import abstractmethod
 from pathlib import Path
 from time import perf_counter
 
-from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.checkpoint.spec import STRIDES, ModelSpec
 from icnet_ros.engine.backends.batched import Batched, check_size
-from icnet_ros.engine.base import EngineOptions, Frame, LabelMap, UInt8
+from icnet_ros.engine.base import EngineError, EngineOptions, Frame, LabelMap, UInt8
 from icnet_ros.engine.kernels import upsample
 from icnet_ros.engine.kernels.normalise import Batch, normalise
 
@@ -48,6 +48,8 @@ class HostEngine(Batched):
         prepared = perf_counter()
         logits = self._infer(batch)
         inferred = perf_counter()
+        rows, columns = batch.shape[2:] if self.planar else batch.shape[1:3]
+        check_logits(logits.shape, len(frames), rows, columns, self.spec, self.exit)
         height, width = frames[0].pixels.shape[:2]
         maps: list[tuple[UInt8, UInt8 | None]]
         if confidence:
@@ -62,6 +64,17 @@ class HostEngine(Batched):
             "postprocess": (perf_counter() - inferred) * share,
         }
         return [LabelMap(labels, sure, stages) for labels, sure in maps]
+
+
+def check_logits(shape: tuple[int, ...], frames: int, rows: int, columns: int, spec: ModelSpec, exit_: str) -> None:
+    """Raise EngineError unless logits of this shape are (N, h, w, classes) of an input of `rows` x `columns`."""
+    stride = STRIDES.get(exit_)
+    size = shape[1:3] if stride is None else (-(-rows // stride), -(-columns // stride))
+    if shape != (frames, *size, len(spec.classes)):
+        raise EngineError(
+            f"the network gives {shape} for an input of {rows}x{columns}; {len(spec.classes)} classes need "
+            f"{(frames, *size, len(spec.classes))}: the file belongs to another network"
+        )
 
 
 def cpu_name() -> str:

@@ -7,7 +7,7 @@ import onnxruntime
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.export import onnx_for
 from icnet_ros.engine.backends.host import HostEngine
-from icnet_ros.engine.base import EngineError, EngineOptions
+from icnet_ros.engine.base import EngineError, EngineOptions, one_line
 from icnet_ros.engine.kernels.normalise import Batch
 
 
@@ -27,9 +27,14 @@ class OnnxRuntimeEngine(HostEngine):
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = self._threads
         settings.inter_op_num_threads = 1
-        self._session: onnxruntime.InferenceSession | None = onnxruntime.InferenceSession(
-            str(path), settings, providers=[provider]
-        )
+        self._session: onnxruntime.InferenceSession | None
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), settings, providers=[provider])
+            names = [entry.name for entry in (*self._session.get_inputs(), *self._session.get_outputs())]
+        except Exception as err:  # what a runtime makes of a file is not one class
+            raise EngineError(f"{path}: ONNX Runtime cannot open it: {one_line(err)}") from err
+        if names != ["image", "logits"]:
+            raise EngineError(f"{path}: inputs and outputs are {', '.join(names)}, not image and logits")
 
     def close(self) -> None:
         """See Engine."""
@@ -37,7 +42,10 @@ class OnnxRuntimeEngine(HostEngine):
 
     def _infer(self, batch: Batch) -> Batch:
         assert self._session is not None, "the engine is closed"
-        logits: Batch = self._session.run(None, {"image": batch})[0]
+        try:
+            logits: Batch = self._session.run(None, {"image": batch})[0]
+        except Exception as err:
+            raise EngineError(f"ONNX Runtime failed: {one_line(err)}") from err
         return logits
 
 

@@ -8,7 +8,7 @@ from icnet_ros.engine.artefacts.cache import cache_folder
 from icnet_ros.engine.artefacts.export import onnx_for
 from icnet_ros.engine.backends.batched import LruCache
 from icnet_ros.engine.backends.host import HostEngine
-from icnet_ros.engine.base import EngineError, EngineOptions
+from icnet_ros.engine.base import EngineError, EngineOptions, one_line
 from icnet_ros.engine.kernels.normalise import Batch
 
 # precision -> (what the CPU must be able to do, what OpenVINO calls the arithmetic around it)
@@ -53,7 +53,13 @@ class OpenVinoEngine(HostEngine):
             "CACHE_DIR": str(cache_folder() / "openvino"),
         }
         self._core = core
-        self._model = core.read_model(str(path))
+        try:
+            self._model = core.read_model(str(path))
+            names = [port.get_any_name() for port in (*self._model.inputs, *self._model.outputs)]
+        except RuntimeError as err:
+            raise EngineError(f"{path}: OpenVINO cannot open it: {one_line(err)}") from err
+        if names != ["image", "logits"]:
+            raise EngineError(f"{path}: inputs and outputs are {', '.join(names)}, not image and logits")
         self._requests: LruCache[openvino.InferRequest] = LruCache()
 
     def close(self) -> None:
@@ -62,12 +68,18 @@ class OpenVinoEngine(HostEngine):
 
     def _infer(self, batch: Batch) -> Batch:
         request = self._request(batch.shape)
-        logits: Batch = np.asarray(request.infer({0: batch}, share_inputs=True, share_outputs=True)[0])
+        try:
+            logits: Batch = np.asarray(request.infer({0: batch}, share_inputs=True, share_outputs=True)[0])
+        except RuntimeError as err:
+            raise EngineError(f"OpenVINO failed: {one_line(err)}") from err
         return logits
 
     def _request(self, shape: tuple[int, ...]) -> openvino.InferRequest:
         def make() -> openvino.InferRequest:
-            self._model.reshape(list(shape))
-            return self._core.compile_model(self._model, self._place, self._settings).create_infer_request()
+            try:
+                self._model.reshape(list(shape))
+                return self._core.compile_model(self._model, self._place, self._settings).create_infer_request()
+            except RuntimeError as err:
+                raise EngineError(f"OpenVINO cannot compile the network for {shape}: {one_line(err)}") from err
 
         return self._requests.get(shape, make)

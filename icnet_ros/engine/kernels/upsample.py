@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import config, njit, prange, set_num_threads
 
-from icnet_ros.engine.base import UInt8
+from icnet_ros.engine.base import EngineError, UInt8
 
 Logits = npt.NDArray[np.float32]
 Weight = npt.NDArray[np.float32]
@@ -24,10 +24,12 @@ def use_threads(count: int) -> None:
 def label_map(logits: Logits, height: int, width: int) -> UInt8:
     """Labels uint8 (height, width) of logits float32 (h, w, classes).
 
-    Equal to interpolating all logits and taking the argmax, up to ties within float rounding.
+    Equal to interpolating all logits and taking the argmax, up to ties within float rounding. Raises EngineError if a
+    logit is NaN.
     """
     labels: UInt8 = np.empty((height, width), np.uint8)
-    _label(np.ascontiguousarray(logits), *_axis(logits.shape[0], height), *_axis(logits.shape[1], width), labels)
+    axes = *_axis(logits.shape[0], height), *_axis(logits.shape[1], width)
+    _check(_label(np.ascontiguousarray(logits), *axes, labels))
     return labels
 
 
@@ -35,14 +37,14 @@ def label_and_confidence(logits: Logits, height: int, width: int) -> tuple[UInt8
     """`label_map` and the softmax probability of the chosen class, 0..255, each (height, width)."""
     labels: UInt8 = np.empty((height, width), np.uint8)
     confidence: UInt8 = np.empty((height, width), np.uint8)
-    _confide(
-        np.ascontiguousarray(logits),
-        *_axis(logits.shape[0], height),
-        *_axis(logits.shape[1], width),
-        labels,
-        confidence,
-    )
+    axes = *_axis(logits.shape[0], height), *_axis(logits.shape[1], width)
+    _check(_label_with_confidence(np.ascontiguousarray(logits), *axes, labels, confidence))
     return labels, confidence
+
+
+def _check(invalid: npt.NDArray[np.bool_]) -> None:
+    if invalid.any():
+        raise EngineError("the network gave NaN for this frame: its labels would mean nothing")
 
 
 def _axis(source: int, target: int) -> tuple[Index, Weight]:
@@ -56,13 +58,20 @@ def _axis(source: int, target: int) -> tuple[Index, Weight]:
 @njit(cache=True, parallel=True, nogil=True)
 def _label(  # pragma: no cover
     logits: Logits, rows: Index, row_weights: Weight, columns: Index, column_weights: Weight, labels: UInt8
-) -> None:  # pragma: no cover
+) -> npt.NDArray[np.bool_]:  # pragma: no cover
     h, w, classes = logits.shape
     height, width = labels.shape
-    best = np.empty((h, w), np.uint8)
+    best = np.zeros((h, w), np.uint8)
+    invalid = np.zeros(h, np.bool_)
     for y in prange(h):
         for x in range(w):
-            best[y, x] = np.argmax(logits[y, x])
+            highest = logits[y, x, 0]
+            for c in range(classes):
+                value = logits[y, x, c]
+                if value > highest:
+                    highest, best[y, x] = value, np.uint8(c)
+                elif not value <= highest:  # NaN
+                    invalid[y] = True
     for y in prange(height):
         top, bottom = rows[y], min(rows[y] + 1, h - 1)
         v = row_weights[y]
@@ -79,10 +88,11 @@ def _label(  # pragma: no cover
                     if value > highest:
                         highest, label = value, np.uint8(c)
             labels[y, x] = label
+    return invalid
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def _confide(  # pragma: no cover
+def _label_with_confidence(  # pragma: no cover
     logits: Logits,
     rows: Index,
     row_weights: Weight,
@@ -90,9 +100,10 @@ def _confide(  # pragma: no cover
     column_weights: Weight,
     labels: UInt8,
     confidence: UInt8,
-) -> None:  # pragma: no cover
+) -> npt.NDArray[np.bool_]:  # pragma: no cover
     h, w, classes = logits.shape
     height, width = labels.shape
+    invalid = np.zeros(height, np.bool_)
     for y in prange(height):
         top, bottom = rows[y], min(rows[y] + 1, h - 1)
         v = row_weights[y]
@@ -105,6 +116,7 @@ def _confide(  # pragma: no cover
             left, right = columns[x], min(columns[x] + 1, w - 1)
             u = column_weights[x]
             highest = np.float32(-np.inf)
+            labels[y, x] = 0
             for c in range(classes):
                 values[c] = (1 - u) * mixed[left, c] + u * mixed[right, c]
                 if values[c] > highest:
@@ -113,4 +125,9 @@ def _confide(  # pragma: no cover
             total = np.float32(0)
             for c in range(classes):
                 total += np.exp(values[c] - highest)
-            confidence[y, x] = np.uint8(255 / total + 0.5)
+            if total >= 1:
+                confidence[y, x] = np.uint8(255 / total + 0.5)
+            else:  # NaN
+                confidence[y, x] = 0
+                invalid[y] = True
+    return invalid

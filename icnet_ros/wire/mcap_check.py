@@ -1,0 +1,98 @@
+"""Whether the index at the end of an mcap file agrees with the records that it indexes.
+
+Readers find messages through the index; one damaged bit in it, and they miss some without an error. The records are
+walked over by their lengths, nothing is unpacked. Layout: https://mcap.dev/spec.
+"""
+
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+from zlib import crc32
+
+MAGIC = b"\x89MCAP0\r\n"
+FOOTER, MESSAGE, CHUNK, MESSAGE_INDEX, CHUNK_INDEX, STATISTICS, DATA_END = 0x02, 0x05, 0x06, 0x07, 0x08, 0x0B, 0x0F
+RECORD_HEADER = struct.Struct("<BQ")
+FOOTER_SIZE = RECORD_HEADER.size + 20 + len(MAGIC)
+
+
+@dataclass
+class _Found:
+    """chunks: (start time, end time, offset, length). messages: by channel."""
+
+    chunks: set[tuple[int, int, int, int]] = field(default_factory=set)
+    messages: Counter[int] = field(default_factory=Counter)
+
+
+def check_index(path: Path) -> None:
+    """Raise ValueError that says how the index differs from the records, struct.error where a record is cut off.
+
+    A file without an index passes.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(size - FOOTER_SIZE + RECORD_HEADER.size)
+        summary_start, _, declared_crc = struct.unpack("<QQI", file.read(20))
+        if not summary_start:
+            return
+        if declared_crc:
+            file.seek(summary_start)
+            content = file.read(size - len(MAGIC) - 4 - summary_start)
+            if crc32(content) != declared_crc:
+                raise ValueError("its index is damaged: the checksum differs")
+        data = _data(file)
+        indexed = _index(file, summary_start)
+    if indexed.chunks != data.chunks:
+        raise ValueError(
+            f"its index is damaged: {len(indexed.chunks & data.chunks)} of {len(data.chunks)} chunks are in it"
+        )
+    for channel in indexed.messages.keys() | data.messages.keys():
+        if indexed.messages[channel] != data.messages[channel]:
+            raise ValueError(
+                f"its index is damaged: {indexed.messages[channel]} messages of channel {channel} instead of "
+                f"{data.messages[channel]}"
+            )
+
+
+def _data(file: BinaryIO) -> _Found:
+    """Chunks and messages of the data section."""
+    found = _Found()
+    for opcode, offset, length in _records(file, len(MAGIC)):
+        if opcode == DATA_END:
+            break
+        if opcode == CHUNK:
+            start, end = struct.unpack("<QQ", file.read(16))
+            found.chunks.add((start, end, offset, RECORD_HEADER.size + length))
+        elif opcode == MESSAGE_INDEX:
+            channel, size = struct.unpack("<HI", file.read(6))
+            found.messages[channel] += size // 16  # time and offset of each message
+        elif opcode == MESSAGE:
+            found.messages[struct.unpack("<H", file.read(2))[0]] += 1
+    return found
+
+
+def _index(file: BinaryIO, start: int) -> _Found:
+    """What the summary section says of them."""
+    found = _Found()
+    for opcode, _, _ in _records(file, start):
+        if opcode == FOOTER:
+            break
+        if opcode == CHUNK_INDEX:
+            found.chunks.add(struct.unpack("<QQQQ", file.read(32)))
+        elif opcode == STATISTICS:
+            file.read(42)  # counts of everything, first and last time
+            (size,) = struct.unpack("<I", file.read(4))
+            found.messages.update(dict(struct.iter_unpack("<HQ", file.read(size))))
+    return found
+
+
+def _records(file: BinaryIO, start: int) -> Iterator[tuple[int, int, int]]:
+    """(opcode, offset, length of the content) of records from `start` on; the file stands at the content."""
+    offset = start
+    while True:
+        file.seek(offset)
+        opcode, length = RECORD_HEADER.unpack(file.read(RECORD_HEADER.size))
+        yield opcode, offset, length
+        offset += RECORD_HEADER.size + length

@@ -1,0 +1,51 @@
+"""NaN in a network's output is an error, never a label."""
+
+import numpy as np
+import pytest
+import torch
+
+from icnet_ros.engine.backends.host import check_logits
+from icnet_ros.engine.backends.torch import torch_on
+from icnet_ros.engine.base import EngineError, EngineOptions, Frame
+from icnet_ros.engine.kernels.upsample import label_and_confidence, label_map
+from icnet_ros.engine.table import open_engine
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("label", [label_map, label_and_confidence])
+@pytest.mark.parametrize("place", [(0, 0, 0), (5, 7, 2), (2, 3, 1), (slice(None), slice(None), slice(None))])
+def test_nan_logits_are_an_error(label, place):
+    logits = RNG.normal(size=(6, 8, 3)).astype(np.float32)
+    label(logits, 24, 32)
+    logits[place] = np.nan
+    with pytest.raises(EngineError, match="gave NaN"):
+        label(logits, 24, 32)
+
+
+def test_infinite_logits_are_labels():
+    logits = RNG.normal(size=(6, 8, 3)).astype(np.float32)
+    logits[..., 1] = 1e30
+    assert (label_map(logits, 24, 32) == 1).all()
+    assert (label_and_confidence(logits, 24, 32)[0] == 1).all()
+
+
+@pytest.mark.parametrize("confidence", [False, True])
+def test_an_engine_whose_network_gives_nan_refuses_the_frame(tiny, confidence):
+    weights = {key: value.clone() for key, value in tiny.weights.items()}
+    weights["cls.bias"][1] = float("nan")
+    from dataclasses import replace
+
+    broken = replace(tiny, weights=weights)
+    frame = Frame(np.zeros((48, 64, 3), np.uint8))
+    for engine in (open_engine("torch", broken), torch_on(torch.device("cpu"), broken, EngineOptions("cpu"))):
+        with pytest.raises(EngineError, match="gave NaN"):
+            engine.segment([frame], confidence=confidence)
+
+
+def test_logits_must_have_the_shape_of_the_checkpoint(tiny):
+    check_logits((2, 24, 32, 3), 2, 96, 128, tiny.spec, "sub124")
+    check_logits((1, 12, 17, 3), 1, 96, 129, tiny.spec, "sub24")
+    for shape in ((2, 3, 24, 32), (2, 24, 32, 5), (2, 24, 32), (), (1, 24, 32, 3), (2, 25, 32, 3)):
+        with pytest.raises(EngineError, match="belongs to another network"):
+            check_logits(shape, 2, 96, 128, tiny.spec, "sub124")

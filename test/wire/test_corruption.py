@@ -1,0 +1,89 @@
+"""Bags with damaged bits: nothing is lost without a word."""
+
+import random
+
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from icnet_ros.wire.bag import open_bag
+from icnet_ros.wire.cdr import IMAGE, WireError, typestore
+from icnet_ros.wire.image import encode_image, make_header
+from icnet_ros.wire.index import index_topics
+from icnet_ros.wire.mcap_check import check_index
+
+FRAMES = 20
+PIXELS = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bag") / "bag"
+    with Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        topic = writer.add_connection("/cam", IMAGE, typestore=typestore())
+        for number in range(FRAMES):
+            image = encode_image(make_header(10**9 + number, "cam"), PIXELS + np.uint8(number), "bgr8")
+            writer.write(topic, 1000 + number, image)
+    (file,) = folder.glob("*.mcap")
+    return file.read_bytes()
+
+
+def read(path):
+    """How many frames are read, and whether anything is said."""
+    try:
+        with open_bag(path) as bag:
+            camera = bag.image_topic()
+            index = index_topics(bag, [camera.name])[camera.name]
+            return len(index.recorded), bool(index.corruption)
+    except WireError:
+        return 0, True
+
+
+def test_a_whole_file_passes(tmp_path, content):
+    (tmp_path / "x.mcap").write_bytes(content)
+    check_index(tmp_path / "x.mcap")
+    assert read(tmp_path / "x.mcap") == (FRAMES, False)
+
+
+def flips(content, cases, seed):
+    """One bit each, half of them in the index at the end of the file."""
+    dice = random.Random(seed)
+    tail = len(content) - 2000
+    for case in range(cases):
+        place = dice.randrange(tail, len(content)) if case % 2 else dice.randrange(len(content))
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << dice.randrange(8)
+        yield place, bytes(damaged)
+
+
+def check_flips(tmp_path, content, cases, seed):
+    for place, damaged in flips(content, cases, seed):
+        path = tmp_path / "x.mcap"
+        path.write_bytes(damaged)
+        frames, said = read(path)
+        assert said or frames == FRAMES, f"bit at {place} of {len(content)}: {frames} frames and no word"
+
+
+def test_no_frame_is_lost_in_silence(tmp_path, content):
+    check_flips(tmp_path, content, 60, seed=0)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+def test_no_frame_is_lost_in_silence_600_times(tmp_path, content):
+    check_flips(tmp_path, content, 600, seed=1)
+
+
+def test_all_frames_are_read_around_a_damaged_index(tmp_path, content):
+    """A flipped bit in a chunk index: the messages themselves are whole."""
+    start = int.from_bytes(content[-28:-20], "little")  # of the summary, as the footer says
+    place = content.index(b"\x08", start)
+    while int.from_bytes(content[place + 1 : place + 9], "little") > 500:
+        place = content.index(b"\x08", place + 1)
+    damaged = bytearray(content)
+    damaged[place + 9] ^= 2  # start time of the chunk
+    (tmp_path / "x.mcap").write_bytes(damaged)
+    with open_bag(tmp_path / "x.mcap") as bag:
+        index = index_topics(bag, ["/cam"])["/cam"]
+    assert len(index.recorded) == FRAMES
+    assert "index is damaged" in index.corruption

@@ -1,0 +1,55 @@
+"""One decoder for messages, datasets and files."""
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from icnet_ros.dataset.base import DatasetError
+from icnet_ros.dataset.table import open_dataset
+from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.image import decode_compressed, encode_compressed, make_header
+from icnet_ros.wire.picture_file import jpeg_is_complete, read_picture
+
+PIXELS = cv2.resize(np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8), (320, 240))
+
+
+def jpeg(**options):
+    content = io.BytesIO()
+    Image.fromarray(PIXELS).save(content, "JPEG", **options)
+    return content.getvalue()
+
+
+def with_thumbnail():
+    """A JPEG whose EXIF data holds a JPEG, end marker and all."""
+    small = io.BytesIO()
+    Image.fromarray(PIXELS).resize((32, 24)).save(small, "JPEG")
+    content = jpeg()
+    segment = b"Exif\0\0" + small.getvalue()
+    return content[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + content[2:]
+
+
+@pytest.mark.parametrize("content", [jpeg(), jpeg(progressive=True), with_thumbnail(), jpeg(quality=100)])
+def test_whole_files_pass_whatever_follows_them_and_cut_ones_do_not(tmp_path, content):
+    assert jpeg_is_complete(content)
+    for padding in (0, 1, 4096, 100_000):
+        (tmp_path / "x.jpg").write_bytes(content + bytes(padding))
+        assert read_picture(tmp_path / "x.jpg").shape == (240, 320, 3)
+        message = encode_compressed(make_header(1, ""), np.frombuffer(content + bytes(padding), np.uint8), "jpeg")
+        assert decode_compressed(message).pixels.shape == (240, 320, 3)
+    for length in (2, 3, 1000, len(content) // 2, len(content) - 2):
+        assert not jpeg_is_complete(content[:length])
+        (tmp_path / "x.jpg").write_bytes(content[:length])
+        with pytest.raises(WireError, match=r"x\.jpg: JPEG of \d+ bytes is truncated"):
+            read_picture(tmp_path / "x.jpg")
+
+
+def test_a_dataset_refuses_a_cut_off_picture(tmp_path):
+    for folder, content in (("images", jpeg()[:1000]), ("labels", cv2.imencode(".png", PIXELS[..., 0] % 11)[1])):
+        (tmp_path / "val" / folder).mkdir(parents=True)
+        name = "a.jpg" if folder == "images" else "a.png"
+        (tmp_path / "val" / folder / name).write_bytes(bytes(content))
+    with pytest.raises(DatasetError, match=r"a\.jpg: JPEG of 1000 bytes is truncated"):
+        open_dataset("camvid", tmp_path, "val")[0]
