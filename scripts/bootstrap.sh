@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes build/FLAVOUR ready to run: a Python environment, ROS 2 and this package built by colcon.
 # Quick when nothing changed. Without a sourced ROS 2: everything from PyPI (DISTRO=kilted|jazzy).
-# With one: that one, and only what it lacks is pip-installed.
+# With a sourced ROS 2: uses it and pip-installs only what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/flavour.sh || exit 1
@@ -26,7 +26,7 @@ pip_install() {
   Check the network, or name a mirror through PIP_INDEX_URL."
 }
 
-# --- Python environment: made anew when what it was made from changed --------------------------
+# --- Python environment: recreated when its inputs change ---------------------------------------
 recipe="$ROOT $("$BASE_PYTHON" --version) $(cat scripts/repair_cmake.py requirements/*.in "$LOCK" 2>/dev/null | cksum)"
 if [ "$(cat "$VENV/.recipe" 2>/dev/null)" != "$FLAVOUR $recipe" ]; then
   rm -rf "$VENV"
@@ -50,7 +50,7 @@ PY
     "$BASE_PYTHON" -m venv "$VENV"
     "$VENV/bin/python" -c 'import sys; raise SystemExit("'"$DISTRO"'" == "jazzy" and sys.version_info >= (3, 13))' ||
       fail "PyPI has no ROS 2 Jazzy for $("$BASE_PYTHON" --version). Take DISTRO=kilted or PYTHON=python3.12."
-    # In one step, or what needs torch would bring another version first.
+    # In one step: otherwise packages that depend on torch install another version first.
     pip_install -q -r "$LOCK" -r requirements/torch.in
     "$VENV/bin/python" scripts/repair_cmake.py
   fi
@@ -69,7 +69,7 @@ done
 ln -sfn "$ROOT/support/vision_msgs" "$src/vision_msgs"
 for prefix in ${AMENT_PREFIX_PATH//:/ }; do
   if [ "$prefix" != "$BUILD/install" ] && [ -e "$prefix/share/vision_msgs/package.xml" ]; then
-    [ ! -e "$BUILD/build/vision_msgs" ] || rm -rf "$BUILD/build" "$BUILD/install"  # with the stand-in in them
+    [ ! -e "$BUILD/build/vision_msgs" ] || rm -rf "$BUILD/build" "$BUILD/install"  # built with the bundled one
     rm -rf "$src/vision_msgs"  # ROS has its own
   fi
 done

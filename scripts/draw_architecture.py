@@ -88,7 +88,7 @@ def architecture() -> str:
 
 
 def frame() -> str:
-    """The way of a frame, live and in a replay."""
+    """Processing steps of a frame, live and in a replay."""
     body, width, height, gap = [], 122, 62, 14
     for row, (title, steps) in enumerate((("Live", LIVE), ("Replay", REPLAY))):
         y = 46 + row * 124

@@ -8,7 +8,7 @@ ICNET_BEFORE=$(
 export ICNET_BEFORE
 source "$VENV/bin/activate"
 if [ -z "$SYSTEM_ROS" ]; then
-  # What /opt/ros/*/setup.bash would set; the wheels keep to the layout of such a prefix.
+  # As /opt/ros/*/setup.bash would set; the wheels have the layout of such a prefix.
   export ICNET_PYPI_ROS=1 ROS_VERSION=2 ROS_PYTHON_VERSION=3 ROS_DISTRO=$DISTRO
   export AMENT_PREFIX_PATH=$VENV CMAKE_PREFIX_PATH=$VENV
   export RMW_IMPLEMENTATION=${RMW_IMPLEMENTATION:-rmw_fastrtps_cpp}

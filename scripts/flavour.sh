@@ -1,7 +1,7 @@
 # Sourced by the other scripts: which ROS 2, which Python, which folders.
 #   DISTRO=kilted|jazzy   ROS 2 from PyPI (ignored where a ROS 2 is sourced)
 #   PYTHON=python3.12     the interpreter to build on
-# A shell that sourced env.sh before forgets that first: it may have been for another distribution.
+# Undo an earlier `source scripts/env.sh` first: it may have been for another distribution.
 eval "${ICNET_BEFORE:-}"
 if [ -n "${ROS_DISTRO:-}" ] && [ -z "${ICNET_PYPI_ROS:-}" ]; then
   SYSTEM_ROS=$ROS_DISTRO
@@ -17,7 +17,7 @@ else
   esac
 fi
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# The interpreter itself, even in a shell where some environment is active.
+# The base interpreter, even if a virtual environment is active.
 BASE_PYTHON=$("${PYTHON:-python3}" -c 'import sys; print(sys._base_executable)') ||
   { echo "${PYTHON:-python3} does not run; name a Python >= 3.10: make ... PYTHON=python3.12" >&2; return 1; }
 VENV=$ROOT/.venv/$FLAVOUR

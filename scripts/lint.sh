@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Style, types and import rules. Needs what `source scripts/env.sh` gives.
+# Style, types and import rules. Run `source scripts/env.sh` first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ruff check .

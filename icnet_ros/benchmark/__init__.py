@@ -1,1 +1,1 @@
-"""How long things take and how much memory, as ratios within one run."""
+"""Benchmarks of time and memory, as ratios within one run."""

@@ -1,4 +1,4 @@
-"""Engines side by side: the whole path from a frame to its label map."""
+"""End-to-end comparison of engines, from a frame to its label map."""
 
 import json
 import os
@@ -33,11 +33,11 @@ def compare(
     rounds: int,
     progress: Progress,
 ) -> list[dict[str, Any]]:
-    """Every engine and exit at every size: ms, ratio to eager torch, agreement of the labels with its.
+    """Every engine and exit at every size: ms, speed-up over eager torch, label agreement with eager torch.
 
-    Eager torch is the network as trained, batch norm unfolded, then interpolate and argmax. An engine
-    that cannot be had is a row with its `error`. picture: BGR, resized to each of `sizes` (height,
-    width); the input scale of the checkpoint is left aside.
+    Eager torch is the network without batch norm folding, then interpolate and argmax. An engine that cannot be opened
+    gives a row with its `error`. picture: BGR, resized to each of `sizes` (height, width); the input scale of the
+    checkpoint is ignored.
     """
     torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))
     rows: list[dict[str, Any]] = []
@@ -71,12 +71,12 @@ def _at_size(
     height, width = frame.shape[:2]
     spec = unscaled(checkpoint)
 
-    def told(what: str, done: int, total: int) -> None:
+    def update(what: str, done: int, total: int) -> None:
         progress(f"{exit_} {width}x{height}: {what}", done, total)
 
-    contestants: dict[str, Callable[[], object]] = {BASELINE: lambda: plain.segment(network, frame, spec)}
-    contestants |= {name: _whole(engine, frame) for name, engine in engines.items()}
-    seconds = interleaved(contestants, rounds, told)
+    candidates: dict[str, Callable[[], object]] = {BASELINE: lambda: plain.segment(network, frame, spec)}
+    candidates |= {name: _whole(engine, frame) for name, engine in engines.items()}
+    seconds = interleaved(candidates, rounds, update)
     expected = plain.segment(network, frame, spec)
     return [
         {
@@ -108,7 +108,7 @@ def agreement(
 ) -> dict[str, float]:
     """Share of all pixels of a dataset that each engine labels as engine torch does.
 
-    Raises EngineError for an engine that cannot be had, DatasetError.
+    Raises EngineError for an engine that cannot be opened, DatasetError.
     """
     reference = open_engine("torch", checkpoint, options)
     engines = {name: open_engine(name, checkpoint, options) for name in names}
@@ -136,7 +136,7 @@ name, model, exit_, precision, threads, height, width = sys.argv[1:]
 engine = open_engine(name, load_model(model), EngineOptions("cpu", precision, exit_, int(threads), 1.0))
 engine.segment([Frame(numpy.zeros((int(height), int(width), 3), numpy.uint8))])
 first = time.perf_counter() - began
-# ru_maxrss would be that of the process this one was forked from, if that was larger.
+# VmHWM: ru_maxrss starts at the peak of the parent process.
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(json.dumps({"first_label_s": first, "peak_mb": int(peak.split()[1]) / 1e3}))
 """
@@ -145,6 +145,6 @@ print(json.dumps({"first_label_s": first, "peak_mb": int(peak.split()[1]) / 1e3}
 def start(name: str, model: str, options: EngineOptions, size: tuple[int, int]) -> dict[str, float]:
     """Seconds from the start of Python to the first label map on the CPU, and peak memory of the process, MB."""
     words = [name, model, options.exit, options.precision, str(options.threads), *map(str, size)]
-    done = subprocess.run([sys.executable, "-c", START, *words], check=True, capture_output=True, text=True)
-    answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+    process = subprocess.run([sys.executable, "-c", START, *words], check=True, capture_output=True, text=True)
+    result: dict[str, float] = json.loads(process.stdout.splitlines()[-1])
+    return result

@@ -19,7 +19,7 @@ MAX_MORE_THREADS = 2  # pools of libraries grow when they are first needed; a le
 
 
 def measure_node(name: str, options: Mapping[str, Any], *, shipped_profile: bool = True) -> dict[str, Any]:
-    """Run `icnet_ros.node.benchmark.NAME` with these options; its result.
+    """Run `icnet_ros.node.benchmark.NAME` with these options; returns its result.
 
     shipped_profile: whether Fast DDS uses config/fastdds.xml; it reads a profile once per process. Raises EngineError
     if the process fails.
@@ -31,10 +31,10 @@ def measure_node(name: str, options: Mapping[str, Any], *, shipped_profile: bool
     else:
         environment.update(profile_environment(environment=environment))
     command = [sys.executable, "-m", "icnet_ros.node.benchmark", name, json.dumps(dict(options))]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise EngineError(f"the benchmark {name!r} failed with exit code {done.returncode}; see what it printed above")
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    if process.returncode:
+        raise EngineError(f"the benchmark {name!r} failed with exit code {process.returncode}; see its output above")
+    result: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
     return result
 
 
@@ -48,15 +48,16 @@ def node_overhead(
     rounds: int,
     progress: Progress,
 ) -> list[dict[str, Any]]:
-    """This node beside a conventional one, both with an engine that takes no time; medians over the rounds.
+    """This node compared with a conventional one, both with a no-op engine; medians over the rounds.
 
-    The two take turns. profiles: of Fast DDS, "shipped" or "default". loads: busy processes beside them.
+    The nodes run alternately. profiles: of Fast DDS, "shipped" or "default". loads: numbers of busy background
+    processes.
     """
     cases = list(product(sizes, reliabilities, profiles, loads))
     turns = [(case, node) for case in cases for _ in range(rounds) for node in NODES]
     found: dict[tuple[Any, ...], list[dict[str, float]]] = {}
     for done, (case, node) in enumerate(turns):
-        progress("nodes take turns", done, len(turns))
+        progress("comparing nodes", done, len(turns))
         (height, width), reliability, profile, load = case
         options = {"node": node, "height": height, "width": width, "reliability": reliability, "load": load}
         options |= {"frames": frames, "rate": rate}
@@ -70,7 +71,7 @@ def node_overhead(
 
 
 def soak_passed(result: Mapping[str, Any], growth: float) -> bool:
-    """Whether a soak ended well: nothing broke, memory grew by less than the share `growth`, threads hardly."""
+    """Whether a soak test passed: no failures, memory growth below the share `growth`, hardly any new threads."""
     grown = result["memory_mb"][1] / result["memory_mb"][0] - 1
     more_threads = result["threads"][1] - result["threads"][0]
     sound = result["exit_code"] == 0 and grown < growth and more_threads <= MAX_MORE_THREADS

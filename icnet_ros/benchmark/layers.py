@@ -14,7 +14,7 @@ from icnet_ros.benchmark.timing import Progress
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.network.pspnet import PSPNet50
 
-# child of the network -> (what the paper calls it, residual blocks in it)
+# submodule -> (name in the paper, number of residual blocks)
 STAGES = {
     "stem": ("stage 1", 1),
     "res2": ("stage 2", 3),
@@ -50,15 +50,15 @@ def layers(
             progress(f"{size[1]}x{size[0]}", number + 1, total)
     rows = []
     for (size, name), values in times.items():
-        shown, blocks = STAGES[name]
+        stage, blocks = STAGES[name]
         ms, gmac = 1000 * statistics.median(values), _macs(network, size)[name] / 1e9
         per_block = {"ms_per_block": ms / blocks, "gmac_per_block": gmac / blocks}
-        rows.append({"size": list(size), "stage": shown, "ms": ms, "gmac": gmac, **per_block})
+        rows.append({"size": list(size), "stage": stage, "ms": ms, "gmac": gmac, **per_block})
     return rows
 
 
 class _Clock:
-    """Seconds between entering and leaving each stage of a network."""
+    """Times each stage of a network with forward hooks."""
 
     def __init__(self, network: nn.Module, device: torch.device) -> None:
         self._network, self._device = network, device

@@ -1,4 +1,4 @@
-"""What a forward pass needs in memory, counted on no data."""
+"""Activation memory of a forward pass, computed on the meta device without data."""
 
 import copy
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from torch.utils._pytree import tree_leaves
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of activations, weights apart.
+    """Bytes of activations, without weights.
 
-    total: all outputs of layers, as if nothing were freed: Caffe's way, the paper's figures.
-    peak: the most that is alive at once, as torch and every modern runtime have it.
+    total: sum of all layer outputs, as if nothing were freed; this is how Caffe allocates and what the paper reports.
+    peak: maximum that is allocated at the same time, as in torch and other current runtimes.
     """
 
     total: int
     peak: int
 
 
-class _Ledger(TorchDispatchMode):
-    """Counts every new storage once, and after every operation what is still alive."""
+class _StorageTracker(TorchDispatchMode):
+    """Sums the sizes of new storages and tracks the peak of the live ones."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -32,9 +32,9 @@ class _Ledger(TorchDispatchMode):
         self.peak = self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        answer = func(*args, **(kwargs or {}))
+        output = func(*args, **(kwargs or {}))
         self._alive = {key: entry for key, entry in self._alive.items() if not entry[0].expired()}  # type: ignore[no-untyped-call]
-        for leaf in tree_leaves(answer):
+        for leaf in tree_leaves(output):
             if isinstance(leaf, torch.Tensor):
                 storage = leaf.untyped_storage()
                 reference = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
@@ -42,12 +42,12 @@ class _Ledger(TorchDispatchMode):
                     self._alive[reference.cdata] = reference, storage.nbytes()
                     self.total += storage.nbytes()
         self.peak = max(self.peak, sum(size for _, size in self._alive.values()))
-        return answer
+        return output
 
 
 def activation_memory(network: nn.Module, height: int, width: int) -> Memory:
-    """Of one (height, width) image through a network in evaluation mode, its input included."""
+    """Activation memory for one image (height, width) in evaluation mode, including the input."""
     network = copy.deepcopy(network).to("meta").eval()
-    with torch.inference_mode(False), torch.no_grad(), _Ledger() as ledger:
+    with torch.inference_mode(False), torch.no_grad(), _StorageTracker() as tracker:
         network(torch.empty(1, 3, height, width, device="meta"))
-    return Memory(ledger.total, ledger.peak)
+    return Memory(tracker.total, tracker.peak)

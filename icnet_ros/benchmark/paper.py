@@ -1,6 +1,6 @@
-"""The speed and memory tables of the paper, as ratios beside the paper's own.
+"""Reproduces the speed and memory tables of the paper, as ratios next to the published ones.
 
-Random weights, batch norm folded, batch 1: what the authors timed (`caffe time`), on this machine.
+Random weights, batch norm folded, batch size 1, as the authors measured with `caffe time`.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ CITYSCAPES, CAMVID, COCO = (1024, 2048), (720, 960), (640, 640)
 
 @dataclass(frozen=True)
 class Subject:
-    """A network at an image size; two rows that name the same one share its measurement."""
+    """A network and an image size; rows with an equal subject share one measurement."""
 
     architecture: str
     size: tuple[int, int] = CITYSCAPES
@@ -34,7 +34,7 @@ class Subject:
     classes: int = 19
 
     def build(self) -> nn.Module:
-        """Folded, in evaluation mode, random weights."""
+        """The network with random weights, batch norm folded, in evaluation mode."""
         if self.architecture == "icnet":
             network: nn.Module = ICNet(self.classes, self.width, (self.exit,), fusion=self.fusion)  # type: ignore[arg-type]
         else:
@@ -44,9 +44,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table. paper_ms: on the authors' TitanX (Maxwell); paper_gb: where they say it.
+    """A row of a table. paper_ms: on the authors' TitanX (Maxwell); paper_gb: None if not published.
 
-    The first row of a table is what the ratios of the others are taken to.
+    Ratios are relative to the first row of the table.
     """
 
     table: str
@@ -95,7 +95,7 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Every row with its ms, GMAC and megabytes, and their ratios to the first row of its table.
 
-    shrink: divides every image side; ratios of a shrunken run are not the paper's.
+    shrink: divides the image sides; the ratios are then not comparable with the paper's.
     """
     where = torch.device(device)
     if threads:
@@ -106,14 +106,14 @@ def measure(
     seconds = interleaved(runs, rounds, progress)
 
     @cache
-    def weigh(subject: Subject) -> tuple[float, float, float]:
+    def cost(subject: Subject) -> tuple[float, float, float]:
         network = subject.build()
         memory = activation_memory(network, *sizes[subject])
         return conv_macs(network, *sizes[subject]) / 1e9, memory.total / 1e6, memory.peak / 1e6
 
     measured: list[dict[str, Any]] = []
     for row in rows:
-        gmac, total, peak = weigh(row.subject)
+        gmac, total, peak = cost(row.subject)
         ms = 1000 * seconds[subjects[row.subject]]
         first = next((one for one in measured if one["table"] == row.table), None)
         measured.append(

@@ -1,4 +1,4 @@
-"""Other networks, as ONNX files, beside ours: the networks alone, under the same engine and threads."""
+"""Comparison with other networks (ONNX files): inference only, same engine, same number of threads."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ def compare_peers(
     rounds: int,
     progress: Progress,
 ) -> list[dict[str, Any]]:
-    """Rows {name, ms, ratio}, ratio: of the time of our deepest exit; one that cannot run has its `error` instead.
+    """Rows {name, ms, ratio}; ratio: to the time of our deepest exit. A file that cannot run has an `error` instead.
 
     engine: openvino or onnxruntime. size: height, width of the input. Raises EngineError for another
     engine.
@@ -32,19 +32,19 @@ def compare_peers(
     if engine not in OPENERS:
         raise EngineError(f"peers run under {' or '.join(OPENERS)}, not {engine!r}")
     height, width = size
-    contestants: dict[str, Callable[[], object]] = {}
+    candidates: dict[str, Callable[[], object]] = {}
     failed: list[dict[str, Any]] = []
     ours = {f"icnet {checkpoint.spec.width:g} {exit_}": onnx_file(checkpoint, exit_) for exit_ in exits}
     for name, path in {**ours, **{path.name: path for path in files}}.items():
         try:
-            contestants[name] = OPENERS[engine](path, (1, 3, height, width), threads)
-            contestants[name]()
-        except Exception as err:  # whatever a runtime thinks of a file that somebody brought
+            candidates[name] = OPENERS[engine](path, (1, 3, height, width), threads)
+            candidates[name]()
+        except Exception as err:  # runtimes raise all kinds of errors for a file they cannot run
             if name in ours:
                 raise
             failed.append({"name": name, "error": str(err).strip().splitlines()[0]})
-            contestants.pop(name, None)
-    seconds = interleaved(contestants, rounds, progress)
+            candidates.pop(name, None)
+    seconds = interleaved(candidates, rounds, progress)
     reference = seconds[list(ours)[-1]]
     return [{"name": name, "ms": 1000 * value, "ratio": value / reference} for name, value in seconds.items()] + failed
 

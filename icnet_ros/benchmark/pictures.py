@@ -1,4 +1,4 @@
-"""Results of benchmarks as pictures."""
+"""Charts of benchmark results."""
 
 from collections.abc import Sequence
 from pathlib import Path

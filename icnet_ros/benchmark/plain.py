@@ -1,4 +1,4 @@
-"""The straightforward way to do each step: what ours is compared with, in speed and in result."""
+"""Reference implementation of each step, the baseline for speed and for results."""
 
 import numpy as np
 import torch
@@ -36,5 +36,5 @@ def overlay(bgr: UInt8, labels: UInt8, colours: UInt8, alpha: float = 0.5) -> UI
 
 @torch.inference_mode()
 def segment(network: nn.Module, bgr: UInt8, spec: ModelSpec) -> UInt8:
-    """The whole path with an eager network, batch norm and all."""
+    """Preprocess, eager network without batch norm folding, postprocess."""
     return postprocess(network(preprocess(bgr, spec))[-1], *bgr.shape[:2])

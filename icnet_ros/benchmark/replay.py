@@ -1,4 +1,4 @@
-"""What a replay costs beside the engine alone, interleaved."""
+"""Throughput of a replay compared with its engine alone, interleaved."""
 
 import tempfile
 from pathlib import Path
@@ -36,7 +36,7 @@ def measure(
     runner.warm_up(*pictures[0].pixels.shape[:2])
     rates: dict[str, list[float]] = {"engine": [], "engine_with_confidence": [], "replay": []}
     for number in range(rounds):
-        progress("taking turns", number, rounds)
+        progress("measuring", number, rounds)
         for name, confidence in (("engine", False), ("engine_with_confidence", True)):
             started = perf_counter()
             for picture in pictures:

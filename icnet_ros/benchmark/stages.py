@@ -1,4 +1,4 @@
-"""Each step of a frame's way on its own, beside the plain way to do it."""
+"""Time of each processing stage, compared with its reference implementation in `plain`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,10 +17,10 @@ from icnet_ros.wire.image import decode_image, encode_image, encode_jpeg, make_h
 
 
 def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, progress: Progress) -> list[dict[str, Any]]:
-    """Rows {stage, ms, plain_ms, speedup, different}; the last three None where there is no plain way.
+    """Rows {stage, ms, plain_ms, speedup, different}; the last three are None without a reference in `plain`.
 
-    frame: BGR (H, W, 3). Logits are those of the checkpoint for this frame; inference itself is the
-    business of `engines`. different: pixels whose label is not the plain one.
+    frame: BGR (H, W, 3). Logits are those of the checkpoint for this frame; for inference see
+    `engines`. different: number of pixels whose label differs from the reference.
     """
     torch.set_num_threads(threads)
     upsample.use_threads(threads)
@@ -50,8 +50,8 @@ def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, prog
         "postprocess": lambda: plain.postprocess(logits, height, width),
         "overlay": lambda: plain.overlay(frame, labels, colours),
     }
-    contestants = ours | {f"plain {name}": run for name, run in others.items()}
-    seconds = interleaved(contestants, rounds, progress, warm_up=2)
+    candidates = ours | {f"plain {name}": run for name, run in others.items()}
+    seconds = interleaved(candidates, rounds, progress, warm_up=2)
     different = int((labels != plain.postprocess(logits, height, width)).sum())
     return [
         {

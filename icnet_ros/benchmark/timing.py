@@ -1,24 +1,24 @@
-"""Times that can be compared: all contestants in turn, round after round, in one process."""
+"""Comparable timings: all candidates run alternately, round by round, in one process."""
 
 import statistics
 from collections.abc import Callable, Mapping
 from time import perf_counter, sleep
 
 Progress = Callable[[str, int, int], None]
-SETTLE_S = 0.05  # thread pools of one contestant spin on after its work and would slow the next
+SETTLE_S = 0.05  # s; thread pools keep spinning after a run and would slow down the next candidate
 
 
 def interleaved(
-    contestants: Mapping[str, Callable[[], object]], rounds: int, progress: Progress, warm_up: int = 1
+    candidates: Mapping[str, Callable[[], object]], rounds: int, progress: Progress, warm_up: int = 1
 ) -> dict[str, float]:
-    """Median seconds of each, over `rounds` in which each runs once; a busy machine is busy for all.
+    """Median seconds of each candidate. Each runs once per round, so that load on the machine affects all alike.
 
-    A contestant returns when its work is done: it waits for its device itself.
+    A candidate must not return before its work is done; it synchronises with its device itself.
     """
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    done, total = 0, (rounds + warm_up) * len(contestants)
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    done, total = 0, (rounds + warm_up) * len(candidates)
     for number in range(warm_up + rounds):
-        for name, run in contestants.items():
+        for name, run in candidates.items():
             sleep(SETTLE_S)
             started = perf_counter()
             run()

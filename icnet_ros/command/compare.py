@@ -1,4 +1,4 @@
-"""`icnet compare`: two reports of one drive side by side."""
+"""`icnet compare`: compares two reports of one drive."""
 
 import json
 from pathlib import Path
@@ -13,15 +13,16 @@ from icnet_ros.command.options import Json
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="report.json, or its folder: what there was.")],
-    b: Annotated[Path, typer.Argument(help="report.json, or its folder: what is new.")],
+    a: Annotated[Path, typer.Argument(help="Baseline: a report.json or its folder.")],
+    b: Annotated[Path, typer.Argument(help="Candidate: a report.json or its folder.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for compare.json and compare.html.")] = None,
     fail_if: Annotated[
-        list[str] | None, typer.Option(help="Exit code 1 if so, of B or of B minus A: 'miou<0.6', 'delta_miou<-0.01'.")
+        list[str] | None,
+        typer.Option(help="Exit code 1 if the condition holds for B, or for B - A: 'miou<0.6', 'delta_miou<-0.01'."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Two checkpoints, engines or exits on the same drive: differences, each with its 95 % interval."""
+    """Compare two checkpoints, engines or exits on the same drive: differences with 95 % intervals."""
     from icnet_ros.report.compare import LOWER_IS_BETTER, Side, gate_figures, write_comparison
     from icnet_ros.report.compare import compare as run
     from icnet_ros.report.gates import Gate, failures
@@ -42,15 +43,15 @@ def compare(
         for name, entry in found["figures"].items():
             if entry["delta"] is None:
                 continue
-            sure = entry["low"] > 0 or entry["high"] < 0
+            significant = entry["low"] > 0 or entry["high"] < 0
             better = (entry["delta"] > 0) != (name in LOWER_IS_BETTER)
-            style = ("green" if better else "red") if sure else ""
+            style = ("green" if better else "red") if significant else ""
             values = [f"{entry['a']:.4f}", f"{entry['b']:.4f}", f"{entry['delta']:+.4f}"]
             table.add_row(name, *values, f"{entry['low']:+.4f} .. {entry['high']:+.4f}", style=style)
         console.print(f"A: {found['a']['label']}\nB: {found['b']['label']}", highlight=False, markup=False)
         console.print(table)
-        alike = "" if found["agreement"] is None else f", {found['agreement']:.4%} of the pixels labelled alike"
-        console.print(f"{found['frames']['both']} frames{alike}", highlight=False)
+        agreement = "" if found["agreement"] is None else f", {found['agreement']:.4%} pixel agreement"
+        console.print(f"{found['frames']['both']} frames{agreement}", highlight=False)
         if out is not None:
             console.print(f"open {out / 'compare.html'}", highlight=False)
     failed = failures(gates, figures)

@@ -1,4 +1,4 @@
-"""The terminal: one console for results, one for errors, one kind of progress bar."""
+"""Terminal output: consoles for results and for errors, and progress display."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ LINE_PERIOD_S = 30.0
 
 
 class Speed(ProgressColumn):
-    """How many a second."""
+    """Items per second."""
 
     def render(self, task: Task) -> Text:
         """See ProgressColumn."""
@@ -26,8 +26,8 @@ class Speed(ProgressColumn):
 def progress_bar(what: str, *, hidden: bool = False) -> Iterator[Callable[[str, int, int], None]]:
     """Progress on stderr: a bar on a terminal, else a line every LINE_PERIOD_S.
 
-    Call the yielded function with (what, done, total), total 0 if unknown. hidden: for all but one of several
-    processes.
+    Call the yielded function with (what, done, total), total 0 if unknown. hidden: show nothing; for all but one of
+    several processes.
     """
     if not hidden and not errors.is_terminal:
         lines = ProgressLines()
@@ -46,14 +46,14 @@ def progress_bar(what: str, *, hidden: bool = False) -> Iterator[Callable[[str, 
 
         def update(what: str, done: int, total: int) -> None:
             if what != progress.tasks[task].description:
-                progress.reset(task, description=what)  # another thing, at another speed
+                progress.reset(task, description=what)  # new activity: restart the speed estimate
             progress.update(task, completed=done, total=total or None)
 
         yield update
 
 
 class ProgressLines:
-    """Progress for log files: a line now and then, so that a long operation is seen to go on."""
+    """Progress for log files: a line every LINE_PERIOD_S while an operation runs."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """clock: monotonic seconds."""

@@ -1,4 +1,4 @@
-"""`icnet dataset check`: is a dataset whole, and what is in it?"""
+"""`icnet dataset check`: checks that a dataset is complete and shows its content."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`icnet demo`: a bag through a real ROS 2 graph."""
+"""`icnet demo`: plays a bag through a real ROS 2 graph."""
 
 import importlib.util
 import signal
@@ -22,13 +22,16 @@ def demo(
     engine: Annotated[str, typer.Option(help="Engine of the node.")] = "",
     precision: EnginePrecision = "",
     model: Model = "",
-    rate: Annotated[float, typer.Option(min=0.01, max=100.0, help="Speed of the bag.")] = 1.0,
+    rate: Annotated[float, typer.Option(min=0.01, max=100.0, help="Playback rate of the bag.")] = 1.0,
     image_topic: Annotated[str, typer.Option(help="Image topic, if the bag has several.")] = "",
     ground_truth_topic: Annotated[
-        str, typer.Option("--ground-truth-topic", "--truth-topic", help="mono8 topic, if not found by name.")
+        str,
+        typer.Option(
+            "--ground-truth-topic", "--truth-topic", help="Ground truth topic (mono8); found by name if not given."
+        ),
     ] = "",
 ) -> None:
-    """Play a bag into the lifecycle node over DDS; leave a video, a contact sheet, a report and a summary."""
+    """Play a bag into the lifecycle node over DDS; write a video, a contact sheet, a report and a summary."""
     from icnet_ros.live.demo_report import write_demo_report
     from icnet_ros.replay.folder_lock import locked
 

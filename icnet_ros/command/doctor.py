@@ -1,4 +1,4 @@
-"""`icnet doctor`: what is here, what is in force, and what to do about what is wrong."""
+"""`icnet doctor`: checks installation and settings and advises how to fix problems."""
 
 import json
 import os
@@ -74,11 +74,11 @@ def packages() -> Iterator[Finding]:
 
 def machine() -> Iterator[Finding]:
     """Processor and GPU."""
-    from icnet_ros.engine.backends.host import cpu_name  # brings Numba, which the command line starts without
+    from icnet_ros.engine.backends.host import cpu_name  # imports Numba, which would slow down every command
 
     flags = _read("/proc/cpuinfo")
-    able = [name for name in ("avx2", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd") if f" {name}" in flags]
-    yield Finding("machine", "processor", f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores, {' '.join(able)}")
+    features = [name for name in ("avx2", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd") if f" {name}" in flags]
+    yield Finding("machine", "processor", f"{cpu_name()}, {len(os.sched_getaffinity(0))} cores, {' '.join(features)}")
     driver = _read("/proc/driver/nvidia/version").splitlines()
     advice = ""
     if driver and find_spec("torch"):
@@ -90,7 +90,7 @@ def machine() -> Iterator[Finding]:
 
 
 def engines() -> Iterator[Finding]:
-    """What `engine` can be here."""
+    """Engines that can be used on this machine."""
     for name in ENGINES:
         missing = f"not installed: pip install 'icnet_ros[{EXTRAS[name]}]'" if name in EXTRAS else "not installed"
         yield Finding("engines", name, installed(name) or missing)
@@ -105,18 +105,16 @@ def files() -> Iterator[Finding]:
     )
     if model:
         quantized = sorted(path.name for path in model.parent.glob(f"{model.stem}.*.int8.onnx"))
-        yield Finding("files", "int8", ", ".join(quantized) or "none: icnet quantize makes it")
+        yield Finding("files", "int8", ", ".join(quantized) or "none: create it with icnet quantize")
     folder = cache_folder()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     writable = existing.is_dir() and os.access(existing, os.W_OK)
-    advice = (
-        "" if writable else "engines are built anew at every start: set ICNET_CACHE to a folder that can be written"
-    )
+    advice = "" if writable else "engines are rebuilt at every start: set ICNET_CACHE to a writable folder"
     yield Finding("files", "cache", str(folder), advice)
 
 
 def ros(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """ROS 2, the DDS profile in force and the memory it shares."""
+    """ROS 2, the active DDS profile and shared memory."""
     here = find_spec("rclpy") is not None
     yield Finding("ROS 2", "distribution", environment.get("ROS_DISTRO", "") if here else "no rclpy: not sourced")
     if here:
@@ -132,9 +130,7 @@ def ros(environment: Mapping[str, str]) -> Iterator[Finding]:
     if len(profiles) == 2:
         advice = f"Fast DDS loads both and refuses them: unset one ({OLD} up to Jazzy, {NEW} later)"
     elif not profiles:
-        advice = (
-            "images of a megabyte and more get lost outside the launch file: export it for the camera's process too"
-        )
+        advice = "images of 1 MB and more may get lost without it: export it here and for the camera's process"
     elif not Path(next(iter(profiles.values()))).is_file():
         advice = "there is no such file"
     shown = ", ".join(f"{name}={value}" for name, value in profiles.items())

@@ -21,10 +21,10 @@ def evaluate(
     source: Sources = None,
     mapping: Mapping = "",
     model: Model = "",
-    scale: Annotated[list[float] | None, typer.Option(min=0.1, max=8.0, help="Repeat for several.")] = None,
+    scale: Annotated[list[float] | None, typer.Option(min=0.1, max=8.0, help="Input scale; repeatable.")] = None,
     flip: Annotated[bool, typer.Option(help="Average with the mirrored image.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N.")] = "cpu",
-    limit: Annotated[int, typer.Option(min=0, help="At most so many images, evenly spread; 0: all.")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Maximum number of images, evenly spaced; 0: all.")] = 0,
     figures: Annotated[
         Path | None, typer.Option(help="Folder for the paper's figures 6, 7 and 8: branches, differences, regions.")
     ] = None,
@@ -35,9 +35,9 @@ def evaluate(
     exit_: Exit = "sub124",
     out: JsonFile = None,
 ) -> None:
-    """IoU by class and exit, over one confusion matrix for the whole set; mIoU by source, too.
+    """Compute IoU by class and exit from one confusion matrix over the dataset, and mIoU by source.
 
-    --precision and --exit belong to --engine.
+    --precision and --exit apply only with --engine.
     """
     from icnet_ros.evaluation.evaluate import EvaluationOptions, evaluate_dataset
     from icnet_ros.evaluation.mapping import load_mapping

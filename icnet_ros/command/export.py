@@ -25,10 +25,10 @@ def export(
 
     Input `image`: float32 (N, 3, H, W), normalised as the checkpoint says (`icnet info`). Output `logits`:
     (N, h, w, classes), to be resized to the image bilinearly with corners aligned. A TensorRT plan takes one
-    frame up to 3840x2176, in float16 if that is its precision, and is good for this machine's kind of GPU.
+    frame up to 3840x2176, in float16 if that is its precision, and runs only on this machine's GPU model.
     """
     if kind == "openvino" and out.suffix != ".xml":
-        raise EngineError(f"{out}: an OpenVINO model is an .xml file with a .bin beside it; name it so")
+        raise EngineError(f"{out}: an OpenVINO model is an .xml file with a .bin beside it; end --out with .xml")
     if kind != "tensorrt" and precision != "fp32":
         raise EngineError(f"--precision {precision} is for --format tensorrt; `icnet quantize` writes int8 ONNX files")
     try:
@@ -47,14 +47,14 @@ def export(
 
 
 def _make(kind: Format, model: str, exit_: str, precision: str) -> Path:
-    """The file in the cache that is, or becomes, the answer."""
+    """Path of the exported file in the cache; it is exported if it is not there yet."""
     checkpoint = load_model(model)
     if kind == "tensorrt":
         from icnet_ros.engine.artefacts.plan import plan_file
 
         return plan_file(checkpoint, exit_, precision)
     if kind == "openvino":
-        import openvino  # noqa: F401 (missing is said before anything is made)
+        import openvino  # noqa: F401 (fails before the export if it is not installed)
     from icnet_ros.engine.artefacts.export import onnx_file
 
     return onnx_file(checkpoint, exit_)

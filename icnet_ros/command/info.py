@@ -1,4 +1,4 @@
-"""`icnet info`: what a checkpoint says about itself."""
+"""`icnet info`: shows the metadata of a checkpoint."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ def info(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the header as JSON.")] = False,
 ) -> None:
-    """Show what a checkpoint says about itself: graph, classes, training, figures."""
+    """Show the metadata of a checkpoint: architecture, classes, training, metrics."""
     path = model or model_path("")
     if path is None:
         raise CheckpointError("no checkpoint is shipped with this installation: name one")

@@ -39,7 +39,7 @@ from icnet_ros.training.errors import DivergedError, QuantizeError, RecipeError,
 from icnet_ros.wire.cdr import WireError
 
 EXPECTED = (
-    OSError,  # a full disk, a file that must not be read
+    OSError,  # e.g. a full disk or missing permissions
     CheckpointError,
     ClassTableError,
     DatasetError,
@@ -80,7 +80,7 @@ def options(
 
 def main() -> int:
     """Run the command line; 0, 1 after an error that was explained, 2 for wrong usage, 70 for a defect of icnet."""
-    # libav inside OpenCV logs to the terminal, through progress bars; errors reach us anyway.
+    # libav in OpenCV would log into the progress bars; its errors are raised as exceptions anyway.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     try:
         code = app(standalone_mode=True)

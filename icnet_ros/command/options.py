@@ -9,7 +9,7 @@ import typer
 
 from icnet_ros.training.errors import RecipeError
 
-# What labels: checkpoint, engine, device.
+# Checkpoint, engine, device.
 Model = Annotated[str, typer.Option("--model", help="Checkpoint; the shipped one if not given.")]
 EngineName = Annotated[str, typer.Option("--engine", help="auto, torch, onnxruntime, openvino, tensorrt.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N.")]
@@ -40,9 +40,9 @@ TrainingData = Annotated[
     str, typer.Option("--data", help="A dataset.yaml or a dataset by name; that of the recipe if not given.")
 ]
 TrainingFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder for logs, states and checkpoints.")]
-Iterations = Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")]
+Iterations = Annotated[int | None, typer.Option(min=1, help="Number of iterations; overrides the recipe.")]
 Accelerator = Annotated[str, typer.Option(help="auto, cpu, cuda.")]
-Devices = Annotated[int, typer.Option(min=1, help="Processes of this machine, one a device.")]
+Devices = Annotated[int, typer.Option(min=1, help="Devices of this machine, one process each.")]
 Nodes = Annotated[int, typer.Option(min=1, help="Machines; start the same command on each with torchrun.")]
 TrainingPrecision = Annotated[
     str, typer.Option("--precision", help="32-true, or bf16-mixed where the device has bf16 instructions.")
@@ -51,7 +51,7 @@ TrainingPrecision = Annotated[
 
 @contextmanager
 def needs_training_packages() -> Iterator[None]:
-    """Say what to install where an import inside fails. Raises RecipeError."""
+    """Turn a failed import inside into a RecipeError that says what to install."""
     try:
         yield
     except ModuleNotFoundError as err:

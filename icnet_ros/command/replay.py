@@ -1,4 +1,4 @@
-"""`icnet replay`: recorded drives through an engine, frame by frame."""
+"""`icnet replay`: labels recorded drives with an engine, frame by frame."""
 
 import json
 import math
@@ -24,7 +24,7 @@ def replay(
     bags: Annotated[
         list[Path] | None, typer.Argument(help="Bags: ROS 2 (folder, .mcap, .db3) or ROS 1 (.bag).")
     ] = None,
-    fleet: Annotated[str, typer.Option(help="More bags, by a pattern in quotes: 'bags/**/*.mcap'.")] = "",
+    fleet: Annotated[str, typer.Option(help="Glob pattern of more bags, in quotes: 'bags/**/*.mcap'.")] = "",
     model: Model = "",
     engine: EngineName = "auto",
     device: Device = "auto",
@@ -32,42 +32,49 @@ def replay(
     exit_: Exit = "sub124",
     threads: Threads = 0,
     image_topic: Annotated[
-        list[str] | None, typer.Option(help="Camera, repeat for several; all of the bag if not given.")
+        list[str] | None, typer.Option(help="Image topic; repeat for several. All cameras if not given.")
     ] = None,
     ground_truth_topic: Annotated[
-        str, typer.Option("--ground-truth-topic", "--truth-topic", help="mono8 topic; found by name if not given.")
+        str,
+        typer.Option(
+            "--ground-truth-topic", "--truth-topic", help="Ground truth topic (mono8); found by name if not given."
+        ),
     ] = "",
     ground_truth: Annotated[
         Path | None,
         typer.Option(
-            "--ground-truth", "--truth", help="Folder of label PNGs instead, named by frame number, stamp or order."
+            "--ground-truth",
+            "--truth",
+            help="Folder of label PNGs instead of a topic, named by frame number or stamp, or one per image in order.",
         ),
     ] = None,
     mapping: Annotated[Path | None, typer.Option(help="YAML `ID: class`: ground truth of another label set.")] = None,
     start: Annotated[float, typer.Option(min=0.0, help="Seconds after the first image.")] = 0.0,
     end: Annotated[float, typer.Option(help="Seconds after the first image.")] = float("inf"),
-    stride: Annotated[int, typer.Option(min=1, help="Every so many frames.")] = 1,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many frames; 0: all.")] = 0,
+    stride: Annotated[int, typer.Option(min=1, help="Use every n-th frame.")] = 1,
+    limit: Annotated[int, typer.Option(min=0, help="Maximum number of frames; 0: all.")] = 0,
     sync_tolerance: Annotated[
         float, typer.Option(min=0.0, help="Seconds by which the stamps of image and ground truth may differ.")
     ] = 0.0,
-    resume: Annotated[bool, typer.Option(help="Reuse labels that an equal run left in --out; or label anew.")] = True,
-    confidence: Annotated[bool, typer.Option(help="Store confidence, too: PNGs, and in the predictions bag.")] = False,
-    overlay: Annotated[bool, typer.Option(help="Overlays in the predictions bag, too.")] = False,
+    resume: Annotated[bool, typer.Option(help="Reuse labels in --out from a run with the same settings.")] = True,
+    confidence: Annotated[bool, typer.Option(help="Also store confidence maps, as PNGs and in the bag.")] = False,
+    overlay: Annotated[bool, typer.Option(help="Also write overlays into the predictions bag.")] = False,
     video: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
     rerun: Annotated[Path | None, typer.Option(help="Write an .rrd file for the Rerun viewer (one drive).")] = None,
     workers: Annotated[
         int,
-        typer.Option(min=0, help="Processes that share the frames; 0: one, or all that a Ray cluster has room for."),
+        typer.Option(min=0, help="Worker processes; 0: one, or with --ray one per CPU or GPU of the cluster."),
     ] = 0,
-    ray: Annotated[str, typer.Option(help="Ray cluster that shares them: address, auto, or local.")] = "",
-    fail_if: Annotated[list[str] | None, typer.Option(help="Exit code 1 if so: 'miou<0.60', 'p95_ms>80'.")] = None,
+    ray: Annotated[str, typer.Option(help="Run the workers on a Ray cluster: address, auto, or local.")] = "",
+    fail_if: Annotated[
+        list[str] | None, typer.Option(help="Exit code 1 if the condition holds: 'miou<0.60', 'p95_ms>80'; repeatable.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Label every frame of one or more drives once, in order, and report scores, flicker and latency.
 
     Started again after a kill or Ctrl-C, it resumes. Exit code 1 if a bag is corrupt, the replay was interrupted,
-    nothing was labelled or a --fail-if holds: the report is then of what could be read.
+    nothing was labelled or a --fail-if holds. The report then covers what could be read.
     """
     from icnet_ros.replay.drives import find_drives
     from icnet_ros.replay.folder_lock import locked
@@ -85,7 +92,7 @@ def replay(
     )
     drives = find_drives(bags or (), fleet, out, selection, image_topic or ())
     if not (math.isfinite(start) and math.isfinite(sync_tolerance)) or math.isnan(end):
-        raise typer.BadParameter("--start and --sync-tolerance are finite, --end is a number")
+        raise typer.BadParameter("--start and --sync-tolerance must be finite, --end must be a number")
     if rerun:
         require_rerun()
     if rerun and len(drives) > 1:

@@ -24,9 +24,9 @@ def segment(
     precision: EnginePrecision = "fp32",
     exit_: Exit = "sub124",
     scale: Annotated[
-        float, typer.Option(min=0.0, max=8.0, help="Of the picture before the network; 0: what the checkpoint wants.")
+        float, typer.Option(min=0.0, max=8.0, help="Input scale of the network; 0: as in the checkpoint.")
     ] = 0.0,
-    alpha: Annotated[float, typer.Option(min=0.0, max=1.0, help="Strength of the colours.")] = 0.5,
+    alpha: Annotated[float, typer.Option(min=0.0, max=1.0, help="Opacity of the class colours.")] = 0.5,
 ) -> None:
     """Write overlays and label images; print how much each class covers and, for a video, how much labels flicker."""
     media = find_media(source)

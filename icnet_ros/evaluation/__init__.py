@@ -1,1 +1,1 @@
-"""A checkpoint on an annotated dataset."""
+"""Evaluation of a checkpoint on an annotated dataset."""

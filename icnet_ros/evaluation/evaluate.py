@@ -46,12 +46,11 @@ def evaluate(
     mapping: ClassMapping | None = None,
     observers: Sequence[Callable[[Prediction], None]] = (),
 ) -> dict[str, ConfusionMatrix]:
-    """One confusion matrix over the set for each exit the checkpoint has.
+    """Confusion matrix over the dataset for each exit of the checkpoint.
 
-    scales: of the image before the network; default the checkpoint's own. Several, and `flip`
-    (the mirrored image too), average softmax probabilities.
-    mapping: scores the classes it goes to. observers: see every prediction. Raises DatasetError if the classes of
-    checkpoint and dataset differ and no mapping brings them together.
+    scales: input scales, the checkpoint's by default. With several scales, or with `flip` (also the mirrored image),
+    softmax probabilities are averaged. mapping: scores its target classes. observers: called with every prediction.
+    Raises DatasetError if the classes of checkpoint and dataset differ and no mapping joins them.
     """
     spec = checkpoint.spec
     fold = folding(spec.classes, dataset.classes, mapping, dataset.name)
@@ -63,7 +62,7 @@ def evaluate(
         wanted = scales or (spec.scale_for(image.shape[0]),)
         views = [(scale, mirrored) for scale in wanted for mirrored in (False, True)[: 1 + flip]]
         prediction = Prediction(image, ground_truth, _labels(network, image, checkpoint, views, device))
-        # Where Numba runs on OpenMP, its number of threads becomes torch's too, and with it torch's rounding.
+        # If Numba uses OpenMP, it also changes the number of threads of torch, and so the rounding of torch.
         torch.set_num_threads(threads)
         for name, labels in prediction.labels.items():
             matrices[name].update(fold.of_ground_truth(ground_truth), fold.of_labels(labels))
@@ -80,7 +79,7 @@ def evaluate_engine(
     *,
     mapping: ClassMapping | None = None,
 ) -> ConfusionMatrix:
-    """The same for one exit, with the label maps that a robot would get from this engine. Raises DatasetError."""
+    """Confusion matrix over the dataset for the exit of an engine, with its label maps. Raises DatasetError."""
     fold = folding(engine.spec.classes, dataset.classes, mapping, dataset.name)
     matrix = ConfusionMatrix(len(fold.classes))
     for number in range(len(dataset)):
@@ -97,16 +96,16 @@ def by_source(
 ) -> tuple[dict[str, ConfusionMatrix], dict[str, dict[str, ConfusionMatrix]]]:
     """Matrices by exit over the whole dataset, and the same by source; `run` evaluates one source."""
     parts: dict[str, dict[str, ConfusionMatrix]] = {}
-    before = 0
+    offset = 0
     for source in dataset.sources:
         part = dataset.of_sources([source])
-        parts[source] = run(part, partial(_shifted, progress, before, len(dataset)))
-        before += len(part)
+        parts[source] = run(part, partial(_shifted, progress, offset, len(dataset)))
+        offset += len(part)
     return {exit_: summed(part[exit_] for part in parts.values()) for exit_ in next(iter(parts.values()))}, parts
 
 
-def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> None:
-    progress(before + done, total)
+def _shifted(progress: Progress, offset: int, total: int, done: int, _: int) -> None:
+    progress(offset + done, total)
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ class EvaluationOptions:
 def evaluate_dataset(
     checkpoint: Checkpoint, dataset: Dataset, options: EvaluationOptions, progress: Progress
 ) -> dict[str, Any]:
-    """The whole evaluation, see `report` for what it gives. Raises EngineError for options that exclude each other."""
+    """Run the evaluation; returns the content of `report`. Raises EngineError for conflicting options."""
     if options.engine and (options.flip or options.figures or len(options.scales) > 1):
         raise EngineError("--engine labels each image once: leave out --flip, --figures and the second --scale")
     if options.figures and options.mapping:
@@ -172,9 +171,9 @@ def report(
     classes: ClassTable,
     sources: dict[str, dict[str, ConfusionMatrix]] | None = None,
 ) -> dict[str, Any]:
-    """The content of the JSON file: figures of the deepest exit, of each under `exits`, and the same by source.
+    """Content of the JSON file: figures of the deepest exit, of all under `exits`, and by source under `sources`.
 
-    classes: those that were scored.
+    classes: the scored classes.
     """
     exits = {name: _figures(matrix, classes) for name, matrix in matrices.items()}
     deepest = list(exits)[-1]

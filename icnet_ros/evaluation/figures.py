@@ -45,8 +45,10 @@ class PaperFigures:
         self._seen += 1
 
     def save(self, folder: Path) -> None:
-        """Write branches.png (figure 6), differences.png (figure 7, white: changed), regions.json and, with several
-        exits, regions.png (figure 8).
+        """Write the figures into a folder.
+
+        branches.png: figure 6. differences.png: figure 7, white: changed. regions.json and, with several exits,
+        regions.png: figure 8.
         """
         folder.mkdir(parents=True, exist_ok=True)
         strip = legend(self._spec.classes.names, self._spec.classes.colours, self._predictions[0].shape[1])

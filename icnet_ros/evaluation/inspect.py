@@ -1,4 +1,4 @@
-"""What a dataset holds: class frequencies and a look at some of its images."""
+"""Class frequencies and contact sheet of a dataset."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Many classes as few: how a checkpoint of one class table is scored against annotations of another."""
+"""Class mappings: score a checkpoint of one class table against annotations of another."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from icnet_ros.share import share
 
 @dataclass(frozen=True)
 class ClassMapping:
-    """What each class of `source` is in `target`. table: uint8 (256,), id there -> id here, else `target.ignore`."""
+    """Maps ids of `source` to ids of `target`. table: uint8 (256,), unmapped ids become `target.ignore`."""
 
     source: ClassTable
     target: ClassTable
@@ -56,7 +56,7 @@ def _index(name: Any, classes: ClassTable, path: Path) -> int:
 
 @dataclass(frozen=True)
 class Folding:
-    """The classes that are scored, and what ids of the annotations and of the labels become; None: they stay."""
+    """The scored classes, and id tables (256,) from annotations and labels to them; None: ids are used as they are."""
 
     classes: ClassTable
     ground_truth: UInt8 | None = None
@@ -72,15 +72,15 @@ class Folding:
 
 
 def folding(model: ClassTable, annotated: ClassTable, mapping: ClassMapping | None, name: str) -> Folding:
-    """How labels of a model with classes `model` are scored on a dataset (its `name`) annotated with `annotated`.
+    """Scored classes and id tables for a model with classes `model` on a dataset with classes `annotated`.
 
-    Raises DatasetError if their classes differ and no mapping brings them together.
+    name: of the dataset, for errors. Raises DatasetError if the classes differ and no mapping joins them.
     """
     if mapping is None:
         if model.names != annotated.names:
             raise DatasetError(
-                f"the checkpoint knows {model.name} ({len(model)} classes), dataset {name} has {len(annotated)} "
-                "others; --mapping brings them together, e.g. --mapping cityscapes_to_camvid"
+                f"the checkpoint has the classes {model.name} ({len(model)} classes), dataset {name} has "
+                f"{len(annotated)} other classes; --mapping brings them together, e.g. --mapping cityscapes_to_camvid"
             )
         return Folding(annotated)
 

@@ -16,7 +16,7 @@ from icnet_ros.wire.storage import Topic
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """What to play and with what. Empty strings: found by type, defaults of the node."""
+    """Options of the demo. Empty topics are found by type; other empty strings are the defaults of the node."""
 
     out: Path
     bag: Path | None = None
@@ -30,11 +30,10 @@ class DemoOptions:
 
 @dataclass(frozen=True)
 class DemoRun:
-    """What was played and recorded.
+    """Inputs and outputs of a finished demo.
 
-    bag, image, ground_truth: what was played. sent_log: when each frame went out. recording: the bag with
-    labels and latencies. counters: what the node says became of the frames (received, processed,
-    dropped, failed).
+    bag, image, ground_truth: the bag and topics that were played. sent_log: publish time of each frame. recording: bag
+    with labels and latencies. counters: frame counters of the node (received, processed, dropped, failed).
     """
 
     bag: Path
@@ -49,7 +48,7 @@ def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) ->
     """Play a bag through a real node. `progress(what, done, total)` is called several times a second.
 
     Files: OUT/recording, OUT/logs, and OUT/drive if no bag was given.
-    Raises DemoError if a process fails or is late, WireError for an unusable bag.
+    Raises DemoError if a process fails or times out, WireError for an unusable bag.
     """
     out = options.out
     logs = out / "logs"

@@ -15,9 +15,9 @@ from icnet_ros.wire.bag import bag_hash
 def write_demo_report(
     run: DemoRun, spec: ModelSpec, checkpoint: str, out: Path, progress: Callable[[str, int, int], None]
 ) -> dict[str, Any]:
-    """What `icnet replay` leaves, with a key `live` in report.json, and summary.json; the content of the latter.
+    """Write the files of `icnet replay`, with a key `live` in report.json, and summary.json; returns the summary.
 
-    checkpoint: its file name.
+    checkpoint: file name of the checkpoint.
     """
     recording = read_recording(run.recording)
     drive_result = replay_recording(run, recording, spec, out, lambda done, total: progress("scoring", done, total))

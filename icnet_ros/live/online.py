@@ -19,9 +19,9 @@ STAGES = ("decode", "preprocess", "inference", "postprocess")
 
 
 class OnlineEvaluation:
-    """Scores label maps as they come, each once its ground truth is there, too; either may come first.
+    """Scores each label map once its ground truth has arrived; either may arrive first.
 
-    result: what is known so far. scored: how many frames have been compared with ground truth.
+    result: results so far. scored: number of frames compared with ground truth.
     """
 
     def __init__(self, classes: ClassTable, out: Path, image: str, ground_truth: str) -> None:
@@ -39,11 +39,11 @@ class OnlineEvaluation:
 
     @property
     def miou(self) -> float | None:
-        """Over the frames that have ground truth so far."""
+        """Mean IoU over the frames scored so far, None if there are none."""
         return self.result.matrix.miou() if self.result.matrix else None
 
     def labels(self, stamp: int, arrived_ns: int, labels: UInt8) -> None:
-        """A label map with the stamp of its image (ns); `labels` must stay as it is."""
+        """Add a label map with the stamp of its image (ns); `labels` must not be modified later."""
         if labels.max() >= len(self._classes):
             self.result.warn(f"label {labels.max()} is none of {len(self._classes)} classes", arrived_ns)
             return
@@ -56,14 +56,14 @@ class OnlineEvaluation:
         self._settle()
 
     def ground_truth(self, stamp: int, labels: UInt8) -> None:
-        """A ground truth label map with the stamp of its image (ns)."""
+        """Add a ground truth label map with the stamp of its image (ns)."""
         self._annotations[stamp] = labels
         while len(self._annotations) > MAX_WAITING:
             del self._annotations[next(iter(self._annotations))]
         self._settle()
 
     def latency(self, stamp: int, stages: Mapping[str, float]) -> None:
-        """What the stages of a frame took, ms."""
+        """Add the stage times of a frame (ms)."""
         self._stages[stamp] = {f"{name}_ms": stages[f"{name}_ms"] for name in STAGES}
 
     def _settle(self, *, waiting: int = MAX_WAITING) -> None:
@@ -79,7 +79,7 @@ class OnlineEvaluation:
         self.result.frames.append(record)
 
     def write(self, metadata: dict[str, Any], title: str) -> dict[str, Any]:
-        """OUT/report.json, report.html and frames.csv; the content of report.json."""
+        """Write OUT/report.json, report.html and frames.csv; returns the content of report.json."""
         self._settle(waiting=0)
         in_order = sorted(self.result.frames, key=lambda frame: frame.number)
         times: dict[int, dict[str, Any]] = {**self._stages}

@@ -15,7 +15,7 @@ READY_TIMEOUT = 600.0  # s; building an engine may take minutes
 
 
 class DemoError(RuntimeError):
-    """A process of the demo that failed; ends with the tail of its log."""
+    """A process of the demo failed; the message ends with the tail of its log."""
 
 
 def graph_environment() -> dict[str, str]:
@@ -81,7 +81,7 @@ def wait_until(
     meanwhile: Callable[[], None] = lambda: None,
     timeout: float | None = READY_TIMEOUT,
 ) -> None:
-    """Wait, calling `meanwhile` several times a second. Raises DemoError if a process ends or time is up."""
+    """Poll `done`, calling `meanwhile` several times a second. Raises DemoError if a process ends or on timeout."""
     deadline = time.monotonic() + timeout if timeout else None
     while not done():
         for process in processes:

@@ -1,4 +1,4 @@
-"""What the recorder of a demo wrote, read back and scored as a replay."""
+"""Reads the recording of a demo and scores it like a replay."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from icnet_ros.wire.image import Picture, decode_labels, stamp_ns
 class Recording:
     """Label maps and times of arrival (ns) by image stamp (ns), and latencies (FrameLatency).
 
-    count: label messages; more than label maps where images share a stamp.
+    count: number of label messages; larger than the number of label maps if images share a stamp.
     """
 
     labels: dict[int, UInt8] = field(default_factory=dict)
@@ -52,7 +52,7 @@ def read_recording(path: Path) -> Recording:
 
 
 def recording_predictor(recording: Recording) -> Predictor:
-    """Label pictures as the node did; raises ValueError for those that it did not label."""
+    """Predictor that returns the recorded labels; raises ValueError for images the node did not label."""
     latencies = {stamp_ns(entry.header): entry for entry in recording.latencies}
 
     def predict(picture: Picture) -> LabelMap:
@@ -68,7 +68,7 @@ def recording_predictor(recording: Recording) -> Predictor:
 def replay_recording(
     run: DemoRun, recording: Recording, spec: ModelSpec, out: Path, progress: Callable[[int, int], None]
 ) -> DriveResult:
-    """What `icnet replay` would have found, had its engine given the labels of the node; also OUT/labels."""
+    """Replay the bag with the recorded labels of the node instead of an engine; also writes OUT/labels."""
     selection = Selection(run.image.name, run.ground_truth.name if run.ground_truth else "")
     drive = Drive(run.bag.name, run.bag, out, selection)
     ResultStore(out).prepare(str(run.recording), resume=False)
@@ -76,5 +76,5 @@ def replay_recording(
         index = index_drive(bag, selection)
     predict = recording_predictor(recording)
     result = replay_drive(run.bag, predict, spec.classes, out, selection, progress, index=index)
-    result.newly_labelled = 0  # the node did it, at the rate of the bag
+    result.newly_labelled = 0  # labelled by the node at the rate of the bag: no throughput
     return DriveResult(drive, result, index)

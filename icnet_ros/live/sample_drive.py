@@ -1,4 +1,4 @@
-"""A sample drive made of one photograph, for where there is no recorded one."""
+"""Sample drive made from one photograph, for a demo without a recorded bag."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def make_sample_drive(
 
 
 def _view(picture: UInt8, progress: float, size: tuple[int, int]) -> UInt8:
-    """What the camera sees at `progress` 0..1: it drives in while it looks from left to right."""
+    """View of the camera at `progress` 0..1: it zooms in and pans from left to right."""
     width, height = size
     limits = picture.shape[1] / width, picture.shape[0] / height
     scale = min(limits) * (1 - 0.3 * np.sin(progress * np.pi / 2))

@@ -1,4 +1,4 @@
-"""The live part of a demo's report: what became of the frames, and when."""
+"""Live part of the report of a demo: frame counts, rates and latencies."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ STAGES = ("transport", "wait", "decode", "preprocess", "inference", "postprocess
 def summarise_run(run: DemoRun, recording: Recording) -> dict[str, Any]:
     """The key `live` of report.json: counts of frames, rates, and latencies in ms as the node measured them.
 
-    image_to_labels_ms: from an image sent to its labels received, measured outside the node.
+    image_to_labels_ms: from publishing an image to receiving its labels, measured outside the node.
     """
     lines = [json.loads(line) for line in run.sent_log.read_text().splitlines()]
     sent = {line["stamp_ns"]: line["published_ns"] for line in lines}
@@ -41,7 +41,7 @@ def summarise_run(run: DemoRun, recording: Recording) -> dict[str, Any]:
 
 
 def write_summary(report: dict[str, Any], checkpoint: str, path: Path) -> dict[str, Any]:
-    """summary.json: an extract of a demo's report.json whose keys stay; see docs/demo.md. Its content.
+    """Write summary.json, an extract of report.json with stable keys (docs/quick_start.md); returns its content.
 
     checkpoint: file name.
     """

@@ -1,1 +1,1 @@
-"""What follows from label maps alone: confusion matrix, figures of a frame, regions, percentiles. Knows numpy only."""
+"""Metrics of label maps: confusion matrix, frame metrics, regions, percentiles. Needs only NumPy and OpenCV."""

@@ -49,21 +49,21 @@ class ConfusionMatrix:
         return float(np.trace(self.counts) / total) if total else None
 
     def class_accuracy(self) -> float | None:
-        """Mean over the classes in the ground truth of the share of their pixels that is right."""
+        """Mean over the ground truth classes of the share of their pixels labelled correctly; None without pixels."""
         present = self.counts.sum(1)
         if not present.any():
             return None
         return float((np.diag(self.counts)[present > 0] / present[present > 0]).mean())
 
     def frequency_weighted_iou(self) -> float | None:
-        """Mean of `iou` weighted by how many pixels of the ground truth a class has."""
+        """Mean of `iou` weighted by the ground truth pixels of each class; None before any pixel was counted."""
         present = self.counts.sum(1)
         total = present.sum()
         return float(np.nansum(self.iou() * present) / total) if total else None
 
 
 def summed(matrices: Iterable[ConfusionMatrix]) -> ConfusionMatrix:
-    """All of them as one. Raises ValueError for none."""
+    """Sum of confusion matrices. Raises ValueError if there are none."""
     first, *others = matrices
     whole = ConfusionMatrix(len(first.counts))
     whole.counts += sum((matrix.counts for matrix in others), first.counts)

@@ -11,7 +11,7 @@ from icnet_ros.metrics.confusion import ConfusionMatrix, Counts
 
 UInt8 = npt.NDArray[np.uint8]
 NAN = float("nan")
-# Metrics that every class has one of.
+# Metrics with one value per class.
 COUNTS = ("pixels", "changed_from", "ground_truth", "true_positives", "predicted")
 
 
@@ -30,8 +30,8 @@ class FrameMetrics:
     frame it is compared with, -1 if there is none. changed_pixels: share of the pixels whose label differs from
     that frame's.
 
-    Pixel counts, by class: pixels labelled as the class; changed_from, pixels of the previous frame's class that
-    have another label now; and where the ground truth is a class: ground_truth, true_positives, predicted.
+    Pixel counts by class. pixels: labelled as the class. changed_from: of the class in the previous frame, with another
+    label now. Where the ground truth is a class: ground_truth, true_positives, predicted.
     """
 
     number: int
@@ -85,7 +85,7 @@ def sum_counts(frames: Iterable[FrameMetrics], name: str, classes: int) -> Count
 def flicker(frames: Sequence[FrameMetrics], classes: int) -> npt.NDArray[np.float64]:
     """Share of the pixels of each class that have another label in the next frame; NaN for a class not seen."""
     by_number = {(frame.drive, frame.number): frame for frame in frames}
-    # The previous frame is missing where what lies between two parts of a drive was never labelled.
+    # The previous frame has no record if the part of the drive that it belongs to was not replayed.
     pairs = [
         (previous, frame)
         for frame in frames

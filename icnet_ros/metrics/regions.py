@@ -1,4 +1,4 @@
-"""Accuracy by the size of what is to be seen: the paper's figure 8."""
+"""Accuracy by region size: figure 8 of the paper."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 UInt8 = npt.NDArray[np.uint8]
-BIN, BINS = 3_000, 30  # pixels; larger regions count nowhere, as in the paper
+BIN, BINS = 3_000, 30  # bin width in pixels, number of bins; larger regions are ignored, as in the paper
 
 
 class RegionAccuracy:
@@ -29,7 +29,7 @@ class RegionAccuracy:
         for index in np.unique(ground_truth[ground_truth < self._classes]):
             _, regions = cv2.connectedComponents((ground_truth == index).astype(np.uint8), connectivity=8)
             sizes = np.bincount(regions.reshape(-1))
-            sizes[0] = 0  # everything else
+            sizes[0] = 0  # background
             counted = (sizes > 0) & (sizes <= BIN * BINS)
             bins = (sizes[counted] - 1) // BIN
             self._regions += np.bincount(bins, minlength=BINS)

@@ -1,1 +1,1 @@
-"""A recorded drive through an engine: selection, ground truth, result store, workers."""
+"""Replay of recorded drives through an engine: selection, ground truth, result store, workers."""

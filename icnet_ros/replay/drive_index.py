@@ -1,4 +1,4 @@
-"""What a bag has of a camera and of its ground truth."""
+"""Index of the image and ground truth messages of a drive."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from icnet_ros.wire.index import TopicIndex, index_topics
 
 @dataclass(frozen=True)
 class DriveIndex:
-    """Messages of the image topic, and of the ground truth topic: "" and None without one."""
+    """Index of the image topic and of the ground truth topic; "" and None if there is no ground truth topic."""
 
     images: TopicIndex
     ground_truth_topic: str = ""

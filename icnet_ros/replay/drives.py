@@ -1,4 +1,4 @@
-"""Which drives there are to replay, and what they are called."""
+"""Finds the drives to replay and names them."""
 
 import os
 from collections import Counter
@@ -18,7 +18,7 @@ PREDICTIONS = "predictions"  # name of the bag that a replay writes
 
 @dataclass(frozen=True)
 class Drive:
-    """One camera of one bag. folder: where its results go. error: why there will be none, "" otherwise."""
+    """One camera of one bag. folder: for its results. error: why it cannot be replayed, "" if it can."""
 
     name: str
     bag: Path
@@ -30,28 +30,30 @@ class Drive:
 def find_drives(
     bags: Sequence[Path], pattern: str, out: Path, selection: Selection, cameras: Sequence[str]
 ) -> list[Drive]:
-    """All cameras, or those whose topics are named, of these bags and of those that match the pattern.
+    """Drives of the given bags and of those that match `pattern`: all cameras, or the topics in `cameras`.
 
-    One drive alone has its results in `out`, several have a folder each below it. Raises WireError if no bag
+    The results of a single drive go to `out`, those of several to one subfolder each. Raises WireError if no bag
     matches, or if the only one cannot be read.
     """
-    matches = [Path(name) for name in sorted(glob(pattern, recursive=True))]  # noqa: PTH207  absolute ones, too
+    matches = [Path(name) for name in sorted(glob(pattern, recursive=True))]  # noqa: PTH207  patterns may be absolute
     paths = [*bags, *(_bag_of(path) for path in matches if not _of_a_replay(path, out))]
     by_target: dict[Path, Path] = {}
     for path in paths:
         by_target.setdefault(path.resolve(), path)  # one bag by two paths is one drive
     paths = list(by_target.values())
     if not paths:
-        raise WireError(f"no bag matches {pattern!r}" if pattern else "name a bag, or several with --fleet 'PATTERN'")
+        raise WireError(f"no bag matches {pattern!r}" if pattern else "no bag given; pass a bag, or --fleet 'PATTERN'")
     found: list[Drive] = []
     for name, path in zip(bag_names(paths), paths, strict=True):
         try:
             with open_bag(path) as bag:
-                known = selection.ground_truth_topic
-                named = list(dict.fromkeys(bag.image_topic(camera) for camera in cameras))
-                topics = named or bag.cameras(known) or [bag.image_topic("", known)]
-                if known and len(topics) > 1:
-                    raise WireError(f"{path}: {known} is the ground truth of one camera: name it with --image-topic")
+                annotated = selection.ground_truth_topic
+                requested = list(dict.fromkeys(bag.image_topic(camera) for camera in cameras))
+                topics = requested or bag.cameras(annotated) or [bag.image_topic("", annotated)]
+                if annotated and len(topics) > 1:
+                    raise WireError(
+                        f"{path}: {annotated} is the ground truth of one camera: name it with --image-topic"
+                    )
         except WireError as err:
             if len(paths) == 1:
                 raise
@@ -66,20 +68,20 @@ def find_drives(
 
 
 def bag_names(paths: Sequence[Path]) -> list[str]:
-    """File or folder names; with parent folders, and with suffixes, where they would be the same."""
-    full = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100  a link keeps its name, .. goes
+    """File or folder names, with parent folders and suffixes where they would be equal otherwise."""
+    full = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100  removes .. but keeps symlinks
     plain = [path.with_suffix("") if path.is_file() else path for path in full]
     short = [path.name for path in plain]
     if len(set(short)) < len(short):
         root = Path(os.path.commonpath([path.parent for path in full]))
-        often = Counter(plain)
-        long = (path if often[one] > 1 else one for path, one in zip(full, plain, strict=True))
+        counts = Counter(plain)
+        long = (path if counts[stem] > 1 else stem for path, stem in zip(full, plain, strict=True))
         short = [".".join(path.relative_to(root).parts) for path in long]
     return _distinct(short)
 
 
 def _camera_names(topics: Sequence[Topic]) -> list[str]:
-    """.front.image for each, empty for one alone."""
+    """Suffixes of drive names such as ".front.image"; "" for a single camera."""
     if len(topics) == 1:
         return [""]
     bases = Counter(topic.base for topic in topics)
@@ -87,19 +89,19 @@ def _camera_names(topics: Sequence[Topic]) -> list[str]:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """The second of a name is called name-2."""
-    given: dict[str, None] = {}
+    """The names made unique: a repeated name becomes name-2, name-3, ..."""
+    unique: dict[str, None] = {}
     for name in names:
-        number, one = 1, name
-        while one in given:
+        number, candidate = 1, name
+        while candidate in unique:
             number += 1
-            one = f"{name}-{number}"
-        given[one] = None
-    return list(given)
+            candidate = f"{name}-{number}"
+        unique[candidate] = None
+    return list(unique)
 
 
 def _of_a_replay(path: Path, out: Path) -> bool:
-    """Whether an earlier replay wrote it: the predictions bag of a drive, or the folder that it is in."""
+    """Whether an earlier replay wrote this path: a predictions bag, or the folder that contains it."""
     if path.resolve() == out.resolve():
         return not (out / "metadata.yaml").exists()
     written = [one for one in (path, *path.parents) if one.name == PREDICTIONS]

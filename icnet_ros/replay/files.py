@@ -24,7 +24,11 @@ class MediaError(ValueError):
 
 @dataclass(frozen=True)
 class Media:
-    """Something to segment. video: one file of frames, else pictures. count: frames, 0 if unknown."""
+    """Input of `icnet segment`.
+
+    video: whether it is one video, else pictures. count: number of frames, 0 if unknown. rate: frames per second of a
+    video.
+    """
 
     paths: tuple[Path, ...]
     video: bool
@@ -51,8 +55,10 @@ def find_media(path: Path) -> Media:
 
 @dataclass(frozen=True)
 class MediaSummary:
-    """coverage: share of each class over all pixels, most frequent first. changed_pixels: of a video, the mean share of
-    pixels whose label differs from that of the frame before; None otherwise.
+    """Statistics of the label maps.
+
+    coverage: share of each class over all pixels, most frequent first. changed_pixels: for a video, the mean share of
+    pixels whose label differs from the previous frame; None otherwise.
     """
 
     coverage: dict[str, float]
@@ -66,7 +72,7 @@ def segment_media(
 
     Pictures: OUT/NAME_overlay.png and OUT/NAME_labels.png. A video: OUT/NAME_overlay.mp4 and
     OUT/NAME_labels/000000.png, ... Label files hold class ids. Also OUT/coverage.json.
-    Raises MediaError for a damaged picture, after the good ones before it are written.
+    Raises MediaError for a damaged picture; the results of those before it are kept.
     """
     out.mkdir(parents=True, exist_ok=True)
     painter = Painter.for_network(engine.spec.classes.colours, trained=engine.spec.trained)

@@ -1,4 +1,4 @@
-"""What is known of each frame of a drive."""
+"""Record of a frame of a drive, and warnings about its data."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,10 +9,11 @@ from icnet_ros.metrics.frame import NAN, FrameMetrics
 
 @dataclass(frozen=True, kw_only=True)
 class FrameRecord(FrameMetrics):
-    """A frame with its metrics and timings. What is not known is NaN.
+    """Metrics and timings of a frame; NaN where there is no value.
 
-    stamp_ns: of its header. recorded_ns: when the bag received it. crc: CRC-32 of the message; a record is reused for
-    its own message only. confidence: mean over the pixels, 0..1. error: why it has no labels, "" if it has.
+    stamp_ns: stamp of its header. recorded_ns: time at which the bag recorded it. crc: CRC-32 of the message; a stored
+    record is reused only for the same message. confidence: mean over the pixels, 0..1. error: why there are no
+    labels, "" if there are.
     """
 
     stamp_ns: int
@@ -32,7 +33,10 @@ class FrameRecord(FrameMetrics):
 
 
 class DataWarning(NamedTuple):
-    """Something in the ground truth, or in recorded labels, that could not be used. at: which message or frame."""
+    """Ground truth or recorded labels that could not be used.
+
+    at: frame number, or time of the message (ns); -1 if it concerns no single frame.
+    """
 
     text: str
     at: int

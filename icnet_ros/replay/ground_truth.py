@@ -20,18 +20,18 @@ from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.image import decode_labels
 from icnet_ros.wire.index import Numbered, TopicIndex
 
-READ_AHEAD = 100  # so many messages are read past rather than sought
+READ_AHEAD = 100  # messages; a smaller gap is read through, a larger one is skipped by seeking
 
 
 class GroundTruth(Protocol):
-    """Annotated label maps by frame."""
+    """Source of ground truth label maps."""
 
     def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
-        """The label map of a frame by its place on the topic, its stamp and when it was recorded (ns)."""
+        """Label map of a frame, None if it has none. number: index on the image topic. stamp, recorded: ns."""
 
 
 class TopicGroundTruth:
-    """By stamp: the equal one, else the nearest within the tolerance; of equal stamps the one recorded nearest."""
+    """Topic of label images, matched by the nearest stamp within the tolerance, then by recording time."""
 
     def __init__(
         self,
@@ -40,18 +40,18 @@ class TopicGroundTruth:
         tolerance: float,
         warn: Callable[[str, int], None],
     ) -> None:
-        """read: gives the messages at these places. tolerance: seconds. warn: told of what cannot be used."""
+        """read: yields the messages at these indices. tolerance: seconds. warn: called for unusable ground truth."""
         self._index, self._read, self._warn = index, read, warn
         self._tolerance = round(1e9 * tolerance)
         self._places = sorted((k for k, stamp in enumerate(index.stamps) if stamp >= 0), key=index.stamps.__getitem__)
         self._stamps = [index.stamps[place] for place in self._places]
         self._reader: Iterator[Numbered] | None = None
-        self._at = -1  # the place that was read last, and its label map
+        self._at = -1  # index of the last message that was read; _labels is its label map
         self._labels: UInt8 | None = None
         self._last_stamp = 0
 
     def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
-        """See GroundTruth. None for a stamp of 0, and for that of the image before: they cannot tell frames apart."""
+        """See GroundTruth. None for ambiguous stamps: 0, or the same as that of the previous image."""
         if stamp in (0, self._last_stamp):
             problem = "images without a stamp" if stamp == 0 else "consecutive images with the same stamp"
             self._warn(f"{problem} cannot be matched with ground truth; use --ground-truth FOLDER", number)
@@ -84,7 +84,7 @@ class TopicGroundTruth:
 
 
 class FolderGroundTruth:
-    """PNGs of one channel, called by frame number (000012.png), by stamp in ns, or one for each image in order."""
+    """Folder of 8-bit PNGs, named by frame number (000012.png) or stamp (ns), or one per image in order."""
 
     def __init__(self, folder: Path, images: TopicIndex) -> None:
         """images: of the whole bag, as far as it can be read. Raises GroundTruthError."""
@@ -101,8 +101,8 @@ class FolderGroundTruth:
             self._by_key = dict(enumerate(files))
         else:
             raise GroundTruthError(
-                f"{folder}: {len(files)} label images for {count} images: call them by the number of their frame "
-                "(000012.png) or its stamp in nanoseconds, or give one for each image"
+                f"{folder}: {len(files)} label images for {count} images: name them by frame number (000012.png) or "
+                "stamp in nanoseconds, or provide one per image"
             )
 
     def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
@@ -118,10 +118,10 @@ class FolderGroundTruth:
 
 
 class MappedGroundTruth:
-    """Ground truth of another label set, its ids replaced."""
+    """Ground truth of another label set, with its ids mapped to class ids."""
 
     def __init__(self, ground_truth: GroundTruth, table: UInt8) -> None:
-        """table: (256,), id there -> class id here."""
+        """table: uint8 (256,), id of the other label set -> class id."""
         self._ground_truth, self._table = ground_truth, table
 
     def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
@@ -134,7 +134,7 @@ class MappedGroundTruth:
 
 
 def read_mapping(path: Path, classes: ClassTable) -> UInt8:
-    """Table (256,) of a YAML file `ID: CLASS NAME`; ids that are not in it count nowhere. Raises GroundTruthError."""
+    """Read a YAML file `ID: CLASS NAME` as a table (256,); other ids are ignored. Raises GroundTruthError."""
     try:
         entries = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
@@ -156,7 +156,7 @@ def open_ground_truth(
 ) -> GroundTruth | None:
     """Ground truth of a camera, None if there is none.
 
-    result: gets its name, and later what cannot be used of it. Raises GroundTruthError, WireError.
+    Sets `result.ground_truth`; warnings and corruption are added to `result` later. Raises GroundTruthError, WireError.
     """
     table = read_mapping(Path(selection.mapping), classes) if selection.mapping else None
     found: GroundTruth

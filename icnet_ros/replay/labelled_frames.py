@@ -1,4 +1,4 @@
-"""The labelled frames of a drive again: each message of the bag with its record and its stored label map."""
+"""Iterates over the labelled frames of a drive: bag message, frame record and stored label map."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

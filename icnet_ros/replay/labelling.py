@@ -21,7 +21,7 @@ Predictor = Callable[[Picture], LabelMap]
 
 
 def engine_predictor(engine: Engine) -> Predictor:
-    """Label with an engine, as the node does: it is warm when the first frame of a size comes."""
+    """Predictor that runs an engine; as in the node, it warms up before the first frame of each size."""
     warm: set[tuple[int, ...]] = set()
 
     def predict(picture: Picture) -> LabelMap:
@@ -46,11 +46,11 @@ class FrameLabeller:
         self._topic = image.name
         self._predict, self._store, self._confidence = predict, store, confidence
         self._records = store.records()
-        self._stored: set[int] = set()  # frames whose label maps need not be written
+        self._stored: set[int] = set()  # frames whose label maps are in the store already
         self.new = 0
 
     def label(self, number: int, message: Message) -> tuple[FrameRecord, LabelMap | None]:
-        """The label map is None for a frame that cannot be labelled; its record says why."""
+        """Record and label map of a frame. If it cannot be labelled, the label map is None and `error` is set."""
         crc = zlib.crc32(message.data)
         record = self._records.get(number)
         if record is not None and record.crc == crc:

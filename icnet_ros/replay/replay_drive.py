@@ -1,4 +1,4 @@
-"""Replay of one drive, or of a part of it: every selected frame once, in order, stored as it goes."""
+"""Replay of a drive or a part of it: labels, scores and stores every selected frame once, in order."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,12 +38,11 @@ def replay_drive(
 ) -> ReplayResult:
     """Label the frames of a bag into FOLDER/labels/*.png, and FOLDER/confidence/*.png if `confidence`.
 
-    `ResultStore.prepare` must have been called. Labels that are there are scored again, not made again, so that a run
-    that was killed is resumed by starting it again. index: see `index_drive`, made now if not given. part: which of
-    the selected frames. should_stop: asked before each frame. Raises WireError for a bag that cannot be opened,
-    GroundTruthError, EngineError.
+    Call `ResultStore.prepare` first. Frames with stored labels are only scored, so that a killed run resumes when it is
+    started again. index: from `index_drive`, computed if not given. part: range of the selected frames. should_stop:
+    called before each frame. Raises WireError for a bag that cannot be opened, GroundTruthError, EngineError.
     """
-    # Opened twice, for images and ground truth are read on two threads.
+    # Opened twice: images and ground truth are read on two threads.
     with open_bag(path) as bag, open_bag(path) as ground_truth_bag:
         image = bag.image_topic(selection.image_topic)
         index = index or index_drive(bag, selection)
@@ -56,7 +55,7 @@ def replay_drive(
         ground_truth = open_ground_truth(ground_truth_bag, index, classes, selection, result)
         if ground_truth is not None:
             result.matrix = ConfusionMatrix(len(classes))
-        started, before = perf_counter(), 0
+        started, untimed = perf_counter(), 0  # the first frame, which includes warm-up, is not timed
         with store.open_progress_log(part) as log:
             scorer = _Scorer(labeller, ground_truth, result, log, len(classes), MAX_GAP * selection.stride)
 
@@ -65,7 +64,7 @@ def replay_drive(
                 progress(len(result.frames), len(wanted))
 
             try:
-                with Background() as background:  # a frame is scored while the engine has the next one
+                with Background() as background:  # scores a frame while the engine labels the next one
                     earlier = selected[max(0, part.start - MAX_GAP) : part.start]
                     if (previous := labeller.last_labelled(bag, index.images, earlier)) is not None:
                         background.run(scorer.begin_after, previous[0], previous[2])
@@ -75,16 +74,16 @@ def replay_drive(
                             break
                         record, label_map = labeller.label(number, message)
                         background.run(add, record, label_map)
-                        if not before:
-                            started, before = perf_counter(), labeller.new
+                        if not untimed:
+                            started, untimed = perf_counter(), labeller.new
             except WireError as err:
                 result.corrupt(str(err))
-        result.newly_labelled, result.seconds = labeller.new - before, perf_counter() - started
+        result.newly_labelled, result.seconds = labeller.new - untimed, perf_counter() - started
     return result
 
 
 class _Scorer:
-    """Adds frames to a result, one after the other."""
+    """Stores, scores and logs frames in order."""
 
     def __init__(
         self,
@@ -95,13 +94,13 @@ class _Scorer:
         classes: int,
         max_gap: int,
     ) -> None:
-        """max_gap: how many frames may lie between a frame and the one that it is compared with."""
+        """max_gap: largest distance, in frames, between a frame and the one that it is compared with."""
         self._labeller, self._ground_truth, self._result = labeller, ground_truth, result
         self._log, self._classes, self._max_gap = log, classes, max_gap
         self._previous: PreviousFrame | None = None
 
     def begin_after(self, number: int, label_map: LabelMap) -> None:
-        """Compare the first frame with this one, which belongs to the part before."""
+        """Set the frame that the first one is compared with: the last labelled frame before this part."""
         self._labeller.store(number, label_map)
         self._previous = PreviousFrame(number, label_map.labels)
 

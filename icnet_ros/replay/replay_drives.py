@@ -28,16 +28,17 @@ from icnet_ros.replay.workers.pool import WorkerPool
 from icnet_ros.wire.bag import bag_hash, open_bag
 from icnet_ros.wire.cdr import WireError
 
-MIN_PART = 25  # frames; a shorter part of a drive costs more to begin than it saves
-Progress = Callable[[str, int, int], None]  # what is done, how much of how much
+MIN_PART = 25  # frames; starting a smaller part costs more than it saves
+Progress = Callable[[str, int, int], None]  # (activity, done, total)
 
 
 @dataclass(frozen=True)
 class ReplaySettings:
     """How drives are replayed.
 
-    model: checkpoint, "" is the shipped one. confidence: store confidence maps, too. resume: reuse what an equal run
-    stored. pool: makes the worker pool, given whether tasks need a GPU; None replays on this process alone.
+    model: checkpoint, "" is the shipped one. confidence: also store confidence maps. resume: reuse the
+    stored results of a run with the same settings. pool: creates the worker pool; its argument is whether tasks need a
+    GPU. None: replay in this process.
     """
 
     model: str = ""
@@ -50,9 +51,10 @@ class ReplaySettings:
 
 @dataclass
 class DriveResult:
-    """What a replay of a drive left. result: None if there is none; error: why, or why it is incomplete, "" otherwise.
+    """Outcome of the replay of a drive.
 
-    metadata: what the labels were made from: bag, checkpoint, engine, selection.
+    result: None if the replay failed. error: why it failed or is incomplete, "" otherwise. metadata: bag, checkpoint,
+    engine and selection that the labels are from.
     """
 
     drive: Drive
@@ -64,7 +66,7 @@ class DriveResult:
 
 @dataclass(frozen=True)
 class ReplayRun:
-    """All drives of a replay. wall_s: seconds they took together, None if it was one after the other."""
+    """All drives of a replay. wall_s: total seconds on a worker pool, None if they ran one after the other."""
 
     drives: Sequence[DriveResult]
     spec: ModelSpec
@@ -73,7 +75,7 @@ class ReplayRun:
 
 @dataclass(frozen=True)
 class Task:
-    """A part of a drive, and what to label it with."""
+    """A part of a drive, with the settings to replay it."""
 
     drive: Drive
     index: DriveIndex
@@ -82,9 +84,9 @@ class Task:
 
 
 def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: Progress) -> ReplayRun:
-    """Label all drives into their folders. One of several that fails has an error, and the others go on.
+    """Label all drives into their folders. If one of several fails, its `error` is set and the others continue.
 
-    The first Ctrl-C ends the labelling; what there is is the result. Raises what a single drive fails with:
+    The first Ctrl-C stops the replay and returns the results so far. The failure of a single drive is raised:
     WireError, GroundTruthError, EngineError.
     """
     checkpoint = load_model(settings.model)
@@ -141,7 +143,7 @@ def _one_by_one(
                     lambda done, total, name=drive.name: progress(f"replaying {name}", done, total),  # type: ignore[misc]
                     index=one.index, confidence=settings.confidence, should_stop=stop.is_set,
                 )  # fmt: skip
-            except Exception as err:  # whatever it is, the other drives must go on
+            except Exception as err:  # any failure: the other drives must still be replayed
                 if len(results) == 1:
                     raise
                 one.error = str(err) or type(err).__name__
@@ -179,7 +181,7 @@ def _pooled(results: Sequence[DriveResult], settings: ReplaySettings, pool: Work
 
 
 def run_task(task: Task, should_stop: Callable[[], bool]) -> ReplayResult:
-    """Label a part of a drive in this process, with the engine that the task before had."""
+    """Label a part of a drive in this process; the engine is cached between tasks."""
     settings, drive = task.settings, task.drive
     checkpoint, engine = _engine(settings.model, settings.engine, settings.options)
     return replay_drive(
@@ -195,7 +197,7 @@ def _engine(model: str, name: str, options: EngineOptions) -> tuple[Checkpoint, 
 
 
 def _parts(frames: int, total: int, workers: int) -> Iterator[range]:
-    """Ranges of frames: four for each worker over all drives, so that none waits long for the last."""
+    """Ranges of frames, about four per worker over all drives, to balance the load."""
     size = max(MIN_PART, -(-total // (4 * workers)))
     for start in range(0, max(1, frames), size):
         yield range(start, min(start + size, frames))
@@ -206,7 +208,7 @@ def _hash(bag: Path, progress: Progress) -> str:
 
 
 def _index(one: DriveResult, progress: Progress, *, alone: bool) -> bool:
-    """Index a drive. One of several that cannot be read gets an error and False; one alone raises WireError."""
+    """Index a drive. On failure, raise WireError if it is the only drive, else set its error and return False."""
     try:
         with open_bag(one.drive.bag) as bag:
             what = f"indexing {one.drive.name}"
@@ -224,7 +226,7 @@ def _selected(drive: Drive, digest: str) -> dict[str, Any]:
 
 
 def _made_with(metadata: Mapping[str, Any], *, confidence: bool) -> str:
-    """What labels depend on, as one line of JSON. Ground truth is none of it: it is read anew each time."""
+    """Everything the labels depend on, as one line of JSON. Not the ground truth, which is read on every run."""
     camera = metadata["selection"].get("image_topic")
-    known = {name: value for name, value in metadata.items() if name not in ("bag", "selection", "checkpoint")}
-    return json.dumps({**known, "camera": camera, "confidence": confidence, "versions": versions()}, sort_keys=True)
+    inputs = {name: value for name, value in metadata.items() if name not in ("bag", "selection", "checkpoint")}
+    return json.dumps({**inputs, "camera": camera, "confidence": confidence, "versions": versions()}, sort_keys=True)

@@ -1,4 +1,4 @@
-"""What a replay of a drive, or of a part of it, found."""
+"""Result of the replay of a drive or a part of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,10 +12,10 @@ from icnet_ros.replay.frame_record import DataWarning, FrameRecord
 class ReplayResult:
     """Records of all frames, and the confusion matrix over them.
 
-    image_topic: of the camera. ground_truth: its topic or folder, None without; `matrix` is None then, too.
-    warnings: what could not be used of the ground truth. corruption: why the bag could not be read to its end, "" if
-    it was. completed: False if the replay was interrupted. newly_labelled, seconds: frames that were labelled in this
-    run (not taken from an earlier one) and the time it took, both without the first frame, which waits for the engine.
+    image_topic: topic of the camera. ground_truth: its topic or folder; if there is none, it and `matrix` are None.
+    warnings: unusable ground truth. corruption: why the bag could not be read to its end, "" if it could. completed:
+    False if the replay was interrupted. newly_labelled, seconds: number of frames labelled in this run (not reused from
+    an earlier one) and the time it took, both without the first frame, which includes engine warm-up.
     """
 
     image_topic: str
@@ -29,11 +29,11 @@ class ReplayResult:
     seconds: float = 0.0
 
     def warn(self, text: str, at: int) -> None:
-        """Note something that could not be used."""
+        """Add a warning; at: see DataWarning."""
         self.warnings.add(DataWarning(text, at))
 
     def corrupt(self, reason: str) -> None:
-        """Note why not everything could be read; the first reason stays."""
+        """Set `corruption`, unless an earlier reason is set."""
         self.corruption = self.corruption or reason
 
     def measure(
@@ -44,9 +44,9 @@ class ReplayResult:
         ground_truth: UInt8 | None,
         classes: int,
     ) -> FrameRecord:
-        """The record with the metrics of its label map, which are counted in.
+        """Compute the metrics of a label map and add its confusion matrix; returns the record with the metrics.
 
-        Ground truth that does not fit the labels is a warning, and the frame is not scored.
+        If the ground truth does not match the labels, a warning is added and the frame is not scored.
         """
         try:
             metrics, matrix = measure_frame(labels, previous, ground_truth, classes)
@@ -59,7 +59,7 @@ class ReplayResult:
 
 
 def merge_results(parts: Sequence[ReplayResult]) -> ReplayResult:
-    """Of consecutive parts of a drive, or of several drives, the result that one replay of all would have had."""
+    """Merge the results of consecutive parts of a drive, or of several drives."""
     matrices = [part.matrix for part in parts if part.matrix is not None]
     return ReplayResult(
         image_topic=_joined([part.image_topic for part in parts]),

@@ -12,7 +12,7 @@ from icnet_ros.metrics.frame import UInt8
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.wire.cdr import WireError
 
-PROGRESS_LOG = "frames*.jsonl"  # every record as soon as it is known; one file for each part of a drive
+PROGRESS_LOG = "frames*.jsonl"  # frame records, written as the replay runs; one file per part of a drive
 MADE_WITH = "made_with.json"  # what the stored labels depend on
 
 
@@ -24,9 +24,9 @@ class ResultStore:
         self._labels = folder / "labels"
 
     def prepare(self, made_with: str, *, resume: bool = True) -> None:
-        """Make the folder ready. What a run with the same `made_with` stored stays, to be reused; other labels go.
+        """Prepare the folder: keep the results of a run with the same `made_with` for reuse, delete others.
 
-        Raises WireError if there are files that no replay wrote, or if it cannot be written to.
+        Raises WireError if the folder is not writable, or if its labels folder has files that no replay wrote.
         """
         try:
             self._labels.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ class ResultStore:
             for line in log.read_text().splitlines():
                 try:
                     record = FrameRecord(**json.loads(line))
-                except (TypeError, ValueError):  # the line at which a run was killed, or one of an older version
+                except (TypeError, ValueError):  # incomplete line of a killed run, or a record of an older version
                     continue
                 records[record.number] = record
         return records

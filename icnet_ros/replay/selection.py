@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 from icnet_ros.wire.index import TopicIndex
 
-# A frame is compared with the last labelled one before it, unless more than so many selected frames lie between.
+# Largest distance, in selected frames, to the previous labelled frame that a frame is compared with.
 MAX_GAP = 8
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which frames of a bag, and what is their ground truth. Empty topics: found by type and name.
+    """Frames of a bag and their ground truth. Empty topics are found by type and name.
 
     ground_truth_folder: label images instead of a topic, see FolderGroundTruth. mapping: YAML file for ground truth
-    of another label set. start, end: seconds after the first image. stride: every so many frames. limit: at most so
-    many, 0 is all. tolerance: seconds by which the stamp of a ground truth may differ from that of its image.
+    of another label set. start, end: seconds after the first image. stride: use every n-th frame. limit: maximum
+    number of frames, 0: all. tolerance: largest difference, in seconds, between the stamps of image and ground truth.
     """
 
     image_topic: str = ""
@@ -29,7 +29,7 @@ class Selection:
     tolerance: float = 0.0
 
     def of(self, images: TopicIndex) -> Sequence[int]:
-        """The selected images, by their number on the topic."""
+        """Indices of the selected images on the topic."""
         first = images.recorded[0] if images.recorded else 0
         inside = [
             number for number, time in enumerate(images.recorded) if self.start <= (time - first) / 1e9 <= self.end

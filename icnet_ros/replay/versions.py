@@ -12,7 +12,7 @@ LIBRARIES = (
 
 
 def versions() -> dict[str, str]:
-    """Of icnet_ros, Python, and those of LIBRARIES that are installed."""
+    """Versions of icnet_ros, Python and the installed LIBRARIES."""
     found = {"icnet_ros": icnet_ros.__version__, "python": platform.python_version()}
     for library in LIBRARIES:
         try:

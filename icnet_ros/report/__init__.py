@@ -1,1 +1,1 @@
-"""What people and CI open: report.json, HTML pages, predictions bag, video, comparison, gates."""
+"""Reports of a replay: report.json, HTML pages, predictions bag, video, comparison, gates."""

@@ -1,4 +1,4 @@
-"""Two reports of the same drive side by side: what differs, and whether more than by chance."""
+"""Comparison of two reports of the same drive, with bootstrap confidence intervals."""
 
 import json
 from collections import Counter
@@ -35,15 +35,13 @@ class Side:
 
     @classmethod
     def read(cls, path: Path) -> "Side":
-        """Of a report.json, or the folder it is in. Raises CompareError."""
+        """Read a report.json, given its path or its folder. Raises CompareError."""
         file = path / "report.json" if path.is_dir() else path
         try:
             report = upgrade(json.loads(file.read_text()))
             if report.get("schema_version") != SCHEMA_VERSION:
                 found = report.get("schema_version")
-                raise CompareError(
-                    f"{file}: schema_version {found}, not {SCHEMA_VERSION}; `icnet replay` writes it anew"
-                )
+                raise CompareError(f"{file}: schema_version {found}, not {SCHEMA_VERSION}; run `icnet replay` again")
             classes = ClassTable.from_dict(report["class_table"], str(file))
             return cls(file.parent, report, read_frames(file.parent / "frames.csv", classes.names), classes)
         except CompareError:
@@ -53,25 +51,25 @@ class Side:
 
     @property
     def live(self) -> bool:
-        """Whether a node labelled it while it was played."""
+        """Whether the report is of a live run."""
         return "live" in self.report
 
     @property
     def label(self) -> str:
-        """What tells it from another one."""
+        """Checkpoint, engine, precision and exit as one line."""
         report = self.report
         return " ".join(str(report[key]) for key in ("checkpoint", "engine", "precision", "exit") if report.get(key))
 
 
 def compare(a: Side, b: Side, progress: Callable[[int, int], None] = lambda *_: None) -> dict[str, Any]:
-    """The content of compare.json: figures of both over the frames that both labelled, and B minus A.
+    """Content of compare.json: figures of A and B over the frames that both labelled, and B minus A.
 
-    low, high: 95 % bootstrap interval, frames drawn with replacement, the same ones for both sides. Frames of a
-    drive resemble their neighbours, so that the true interval is wider. agreement: share of pixels that both
-    label alike, where the label maps of both are there. Raises CompareError if drives or classes differ.
+    low, high: 95 % paired bootstrap interval over the frames. Neighbouring frames are correlated, so the true interval
+    is wider. agreement: share of pixels with the same label in both, None if a label map is missing or differs in
+    size. Raises CompareError if drives or classes differ.
     """
     if a.classes.names != b.classes.names:
-        raise CompareError(f"the reports know different classes: {a.classes.names} and {b.classes.names}")
+        raise CompareError(f"the reports have different classes: {a.classes.names} and {b.classes.names}")
     if a.report["bag_sha256"] != b.report["bag_sha256"]:
         raise CompareError(f"not the same drive: {a.report['bag']} and {b.report['bag']} differ in content")
     names = [side.report["image_topic"] for side in (a, b)]
@@ -121,22 +119,22 @@ def compare(a: Side, b: Side, progress: Callable[[int, int], None] = lambda *_: 
 
 
 def gate_figures(b: Side, found: dict[str, Any]) -> dict[str, float | None]:
-    """What `--fail-if` may name: the figures of B, and delta_NAME for those that were compared."""
+    """Figures for `--fail-if`: those of B, and delta_NAME for each compared one."""
     deltas: dict[str, float | None] = {f"delta_{name}": entry["delta"] for name, entry in found["figures"].items()}
     return figures(b.report) | deltas
 
 
 def _pairs(a: Side, b: Side) -> list[tuple[FrameRecord, FrameRecord]]:
-    """Rows of the same frame. Offline that is told by its number; a live run knows stamps only."""
+    """Pairs of rows of the same frame, matched by number, or by stamp if a side is a live run."""
     live = a.live or b.live
 
     def by_frame(side: Side) -> dict[tuple[str, int], FrameRecord]:
         rows = [row for row in side.frames if not row.error]
-        often = Counter(row.stamp_ns for row in rows)
+        stamp_counts = Counter(row.stamp_ns for row in rows)
         found: dict[tuple[str, int], FrameRecord] = {}
         for row in rows:
-            # A stamp that repeats is a frame played again in a loop if it is live, any of several frames if not.
-            if not live or side.live or often[row.stamp_ns] == 1:
+            # A repeated stamp is a frame played again in a loop if the side is live; it is ambiguous otherwise.
+            if not live or side.live or stamp_counts[row.stamp_ns] == 1:
                 found.setdefault((row.drive, row.stamp_ns if live else row.number), row)
         return found
 
@@ -147,7 +145,7 @@ def _pairs(a: Side, b: Side) -> list[tuple[FrameRecord, FrameRecord]]:
 def _scores(
     left: list[FrameRecord], right: list[FrameRecord], classes: int, draws: Array
 ) -> tuple[list[Array], list[Array]]:
-    """mIoU, pixel accuracy and IoU by class of both sides: over all frames, and over each draw of them."""
+    """mIoU, pixel accuracy and IoU by class of both sides: over all frames, and over each bootstrap sample."""
     whole, drawn = [], []
     everything = np.ones((1, len(left)))
     for rows in (left, right):
@@ -161,13 +159,14 @@ def _scores(
 
 
 def _from_counts(weights: Array, hits: Array, truth: Array, labelled: Array) -> Array:
-    hit, true, said = weights @ hits, weights @ truth, weights @ labelled
-    union = true + said - hit
-    iou = np.divide(hit, union, out=np.full_like(hit, np.nan), where=union > 0)
+    """mIoU, pixel accuracy and IoU by class for each row of `weights` (draws, frames)."""
+    intersection, actual, predicted = weights @ hits, weights @ truth, weights @ labelled
+    union = actual + predicted - intersection
+    iou = np.divide(intersection, union, out=np.full_like(intersection, np.nan), where=union > 0)
     known = np.isfinite(iou)
-    # Without a pixel of truth there is no score.
+    # NaN without any ground truth pixel.
     mean = np.where(known.any(1), np.where(known, iou, 0).sum(1) / np.maximum(known.sum(1), 1), np.nan)
-    accuracy = np.where(true.sum(1) > 0, hit.sum(1) / np.maximum(true.sum(1), 1), np.nan)
+    accuracy = np.where(actual.sum(1) > 0, intersection.sum(1) / np.maximum(actual.sum(1), 1), np.nan)
     return np.column_stack([mean, accuracy, iou])
 
 

@@ -15,21 +15,21 @@ from icnet_ros.report.report_json import write_report_json
 from icnet_ros.report.writer import OutputOptions, write_drive_report
 from icnet_ros.wire.cdr import WireError
 
-Progress = Callable[[str, int, int], None]  # what is done, how much of how much
+Progress = Callable[[str, int, int], None]  # (activity, done, total)
 
 
 @dataclass(frozen=True)
 class WrittenReport:
-    """Content of report.json, of all drives together, and the page to open first."""
+    """report: content of report.json, combined if there are several drives. page: HTML page to open first."""
 
     report: dict[str, Any]
     page: Path
 
 
 def write_reports(run: ReplayRun, options: OutputOptions, out: Path, progress: Progress) -> WrittenReport:
-    """Write the report of each drive into its folder and, if there are several, one of all into `out`.
+    """Write the report of each drive into its folder and, for several drives, a combined one into `out`.
 
-    Raises EngineError or WireError if there is no result at all, and what a single drive fails with.
+    Raises EngineError or WireError if no drive has a result. The failure of a single drive is raised.
     """
     if len(run.drives) == 1:
         return _write_single(run.drives[0], run, options, out, progress)
@@ -63,7 +63,7 @@ def _write_single(
 def _write_one_of_several(
     one: DriveResult, spec: ModelSpec, options: OutputOptions, progress: Progress
 ) -> dict[str, Any] | None:
-    """The report of a drive; what goes wrong with it is its error, and the other drives go on."""
+    """Write the report of a drive; on failure set its error instead of raising, so that the others continue."""
     result = one.result
     if result is None:
         return None
@@ -73,7 +73,7 @@ def _write_one_of_several(
     report = None
     try:
         report = write_drive_report(one, spec, options, _named(progress, one))
-    except Exception as err:  # whatever it is, the other drives must go on
+    except Exception as err:  # any failure: the other drives must still be reported
         result.corrupt(str(err) or type(err).__name__)
         with suppress(OSError):
             report = write_report_json(result, spec.classes, one.metadata, one.drive.folder)
@@ -82,7 +82,7 @@ def _write_one_of_several(
 
 
 def _tag(result: ReplayResult, name: str) -> None:
-    """Tell its frames and warnings from those of other drives."""
+    """Set the drive name of its frames and warnings."""
     result.frames = [replace(frame, drive=name) for frame in result.frames]
     result.warnings = {warning._replace(drive=name) for warning in result.warnings}
 
@@ -103,7 +103,7 @@ def _listed(one: DriveResult, report: dict[str, Any] | None) -> dict[str, Any]:
 
 def _shared_metadata(drives: Sequence[DriveResult]) -> dict[str, Any]:
     """Metadata of all drives together."""
-    known = next(one.metadata for one in drives if one.metadata)  # the same for all but for what is replaced here
+    known = next(one.metadata for one in drives if one.metadata)  # the same for all, except the keys replaced below
     return {
         **known,
         "bag": [str(one.drive.bag) for one in drives],

@@ -2,7 +2,7 @@
 
 
 class GateError(ValueError):
-    """A condition that cannot be read, or of a figure that is not there."""
+    """A condition that cannot be parsed, or names an unknown figure."""
 
 
 class CompareError(ValueError):

@@ -18,7 +18,7 @@ OLD_COUNTS = {"changed_from": "left", "ground_truth": "truth", "true_positives":
 
 
 def write_frames(path: Path, frames: Iterable[FrameRecord], names: Sequence[str]) -> None:
-    """A line for each frame, empty where there is no figure; counts as pixels:road, pixels:car, ..."""
+    """Write one row per frame; NaN is an empty cell, counts by class are columns pixels:road, pixels:car, ..."""
     header = [*SINGLE, *(f"{count}:{name}" for count in COUNTS for name in names)]
     with path.open("w", newline="") as file:
         table = csv.writer(file)
@@ -47,7 +47,7 @@ def read_frames(path: Path, names: Sequence[str]) -> list[FrameRecord]:
                 single = {name: _value(name, line[OLD_SINGLE.get(name, name) if old else name]) for name in SINGLE}
                 frames.append(FrameRecord(**single, **counts))
             except KeyError as err:
-                raise ValueError(f"{path}: no column {err}; `icnet replay` writes it anew") from err
+                raise ValueError(f"{path}: no column {err}; run `icnet replay` again") from err
     return frames
 
 

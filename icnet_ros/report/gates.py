@@ -14,7 +14,7 @@ FORM = re.compile(r"\s*([a-z_0-9]+(?::.+?)?)\s*(<=|>=|<|>)\s*([-+]?\d*\.?\d+(?:e
 
 @dataclass(frozen=True)
 class Gate:
-    """Fails if figure `name` is `sign` `limit`."""
+    """A condition on a figure, e.g. miou < 0.6; the gate fails if it holds."""
 
     name: str
     sign: str
@@ -40,12 +40,12 @@ class Gate:
 
 
 def failures(gates: Sequence[Gate], figures: Mapping[str, float | None]) -> list[str]:
-    """Why which of them fail."""
+    """Reasons of the gates that fail."""
     return [reason for gate in gates if (reason := gate.fails(figures))]
 
 
 def names(classes: Iterable[str]) -> list[str]:
-    """All figures of a report that knows these classes."""
+    """Names of all figures of a report with these classes."""
     return [*SINGLE, *(f"iou:{name}" for name in classes)]
 
 
@@ -64,7 +64,7 @@ SINGLE = (
 
 
 def figures(report: Mapping[str, Any]) -> dict[str, float | None]:
-    """By name; ms are those of the engine, confidence and changed_pixels means over the frames."""
+    """Figures of a report by name. ms: engine latency. confidence, changed_pixels: means over the frames."""
     engine = report["latency_ms"]["engine"] or {}
     values: dict[str, float | None] = {
         "miou": report["miou"],

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: everything is in the one file, nothing is fetched."""
+"""Self-contained HTML pages without external resources."""
 
 import base64
 import json
@@ -44,7 +44,7 @@ def write_page(
     classes: ClassTable,
     pictures: PagePictures,
 ) -> None:
-    """report.html of a drive: the figures of report.json, with what is easier seen than read."""
+    """Write report.html: the figures of report.json with charts and pictures."""
     figures: dict[str, go.Figure] = {}
     one_drive = len({frame.drive for frame in frames}) < 2  # several drives have no common time
     if frames and one_drive:
@@ -76,7 +76,7 @@ def write_page(
 
 
 def render_page(path: Path, template: str, figures: Mapping[str, go.Figure], **values: Any) -> None:
-    """A page of another template."""
+    """Render a template with its charts into a file."""
     page = _environment().get_template(template).render(**values, **_scripts(figures))
     path.write_text(page, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""What a report leaves beside its figures. Each output is given every labelled frame once, then closed."""
+"""Files and pictures of a report. Each output receives every labelled frame once, then it is closed."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ THUMBNAIL_WIDTH, PANEL_WIDTH = 360, 480  # pixels
 
 
 class PaintedFrame:
-    """A labelled frame whose image and overlay are made when an output asks for them, once for all outputs.
+    """A labelled frame; its image and overlay are computed on first use and shared by all outputs.
 
-    ground_truth: uint8 (H, W), None without or where it does not fit the labels.
+    ground_truth: uint8 (H, W), None if there is none or no output needs it.
     """
 
     def __init__(self, frame: LabelledFrame, painter: Painter, ground_truth: UInt8 | None) -> None:
@@ -48,18 +48,18 @@ class PaintedFrame:
 
 
 class Output(ABC):
-    """Something that is made from the labelled frames of a drive."""
+    """A file or pictures made from the labelled frames of a drive."""
 
     @abstractmethod
     def add(self, frame: PaintedFrame) -> None:
         """Take in the next frame."""
 
     def close(self) -> None:  # noqa: B027  most have nothing to do
-        """Complete it."""
+        """Finish writing."""
 
 
 class PredictionsBag(Output):
-    """A bag that plays beside the original: label images with headers and times of the images."""
+    """Bag to play along with the original: label images with the headers and times of the images."""
 
     def __init__(self, path: Path, store: ResultStore, *, confidence: bool, overlay: bool) -> None:
         topics = [(LABELS, IMAGE)]
@@ -101,7 +101,7 @@ class OverlayVideo(Output):
 
 
 class ContactSheet(Output):
-    """contact_sheet.png: some frames, evenly spread, each as image beside overlay."""
+    """contact_sheet.png: evenly spaced frames, each as image and overlay side by side."""
 
     def __init__(self, path: Path, records: Sequence[FrameRecord], classes: ClassTable) -> None:
         places = np.linspace(0, len(records) - 1, FRAMES).round().astype(int)
@@ -113,7 +113,7 @@ class ContactSheet(Output):
         """See Output."""
         if frame.frame.record.number in self._chosen:
             pair = side_by_side([frame.bgr, frame.overlay])
-            if self._pairs and pair.shape != self._pairs[0].shape:  # of another camera mode
+            if self._pairs and pair.shape != self._pairs[0].shape:  # the image size changed within the drive
                 pair = cv2.resize(pair, self._pairs[0].shape[1::-1], interpolation=cv2.INTER_AREA)
             self._pairs.append(pair)
 
@@ -177,7 +177,7 @@ def difference(labels: UInt8, ground_truth: UInt8, classes: int) -> UInt8:
 
 
 def _spread_out(records: Sequence[FrameRecord]) -> list[FrameRecord]:
-    """The first WORST of them, without close neighbours of those chosen: they would show the same again."""
+    """The first WORST records that are not close to one already chosen, as neighbours look alike."""
     distance = max(1, len(records) // (3 * WORST))
     chosen: list[FrameRecord] = []
     for record in records:

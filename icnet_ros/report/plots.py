@@ -1,4 +1,4 @@
-"""Figures of the HTML pages."""
+"""Plotly charts of the HTML pages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,9 +15,9 @@ FONT = {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "siz
 
 
 def along(frames: Sequence[FrameRecord], classes: ClassTable, *, scored: bool) -> go.Figure:
-    """Scores and share of each class over the time of the drive; hovering names the frame.
+    """Scores and pixel share of each class over time; `customdata` of the points holds the frame numbers.
 
-    Frames without labels are marked; lines and areas go on to the next that has them.
+    Frames without labels are marked; lines and areas continue across them.
     """
     figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.52, 0.48], y_title=None)
     start = frames[0].recorded_ns if frames else 0
@@ -65,7 +65,7 @@ def along(frames: Sequence[FrameRecord], classes: ClassTable, *, scored: bool) -
 
 
 def by_class(values: Mapping[str, float | None], classes: ClassTable, title: str) -> go.Figure:
-    """Bars in the colours of the classes, the best on top."""
+    """Bar chart of a value by class in the class colours, highest value on top."""
     known = sorted(((value, name) for name, value in values.items() if value is not None))
     colours = dict(zip(classes.names, classes.colours, strict=True))
     figure = go.Figure(
@@ -99,7 +99,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: ClassTable) -> go.Figure
 
 
 def histogram(groups: Mapping[str, Sequence[float]], title: str) -> go.Figure:
-    """How often which value; a vertical line at each 95th percentile."""
+    """Histogram of each group, with a vertical line at its 95th percentile."""
     figure = go.Figure()
     for (name, values), colour in zip(groups.items(), (BLUE, ORANGE), strict=False):
         finite = [value for value in values if np.isfinite(value)]
@@ -133,7 +133,7 @@ def deltas(names: Sequence[str], middle: Sequence[float], low: Sequence[float], 
 
 
 def css(colour: Colour) -> str:
-    """As CSS writes it."""
+    """The colour as a CSS value."""
     return "rgb({},{},{})".format(*colour)
 
 

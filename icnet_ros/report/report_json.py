@@ -19,7 +19,7 @@ from icnet_ros.replay.versions import versions
 from icnet_ros.report.frames_csv import write_frames
 
 SCHEMA_VERSION = 3
-# Keys that schema version 2 called otherwise.
+# Keys of schema version 2 -> current keys.
 RENAMED = {
     "truth": "ground_truth", "damage": "corruption", "notes": "warnings", "problems": "errors",
     "changed": "changed_pixels",
@@ -88,7 +88,7 @@ def write_report_json(
     *,
     drives: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Write OUT/frames.csv and OUT/report.json; the content of report.json."""
+    """Write OUT/frames.csv and OUT/report.json; returns the content of report.json."""
     out.mkdir(parents=True, exist_ok=True)
     report = build_report(result, classes, metadata)
     if drives:
@@ -100,7 +100,7 @@ def write_report_json(
 
 
 def upgrade(report: dict[str, Any]) -> dict[str, Any]:
-    """A report of schema version 2 with today's keys; others as they are."""
+    """Rename the keys of a report of schema version 2; other reports are returned unchanged."""
     if report.get("schema_version") != SCHEMA_VERSION - 1:
         return report
     renamed = {RENAMED.get(key, key): value for key, value in report.items()}

@@ -10,7 +10,7 @@ from icnet_ros.wire.image import jpeg_file
 
 
 def require_rerun() -> Any:
-    """The package. Raises EngineError without it."""
+    """Import and return rerun. Raises EngineError if it is not installed."""
     try:
         import rerun
     except ModuleNotFoundError as err:

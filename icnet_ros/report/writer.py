@@ -32,10 +32,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """What is written beside report.json, frames.csv and report.html.
+    """Outputs in addition to report.json, frames.csv and report.html.
 
-    confidence: stored confidence maps go into the predictions bag, too, as do overlays with `overlay`. rerun: a file
-    for the Rerun viewer.
+    confidence, overlay: also write the stored confidence maps, the overlays into the predictions bag. rerun: file for
+    the Rerun viewer.
     """
 
     predictions: bool = True
@@ -48,10 +48,10 @@ class OutputOptions:
 def write_drive_report(
     drive_result: DriveResult, spec: ModelSpec, options: OutputOptions, progress: Progress, title: str = ""
 ) -> dict[str, Any]:
-    """The report of a drive in its folder; the content of report.json.
+    """Write the report of a drive into its folder; returns the content of report.json.
 
-    Figures come first, then the outputs, made from the stored label maps. Raises WireError if the bag cannot be
-    opened, VideoError without a codec, FileNotFoundError if a label map is gone.
+    Figures are written first, then the outputs from the stored label maps. Raises WireError if the bag cannot be
+    opened, VideoError without a codec, FileNotFoundError if a label map is missing.
     """
     drive, result = drive_result.drive, drive_result.result
     if result is None:
@@ -59,7 +59,7 @@ def write_drive_report(
     folder = drive.folder
     report = write_report_json(result, spec.classes, drive_result.metadata, folder)
     if not options.video:
-        (folder / "overlay.mp4").unlink(missing_ok=True)  # of other labels
+        (folder / "overlay.mp4").unlink(missing_ok=True)  # it may show labels of an earlier run
     pictures = _write_outputs(drive_result, result, spec, options, progress)
     write_page(folder / "report.html", title or drive.name, report, result.frames, spec.classes, pictures)
     return report
@@ -91,7 +91,7 @@ def _write_outputs(
         ground_truth_bag = stack.enter_context(open_bag(drive.bag))
         ground_truth = None
         if drive_result.index is not None:
-            # What cannot be used has been said by the replay.
+            # The replay has already warned about unusable ground truth.
             ignored = ReplayResult(result.image_topic)
             ground_truth = open_ground_truth(
                 ground_truth_bag, drive_result.index, spec.classes, drive.selection, ignored

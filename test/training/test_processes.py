@@ -74,7 +74,7 @@ def test_killed_and_started_again_ends_in_the_same_weights(root, uninterrupted, 
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert load_state(tmp_path / "state.safetensors").step < RECIPE["iterations"]
-    assert "going on at step" in finish(start(*command(root, tmp_path)))
+    assert "resuming at step" in finish(start(*command(root, tmp_path)))
     whole, again = (load_state(folder / "state.safetensors") for folder in (uninterrupted, tmp_path))
     for group in ("network", "ema", "momentum"):
         one, two = getattr(whole, group), getattr(again, group)

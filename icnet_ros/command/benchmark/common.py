@@ -1,4 +1,4 @@
-"""What the benchmark commands share."""
+"""Options and helpers of the benchmark commands."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import typer
 from icnet_ros.engine.base import EngineError
 from icnet_ros.share import share
 
-Rounds = Annotated[int, typer.Option(min=1, help="Each contestant runs once a round; medians count.")]
+Rounds = Annotated[int, typer.Option(min=1, help="Number of rounds; the medians are reported.")]
 Picture = Annotated[
     Path | None, typer.Option(help="The frame, resized to each size; a shipped photograph if not given.")
 ]
@@ -36,7 +36,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """(height, width) of HEIGHTxWIDTH. Raises BadParameter."""
     height, _, width = text.partition("x")
     if not (height.isdigit() and width.isdigit()):
-        raise typer.BadParameter(f"size is {text!r}, it takes HEIGHTxWIDTH, e.g. 720x1280")
+        raise typer.BadParameter(f"size {text!r} is not HEIGHTxWIDTH, e.g. 720x1280")
     return int(height), int(width)
 
 
@@ -46,7 +46,7 @@ def cores() -> int:
 
 
 def write_json(out: Path | None, figures: dict[str, Any]) -> None:
-    """Write the figures, and on what machine they were measured, to a file if one is given."""
+    """Write the figures and a description of the machine to `out`, if given."""
     from icnet_ros.engine.backends.host import cpu_name
 
     if out is not None:

@@ -1,4 +1,4 @@
-"""`icnet benchmark engines|peers|agreement|stages|replay`: what needs no ROS."""
+"""`icnet benchmark engines|peers|agreement|stages|replay`: benchmarks without ROS."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ def engines(
     rounds: Rounds = 7,
     out: JsonFile = None,
 ) -> None:
-    """The whole path from frame to label map: engines beside eager torch + interpolate + argmax."""
+    """Time engines from frame to label map, compared with eager torch + interpolate + argmax."""
     from icnet_ros.benchmark.engines import SIZES, compare, start
 
     sizes = [parse_size(text) for text in size] if size else SIZES
@@ -38,7 +38,7 @@ def engines(
         rows = compare(
             load_model(model), names, exit_ or ["sub124"], sizes, read_picture(frame), options, rounds, update
         )
-        update("starting each engine anew", 0, 0)
+        update("measuring engine start-up", 0, 0)
         known = {row["engine"] for row in rows if "error" not in row} & set(ENGINES)
         starts = {name: start(name, model, options, sizes[0]) for name in sorted(known)} if device == "cpu" else {}
     table = Table("size", "exit", "engine", "ms", "times eager", "same labels")
@@ -68,7 +68,7 @@ def peers(
     rounds: Rounds = 9,
     out: JsonFile = None,
 ) -> None:
-    """Other networks beside ours, without what comes before and after: same engine, same threads, fp32."""
+    """Compare inference time with other networks: same engine, same number of threads, fp32."""
     from icnet_ros.benchmark.peers import compare_peers
 
     with progress_bar("building engines") as update:
@@ -115,7 +115,7 @@ def stages(
     rounds: Rounds = 15,
     out: JsonFile = None,
 ) -> None:
-    """Decode, preprocess, postprocess, overlay, encode: each beside the plain way to do it."""
+    """Time decode, preprocess, postprocess, overlay and encode, compared with reference implementations."""
     from icnet_ros.benchmark.stages import stages as measure
 
     height, width = parse_size(size)
@@ -136,13 +136,13 @@ def replay(
     bag: Annotated[Path, typer.Argument(help="Recorded drive.")],
     engine: EngineName = "auto",
     precision: EnginePrecision = "fp32",
-    frames: Annotated[int, typer.Option(min=1, help="Of the bag.")] = 60,
+    frames: Annotated[int, typer.Option(min=1, help="Number of frames of the bag.")] = 60,
     model: Model = "",
     threads: Threads = 0,
     rounds: Rounds = 5,
     out: JsonFile = None,
 ) -> None:
-    """`icnet replay` beside its engine alone, which labels decoded frames and stores nothing; frames per second."""
+    """Compare the frames per second of `icnet replay` with those of its engine alone on decoded frames."""
     from icnet_ros.benchmark.replay import measure
 
     options = EngineOptions(precision=precision, threads=threads)

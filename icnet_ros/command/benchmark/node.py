@@ -22,7 +22,7 @@ def transport(
     default_transport: Annotated[bool, typer.Option(help="Without the shipped Fast DDS profile.")] = False,
     out: JsonFile = None,
 ) -> None:
-    """Does every large best-effort image reach the node? A typed rclpy publisher against the real node."""
+    """Count large best-effort images that get lost between a typed rclpy publisher and the node."""
     height, width = parse_size(size)
     options = {"frames": frames, "rate": rate, "height": height, "width": width}
     result = _measure("transport", options, shipped_profile=not default_transport)
@@ -33,21 +33,21 @@ def transport(
 def node_overhead(
     size: Sizes = None,
     reliability: Annotated[list[str] | None, typer.Option(help="best_effort, reliable; repeat for both.")] = None,
-    profile: Annotated[list[str] | None, typer.Option(help="Of Fast DDS: shipped, default; repeat for both.")] = None,
-    load: Annotated[list[int] | None, typer.Option(help="Busy processes beside them; repeat for several.")] = None,
+    profile: Annotated[list[str] | None, typer.Option(help="Fast DDS: shipped, default; repeat for both.")] = None,
+    load: Annotated[list[int] | None, typer.Option(help="Busy background processes; repeat for several.")] = None,
     frames: Frames = 100,
     rate: Rate = 10.0,
     rounds: Rounds = 3,
     out: JsonFile = None,
 ) -> None:
-    """What ROS costs per frame: this node beside a conventional one, both with an engine that takes no time.
+    """Measure the ROS overhead per frame of this node and of a conventional one, both with a no-op engine.
 
-    Alone and beside one busy process for each core if no load is given. Latency is from image published to label
-    image received.
+    Without --load, once idle and once with one busy process per core. Latency is from publishing the image to
+    receiving the label image.
     """
     _needs_ros()
     sizes = [parse_size(text) for text in size or ("360x480", "720x1280", "1024x2048")]
-    with progress_bar("nodes take turns") as update:
+    with progress_bar("comparing nodes") as update:
         cases = measure_overhead(
             sizes, reliability or ["best_effort", "reliable"], profile or ["shipped", "default"],
             [0, cores()] if load is None else load, frames, rate, rounds, update,
@@ -72,11 +72,11 @@ def deadline(
     seconds: Seconds = 60.0,
     rate: Rate = 5.0,
     size: Size = "360x480",
-    share: Annotated[float, typer.Option(help="The budget, as a share of the median of sub124 under load.")] = 0.9,
+    share: Annotated[float, typer.Option(help="Latency budget, as a share of the loaded sub124 median.")] = 0.9,
     model: Model = "",
     out: JsonFile = None,
 ) -> None:
-    """How many frames keep their latency budget beside busy processes: exit auto against sub124."""
+    """Measure the share of frames within the latency budget under CPU load: exit auto compared with sub124."""
     height, width = parse_size(size)
     options = {"seconds": seconds, "rate": rate, "height": height, "width": width, "share": share, "model": model}
     result = _measure("deadline", options)
@@ -93,14 +93,14 @@ def deadline(
 
 
 def cameras(
-    count: Annotated[int, typer.Option(min=1, max=6, help="Cameras.")] = 4,
+    count: Annotated[int, typer.Option(min=1, max=6, help="Number of cameras.")] = 4,
     rate: Rate = 5.0,
     size: Size = "360x480",
     seconds: Seconds = 60.0,
     precision: EnginePrecision = "fp32",
     out: JsonFile = None,
 ) -> None:
-    """Does any of several cameras starve, is anything lost in transport, do labels get old?"""
+    """Measure starvation, transport losses and label age with several cameras."""
     height, width = parse_size(size)
     options: dict[str, Any] = {"cameras": count, "rate": rate, "height": height, "width": width}
     options |= {"seconds": seconds, "precision": precision}
@@ -111,7 +111,7 @@ def cameras(
         table.add_row(name, *counts, f"{one['age_ms_p95']}", f"{one['allowed_ms']}")
     console.print(table)
     console.print(
-        f"largest over smallest number processed: {result['max_over_min']}; lost: {result['lost']}", highlight=False
+        f"processed frames, most / fewest per camera: {result['max_over_min']}; lost: {result['lost']}", highlight=False
     )
     write_json(out, {**options, **result})
 
@@ -120,14 +120,14 @@ def soak(
     minutes: Annotated[float, typer.Option(min=0.1, help="Duration.")] = 30.0,
     rate: Annotated[float, typer.Option(min=0.1, help="Hz, of each camera.")] = 30.0,
     warm_up: Annotated[float, typer.Option(help="Share of the time before memory is first looked at.")] = 0.3,
-    growth: Annotated[float, typer.Option(help="Share by which memory may grow after that.")] = 0.02,
-    seed: Annotated[int, typer.Option(help="Of the faults.")] = 0,
+    growth: Annotated[float, typer.Option(help="Allowed memory growth after that, as a share.")] = 0.02,
+    seed: Annotated[int, typer.Option(help="Random seed of the faults.")] = 0,
     out: JsonFile = None,
 ) -> None:
-    """The real node at full rate while everything around it fails at random.
+    """Soak test: run the node at full rate with random fault injection.
 
-    Two cameras send more than can be segmented. Whenever the node is deactivated its counters must add up; memory
-    and threads must not grow; every transition must succeed. Exit code 1 if anything of that does not hold.
+    Two cameras send more frames than can be segmented. The frame counters must add up whenever the node is deactivated,
+    memory and threads must not grow, every transition must succeed. Exit code 1 otherwise.
     """
     options = {"minutes": minutes, "rate": rate, "warm_up": warm_up, "seed": seed}
     result = _measure("soak", options)

@@ -20,15 +20,15 @@ def paper(
     out: JsonFile = None,
     picture: Annotated[Path | None, typer.Option(help="Draw the ratios.")] = None,
 ) -> None:
-    """Tables 1, 2, 3, 5, 6 and figure 5: time, memory, multiply-accumulates beside the paper's."""
+    """Reproduce tables 1, 2, 3, 5, 6 and figure 5: time, memory, multiply-accumulates next to the paper's."""
     from icnet_ros.benchmark.paper import ROWS, measure
     from icnet_ros.benchmark.pictures import draw_ratios
 
     rows = [row for row in ROWS if not only or any(part in row.table for part in only)]
     with progress_bar("warming up") as update:
         measured = measure(rows, device, threads or cores(), rounds, update, shrink)
-    time = Table("", "ms", "faster", "in the paper", "GMAC", "less", title="time", title_justify="left")
-    space = Table("", "total", "less", "in the paper", "peak", "less", title="activations, MB", title_justify="left")
+    time = Table("", "ms", "speed-up", "in the paper", "GMAC", "ratio", title="time", title_justify="left")
+    space = Table("", "total", "ratio", "in the paper", "peak", "ratio", title="activations, MB", title_justify="left")
     name = ""
     for row in measured:
         if row["table"] != name:
@@ -38,9 +38,9 @@ def paper(
                 table.add_row(f"[bold]{name}[/]")
         faster = f"{row['ms']:.1f}", f"{row['speedup']:.2f}", f"{row['paper_speedup']:.2f}"
         time.add_row(row["name"], *faster, f"{row['gmac']:.1f}", f"{row['mac_ratio']:.2f}")
-        said = f"{row['paper_memory_ratio']:.1f}" if row["paper_memory_ratio"] else ""
+        published = f"{row['paper_memory_ratio']:.1f}" if row["paper_memory_ratio"] else ""
         peak = f"{row['peak_mb']:.0f}", f"{row['peak_ratio']:.1f}"
-        space.add_row(row["name"], f"{row['total_mb']:.0f}", f"{row['total_ratio']:.1f}", said, *peak)
+        space.add_row(row["name"], f"{row['total_mb']:.0f}", f"{row['total_ratio']:.1f}", published, *peak)
     console.print(time, space)
     write_json(
         out, {"device": device, "shrink": shrink, "rounds": rounds, "threads": threads or cores(), "rows": measured}

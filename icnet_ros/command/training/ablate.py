@@ -25,11 +25,11 @@ def ablate(
     out: TrainingFolder,
     data: TrainingData = "",
     root: Root = None,
-    recipe: Annotated[str, typer.Option(help="Shared by all runs.")] = "camvid",
+    recipe: Annotated[str, typer.Option(help="Recipe of all runs.")] = "camvid",
     only: Annotated[
         list[str] | None, typer.Option(help="branches, fusion, guidance, keep, stride, scale; repeat for several.")
     ] = None,
-    baseline_width: Annotated[float, typer.Option(help="Of PSPNet50; the paper's is 1, heavy on a CPU.")] = 1.0,
+    baseline_width: Annotated[float, typer.Option(help="Width of PSPNet50; 1 in the paper, slow on a CPU.")] = 1.0,
     backbone: Annotated[Path | None, typer.Option(help="Start every run from this ImageNet ResNet-50.")] = None,
     iterations: Iterations = None,
     accelerator: Accelerator = "auto",
@@ -37,7 +37,7 @@ def ablate(
     nodes: Nodes = 1,
     precision: TrainingPrecision = "32-true",
 ) -> None:
-    """Train and measure every row of tables 1 to 3 and figure 5, with deltas beside the paper's."""
+    """Train and measure every row of tables 1 to 3 and figure 5, with deltas next to the paper's."""
     with needs_training_packages():
         from icnet_ros.training.ablation import GROUPS, Setting
         from icnet_ros.training.ablation import ablate as run

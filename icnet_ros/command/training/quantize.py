@@ -17,15 +17,15 @@ def quantize(
     model: Model = "",
     exit_: Exit = "sub124",
     split: Annotated[str, typer.Option(help="Calibrate on this split.")] = "train",
-    validation: Annotated[str, typer.Option(help="Measure the loss of accuracy on this one.")] = "val",
-    images: Annotated[int, typer.Option(min=1, help="Calibrate on so many images.")] = 64,
-    max_drop: Annotated[float, typer.Option(help="Write nothing if mIoU falls by more points.")] = 1.0,
-    engine: Annotated[str, typer.Option(help="Measures the loss: auto, onnxruntime, openvino.")] = "auto",
-    limit: Annotated[int, typer.Option(min=0, help="Measure on so many images, evenly spread; 0: all.")] = 0,
+    validation: Annotated[str, typer.Option(help="Measure the accuracy loss on this split.")] = "val",
+    images: Annotated[int, typer.Option(min=1, help="Number of calibration images.")] = 64,
+    max_drop: Annotated[float, typer.Option(help="Write nothing if mIoU drops by more percentage points.")] = 1.0,
+    engine: Annotated[str, typer.Option(help="Engine to measure the loss: auto, onnxruntime, openvino.")] = "auto",
+    limit: Annotated[int, typer.Option(min=0, help="Number of validation images, evenly spaced; 0: all.")] = 0,
 ) -> None:
     """Calibrate an exit of a checkpoint for int8 and write it beside the checkpoint, where engines look for it.
 
-    Then `precision:=int8` in the launch file, `--precision int8` here.
+    Use it with `precision:=int8` in the launch file or `--precision int8` on the command line.
     """
     try:
         from icnet_ros.training.quantize import quantize as run

@@ -26,14 +26,14 @@ def train(
     out: TrainingFolder,
     data: TrainingData = "",
     root: Root = None,
-    without: Annotated[list[str] | None, typer.Option(help="Leave out a source of the dataset; repeat.")] = None,
+    without: Annotated[list[str] | None, typer.Option(help="Source of the dataset to leave out; repeatable.")] = None,
     recipe: Annotated[str, typer.Option(help="A file of config/train by name, or a .yaml file.")] = "camvid",
     backbone: Annotated[Path | None, typer.Option(help="Start from an ImageNet ResNet-50, .safetensors.")] = None,
     init: Annotated[Path | None, typer.Option(help="Start from a checkpoint of the same width.")] = None,
-    teacher: Annotated[Path | None, typer.Option(help="Checkpoint of a better network to learn from, too.")] = None,
+    teacher: Annotated[Path | None, typer.Option(help="Teacher checkpoint for distillation.")] = None,
     iterations: Iterations = None,
-    seed: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
-    stop_after: Annotated[int, typer.Option(min=0, help="End after so many steps; resume later.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Random seed; overrides the recipe.")] = None,
+    stop_after: Annotated[int, typer.Option(min=0, help="Stop after this many steps; 0: run to the end.")] = 0,
     accelerator: Accelerator = "auto",
     devices: Devices = 1,
     nodes: Nodes = 1,
@@ -48,7 +48,7 @@ def train(
         from icnet_ros.training.session import open_data, open_fabric
         from icnet_ros.training.start import NOWHERE, from_backbone, from_checkpoint
     if backbone is not None and init is not None:
-        raise RecipeError("a training starts from --backbone or from --init, not from both")
+        raise RecipeError("give either --backbone or --init, not both")
     chosen = load_recipe(recipe, iterations=iterations, seed=seed)
     start = from_backbone(backbone) if backbone else from_checkpoint(load(init)) if init else NOWHERE
     teacher_checkpoint = load(teacher) if teacher else None

@@ -1,1 +1,1 @@
-"""Who does the work of a replay: a background thread, processes of this machine, a Ray cluster."""
+"""Workers of a replay: a background thread, local processes, a Ray cluster."""

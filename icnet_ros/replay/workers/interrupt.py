@@ -1,4 +1,4 @@
-"""Ctrl-C that ends a replay in order: the current frame is finished, and a report of what there is is written."""
+"""Graceful stop on Ctrl-C: the current frame is finished and a report of the results so far is written."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -9,18 +9,18 @@ from typing import Any
 
 @contextmanager
 def on_interrupt(act: Callable[[], None]) -> Iterator[None]:
-    """The first SIGINT calls `act`, a second one interrupts as ever. Does nothing beside the main thread."""
+    """The first SIGINT calls `act`, a second one interrupts as usual. Does nothing outside the main thread."""
     if current_thread() is not main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
+    previous_handler = signal.getsignal(signal.SIGINT)
 
     def first(*_: Any) -> None:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)
         act()
 
     signal.signal(signal.SIGINT, first)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)

@@ -1,20 +1,20 @@
-"""What every worker pool keeps to."""
+"""Interface of worker pools."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-MAX_TRIES = 3  # of a task whose process died; what it had labelled is not labelled again
-POLL_S = 0.2  # how soon a stop is noticed
+MAX_TRIES = 3  # attempts per task if its process dies; a retry reuses stored frames
+POLL_S = 0.2  # period at which a stop request is checked
 T = TypeVar("T")
 R = TypeVar("R")
-# A function of a module, for it runs in another process: (task, should_stop) -> result.
+# (task, should_stop) -> result. A module-level function, because it is pickled for another process.
 Work = Callable[[T, Callable[[], bool]], R]
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[T, R]):
-    """What became of a task: its result, or what it raised."""
+    """Result of a task, or the exception that it raised."""
 
     task: T
     result: R | None
@@ -22,7 +22,7 @@ class Outcome(Generic[T, R]):
 
 
 class WorkerPool(Protocol):
-    """Runs a function over tasks. workers: how many at a time. threads: CPU threads for each."""
+    """Runs a function over tasks. workers: number of tasks at a time. threads: CPU threads per task."""
 
     workers: int
     threads: int
@@ -31,7 +31,7 @@ class WorkerPool(Protocol):
         """Outcomes as they are ready."""
 
     def stop(self) -> None:
-        """Begin no other task, and let those under way end early; a signal handler may call it."""
+        """Start no more tasks and ask running ones to end early. May be called from a signal handler."""
 
     def device(self, name: str) -> str:
-        """What a device of this process is called there."""
+        """Name, inside a worker, of a device of this process."""

@@ -20,7 +20,7 @@ class ProcessPool:
     def __init__(self, workers: int, threads: int = 0) -> None:
         """threads: 0 shares the cores among the workers."""
         self.workers, self.threads = workers, threads or max(1, (os.cpu_count() or 1) // workers)
-        # Forked children would share the locks of this one's native threads.
+        # Forked children would inherit locks held by native threads of this process.
         self._context = multiprocessing.get_context("spawn")
         self._stopped = self._context.Event()
         self._stop = False
@@ -55,18 +55,18 @@ class ProcessPool:
             finally:
                 idle.put(process)
 
-        others = set(multiprocessing.active_children())
+        existing = set(multiprocessing.active_children())
         with ThreadPoolExecutor(self.workers, initializer=_block_sigint) as threads:
-            left = {threads.submit(attempt, task) for task in tasks}
+            pending = {threads.submit(attempt, task) for task in tasks}
             try:
-                while left:
-                    ready, left = wait(left, POLL_S, FIRST_COMPLETED)
+                while pending:
+                    ready, pending = wait(pending, POLL_S, FIRST_COMPLETED)
                     if self._stop:
                         self._stopped.set()
                     yield from (outcome for future in ready if (outcome := future.result()) is not None)
-            except BaseException:  # a second Ctrl-C, or nobody wants the rest: it is not waited for
+            except BaseException:  # a second Ctrl-C, or the caller closed the iterator: do not wait for the rest
                 self._stopped.set()
-                for process in set(multiprocessing.active_children()) - others:
+                for process in set(multiprocessing.active_children()) - existing:
                     process.kill()
                 raise
         for _ in range(self.workers):
@@ -77,15 +77,15 @@ class ProcessPool:
 
 
 def _block_sigint() -> None:
-    """In this thread and the processes it starts: Ctrl-C reaches the whole group, but the main process decides."""
+    """Block SIGINT in this thread and the processes it starts: only the main process handles Ctrl-C."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
-_stopped: Event  # of this process, if it is one of a pool
+_stopped: Event  # set in worker processes only, by _start_worker
 
 
 def _start_worker(stopped: Event) -> None:
-    global _stopped  # noqa: PLW0603  what is handed over at the start of a process has no other place
+    global _stopped  # noqa: PLW0603  an initializer can only store its argument in a global
     _stopped = stopped
     Thread(target=_exit_with_parent, daemon=True).start()
 

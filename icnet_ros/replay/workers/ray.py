@@ -13,7 +13,7 @@ class RayPool:
     """On a Ray cluster; address "local" starts one on this machine."""
 
     def __init__(self, address: str, workers: int = 0, threads: int = 0, *, gpu: bool = False) -> None:
-        """workers: 0 for as many as the cluster has CPUs, or GPUs if each task needs one (gpu).
+        """workers: 0 means one per CPU of the cluster, or per GPU if each task needs one (gpu).
 
         threads: 0 shares the CPUs of the cluster among the workers. Raises EngineError without ray, if the
         cluster cannot be reached, or if it has no GPU.
@@ -46,25 +46,25 @@ class RayPool:
         return "cuda" if name.startswith("cuda") else name
 
     def run(self, work: Work[T, R], tasks: Sequence[T]) -> Iterator[Outcome[T, R]]:
-        """See WorkerPool. Ray runs a task again whose process or machine was lost."""
+        """See WorkerPool. Ray retries a task if its process or node is lost."""
         ray = self._ray
         stop = ray.remote(num_cpus=0)(_Stop).remote()
-        asked = [stop.wait.remote()]  # in a list, or tasks would begin when it is there
-        # A task that needs more than any machine has would wait for ever.
+        stop_refs = [stop.wait.remote()]  # in a list: Ray resolves a bare reference before it starts a task
+        # Ray never schedules a task that needs more CPUs than any node has.
         cpus = min(self.threads, self._largest)
         remote = ray.remote(num_cpus=cpus, num_gpus=int(self._gpu), max_retries=MAX_TRIES - 1)(_in_ray)
-        left = list(reversed(tasks))
-        under_way: dict[Any, T] = {}
+        pending = list(reversed(tasks))
+        running: dict[Any, T] = {}
         try:
-            while under_way or (left and not self._stop):
-                while left and not self._stop and len(under_way) < self.workers:
-                    task = left.pop()
-                    under_way[remote.remote(work, task, asked)] = task
-                ready, _ = ray.wait(list(under_way), timeout=POLL_S)
+            while running or (pending and not self._stop):
+                while pending and not self._stop and len(running) < self.workers:
+                    task = pending.pop()
+                    running[remote.remote(work, task, stop_refs)] = task
+                ready, _ = ray.wait(list(running), timeout=POLL_S)
                 if self._stop:
                     stop.set.remote()
-                for one in ready:
-                    yield self._outcome(under_way.pop(one), one)
+                for reference in ready:
+                    yield self._outcome(running.pop(reference), reference)
         finally:
             ray.shutdown()
 
@@ -78,10 +78,10 @@ class RayPool:
 
 
 def share_out(nodes: Sequence[dict[str, float]], workers: int, threads: int, *, gpu: bool) -> tuple[int, int]:
-    """How many tasks at a time on machines with these resources, and threads for each, of which one must have all."""
+    """Number of tasks at a time on nodes with these resources, and threads per task, at most those of one node."""
     cpus, gpus = (int(sum(node.get(kind, 0) for node in nodes)) for kind in ("CPU", "GPU"))
     if gpu and not gpus:
-        raise EngineError("the Ray cluster has no GPU: leave out --device cuda, or start Ray where there is one")
+        raise EngineError("the Ray cluster has no GPU: leave out --device cuda, or start Ray on a machine with a GPU")
     workers = min(workers, gpus) or gpus if gpu else workers or max(1, cpus)
     return workers, threads or max(1, min(_largest(nodes), cpus // workers))
 
@@ -91,7 +91,7 @@ def _largest(nodes: Sequence[dict[str, float]]) -> int:
 
 
 class _Stop:
-    """An actor whose `wait` ends when it is set."""
+    """Ray actor with an event: `wait` returns once `set` has been called."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -103,10 +103,10 @@ class _Stop:
         self._event.set()
 
 
-def _in_ray(work: Work[T, R], task: T, asked: list[Any]) -> R:
+def _in_ray(work: Work[T, R], task: T, stop_refs: list[Any]) -> R:
     import ray
 
     def stopped() -> bool:
-        return bool(ray.wait(asked, timeout=0)[0])
+        return bool(ray.wait(stop_refs, timeout=0)[0])
 
     return work(task, stopped)
