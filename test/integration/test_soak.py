@@ -17,9 +17,9 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("domain")
-def test_two_minutes_of_trouble():
+def test_two_minutes_of_trouble(model):
     command = [sys.executable, "-m", "icnet_ros.command.main", "benchmark", "soak", "--minutes", "2", "--rate", "20"]
-    command += ["--growth", "1"]
+    command += ["--growth", "1", "--model", str(model)]
     done = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, timeout=390, check=False)
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["broken"] == []

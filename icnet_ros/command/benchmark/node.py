@@ -122,6 +122,7 @@ def soak(
     warm_up: Annotated[float, typer.Option(help="Share of the time before memory is first looked at.")] = 0.3,
     growth: Annotated[float, typer.Option(help="Allowed memory growth after that, as a share.")] = 0.02,
     seed: Annotated[int, typer.Option(help="Random seed of the faults.")] = 0,
+    model: Model = "",
     out: JsonFile = None,
 ) -> None:
     """Soak test: run the node at full rate with random fault injection.
@@ -129,7 +130,7 @@ def soak(
     Two cameras send more frames than can be segmented. The frame counters must add up whenever the node is deactivated,
     memory and threads must not grow, every transition must succeed. Exit code 1 otherwise.
     """
-    options = {"minutes": minutes, "rate": rate, "warm_up": warm_up, "seed": seed}
+    options: dict[str, Any] = {"minutes": minutes, "rate": rate, "warm_up": warm_up, "seed": seed, "model": model}
     result = _measure("soak", options)
     print(json.dumps(result))
     write_json(out, {**options, "growth": growth, **result})

@@ -30,12 +30,13 @@ COUNTERS = ("received", "processed", "dropped", "failed")
 FAULT_PERIOD_S = 0.5
 
 
-def measure(minutes: float, rate: float, warm_up: float, seed: int) -> dict[str, Any]:
+def measure(minutes: float, rate: float, warm_up: float, seed: int, model: str) -> dict[str, Any]:
     """What became of the frames, memory and threads of the node at the beginning and at the end, and what broke.
 
     rate: Hz, of each camera. warm_up: share of the time before memory is first looked at.
     """
-    parameters = {"cameras": list(CAMERAS), "warm_up_height": 120, "warm_up_width": 160}
+    parameters: dict[str, object] = {"cameras": list(CAMERAS), "warm_up_height": 120, "warm_up_width": 160}
+    parameters |= {"model": model} if model else {}
     with participant("soak") as node:
         with node_under_test(parameters, arguments=("--log-level", "fatal")) as process:
             soak = Soak(node, process.pid, random.Random(seed))  # noqa: S311
