@@ -1,1 +1,1 @@
-"""Weights and what they mean, in one self-describing file."""
+"""Checkpoints: weights and metadata in one safetensors file; class tables."""

@@ -1,4 +1,4 @@
-"""Class tables: what the numbers in a label map stand for."""
+"""Class tables: names and colours of the class ids in a label map."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,14 @@ UNLABELLED = 255
 
 
 class ClassTableError(ValueError):
-    """A class table that cannot be used; says which and why."""
+    """An invalid class table; the message names it and the reason."""
 
 
 @dataclass(frozen=True)
 class ClassTable:
     """Names and colours of the classes 0..n-1.
 
-    names: unique and stable, what planners know the classes by. colours: RGB, 0..255.
+    names: unique and stable; planners refer to classes by name. colours: RGB, 0..255.
     ignore: the id that stands for "no class" in ground truth and label maps.
     """
 
@@ -76,7 +76,7 @@ class ClassTable:
 def load_classes(name: str | Path) -> ClassTable:
     """Read a class table: a shipped one by name ("camvid") or any YAML file by path.
 
-    Raises ClassTableError, also for a name nobody ships.
+    Raises ClassTableError, also for an unknown name.
     """
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):

@@ -1,4 +1,4 @@
-"""Which checkpoint is meant when nobody names one."""
+"""The default checkpoint."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ UNTRAINED_CLASSES = "camvid"
 
 
 def model_path(model: str) -> Path | None:
-    """Path `model`; for "" that of the shipped checkpoint, or None where none is shipped."""
+    """`model` as a path; for "" the shipped checkpoint, or None if there is none."""
     if model:
         return Path(model)
     shipped = share("models", SHIPPED)
@@ -20,14 +20,15 @@ def model_path(model: str) -> Path | None:
 
 
 def load_model(model: str) -> Checkpoint:
-    """The checkpoint meant by `model`, random weights if there is none; its weights are read when
-    they are needed. Raises CheckpointError then, too.
+    """The checkpoint at `model_path(model)`, or random weights if that is None.
+
+    Weights are read on first access. Raises CheckpointError, also on that access.
     """
     path = model_path(model)
     return open_checkpoint(path) if path else untrained(load_classes(UNTRAINED_CLASSES))
 
 
 def load_model_spec(model: str) -> ModelSpec:
-    """Its description alone, without torch. Raises CheckpointError."""
+    """The ModelSpec of the checkpoint that `load_model` returns; needs no torch. Raises CheckpointError."""
     path = model_path(model)
     return load_spec(path) if path else ModelSpec(load_classes(UNTRAINED_CLASSES))

@@ -27,7 +27,7 @@ HEADER_KEY = "icnet"
 class Checkpoint:
     """Weights of a network with all exits that `spec` lists, float32, by the names of its state dict.
 
-    name: what logs and diagnostics call it. sha256: of the file; empty for random weights. path: of the
+    name: for logs and diagnostics. sha256: of the file; empty for random weights. path: of the
     file; None for random weights.
     """
 
@@ -65,7 +65,7 @@ def untrained(classes: ClassTable, width: float = 0.5, seed: int = 0) -> Checkpo
 
 
 def load_spec(path: str | Path) -> ModelSpec:
-    """Read only what the file says about itself; works without torch. Raises CheckpointError."""
+    """Read only the ModelSpec in the header; needs no torch. Raises CheckpointError."""
     path = Path(path)
     with _opened(path, "numpy") as file:
         header = (file.metadata() or {}).get(HEADER_KEY)
@@ -80,7 +80,7 @@ def load_spec(path: str | Path) -> ModelSpec:
 
 
 def load(path: str | Path) -> Checkpoint:
-    """Read and check a checkpoint: the header, every name and shape, every number finite.
+    """Read a checkpoint and check its header, tensor names and shapes, and that all values are finite.
 
     Nothing is ever unpickled. Raises CheckpointError that names the file and what is wrong.
     """
@@ -89,14 +89,14 @@ def load(path: str | Path) -> Checkpoint:
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
-    """As `load`, but the weights are read when they are first looked at: what needs none needs no torch."""
+    """Like `load`, but weights are read on first access, so that the spec alone needs no torch."""
     path = Path(path)
     spec = load_spec(path)
-    return Checkpoint(spec, _Stored(path, spec), path.stem, hashlib.sha256(path.read_bytes()).hexdigest(), path)
+    return Checkpoint(spec, _LazyWeights(path, spec), path.stem, hashlib.sha256(path.read_bytes()).hexdigest(), path)
 
 
-class _Stored(Mapping[str, "Tensor"]):
-    """The weights in a file."""
+class _LazyWeights(Mapping[str, "Tensor"]):
+    """Weights of a checkpoint file, read on first access."""
 
     def __init__(self, path: Path, spec: ModelSpec) -> None:
         self._path, self._spec = path, spec
@@ -131,7 +131,7 @@ def _read(path: Path, spec: ModelSpec) -> "dict[str, Tensor]":
         if tuple(stored.shape) != expected[key]:
             raise CheckpointError(
                 f"{path}: tensor {key!r} has shape {tuple(stored.shape)}, "
-                f"its description (width {spec.width:g}, {len(spec.classes)} classes) needs {expected[key]}"
+                f"its header (width {spec.width:g}, {len(spec.classes)} classes) needs {expected[key]}"
             )
         if stored.is_floating_point():
             weights[key] = stored.float()
@@ -143,12 +143,10 @@ def _read(path: Path, spec: ModelSpec) -> "dict[str, Tensor]":
 
 
 def save(path: str | Path, spec: ModelSpec, weights: "Mapping[str, Tensor]", *, half: bool = False) -> None:
-    """Write a checkpoint; the file appears whole or not at all.
+    """Write a checkpoint atomically.
 
-    half: store convolution weights as float16. Batch norms stay float32: the variances behind the
-    stem, whose input is 0..255, do not fit.
-
-    weights: state dict of the network that `spec` describes.
+    weights: state dict of the network that `spec` describes. half: store convolution weights as float16.
+    Batch norms stay float32: with inputs of 0..255 the variances after the stem exceed the float16 range.
     """
     from safetensors.torch import save as serialise
 
@@ -190,7 +188,7 @@ def _opened(path: Path, framework: str) -> safe_open:
     if not path.exists():
         raise CheckpointError(f"{path}: no such file")
     if path.is_dir():
-        raise CheckpointError(f"{path}: a folder; name the .safetensors file in it")
+        raise CheckpointError(f"{path}: a folder; give the path of the .safetensors file in it")
     if not path.is_file():  # reading a pipe would wait for ever
         raise CheckpointError(f"{path}: not a regular file")
     try:
@@ -198,7 +196,7 @@ def _opened(path: Path, framework: str) -> safe_open:
             start = file.read(8)
         if start[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
             raise CheckpointError(
-                f"{path}: a PyTorch or pickle file, which can run code when read, so it was not; "
+                f"{path}: a PyTorch or pickle file, which may execute code when loaded, and is therefore refused; "
                 "save its state dict with icnet_ros.checkpoint.file.save"
             )
         return safe_open(path, framework)

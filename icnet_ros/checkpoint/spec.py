@@ -1,4 +1,4 @@
-"""What a checkpoint says about itself. Knows no torch, so that anyone can read a header."""
+"""Metadata of a checkpoint. Does not import torch, so that headers can be read without it."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -24,16 +24,16 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """Everything needed to run the weights and to interpret the answer.
+    """Everything needed to run the network and to interpret its output.
 
     architecture: "icnet" with width, exits, windows and fusion as `network.icnet.ICNet` takes them, or
         "pspnet50" with width, output_stride and head as `network.pspnet.PSPNet50` does, and exit "main".
     channel_order, mean, std: network input = (pixel 0..255 - mean) / std, channels in this order.
-    input_scale: the frame is resized by this before the network (labels keep the frame's size).
-    frame_height: of the frames that input_scale is meant for; others are resized so that the network sees
-        the same height. 0: all frames are resized by input_scale.
-    trained: False for random weights; everything shown to a person says so.
-    training, metrics: provenance and figures, JSON values. data_licence: terms of the training data.
+    input_scale: factor by which frames are resized before inference (labels keep the frame's size).
+    frame_height: height of the frames that input_scale applies to, pixels; frames of other heights are
+        resized to the same network input height. 0: input_scale applies to all frames.
+    trained: False for random weights; logs, diagnostics and overlays then say "untrained".
+    training, metrics: provenance and scores, JSON values. data_licence: terms of the training data.
     """
 
     classes: ClassTable
@@ -85,7 +85,7 @@ class ModelSpec:
             raise CheckpointError(f"std is {self.std}, not three positive numbers")
 
     def scale_for(self, height: int) -> float:
-        """By what a frame of this height is resized before the network."""
+        """Factor by which a frame of this height is resized before inference."""
         return self.input_scale * self.frame_height / height if self.frame_height else self.input_scale
 
     def to_json(self) -> str:
@@ -109,4 +109,4 @@ class ModelSpec:
         except ClassTableError as err:
             raise CheckpointError(str(err)) from err
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as err:
-            raise CheckpointError(f"its description is incomplete ({type(err).__name__}: {err})") from err
+            raise CheckpointError(f"its header is incomplete ({type(err).__name__}: {err})") from err

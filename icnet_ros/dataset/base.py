@@ -1,4 +1,4 @@
-"""What every dataset gives: pairs of files, read as pixels and class ids."""
+"""Datasets as pairs of image and label files, read as pixels and class ids."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +22,9 @@ class DatasetError(ValueError):
 
 
 class Pair(NamedTuple):
-    """An image file, the file that annotates it, and the source it belongs to ("" where there is only one).
+    """An image file, its label file, and the source it belongs to ("" if sources are not named).
 
-    read: annotation file -> uint8 (H, W) of class ids, the class table's `ignore` where there is none.
+    read: label file -> class ids uint8 (H, W); unlabelled pixels have the `ignore` id of the class table.
     """
 
     image: Path
@@ -73,7 +73,7 @@ class Dataset:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Names of the sources in their order; ("",) for a dataset that is one."""
+        """Names of the sources, in order; ("",) for a dataset without named sources."""
         return tuple(dict.fromkeys(pair.source for pair in self.pairs))
 
     def of_sources(self, chosen: Sequence[str] = (), without: Sequence[str] = ()) -> "Dataset":
@@ -89,7 +89,7 @@ class Dataset:
         return replace(self, pairs=pairs)
 
     def evenly(self, count: int) -> "Dataset":
-        """At most `count` different pairs, evenly spread over the split; 0 takes all."""
+        """At most `count` pairs without duplicates, evenly spaced over the split; 0: all."""
         pairs = list(dict.fromkeys(self.pairs))
         if count and count < len(pairs):
             pairs = [pairs[int(k)] for k in np.linspace(0, len(pairs) - 1, count).round()]
@@ -99,7 +99,11 @@ class Dataset:
 def pair_up(
     images: Path, labels: Path, name_of_label: Callable[[Path], str], read: LabelReader, pattern: str = "*"
 ) -> list[Pair]:
-    """Pairs of all images below a folder whose name matches. Raises DatasetError for a missing folder or file."""
+    """Pair all images in a folder that match `pattern` with their label files.
+
+    name_of_label: image path -> path of its label file, relative to `labels`. Raises DatasetError for a missing
+    folder or file.
+    """
     for folder in (images, labels):
         if not folder.is_dir():
             raise DatasetError(f"{folder}: no such folder; is the dataset's root right?")
@@ -110,12 +114,12 @@ def pair_up(
     pairs = [Pair(path, labels / name_of_label(path), read) for path in files]
     for pair in pairs:
         if not pair.label.is_file():
-            raise DatasetError(f"{pair.label}: missing, it should annotate {pair.image}")
+            raise DatasetError(f"{pair.label}: missing label file of {pair.image}")
     return pairs
 
 
 def read_ids(table: npt.NDArray[np.uint8]) -> LabelReader:
-    """Reader of single-channel id images; `table` (256,) maps what they hold to class ids."""
+    """Reader of single-channel id images; lookup table `table` (256,): stored id -> class id."""
 
     def read(path: Path) -> UInt8:
         ids = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
@@ -130,5 +134,5 @@ def read_ids(table: npt.NDArray[np.uint8]) -> LabelReader:
 
 
 def identity() -> UInt8:
-    """The table that leaves every id as it is."""
+    """Lookup table uint8 (256,) that maps every id to itself."""
     return np.arange(256, dtype=np.uint8)

@@ -68,7 +68,7 @@ def camvid(root: Path, split: str) -> Dataset:
 
 def _read_colours(ignore: int) -> LabelReader:
     names = load_classes("camvid").names
-    # One table over a 24-bit colour: 16 MiB, and a label image is one look-up.
+    # Lookup table over all 24-bit colours (16 MiB): a label image is converted by one indexing operation.
     table = np.full(1 << 24, VOID, np.uint8)
     known = np.zeros(1 << 24, bool)
     for (r, g, b), name in COLOURS.values():
@@ -83,7 +83,7 @@ def _read_colours(ignore: int) -> LabelReader:
         if not known[code].all():
             colour = code[~known[code]][0]
             rgb = (int(colour >> 16), int(colour >> 8 & 255), int(colour & 255))
-            raise DatasetError(f"{path}: colour {rgb} (RGB) is none of CamVid's 32")
+            raise DatasetError(f"{path}: colour {rgb} (RGB) is not one of CamVid's 32 colours")
         labels: UInt8 = table[code]
         return labels
 

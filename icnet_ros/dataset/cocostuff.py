@@ -11,7 +11,7 @@ LICENCE = "COCO-Stuff: CC BY 4.0; images under the terms of Flickr"
 
 
 def cocostuff(root: Path, split: str) -> Dataset:
-    """Either release, told apart by ROOT/imageLists of the 10k one.
+    """Either release; the 10k release is recognised by its folder ROOT/imageLists.
 
     164k: ROOT/images/SPLIT/*.jpg and ROOT/annotations/SPLIT/*.png ("stuffthingmaps") of ids 0..181,
     255 unlabelled; "train" and "val" also find train2017 and val2017.

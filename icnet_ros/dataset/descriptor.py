@@ -10,9 +10,9 @@
       val:
         - {images: val/images, labels: val/labels}
 
-Paths are relative to the file, or to the root that is given beside it. An entry is a source: `name`
-(default: its folder of labels) is what its figures are reported by, `pattern` chooses images by file
-name, `repeat` lists each of them so many times. Labels are PNGs of class ids with the image's name.
+Paths are relative to the file, or to the root folder if one is given. Each entry is a source: its scores are
+reported under `name` (default: its label folder), `pattern` selects images by file name, and each image is used
+`repeat` times per epoch. Labels are PNGs of class ids with the image's name.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ SOURCE_KEYS = ("images", "labels", "name", "pattern", "repeat")
 
 
 def described(file: Path, split: str, root: Path | None = None) -> Dataset:
-    """A split of the dataset that `file` describes, below `root` (default: the folder of the file).
+    """A split of the dataset that `file` describes; paths are relative to `root`, default the folder of the file.
 
     Raises DatasetError.
     """
@@ -58,10 +58,10 @@ def _source(entry: Any, folder: Path, where: str) -> list[Pair]:
     values = _checked(entry, SOURCE_KEYS, ("images", "labels"), where)
     repeat = values.get("repeat", 1)
     if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
-        raise DatasetError(f"{where}: repeat is {repeat!r}, it takes a whole number from 1")
+        raise DatasetError(f"{where}: repeat is {repeat!r}, it must be an integer >= 1")
     for key in ("images", "labels", "name", "pattern"):
         if not isinstance(values.get(key, ""), str):
-            raise DatasetError(f"{where}: {key} is {values[key]!r}, it takes text")
+            raise DatasetError(f"{where}: {key} is {values[key]!r}, it must be a string")
     images, labels = (folder / values[key] for key in ("images", "labels"))
     pattern = values.get("pattern", "*")
     pairs = pair_up(images, labels, lambda path: f"{path.stem}.png", read_ids(identity()), pattern)

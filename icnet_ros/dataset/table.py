@@ -1,4 +1,4 @@
-"""Datasets by name, or by a file that describes one."""
+"""Open datasets by name or by YAML file."""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,8 +23,8 @@ DATASETS: dict[str, Callable[[Path, str], Dataset]] = {
 def open_dataset(data: str, root: Path | None, split: str) -> Dataset:
     """A split ("train", "val", ...) of a dataset.
 
-    data: a dataset of DATASETS or of config/datasets by name, which need `root`, the folder that they are in;
-    or the path of a YAML file, see `descriptor`. Raises DatasetError.
+    data: name of a dataset in DATASETS or config/datasets, which needs its folder `root`; or path of a YAML
+    file, see `descriptor`. Raises DatasetError.
     """
     if root is not None and not root.is_dir():
         raise DatasetError(f"{root}: no such folder")

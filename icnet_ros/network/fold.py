@@ -1,4 +1,4 @@
-"""Batch norm folded into the convolution before it, as every timing of the paper has it."""
+"""Fold batch norm into the preceding convolution, as in all timings of the paper."""
 
 import copy
 from typing import TypeVar

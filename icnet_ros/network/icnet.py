@@ -1,7 +1,7 @@
 """ICNet as in the authors' deploy graph (hszhao/ICNet, icnet_cityscapes_bnnomerge.prototxt).
 
-Where that graph differs from figure 2 of the paper, the graph is followed: the low branch starts
-from a feature map, not from a quarter-size image; the whole network is narrow, not only its top.
+Where that graph differs from figure 2 of the paper, this module follows the graph: the low branch starts
+from a feature map, not from a quarter-size image, and all layers have half the channels, not only the last ones.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ EXITS: tuple[Exit, ...] = get_args(Exit)  # coarse to fine
 
 
 class CascadeFeatureFusion(nn.Module):
-    """CFF unit (paper sec. 3.3): dilated 3x3 on the doubled coarse map + 1x1 on the fine one.
+    """CFF unit (paper sec. 3.3): dilated 3x3 on the upsampled coarse map + 1x1 on the fine map.
 
     `low` (N, C1, h, w) and `high` (N, C2, 2h or 2h - 1, ...) -> (N, C3, size of `high`).
     Batch norm before the sum, ReLU after it.
@@ -46,7 +46,7 @@ class CascadeFeatureFusion(nn.Module):
 
 
 class DeconvFusion(nn.Module):
-    """What the paper compares the CFF unit with (table 3): the coarse map doubled by a deconvolution."""
+    """Baseline for the CFF unit (paper table 3): upsamples the coarse map by 2 with a deconvolution."""
 
     def __init__(self, low: int, high: int, outputs: int, kernel: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class DeconvFusion(nn.Module):
 
 
 def fusion_unit(kind: Fusion, low: int, high: int, outputs: int) -> nn.Module:
-    """The unit called `kind`. Raises ValueError for an unknown one."""
+    """Build a fusion unit. Raises ValueError for an unknown `kind`."""
     if kind == "cff":
         return CascadeFeatureFusion(low, high, outputs)
     if kind not in get_args(Fusion):
@@ -75,11 +75,11 @@ class ICNet(nn.Module):
         `("sub124",)` is the deployed network and all three are the training network, whose coarse
         exits are the auxiliary heads of cascade label guidance.
     windows: pyramid pooling windows; "official" runs at 1025 x 2049 only.
-    fusion: "cff" is ICNet; the others are the paper's comparison.
+    fusion: "cff" is ICNet; the others are the baselines of table 3.
 
     Logits are float (N, classes, h, w) with h = ceil(H / 16), ceil(H / 8) and ceil(H / 4) for
-    sub4, sub24 and sub124 (the deepest map is doubled before its classifier); to be
-    resized to the image with corners aligned.
+    sub4, sub24 and sub124 (each map is upsampled by 2 before its classifier). Resize them to the image
+    with corners aligned.
     """
 
     def __init__(

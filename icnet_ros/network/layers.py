@@ -1,4 +1,4 @@
-"""The pieces every network here is made of."""
+"""Building blocks of the networks."""
 
 from collections import OrderedDict
 
@@ -7,11 +7,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 BN_EPSILON = 1e-5
-BN_MOMENTUM = 0.05  # torch's convention; Caffe calls it 0.95, the fraction that stays
+BN_MOMENTUM = 0.05  # torch's convention; Caffe's moving_average_fraction is 1 - 0.05
 
 
 def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear, corners aligned: the only resize the official graph knows ("Interp")."""
+    """Bilinear resize with aligned corners, as the "Interp" layers of the official graph."""
     return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
 
@@ -69,7 +69,7 @@ class Bottleneck(nn.Module):
 class DeconvBN(nn.Module):
     """Deconvolution (transposed convolution) with stride 2, without bias, and batch norm.
 
-    `kernel` is odd. (N, inputs, h, w) -> (N, outputs, H, W) for the asked H in {2h - 1, 2h}, W alike.
+    `kernel` is odd. (N, inputs, h, w) -> (N, outputs, H, W) for `size` (H, W) with H in {2h - 1, 2h}, same for W.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
@@ -83,12 +83,12 @@ class DeconvBN(nn.Module):
 
 
 def numbered(*modules: nn.Module) -> nn.Sequential:
-    """A sequence whose parts are called "1", "2", ... as in the names of the published layers."""
+    """An nn.Sequential with modules named "1", "2", ... as in the published layer names."""
     return nn.Sequential(OrderedDict((str(number), module) for number, module in enumerate(modules, 1)))
 
 
 def stage(blocks: int, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    """A ResNet stage: `blocks` bottlenecks, the first of which strides.
+    """A ResNet stage: `blocks` bottlenecks, the first with the stride.
 
     The dilation is the same in all of them, as in the official graph.
     """
@@ -98,7 +98,7 @@ def stage(blocks: int, inputs: int, outputs: int, *, stride: int = 1, dilation: 
 
 
 def stem(outputs: int) -> nn.Sequential:
-    """Three 3x3 convolutions (the first strides): (N, 3, H, W) -> (N, outputs, H/2, W/2)."""
+    """Three 3x3 convolutions (the first with stride 2): (N, 3, H, W) -> (N, outputs, H/2, W/2)."""
     return numbered(
         ConvBN(3, outputs // 2, 3, stride=2),
         ConvBN(outputs // 2, outputs // 2, 3),
@@ -107,10 +107,10 @@ def stem(outputs: int) -> nn.Sequential:
 
 
 def stem_pool(x: Tensor) -> Tensor:
-    """3x3 max pool with stride 2 behind the stem.
+    """3x3 max pool with stride 2 after the stem.
 
-    Rounds the size as convolutions do, so every map is ceil(H / stride) high; Caffe's rounds the
-    other way, which is the same at the odd sizes the official graph runs at.
+    Sizes are rounded as in convolutions, so every map has height ceil(H / stride). Caffe's pooling rounds
+    the other way; both agree at the odd sizes of the official graph.
     """
     return F.max_pool2d(x, 3, stride=2, padding=1)
 
@@ -124,9 +124,9 @@ def channels(width: float, full: int) -> int:
 
 
 def initialise(module: nn.Module, seed: int) -> None:
-    """He initialisation of every convolution, the same for the same seed on every machine; none on the meta device."""
+    """He initialisation of all convolutions, reproducible for a seed; does nothing on the meta device."""
     if all(parameter.is_meta for parameter in module.parameters()):
-        return  # it would do nothing, but first import torch's compiler, which takes seconds
+        return  # kaiming_normal_ has no effect there and would import torch's compiler, which takes seconds
     generator = torch.Generator().manual_seed(seed)
     for child in module.modules():
         if isinstance(child, (nn.Conv2d, nn.ConvTranspose2d)):

@@ -1,4 +1,4 @@
-"""PSPNet50, the network the paper speeds up and compares with in every table."""
+"""PSPNet50, the baseline in every table of the paper."""
 
 from typing import Literal
 
@@ -17,7 +17,7 @@ class PSPNet50(nn.Module):
     """Dilated ResNet-50 with pyramid pooling: images (N, 3, H, W) -> logits (N, classes, h, w).
 
     h = ceil(H / output_stride). `head` "concat" is PSPNet's own (pooled maps concatenated, 3x3
-    convolution), "sum" the light one of ICNet. The paper does not say which it timed.
+    convolution), "sum" is ICNet's lighter head. The paper does not say which it timed.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class PSPNet50(nn.Module):
         initialise(self, seed=0)
 
     def forward(self, image: Tensor) -> tuple[Tensor]:
-        """Logits at 1/output_stride (one answer, in a tuple as ICNet's); dropout 0.1 while training."""
+        """Logits at 1/output_stride, as a tuple of one like the outputs of ICNet; dropout 0.1 while training."""
         x = self.res5(self.res4(self.res3(self.res2(stem_pool(self.stem(image))))))
         logits: Tensor = self.cls(F.dropout(self.neck(self.pyramid(x)), 0.1, self.training))
         return (logits,)

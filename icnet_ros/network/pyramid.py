@@ -55,9 +55,7 @@ class SumPyramid(nn.Module):
 
 
 class ProductPyramid(nn.Module):
-    """SumPyramid as matrix products, equal up to rounding: windows that depend on the size of the map
-    cannot be exported, products can.
-    """
+    """SumPyramid as matrix products, which export to ONNX for any map size; equal up to rounding."""
 
     def forward(self, x: Tensor) -> Tensor:
         total = x

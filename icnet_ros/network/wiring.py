@@ -1,4 +1,4 @@
-"""Which layers share channels: what may be taken out of a network together."""
+"""Channel dependencies between layers: which channels must be pruned together."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +12,11 @@ from icnet_ros.network.pyramid import BINS, ConcatPyramid
 
 @dataclass(frozen=True)
 class Wire:
-    """A layer, by its name in the state dict, and the groups of channels it reads and writes.
+    """A layer and the channel groups of its input and output.
 
-    Layers that write the same group are summed: they keep or lose the same channels. `reads` are
-    concatenated in this order; empty for the image. `writes` is empty for the classes.
+    layer: name in the state dict. reads: groups that are concatenated to its input; empty for the image.
+    writes: group of its output; empty for class logits. Outputs of the same group are summed, so their
+    layers must keep the same channels.
     """
 
     layer: str
@@ -24,7 +25,7 @@ class Wire:
 
 
 def wires(network: nn.Module) -> list[Wire]:
-    """Every convolution of an ICNet or a PSPNet50, in the order of the data."""
+    """Channel groups of every convolution of an ICNet or a PSPNet50, in forward order."""
     if isinstance(network, ICNet):
         layers = [*_trunk(network), Wire("k1", ("res5",), "k1")]
         layers += [Wire("cff24.low", ("k1",), "cff24"), Wire("cff24.high", ("res3",), "cff24")]

@@ -1,1 +1,1 @@
-"""How a network learns: recipe, augmentation, cascade label guidance, the loop."""
+"""Training: recipes, sampling, augmentation, losses, training loop, pruning, quantization."""

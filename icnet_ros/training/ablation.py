@@ -23,7 +23,7 @@ from icnet_ros.training.start import NOWHERE, Start
 
 @dataclass(frozen=True)
 class Run:
-    """A training: what it changes in the recipe; or a pruning of another run to a share of its width."""
+    """A training with changes to the recipe, or a pruning of run `parent` to `keep` times its width."""
 
     changes: dict[str, Any] = field(default_factory=dict)
     parent: str = ""
@@ -32,10 +32,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: which run it is measured on, and how; the paper's mIoU in points.
+    """A row of an ablation table: an exit of a run, and the mIoU in the paper, percent.
 
-    The first row of a group is what the others are compared with. scale: of the input, times the
-    recipe's.
+    Deltas are relative to the first row of the group. scale: of the input, relative to the recipe's input_scale.
     """
 
     group: str
@@ -84,7 +83,7 @@ GROUPS = tuple(dict.fromkeys(row.group for row in ROWS))
 
 @dataclass(frozen=True)
 class Setting:
-    """What all runs share. baseline_width: of PSPNet50 before pruning; the paper's is 1."""
+    """Settings of all runs. baseline_width: width of PSPNet50 before pruning; 1 in the paper."""
 
     recipe: Recipe
     data: Dataset
@@ -96,9 +95,9 @@ class Setting:
 
 
 def ablate(setting: Setting, groups: Sequence[str], progress: Progress) -> list[dict[str, Any]]:
-    """Train what the groups need and measure every row; goes on where it was interrupted.
+    """Train the runs of the groups and evaluate every row; resumes after an interruption.
 
-    Rows are {group, name, run, miou, delta, paper_miou, paper_delta}, mIoU in points on the validation
+    Rows are {group, name, run, miou, delta, paper_miou, paper_delta}: mIoU in percent on the validation
     split, delta to the first row of the group. Writes OUT/ablation.json and OUT/ablation.png.
     Raises RecipeError for an unknown group.
     """
@@ -116,16 +115,16 @@ def ablate(setting: Setting, groups: Sequence[str], progress: Progress) -> list[
     measured_rows: list[dict[str, Any]] = []
     for row in rows:
         miou = 100 * (measured(row.run, row.scale)[row.exit].miou() or 0.0)
-        first = next((one for one in measured_rows if one["group"] == row.group), None)
+        baseline = next((other for other in measured_rows if other["group"] == row.group), None)
         measured_rows.append(
             {
                 "group": row.group,
                 "name": row.name,
                 "run": row.run,
                 "miou": miou,
-                "delta": miou - first["miou"] if first else 0.0,
+                "delta": miou - baseline["miou"] if baseline else 0.0,
                 "paper_miou": row.paper,
-                "paper_delta": row.paper - first["paper_miou"] if first else 0.0,
+                "paper_delta": row.paper - baseline["paper_miou"] if baseline else 0.0,
             }
         )
     if setting.fabric.global_rank == 0:
@@ -137,38 +136,38 @@ def ablate(setting: Setting, groups: Sequence[str], progress: Progress) -> list[
 
 
 def draw_ablation(measured_rows: Sequence[dict[str, Any]], picture: Path) -> None:
-    """The deltas as bars, ours beside the paper's, as a PNG."""
-    shown = [one for one in measured_rows if one["delta"] or one["paper_delta"]]
-    figure = Figure(figsize=(9, 1.2 + 0.5 * len(shown)), layout="constrained")
+    """Draw the measured deltas beside the paper's as a bar chart, PNG."""
+    rows = [row for row in measured_rows if row["delta"] or row["paper_delta"]]
+    figure = Figure(figsize=(9, 1.2 + 0.5 * len(rows)), layout="constrained")
     panel = figure.subplots()
-    places = range(len(shown))
-    panel.barh([place - 0.2 for place in places], [one["delta"] for one in shown], 0.38, label="here")
+    places = range(len(rows))
+    panel.barh([place - 0.2 for place in places], [row["delta"] for row in rows], 0.38, label="measured")
     panel.barh(
-        [place + 0.2 for place in places], [one["paper_delta"] for one in shown], 0.38, label="paper (Cityscapes)"
+        [place + 0.2 for place in places], [row["paper_delta"] for row in rows], 0.38, label="paper (Cityscapes)"
     )
-    panel.set_yticks(list(places), [f"{one['group']}: {one['name']}" for one in shown])
+    panel.set_yticks(list(places), [f"{row['group']}: {row['name']}" for row in rows])
     panel.invert_yaxis()
     panel.axvline(0, color="black", linewidth=0.8)
-    panel.set_xlabel("mIoU, points over the first row of the group")
+    panel.set_xlabel("mIoU difference to the first row of the group, percentage points")
     panel.legend()
     figure.savefig(picture, dpi=120)
 
 
 def _trained(name: str, setting: Setting, progress: Progress) -> Path:
-    """The checkpoint of a run, trained if it is not there yet; parents first."""
+    """Path of the checkpoint of a run; trains the run, and its parent first, if needed."""
     run, out = RUNS[name], setting.out / name
     recipe = replace(setting.recipe, **run.changes)
     if recipe.architecture == "pspnet50":
         recipe = replace(recipe, width=setting.baseline_width)
 
-    def told(what: str, done: int, total: int) -> None:
-        progress(f"{name}: {what}", done, total)
+    def report(message: str, done: int, total: int) -> None:
+        progress(f"{name}: {message}", done, total)
 
     data = setting.data, setting.validation
     if run.parent:
         parent = load(_trained(run.parent, setting, progress))
         widths = [parent.spec.width * run.keep]
-        return prune_progressively(parent, widths, recipe, *data, out, setting.fabric, told).checkpoint
+        return prune_progressively(parent, widths, recipe, *data, out, setting.fabric, report).checkpoint
     out.mkdir(parents=True, exist_ok=True)
-    Trainer(recipe, *data, out, setting.fabric, setting.start).run(told)
+    Trainer(recipe, *data, out, setting.fabric, setting.start).run(report)
     return out / "best.safetensors"

@@ -10,7 +10,7 @@ from torch import Tensor
 from icnet_ros.training.loss import IGNORE
 from icnet_ros.training.recipe import Recipe
 
-BLUR = 1.5  # pixels: standard deviation of the Gaussian between blur and unsharp mask
+BLUR = 1.5  # pixels, standard deviation of the Gaussian for blur and unsharp mask
 
 
 def augment(
@@ -23,9 +23,9 @@ def augment(
     """A batch of crops.
 
     pairs: images uint8 (3, H, W) and labels uint8 (H, W), sizes may differ. mean: (3,), 0..255. shown: a class
-    that every crop shows, where the labels have it.
-    Gives images float32 (N, 3, h, w) with the mean subtracted and labels int64 (N, h, w). Beyond the
-    picture: the mean colour and the ignore id. `generator`, on the CPU, decides everything.
+    that every crop contains if its image does.
+    Returns images float32 (N, 3, h, w) with the mean subtracted and labels int64 (N, h, w). Outside the
+    image: the mean colour and the ignore id. All random numbers come from `generator`, on the CPU.
     """
     crops = [_crop(image, labels, mean, recipe, generator, shown) for image, labels in pairs]
     return torch.stack([image for image, _ in crops]), torch.stack([labels for _, labels in crops])
@@ -76,14 +76,14 @@ def _pixel_of(labels: Tensor, wanted: int | None, generator: torch.Generator) ->
 
 
 def _degrade(pixels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Gamma, sharpness and noise of another camera; pixels (3, h, w) in 0..255, before and after."""
+    """Random gamma, sharpness and noise, as of other cameras; pixels (3, h, w) in 0..255."""
     if not recipe.gamma and not recipe.sharpness and not recipe.noise:
         return pixels
     u = torch.rand(3, generator=generator).tolist()
     if recipe.gamma:
         pixels = 255 * (pixels / 255) ** math.exp(recipe.gamma * (2 * u[0] - 1))
     if recipe.sharpness:
-        amount = recipe.sharpness * (2 * u[1] - 1)  # below 0 towards the blurred picture, above 0 away from it
+        amount = recipe.sharpness * (2 * u[1] - 1)  # negative: blur, positive: sharpen
         offsets = torch.arange(-4, 5, dtype=torch.float32, device=pixels.device)
         kernel = torch.exp(-((offsets / BLUR) ** 2) / 2)
         kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)

@@ -1,4 +1,4 @@
-"""The log of a training as a table and as a picture."""
+"""Training log: read, write and plot log.csv."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ def read_rows(log: Path) -> list[dict[str, str]]:
 
 
 def write_rows(log: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write LOG.csv anew; its columns are those of all rows."""
+    """Overwrite LOG.csv; columns are the keys of all rows, in order."""
     columns = dict.fromkeys(name for row in rows for name in row)
     with log.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(columns), restval="")
@@ -38,9 +38,9 @@ def draw_curve(log: Path, picture: Path) -> None:
     left.yaxis.label.set_color("tab:red")
     right = left.twinx()
     for name, label, style in (("miou", "validation", "o-"), ("train_miou", "training images", "o:")):
-        known = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
-        if known:
-            right.plot(*zip(*known, strict=True), style, color="tab:blue", markersize=3, label=label)
+        points = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
+        if points:
+            right.plot(*zip(*points, strict=True), style, color="tab:blue", markersize=3, label=label)
     right.set(ylabel="mIoU", ylim=(0, 1))
     right.yaxis.label.set_color("tab:blue")
     right.legend(loc="lower right")

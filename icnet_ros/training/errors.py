@@ -1,12 +1,12 @@
-"""What can be wrong with a training. Knows no torch, so that the command line starts quickly."""
+"""Errors of training. Does not import torch, so that the command line starts quickly."""
 
 
 class RecipeError(ValueError):
-    """A recipe that cannot be used; names the entry and what it takes."""
+    """An invalid recipe; the message names the entry and its valid values."""
 
 
 class QuantizeError(ValueError):
-    """int8 that would cost too much accuracy; says how much."""
+    """int8 quantization that loses too much accuracy; the message says how much."""
 
 
 class StateError(ValueError):

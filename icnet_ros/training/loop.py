@@ -30,12 +30,12 @@ Progress = Callable[[str, int, int], None]
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Of the recipe's schedule, 0 after the last iteration, with a linear warm-up."""
+    """Learning rate at `step`: linear warm-up, then the schedule of the recipe; 0 after the last iteration."""
     warm = min(1.0, (step + 1) / recipe.warm_up) if recipe.warm_up else 1.0
-    left = 1 - step / recipe.iterations
-    decay: float = left**recipe.power
+    remaining = 1 - step / recipe.iterations
+    decay: float = remaining**recipe.power
     if recipe.schedule == "trapezoid":
-        decay = min(1.0, left / recipe.cooldown) if recipe.cooldown else float(left > 0)
+        decay = min(1.0, remaining / recipe.cooldown) if recipe.cooldown else float(remaining > 0)
     return recipe.learning_rate * warm * decay
 
 
@@ -43,8 +43,8 @@ class Trainer:
     """Trains the network of a recipe with all exits; resumes from OUT/state.safetensors if that is there.
 
     Writes OUT/log.csv, OUT/curve.png, OUT/state.safetensors and, whenever validation mIoU is higher than before,
-    OUT/best.safetensors. What a step sees depends on seed and step only, not on how many processes
-    share it or how often the training was interrupted.
+    OUT/best.safetensors. The batch of a step depends on seed and step only, not on the number of processes
+    or on interruptions.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Trainer:
         teacher: Checkpoint | None = None,
     ) -> None:
         if recipe.batch % fabric.world_size:
-            raise StateError(f"batch {recipe.batch} cannot be shared by {fabric.world_size} processes")
+            raise StateError(f"batch {recipe.batch} is not divisible by {fabric.world_size} processes")
         self.recipe, self.out, self._data, self._validation, self._fabric = recipe, out, data, validation, fabric
         self._spec = network_spec(recipe, data)
         network = build_network(self._spec)
@@ -94,7 +94,7 @@ class Trainer:
                 self._optimiser.state[parameter]["momentum_buffer"] = saved.momentum[name].to(fabric.device)
 
     def run(self, progress: Progress, stop_after: int = 0) -> float:
-        """Train to the last iteration (or that many steps); the best validation mIoU."""
+        """Train to the last iteration, or for `stop_after` steps; returns the best validation mIoU."""
         recipe, fabric = self.recipe, self._fabric
         balance = self._class_weights()
         self._truncate_log()
@@ -110,9 +110,9 @@ class Trainer:
             loss = cascade_loss(logits, labels, weights, balance, recipe.hardest, recipe.label_smoothing)
             if self._teacher is not None:
                 with torch.no_grad(), fabric.autocast():
-                    answer = self._teacher(images)[-1]
+                    teacher_logits = self._teacher(images)[-1]
                 loss = loss + recipe.teacher_weight * distillation_loss(
-                    logits, answer, labels, weights, recipe.temperature
+                    logits, teacher_logits, labels, weights, recipe.temperature
                 )
             self._optimiser.zero_grad()
             fabric.backward(loss)
@@ -137,13 +137,13 @@ class Trainer:
         return self._crops(range(start, start + share))
 
     def _crops(self, positions: range) -> tuple[Tensor, Tensor]:
-        """Positions count through the epochs, each of which has an order of its own."""
-        wanted = [self._sampler.crop(position) for position in positions]
-        pairs = self._pool.take([crop.image for crop in wanted])
+        """Images and labels of the crops at these positions, counted from the start of the training."""
+        sampled = [self._sampler.crop(position) for position in positions]
+        pairs = self._pool.take([crop.image for crop in sampled])
         generators = (torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + position) for position in positions)
         crops = [
             augment([pair], self._mean, self.recipe, generator, crop.shown)
-            for pair, crop, generator in zip(pairs, wanted, generators, strict=True)
+            for pair, crop, generator in zip(pairs, sampled, generators, strict=True)
         ]
         images = torch.cat([image for image, _ in crops]).to(memory_format=torch.channels_last)
         return images, torch.cat([labels for _, labels in crops])
@@ -158,7 +158,7 @@ class Trainer:
 
     @torch.no_grad()
     def _average(self) -> None:
-        # Early on the average follows fast, so that it does not remember the random start.
+        # A smaller decay in the first steps, so that the average forgets the initial weights.
         decay = min(self.recipe.ema, (self.step + 1) / (self.step + 10)) if self.recipe.ema else 0.0
         for key, value in self._plain.state_dict().items():
             if value.is_floating_point():
@@ -178,7 +178,7 @@ class Trainer:
             row |= {name: "" if value is None else f"{value:.5f}" for name, value in score.columns.items()}
             append_row(self._log, row)
             draw_curve(self._log, self.out / "curve.png")
-            # Scores over some of the images and over all of them cannot be compared: the last one is saved in any case.
+            # Scores over a subset and over all images are not comparable, so the last checkpoint is always saved.
             if score.miou >= self._best or (ended and self.recipe.validate_images):
                 self._best = score.miou
                 provenance = {**self._origin, "recipe": self.recipe.to_dict(), "step": self.step}
@@ -202,7 +202,7 @@ class Trainer:
         return self.out / "log.csv"
 
     def _truncate_log(self) -> None:
-        """Forget rows of steps that will be done again."""
+        """Remove rows of steps that are repeated after a resume."""
         if self._fabric.global_rank == 0 and self._log.exists():
             write_rows(self._log, [row for row in read_rows(self._log) if int(row["step"]) <= self.step])
 

@@ -1,4 +1,4 @@
-"""Cascade label guidance."""
+"""Loss functions: cascade label guidance and distillation."""
 
 from collections.abc import Sequence
 
@@ -20,10 +20,10 @@ def cascade_loss(
     """Weighted softmax cross entropy over the three branches (paper eq. 2); a scalar.
 
     logits: three (N, C, h, w) float tensors, coarse to fine. labels: (N, H, W) int64 class ids,
-    resized to each branch by nearest. Pixels of id 255 count nowhere. class_weights: (C,).
-    hardest: share of the counted pixels of each branch, those of largest loss, that count.
+    resized to each branch by nearest neighbour. Pixels with id 255 are ignored. class_weights: (C,).
+    hardest: share of the labelled pixels of each branch, those with the largest loss, that are used.
     label_smoothing: share of the target that is spread over all classes.
-    Zero, with zero gradients, if no pixel counts. Raises ValueError for another number of weights.
+    Zero, with zero gradients, if no pixel is labelled. Raises ValueError for another number of weights.
     """
     total = logits[0].new_zeros(())
     for weight, branch in zip(weights, logits, strict=True):
@@ -52,20 +52,20 @@ def distillation_loss(
     weights: Sequence[float] = (0.4, 0.4, 1.0),
     temperature: float = 1.0,
 ) -> Tensor:
-    """Weighted divergence of each branch from what a teacher says (Hinton et al., 2015); a scalar.
+    """Weighted KL divergence of each branch from the teacher's prediction (Hinton et al., 2015); a scalar.
 
-    teacher: logits (N, C, H', W') of its deepest answer, resized to each branch; every branch learns
-    from it. labels: (N, H, W) int64; where the teacher is wrong it is not listened to, where there is
-    no label it is. Kullback-Leibler, mean over those pixels, times temperature squared.
+    teacher: logits (N, C, H', W') of its deepest exit, resized to each branch. labels: (N, H, W) int64.
+    Pixels that the teacher predicts wrongly are ignored, unlabelled pixels are used. The divergence is
+    averaged over the used pixels and multiplied by temperature squared.
     """
     total = logits[0].new_zeros(())
     for weight, branch in zip(weights, logits, strict=True):
-        wanted = F.interpolate(teacher.float(), branch.shape[-2:], mode="bilinear", align_corners=True) / temperature
-        given = F.log_softmax(branch.float() / temperature, 1)
-        divergence = F.kl_div(given, F.log_softmax(wanted, 1), reduction="none", log_target=True).sum(1)
+        soft = F.interpolate(teacher.float(), branch.shape[-2:], mode="bilinear", align_corners=True) / temperature
+        student = F.log_softmax(branch.float() / temperature, 1)
+        divergence = F.kl_div(student, F.log_softmax(soft, 1), reduction="none", log_target=True).sum(1)
         target = resize_labels(labels, branch.shape[-2], branch.shape[-1])
-        heard = (target == IGNORE) | (target == wanted.argmax(1))
-        total = total + weight * temperature**2 * (divergence * heard).sum() / heard.sum().clamp(min=1)
+        used = (target == IGNORE) | (target == soft.argmax(1))
+        total = total + weight * temperature**2 * (divergence * used).sum() / used.sum().clamp(min=1)
     return total
 
 
@@ -77,7 +77,7 @@ def resize_labels(labels: Tensor, height: int, width: int) -> Tensor:
 
 
 def _quantile(values: Tensor, share: float) -> Tensor | float:
-    """Smallest value that `share` of the values lie below (torch.quantile has a size limit)."""
+    """Quantile `share` of the values (torch.quantile has a size limit)."""
     if not values.numel():
         return 0.0
     return values.kthvalue(min(values.numel(), 1 + int(share * values.numel()))).values

@@ -1,4 +1,4 @@
-"""The images of a dataset as tensors on the training device, in memory as far as it goes."""
+"""Cache of the images of a dataset, as tensors on the training device."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,12 +10,12 @@ from icnet_ros.dataset.base import Dataset, Pair
 
 
 class Pool:
-    """Keeps what it has read, up to `limit` bytes; the rest is read again each time, on threads."""
+    """Reads images and labels on threads and caches up to `limit` bytes of them."""
 
     def __init__(self, dataset: Dataset, device: torch.device, limit: int = 8 << 30) -> None:
         self._dataset = dataset
         self._device = device
-        self._left = limit
+        self._free = limit  # bytes
         self._cache: dict[Pair, tuple[Tensor, Tensor]] = {}
         self._threads = ThreadPoolExecutor(4)
 
@@ -30,7 +30,7 @@ class Pool:
         image, labels = self._dataset[index]
         pair = torch.from_numpy(image).permute(2, 0, 1).to(self._device), torch.from_numpy(labels).to(self._device)
         size = sum(tensor.numel() for tensor in pair)
-        if size <= self._left:
-            self._left -= size
+        if size <= self._free:
+            self._free -= size
             self._cache[key] = pair
         return pair

@@ -1,4 +1,4 @@
-"""int8 by calibration on a dataset; what it costs in accuracy is measured through an engine."""
+"""int8 post-training quantization, calibrated on a dataset; an engine measures the loss of accuracy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from icnet_ros.training.errors import QuantizeError
 
 @dataclass(frozen=True)
 class Quantized:
-    """What was written, and the mIoU of its exit in fp32 and int8."""
+    """path: the int8 file. before, after: mIoU of its exit in fp32 and in int8."""
 
     path: Path
     before: float
@@ -42,11 +42,11 @@ def quantize(
     count: int = 64,
     max_drop: float = 1.0,
 ) -> Quantized:
-    """Calibrate on `count` images, evenly chosen; keep the file if it loses at most `max_drop` points of mIoU.
+    """Calibrate on `count` evenly spaced images; keep the file if mIoU drops by at most `max_drop` points.
 
-    Weights become int8 by output channel, activations int8 or uint8 with zero point 0, biases stay float32: what
-    ONNX Runtime, OpenVINO and TensorRT can all run. engine: the one that measures, on the CPU.
-    Raises QuantizeError for a larger loss; EngineError, DatasetError.
+    Weights are int8 per output channel, activations int8 or uint8 with zero point 0, biases float32: a format that
+    ONNX Runtime, OpenVINO and TensorRT can all run. engine: measures mIoU, on the CPU.
+    Raises QuantizeError for a larger drop, EngineError, DatasetError.
     """
     path = int8_path(checkpoint, exit_)
     options = EngineOptions("cpu", exit=exit_)
@@ -77,7 +77,8 @@ def quantize(
     )
     origin = {"dataset": calibration.name, "split": calibration.split, "images": count}
     facts = {"sha256": checkpoint.sha256, "exit": exit_, "calibration": origin, "miou_before": before}
-    # Beside the real one, so that it can be moved there whole; seen through the same door as by every engine.
+    # Written in the target's folder and then renamed, so that the target is replaced atomically. The candidate path
+    # makes engines load this file exactly as they load the final one.
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         candidate = replace(checkpoint, path=Path(folder) / f"{checkpoint.name}.safetensors")
         written = int8_path(candidate, exit_)
@@ -86,8 +87,8 @@ def quantize(
         after = miou(candidate, "int8")
         if 100 * (before - after) > max_drop:
             raise QuantizeError(
-                f"int8 takes mIoU from {before:.4f} to {after:.4f}, more than --max-drop {max_drop:g} points; "
-                "nothing was written. Calibrate on more images, or on images more like those it will see"
+                f"int8 reduces mIoU from {before:.4f} to {after:.4f}, by more than --max-drop {max_drop:g} points; "
+                "nothing was written. Calibrate on more images, or on images closer to those of the robot"
             )
         describe(model, {**facts, "miou_after": after})
         onnx.save(model, written)

@@ -1,4 +1,4 @@
-"""A training recipe: everything that decides the result, in one YAML file."""
+"""Training recipes: all hyperparameters of a training in one YAML file."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,30 +13,31 @@ from icnet_ros.training.errors import RecipeError
 
 @dataclass(frozen=True)
 class Recipe:
-    """Defaults are the paper's (sec. 5.1) where it says something.
+    """Hyperparameters of a training. Defaults are the paper's (sec. 5.1) where it states them.
 
     architecture, width, fusion, output_stride, head: the network, as in `ModelSpec`.
     loss_weights: of the branches, coarse to fine; (0, 0, 1) is training without label guidance. A
-        network with one answer uses the last.
-    crop: (height, width) of what the network sees. scale: range of the random resize.
-    class_uniform: share of the crops that show a class which is drawn first, each class equally often (class
-        uniform sampling, Zhu et al., 2019); the others come from a shuffled epoch.
-    schedule: "poly" decays the rate to 0 by (1 - step / iterations)^power. "trapezoid" keeps it and lets it fall
-        to 0 in a straight line over the last `cooldown` of the iterations; such a training may be resumed with
-        more iterations as long as its rate has not begun to fall.
+        network with one exit uses the last.
+    crop: (height, width) of the network input. scale: range of the random resize.
+    class_uniform: share of the crops that are sampled by class, all classes equally often (class uniform
+        sampling, Zhu et al., 2019); the others are sampled from shuffled epochs.
+    schedule: "poly" decays the rate to 0 by (1 - step / iterations)^power. "trapezoid" keeps it constant and
+        decays it linearly to 0 over the last `cooldown` of the iterations; before that decay begins, the
+        training can be resumed with more iterations.
     class_balance: "log" weighs classes by 1 / ln(balance_offset + frequency) (Paszke et al., ENet, 2016),
-        normalised to mean 1 over pixels. balance_offset: the nearer to 1, the more rare classes count.
-    hardest: share of pixels with the largest loss that count (online hard example mining), 1 = all.
+        normalised to mean 1 over pixels. balance_offset: closer to 1 gives rare classes more weight.
+    hardest: share of pixels, those with the largest loss, that are used (online hard example mining); 1: all.
     label_smoothing: share of each pixel's target that is spread over all classes.
-    brightness, contrast, colour, gamma: ranges of the random change, as shares; gamma of the exponent.
-    sharpness: range of the random blur (down to a Gaussian of 1.5 pixels) or unsharp mask. noise: largest standard
-        deviation of the Gaussian noise that is added, of 0..255.
-    ema: decay of the averaged weights that are saved; 0 saves the last ones.
-    teacher_weight: of the distillation loss, where a teacher is given. temperature: of its softmax.
-    validate_every: iterations between two validations. validate_images: how many images of the validation and of
-        the training split, evenly spread, each of them looks at; 0 looks at all. The last one looks at all.
-    input_scale: written into the checkpoint: the image is resized by this before the network, or, where it
-        is not 1, whatever image to that height.
+    brightness, contrast, colour: ranges of random relative changes. gamma: range of the random log exponent.
+    sharpness: range of the random blur (down to a Gaussian of 1.5 pixels) or unsharp mask. noise: maximum standard
+        deviation of the added Gaussian noise, for pixels 0..255.
+    ema: decay of the exponential moving average of the weights, which is saved; 0 saves the last weights.
+    teacher_weight: of the distillation loss, if there is a teacher. temperature: of its softmax.
+    validate_every: iterations between two validations. validate_images: number of images per validation, evenly
+        spaced, of the validation split and of the training split; 0: all validation images and as many training
+        images. The last validation always uses 0.
+    input_scale: of the checkpoint, see `ModelSpec`; if it is not 1, the height of the training images becomes
+        its frame_height.
     """
 
     dataset: str = "cityscapes"
@@ -102,7 +103,7 @@ class Recipe:
                 raise RecipeError(f"{name} is {getattr(self, name)!r}, it takes {known[0]!r} or {known[1]!r}")
 
     def continues(self, earlier: "Recipe", step: int) -> bool:
-        """Whether a training with the recipe `earlier` may go on with this one after `step` iterations."""
+        """Whether a training with recipe `earlier` can be resumed with this one after `step` iterations."""
         if self == earlier:
             return True
         if self.schedule != "trapezoid" or self != replace(earlier, iterations=self.iterations, cooldown=self.cooldown):
@@ -111,7 +112,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":
-        """From plain values, of a YAML file or a checkpoint; what is not there has its default.
+        """From plain values, of a YAML file or a checkpoint; missing entries have their defaults.
 
         Raises RecipeError or TypeError.
         """
@@ -124,7 +125,7 @@ class Recipe:
 
 
 def load_recipe(name: str, **changes: Any) -> Recipe:
-    """A shipped recipe by name ("camvid") or a YAML file by path, with `changes` on top.
+    """A shipped recipe by name ("camvid") or a YAML file by path; `changes` override its entries.
 
     Raises RecipeError for an unknown recipe, entry or value.
     """

@@ -1,4 +1,4 @@
-"""Which image, and which class in it, each crop of a training shows."""
+"""Sampling of training crops: from which image, and around which class."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -10,32 +10,32 @@ from torch import Tensor
 
 from icnet_ros.dataset.base import Dataset
 
-ENOUGH = 50  # pixels that an image has of a class that it is drawn for
+MIN_PIXELS = 50  # labelled pixels of a class that an image needs to be sampled for it
 
 
 class Crop(NamedTuple):
-    """What a crop shows: number of the image, and a class that is to be in it, None for any place."""
+    """A training crop. image: index. shown: id of a class that the crop must contain; None: any position."""
 
     image: int
     shown: int | None
 
 
 class Sampler:
-    """Images by position, counted through epochs, or by class; the same on every machine and after every resume."""
+    """Samples crops from shuffled epochs or by class; reproducible for a seed, also after a resume."""
 
     def __init__(self, counts: npt.NDArray[np.int64], seed: int, class_uniform: float) -> None:
         """counts: pixels by image and class. class_uniform: share of the crops that are drawn by class."""
         self._seed, self._class_uniform, self._count = seed, class_uniform, len(counts)
-        with_class = [np.flatnonzero(counts[:, k] >= ENOUGH) for k in range(counts.shape[1])]
+        with_class = [np.flatnonzero(counts[:, k] >= MIN_PIXELS) for k in range(counts.shape[1])]
         self._images = {k: images for k, images in enumerate(with_class) if images.size}
 
     def crop(self, position: int) -> Crop:
-        """What is shown at this position of the training."""
+        """The crop at `position`, counted from the start of the training."""
         if self._class_uniform and self._images:
             generator = np.random.default_rng((self._seed, position))
             if generator.random() < self._class_uniform:
-                shown = int(generator.choice(list(self._images)))
-                return Crop(int(generator.choice(self._images[shown])), shown)
+                class_id = int(generator.choice(list(self._images)))
+                return Crop(int(generator.choice(self._images[class_id])), class_id)
         return Crop(order(self._seed, position, self._count), None)
 
 

@@ -1,4 +1,4 @@
-"""What every training of the command line begins with."""
+"""Setup shared by the training commands."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from icnet_ros.training.recipe import Recipe
 
 
 def open_fabric(accelerator: str, devices: int, nodes: int, precision: str) -> Fabric:
-    """The processes of a training: those of torchrun, or as many as `devices` says."""
+    """Launch the training processes: those of torchrun, or `devices` processes on this machine."""
     kind: Any = precision
     fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=kind)
     fabric.launch()
@@ -31,7 +31,7 @@ def open_data(recipe: Recipe, data: str, root: Path | None, without: Sequence[st
 
 
 def like(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
-    """The recipe for a network of the same kind and width as `checkpoint`."""
+    """The recipe with the architecture and width of `checkpoint`."""
     spec = checkpoint.spec
     return replace(
         recipe,

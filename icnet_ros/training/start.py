@@ -1,4 +1,4 @@
-"""Where a training starts: nowhere, an ImageNet backbone, or another checkpoint."""
+"""Initial weights of a training: random, from an ImageNet backbone, or from a checkpoint."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,9 +19,10 @@ from icnet_ros.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Start:
-    """backbone: ImageNet ResNet-50. weights: of a network of the same shape, but for its classifiers.
+    """Initial weights of a training; random where nothing is given.
 
-    origin: where they come from, for the checkpoint's provenance.
+    backbone: file of an ImageNet ResNet-50. weights: state dict of a network of the same architecture and width;
+    its classifiers may differ. origin: provenance, for the header of the checkpoint.
     """
 
     backbone: Path | None = None
@@ -29,37 +30,37 @@ class Start:
     origin: dict[str, Any] = field(default_factory=dict)
 
     def apply(self, network: ICNet | PSPNet50, images: Callable[[], Tensor]) -> None:
-        """Fill a freshly initialised network. images: a few normalised ones. Raises CheckpointError."""
+        """Load the weights into a network. images: gives a few normalised images. Raises CheckpointError."""
         if self.backbone is not None:
             load_backbone(network, self.backbone)
             rewrite_stem(network, self.backbone, images())
         if self.weights:
             own = network.state_dict()
-            other = {key for key in own if key in self.weights and own[key].shape != self.weights[key].shape}
-            wrong = sorted(key for key in other if key.split(".")[0] not in ("aux16", "aux8", "cls"))
-            wrong += sorted(own.keys() - self.weights.keys())
-            if wrong:
+            resized = {key for key in own if key in self.weights and own[key].shape != self.weights[key].shape}
+            invalid = sorted(key for key in resized if key.split(".")[0] not in ("aux16", "aux8", "cls"))
+            invalid += sorted(own.keys() - self.weights.keys())
+            if invalid:
                 raise CheckpointError(
-                    f"the weights to start from do not fit: {wrong[0]!r}; they need the same architecture and width"
+                    f"the initial weights do not fit at {invalid[0]!r}; they need the same architecture and width"
                 )
-            network.load_state_dict({key: own[key] if key in other else self.weights[key] for key in own})
+            network.load_state_dict({key: own[key] if key in resized else self.weights[key] for key in own})
 
 
 NOWHERE = Start()
 
 
 def from_backbone(path: Path) -> Start:
-    """An ImageNet ResNet-50, .safetensors."""
+    """Start from an ImageNet ResNet-50, .safetensors."""
     return Start(backbone=path, origin={"backbone": path.name})
 
 
 def from_checkpoint(checkpoint: Checkpoint) -> Start:
-    """A trained network; classifiers of another number of classes stay new."""
+    """Start from a trained network; classifiers for another number of classes are initialised randomly."""
     return Start(weights=checkpoint.weights, origin={"init": {"name": checkpoint.name, "sha256": checkpoint.sha256}})
 
 
 def network_spec(recipe: Recipe, data: Dataset) -> ModelSpec:
-    """What the checkpoints of a training say about themselves."""
+    """The ModelSpec of the checkpoints of a training."""
     return ModelSpec(
         data.classes,
         recipe.width,
@@ -76,9 +77,9 @@ def network_spec(recipe: Recipe, data: Dataset) -> ModelSpec:
 
 
 def check_teacher(teacher: Checkpoint, student: ModelSpec) -> None:
-    """Raises CheckpointError unless both see the same images and know the same classes."""
+    """Raise CheckpointError unless teacher and student have the same normalisation and classes."""
     for name in ("channel_order", "mean", "std"):
         if getattr(teacher.spec, name) != getattr(student, name):
-            raise CheckpointError(f"teacher {teacher.name} has another {name} than the network it is to teach")
+            raise CheckpointError(f"teacher {teacher.name} has another {name} than the student")
     if teacher.spec.classes.names != student.classes.names:
         raise CheckpointError(f"teacher {teacher.name} knows other classes ({teacher.spec.classes.name})")

@@ -1,4 +1,4 @@
-"""What a training has to remember to go on exactly where it was: one safetensors file."""
+"""Training state for an exact resume, in one safetensors file."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ class State:
 
 
 def save_state(path: Path, state: State) -> None:
-    """Write it; the file appears whole or not at all."""
+    """Write the state atomically."""
     groups = {"network": state.network, "ema": state.ema, "momentum": state.momentum}
     tensors = {
         f"{group}/{key}": value.detach().cpu().contiguous() for group, d in groups.items() for key, value in d.items()
@@ -65,5 +65,5 @@ def load_state(path: Path) -> State:
         return State(header["step"], header["recipe"], **groups, best=header["best"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as err:
         raise StateError(
-            f"{path}: not a training state ({type(err).__name__}: {err}); start anew in another folder"
+            f"{path}: not a training state ({type(err).__name__}: {err}); start a new training in another folder"
         ) from err

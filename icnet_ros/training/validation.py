@@ -1,4 +1,4 @@
-"""What a training is worth so far: mIoU on validation and training images, by source and class."""
+"""Validation during training: mIoU on validation and training images, by source and class."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,27 +15,30 @@ from icnet_ros.metrics.confusion import ConfusionMatrix, iou_by_class
 
 @dataclass(frozen=True)
 class Score:
-    """miou: of the deepest exit over all validation images. columns: what log.csv says of it, by column."""
+    """miou: of the deepest exit over all validation images. columns: values for log.csv, by column name."""
 
     miou: float
     columns: dict[str, float | None]
 
 
 def validate(checkpoint: Checkpoint, validation: Dataset, train: Dataset, device: str, images: int) -> Score:
-    """Score the deepest exit, as the torch engine labels it. images: of each split, evenly spread; 0 is all."""
+    """Evaluate the deepest exit with the torch engine.
+
+    images: number of evenly spaced images of each split; 0: all validation images and as many training images.
+    """
     threads = torch.get_num_threads()
     engine = open_engine("torch", checkpoint, EngineOptions(device, exit=checkpoint.spec.exits[-1], threads=threads))
 
     def run(part: Dataset, progress: Progress = lambda *_: None) -> dict[str, ConfusionMatrix]:
         matrix = evaluate_engine(engine, part, progress)
-        torch.set_num_threads(threads)  # where Numba runs on OpenMP its number of threads becomes torch's
+        torch.set_num_threads(threads)  # Numba on OpenMP changes torch's number of threads
         return {engine.exit: matrix}
 
     whole, sources = by_source(validation.evenly(images), run)
-    seen = run(train.evenly(images or len(validation)))[engine.exit]
+    train_matrix = run(train.evenly(images or len(validation)))[engine.exit]
     engine.close()
     matrix = whole[engine.exit]
-    columns = {"train_miou": seen.miou()}
+    columns = {"train_miou": train_matrix.miou()}
     if len(sources) > 1:
         columns |= {f"miou:{source}": part[engine.exit].miou() for source, part in sources.items()}
     columns |= {f"iou:{name}": value for name, value in iou_by_class(matrix, validation.classes.names).items()}

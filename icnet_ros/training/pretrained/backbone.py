@@ -17,9 +17,9 @@ BLOCKS = {1: 3, 2: 4, 3: 6, 4: 3}
 def load_backbone(network: ICNet | PSPNet50, path: Path) -> None:
     """Copy a ResNet-50 trunk (keys "layer1.0.conv1.weight", ... of torchvision) into stages 2 to 5.
 
-    A narrower network keeps the filters with the largest l1 norm; the channels of a residual stream
-    are chosen once per stage, by the scales of the batch norms that write into it, so that every
-    sum adds the same channels. The stem is another one: see `stem.rewrite_stem`.
+    A narrower network keeps the filters with the largest l1 norm. Residual sums need the same channels,
+    so the output channels of a stage are chosen once, by the scales of the batch norms before the sums.
+    The stem is not copied: see `stem.rewrite_stem`.
     Raises CheckpointError.
     """
     try:
@@ -28,7 +28,7 @@ def load_backbone(network: ICNet | PSPNet50, path: Path) -> None:
         raise CheckpointError(f"{path}: not a readable safetensors file: {err}") from err
     state = network.state_dict()
     try:
-        # The stem is new and may be wider than ResNet's: then its channels share the old filters.
+        # A stem wider than ResNet's repeats its channels, so the weights that read them are scaled down.
         old, new = source["layer1.0.conv1.weight"].shape[1], state["res2.1.reduce.conv.weight"].shape[1]
         stream = torch.arange(new) % old
         for name in ("conv1", "downsample.0"):
@@ -40,13 +40,13 @@ def load_backbone(network: ICNet | PSPNet50, path: Path) -> None:
 
 
 def _copy_stage(state: dict[str, Tensor], source: dict[str, Tensor], layer: int, blocks: int, stream: Tensor) -> Tensor:
-    """Copy one stage whose input channels are `stream`; the channels of its output."""
+    """Copy one stage with input channels `stream`; returns the indices of its output channels."""
     first = f"layer{layer}.0"
     width = state[f"res{layer + 1}.1.increase.bn.weight"].numel()
-    writers = [source[f"{first}.downsample.1.weight"]] + [
+    norm_scales = [source[f"{first}.downsample.1.weight"]] + [
         source[f"layer{layer}.{block}.bn3.weight"] for block in range(blocks)
     ]
-    outputs = strongest(torch.stack(writers).abs().sum(0), width)
+    outputs = strongest(torch.stack(norm_scales).abs().sum(0), width)
     for block in range(blocks):
         ours, theirs = f"res{layer + 1}.{block + 1}", f"layer{layer}.{block}"
         inputs = stream if block == 0 else outputs

@@ -14,11 +14,11 @@ from icnet_ros.training.pretrained.backbone import strongest
 
 
 def pruned(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, Tensor]]:
-    """Description and weights of the network of that width with the strongest filters of this one.
+    """Prune to `width`, keeping the filters with the largest l1 norm; returns ModelSpec and state dict.
 
-    The strength of a filter is its l1 norm as deployed, i.e. with its batch norm folded in; layers
-    that are summed keep the same channels, those with the largest sum of norms. Batch norm
-    statistics are those of before: retrain. Raises RecipeError for a width that is not smaller.
+    The norm is that of the deployed filter, with its batch norm folded in. Layers that are summed keep the
+    same channels, those with the largest sum of norms. Batch norm statistics are not updated: retrain.
+    Raises RecipeError for a width that is not smaller.
     """
     if not 0 < width < checkpoint.spec.width:
         raise RecipeError(f"{checkpoint.name} has width {checkpoint.spec.width:g}: prune to less, not to {width:g}")
@@ -53,12 +53,12 @@ def pruned(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, T
 
 
 def widths(start: float, end: float, steps: int) -> list[float]:
-    """Evenly spaced widths from below `start` down to `end`, in 64ths so that every layer divides."""
+    """Evenly spaced widths below `start`, down to `end`; multiples of 1/64, so that channel counts are integers."""
     return [round((start + (end - start) * step / steps) * 64) / 64 for step in range(1, steps)] + [end]
 
 
 def _scores(network: nn.Module) -> dict[str, Tensor]:
-    """Strength of every channel, by group."""
+    """l1 norms of the filters, by channel group."""
     weights = network.state_dict()
     scores: dict[str, Tensor] = {}
     for wire in wires(network):
@@ -72,7 +72,7 @@ def _scores(network: nn.Module) -> dict[str, Tensor]:
 
 
 def _convolution(network: nn.Module, layer: str) -> tuple[str, int]:
-    """Name of the convolution of a layer, and which axis of its kernel counts the filters."""
+    """Name of the convolution of a layer, and the axis of its kernel that indexes the filters."""
     module = network.get_submodule(layer)
     name = layer if isinstance(module, nn.Conv2d) else f"{layer}.conv"
     return name, int(isinstance(network.get_submodule(name), nn.ConvTranspose2d))

@@ -20,7 +20,11 @@ from icnet_ros.training.start import Start
 
 @dataclass(frozen=True)
 class Pruning:
-    """mIoU of the network before, right after filters were taken out, and retrained; by width."""
+    """Result of progressive pruning.
+
+    before: mIoU of the original network. steps: (width, mIoU after pruning, mIoU after retraining).
+    checkpoint: path of the last one.
+    """
 
     before: float
     steps: tuple[tuple[float, float, float], ...]
@@ -39,12 +43,10 @@ def prune_progressively(
     teacher: Checkpoint | None = None,
     between: int | None = None,
 ) -> Pruning:
-    """Prune to each of `widths` in turn and retrain with `recipe`; the network is the checkpoint's.
+    """Prune to each of `widths` in turn and retrain with `recipe`; the architecture is that of the checkpoint.
 
-    between: iterations for all but the last width, if not the recipe's.
-
-    Every step has a folder below `out` and goes on there after an interruption. Writes OUT/prune.json.
-    Raises RecipeError, StateError.
+    between: iterations for all but the last width; default the recipe's. Each step has a folder below `out` and
+    is resumed there after an interruption. Writes OUT/prune.json. Raises RecipeError, StateError.
     """
 
     def miou(candidate: Checkpoint) -> float:
@@ -54,7 +56,7 @@ def prune_progressively(
     before, steps, current = miou(checkpoint), [], checkpoint
     for width in widths:
         spec, weights = pruned(current, width)
-        damaged = Checkpoint(spec, weights, f"{checkpoint.name} pruned to {width:g}")
+        smaller = Checkpoint(spec, weights, f"{checkpoint.name} pruned to {width:g}")
         origin: dict[str, Any] = {
             "pruned": {"name": current.name, "sha256": current.sha256, "from": current.spec.width}
         }
@@ -63,11 +65,11 @@ def prune_progressively(
         last = width == widths[-1]
         iterations = recipe.iterations if last or between is None else between
         trainer = Trainer(
-            replace(like(damaged, recipe), input_scale=spec.input_scale, iterations=iterations),
+            replace(like(smaller, recipe), input_scale=spec.input_scale, iterations=iterations),
             data, validation, folder, fabric, Start(weights=weights, origin=origin), teacher,
         )  # fmt: skip
         retrained = trainer.run(progress)
-        steps.append((width, miou(damaged), retrained))
+        steps.append((width, miou(smaller), retrained))
         current = load(folder / "best.safetensors")
     result = Pruning(before, tuple(steps), out / f"width-{widths[-1]:g}" / "best.safetensors")
     if fabric.global_rank == 0:
