@@ -43,7 +43,7 @@ def check(
         table.add_row(str(index), name, f"{counts[index] / labelled:8.3%}")
     console.print(table)
     if len(pairs.sources) > 1:
-        counted = ", ".join(f"{len(pairs.of_sources([source]))} {source}" for source in pairs.sources)
+        counted = ", ".join(f"{len(pairs.select_sources([source]))} {source}" for source in pairs.sources)
         console.print(f"pairs by source (repeats counted): {counted}", highlight=False)
     console.print(f"unlabelled: {counts[pairs.classes.ignore] / counts.sum():.2%} of all pixels", highlight=False)
     sheet.parent.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,7 @@ def evaluate(
     checkpoint = load_model(model)
     if not checkpoint.spec.trained:
         errors.print("[yellow]The network is untrained: its figures mean nothing. Name a checkpoint: --model[/]")
-    dataset = open_dataset(data, root, split).of_sources(source or ()).evenly(limit)
+    dataset = open_dataset(data, root, split).select_sources(source or ()).subsample(limit)
     options = EvaluationOptions(
         tuple(scale or ()), flip, device, engine, EngineOptions(device, precision, exit_),
         load_mapping(mapping) if mapping else None, figures,

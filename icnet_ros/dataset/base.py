@@ -76,7 +76,7 @@ class Dataset:
         """Names of the sources, in order; ("",) for a dataset without named sources."""
         return tuple(dict.fromkeys(pair.source for pair in self.pairs))
 
-    def of_sources(self, chosen: Sequence[str] = (), without: Sequence[str] = ()) -> "Dataset":
+    def select_sources(self, chosen: Sequence[str] = (), without: Sequence[str] = ()) -> "Dataset":
         """The pairs of the `chosen` sources (all if empty) except those `without`. Raises DatasetError."""
         for name in (*chosen, *without):
             if name not in self.sources:
@@ -88,7 +88,7 @@ class Dataset:
             raise DatasetError(f"{self.name} {self.split}: no source is left")
         return replace(self, pairs=pairs)
 
-    def evenly(self, count: int) -> "Dataset":
+    def subsample(self, count: int) -> "Dataset":
         """At most `count` pairs without duplicates, evenly spaced over the split; 0: all."""
         pairs = list(dict.fromkeys(self.pairs))
         if count and count < len(pairs):

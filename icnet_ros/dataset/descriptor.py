@@ -1,4 +1,4 @@
-"""Datasets described by a YAML file: folders of images and labels, mixed from several sources.
+"""Datasets load_descriptor by a YAML file: folders of images and labels, mixed from several sources.
 
     name: street
     classes: cityscapes            # a shipped class table by name, or the path of one
@@ -28,7 +28,7 @@ KEYS = ("name", "classes", "licence", "splits")
 SOURCE_KEYS = ("images", "labels", "name", "pattern", "repeat")
 
 
-def described(file: Path, split: str, root: Path | None = None) -> Dataset:
+def load_descriptor(file: Path, split: str, root: Path | None = None) -> Dataset:
     """A split of the dataset that `file` describes; paths are relative to `root`, default the folder of the file.
 
     Raises DatasetError.

@@ -8,7 +8,7 @@ from icnet_ros.dataset.base import Dataset, DatasetError
 from icnet_ros.dataset.camvid import camvid
 from icnet_ros.dataset.cityscapes import cityscapes
 from icnet_ros.dataset.cocostuff import cocostuff
-from icnet_ros.dataset.descriptor import described
+from icnet_ros.dataset.descriptor import load_descriptor
 from icnet_ros.share import share
 
 # Layouts of public releases.
@@ -29,11 +29,11 @@ def open_dataset(data: str, root: Path | None, split: str) -> Dataset:
     if root is not None and not root.is_dir():
         raise DatasetError(f"{root}: no such folder")
     if data.endswith((".yaml", ".yml")):
-        return described(Path(data), split, root)
+        return load_descriptor(Path(data), split, root)
     shipped = share("config", "datasets")
     names = [*DATASETS, *sorted(path.stem for path in shipped.glob("*.yaml"))]
     if data not in names:
         raise DatasetError(f"no dataset {data!r}; there are {', '.join(names)}, or name a .yaml file")
     if root is None:
         raise DatasetError(f"dataset {data!r} needs --root, the folder that it is in")
-    return DATASETS[data](root, split) if data in DATASETS else described(shipped / f"{data}.yaml", split, root)
+    return DATASETS[data](root, split) if data in DATASETS else load_descriptor(shipped / f"{data}.yaml", split, root)

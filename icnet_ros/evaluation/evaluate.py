@@ -18,8 +18,8 @@ from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame
 from icnet_ros.engine.kernels.normalise import normalise
 from icnet_ros.engine.kernels.upsample import label_map
 from icnet_ros.engine.table import open_engine
-from icnet_ros.evaluation.mapping import ClassMapping, folding
-from icnet_ros.metrics.confusion import ConfusionMatrix, iou_by_class, summed
+from icnet_ros.evaluation.mapping import ClassMapping, align_classes
+from icnet_ros.metrics.confusion import ConfusionMatrix, iou_by_class, sum_matrices
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.render.painter import UInt8
 
@@ -53,7 +53,7 @@ def evaluate(
     Raises DatasetError if the classes of checkpoint and dataset differ and no mapping joins them.
     """
     spec = checkpoint.spec
-    fold = folding(spec.classes, dataset.classes, mapping, dataset.name)
+    fold = align_classes(spec.classes, dataset.classes, mapping, dataset.name)
     network = fold_batch_norm(checkpoint.network()).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     threads = torch.get_num_threads()
     matrices = {name: ConfusionMatrix(len(fold.classes)) for name in spec.exits}
@@ -80,7 +80,7 @@ def evaluate_engine(
     mapping: ClassMapping | None = None,
 ) -> ConfusionMatrix:
     """Confusion matrix over the dataset for the exit of an engine, with its label maps. Raises DatasetError."""
-    fold = folding(engine.spec.classes, dataset.classes, mapping, dataset.name)
+    fold = align_classes(engine.spec.classes, dataset.classes, mapping, dataset.name)
     matrix = ConfusionMatrix(len(fold.classes))
     for number in range(len(dataset)):
         image, ground_truth = dataset[number]
@@ -98,10 +98,10 @@ def by_source(
     parts: dict[str, dict[str, ConfusionMatrix]] = {}
     offset = 0
     for source in dataset.sources:
-        part = dataset.of_sources([source])
+        part = dataset.select_sources([source])
         parts[source] = run(part, partial(_shifted, progress, offset, len(dataset)))
         offset += len(part)
-    return {exit_: summed(part[exit_] for part in parts.values()) for exit_ in next(iter(parts.values()))}, parts
+    return {exit_: sum_matrices(part[exit_] for part in parts.values()) for exit_ in next(iter(parts.values()))}, parts
 
 
 def _shifted(progress: Progress, offset: int, total: int, done: int, _: int) -> None:
@@ -133,7 +133,7 @@ def evaluate_dataset(
         raise EngineError("--engine labels each image once: leave out --flip, --figures and the second --scale")
     if options.figures and options.mapping:
         raise EngineError("--figures shows the checkpoint's own classes: leave out --mapping")
-    classes = folding(checkpoint.spec.classes, dataset.classes, options.mapping, dataset.name).classes
+    classes = align_classes(checkpoint.spec.classes, dataset.classes, options.mapping, dataset.name).classes
     if options.engine:
         engine_options = replace(options.engine_options, scale=options.scales[0] if options.scales else 0.0)
         engine = open_engine(options.engine, checkpoint, engine_options)

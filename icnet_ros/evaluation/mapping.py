@@ -55,7 +55,7 @@ def _index(name: Any, classes: ClassTable, path: Path) -> int:
 
 
 @dataclass(frozen=True)
-class Folding:
+class ScoredClasses:
     """The scored classes, and id tables (256,) from annotations and labels to them; None: ids are used as they are."""
 
     classes: ClassTable
@@ -71,7 +71,7 @@ class Folding:
         return ids if self.labels is None else self.labels[ids]
 
 
-def folding(model: ClassTable, annotated: ClassTable, mapping: ClassMapping | None, name: str) -> Folding:
+def align_classes(model: ClassTable, annotated: ClassTable, mapping: ClassMapping | None, name: str) -> ScoredClasses:
     """Scored classes and id tables for a model with classes `model` on a dataset with classes `annotated`.
 
     name: of the dataset, for errors. Raises DatasetError if the classes differ and no mapping joins them.
@@ -82,7 +82,7 @@ def folding(model: ClassTable, annotated: ClassTable, mapping: ClassMapping | No
                 f"the checkpoint has the classes {model.name} ({len(model)} classes), dataset {name} has "
                 f"{len(annotated)} other classes; --mapping brings them together, e.g. --mapping cityscapes_to_camvid"
             )
-        return Folding(annotated)
+        return ScoredClasses(annotated)
 
     def table(classes: ClassTable, whose: str) -> UInt8 | None:
         if classes.names == mapping.target.names:
@@ -93,4 +93,4 @@ def folding(model: ClassTable, annotated: ClassTable, mapping: ClassMapping | No
             )
         return mapping.table
 
-    return Folding(mapping.target, table(annotated, f"dataset {name}"), table(model, "the checkpoint"))
+    return ScoredClasses(mapping.target, table(annotated, f"dataset {name}"), table(model, "the checkpoint"))

@@ -62,7 +62,7 @@ class ConfusionMatrix:
         return float(np.nansum(self.iou() * present) / total) if total else None
 
 
-def summed(matrices: Iterable[ConfusionMatrix]) -> ConfusionMatrix:
+def sum_matrices(matrices: Iterable[ConfusionMatrix]) -> ConfusionMatrix:
     """Sum of confusion matrices. Raises ValueError if there are none."""
     first, *others = matrices
     whole = ConfusionMatrix(len(first.counts))

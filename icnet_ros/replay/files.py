@@ -72,7 +72,7 @@ def segment_media(
 
     Pictures: OUT/NAME_overlay.png and OUT/NAME_labels.png. A video: OUT/NAME_overlay.mp4 and
     OUT/NAME_labels/000000.png, ... Label files hold class ids. Also OUT/coverage.json.
-    Raises MediaError for a damaged picture; the results of those before it are kept.
+    Raises MediaError for a damaged picture; the results of those before it stay.
     """
     out.mkdir(parents=True, exist_ok=True)
     painter = Painter.for_network(engine.spec.classes.colours, trained=engine.spec.trained)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from icnet_ros.metrics.confusion import ConfusionMatrix, summed
+from icnet_ros.metrics.confusion import ConfusionMatrix, sum_matrices
 from icnet_ros.metrics.frame import PreviousFrame, UInt8, measure_frame
 from icnet_ros.replay.frame_record import DataWarning, FrameRecord
 
@@ -65,7 +65,7 @@ def merge_results(parts: Sequence[ReplayResult]) -> ReplayResult:
         image_topic=_joined([part.image_topic for part in parts]),
         ground_truth=_joined([part.ground_truth for part in parts if part.ground_truth]) or None,
         frames=[frame for part in parts for frame in part.frames],
-        matrix=summed(matrices) if matrices else None,
+        matrix=sum_matrices(matrices) if matrices else None,
         warnings=set().union(*(part.warnings for part in parts)),
         corruption=next((part.corruption for part in parts if part.corruption), ""),
         completed=all(part.completed for part in parts),

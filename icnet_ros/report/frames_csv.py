@@ -9,23 +9,23 @@ from typing import Any
 from icnet_ros.metrics.frame import COUNTS
 from icnet_ros.replay.frame_record import FrameRecord
 
-SINGLE = tuple(entry.name for entry in fields(FrameRecord) if entry.name not in COUNTS)
-WHOLE = ("number", "stamp_ns", "recorded_ns", "crc", "previous_frame")
-TEXT = ("error", "drive")
+SCALAR_COLUMNS = tuple(entry.name for entry in fields(FrameRecord) if entry.name not in COUNTS)
+INTEGER_COLUMNS = ("number", "stamp_ns", "recorded_ns", "crc", "previous_frame")
+TEXT_COLUMNS = ("error", "drive")
 # What columns were called before schema version 3.
-OLD_SINGLE = {"previous_frame": "before", "changed_pixels": "changed", "error": "problem"}
+OLD_SCALAR_COLUMNS = {"previous_frame": "before", "changed_pixels": "changed", "error": "problem"}
 OLD_COUNTS = {"changed_from": "left", "ground_truth": "truth", "true_positives": "hits", "predicted": "labelled"}
 
 
 def write_frames(path: Path, frames: Iterable[FrameRecord], names: Sequence[str]) -> None:
     """Write one row per frame; NaN is an empty cell, counts by class are columns pixels:road, pixels:car, ..."""
-    header = [*SINGLE, *(f"{count}:{name}" for count in COUNTS for name in names)]
+    header = [*SCALAR_COLUMNS, *(f"{count}:{name}" for count in COUNTS for name in names)]
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(header)
         for frame in frames:
             values = asdict(frame)
-            single = ["" if values[name] != values[name] else values[name] for name in SINGLE]
+            single = ["" if values[name] != values[name] else values[name] for name in SCALAR_COLUMNS]
             table.writerow([*single, *(value for name in COUNTS for value in values[name] or [""] * len(names))])
 
 
@@ -44,7 +44,10 @@ def read_frames(path: Path, names: Sequence[str]) -> list[FrameRecord]:
                 for count in COUNTS:
                     column = OLD_COUNTS.get(count, count) if old else count
                     counts[count] = _numbers([line[f"{column}:{name}"] for name in names])
-                single = {name: _value(name, line[OLD_SINGLE.get(name, name) if old else name]) for name in SINGLE}
+                single = {
+                    name: _value(name, line[OLD_SCALAR_COLUMNS.get(name, name) if old else name])
+                    for name in SCALAR_COLUMNS
+                }
                 frames.append(FrameRecord(**single, **counts))
             except KeyError as err:
                 raise ValueError(f"{path}: no column {err}; run `icnet replay` again") from err
@@ -52,9 +55,9 @@ def read_frames(path: Path, names: Sequence[str]) -> list[FrameRecord]:
 
 
 def _value(name: str, text: str) -> Any:
-    if name in TEXT:
+    if name in TEXT_COLUMNS:
         return text
-    return int(text) if name in WHOLE else float(text or "nan")
+    return int(text) if name in INTEGER_COLUMNS else float(text or "nan")
 
 
 def _numbers(texts: list[str]) -> list[int]:

@@ -46,10 +46,10 @@ def failures(gates: Sequence[Gate], figures: Mapping[str, float | None]) -> list
 
 def names(classes: Iterable[str]) -> list[str]:
     """Names of all figures of a report with these classes."""
-    return [*SINGLE, *(f"iou:{name}" for name in classes)]
+    return [*SCALAR_FIGURES, *(f"iou:{name}" for name in classes)]
 
 
-SINGLE = (
+SCALAR_FIGURES = (
     "miou",
     "pixel_accuracy",
     "confidence",

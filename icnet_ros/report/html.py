@@ -48,7 +48,7 @@ def write_page(
     figures: dict[str, go.Figure] = {}
     one_drive = len({frame.drive for frame in frames}) < 2  # several drives have no common time
     if frames and one_drive:
-        figures["along"] = plots.along(frames, classes, scored=report["miou"] is not None)
+        figures["timeline"] = plots.timeline(frames, classes, scored=report["miou"] is not None)
     if report["per_class"]:
         figures["classes"] = plots.by_class(report["per_class"], classes, "IoU")
         figures["confusion"] = plots.confusion(report["confusion"], classes)

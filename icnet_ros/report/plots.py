@@ -14,7 +14,7 @@ INK, BLUE, ORANGE, RED, GRID = "#1d2733", "#2f6fde", "#d9822b", "#c23030", "#e4e
 FONT = {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 13, "color": INK}
 
 
-def along(frames: Sequence[FrameRecord], classes: ClassTable, *, scored: bool) -> go.Figure:
+def timeline(frames: Sequence[FrameRecord], classes: ClassTable, *, scored: bool) -> go.Figure:
     """Scores and pixel share of each class over time; `customdata` of the points holds the frame numbers.
 
     Frames without labels are marked; lines and areas continue across them.

@@ -20,12 +20,12 @@ from icnet_ros.report.frames_csv import write_frames
 
 SCHEMA_VERSION = 3
 # Keys of schema version 2 -> current keys.
-RENAMED = {
+RENAMED_KEYS = {
     "truth": "ground_truth", "damage": "corruption", "notes": "warnings", "problems": "errors",
     "changed": "changed_pixels",
 }  # fmt: skip
 TIMINGS = ("latency_ms", "throughput_fps")  # what may differ between two runs over the same frames
-LISTED = 10  # frames that are listed as the worst
+MAX_LISTED = 10  # frames that are listed as the worst
 
 
 def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[st
         "complete": result.completed and not result.corruption,
         "corruption": result.corruption,
         "warnings": dict(sorted(warnings.items())),
-        "errors": errors[:LISTED],
+        "errors": errors[:MAX_LISTED],
         "frames": {
             "read": len(result.frames),
             "labelled": len(labelled),
@@ -103,7 +103,7 @@ def upgrade(report: dict[str, Any]) -> dict[str, Any]:
     """Rename the keys of a report of schema version 2; other reports are returned unchanged."""
     if report.get("schema_version") != SCHEMA_VERSION - 1:
         return report
-    renamed = {RENAMED.get(key, key): value for key, value in report.items()}
+    renamed = {RENAMED_KEYS.get(key, key): value for key, value in report.items()}
     drives = [{"error" if key == "problem" else key: v for key, v in one.items()} for one in report.get("drives", ())]
     return {**renamed, **({"drives": drives} if drives else {}), "schema_version": SCHEMA_VERSION}
 
@@ -117,4 +117,4 @@ def worst_first(frames: Sequence[FrameRecord], figure: str) -> list[FrameRecord]
 def _lowest(frames: Sequence[FrameRecord], figure: str) -> list[dict[str, Any]]:
     drive = {"drive"} if any(frame.drive for frame in frames) else set()
     names = [*drive, "number", "stamp_ns", figure]
-    return [{name: getattr(frame, name) for name in names} for frame in worst_first(frames, figure)[:LISTED]]
+    return [{name: getattr(frame, name) for name in names} for frame in worst_first(frames, figure)[:MAX_LISTED]]

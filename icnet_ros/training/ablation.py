@@ -18,7 +18,7 @@ from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Progress, Trainer
 from icnet_ros.training.pruning.progressive import prune_progressively
 from icnet_ros.training.recipe import Recipe
-from icnet_ros.training.start import NOWHERE, Start
+from icnet_ros.training.start import FROM_SCRATCH, Start
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ GROUPS = tuple(dict.fromkeys(row.group for row in ROWS))
 
 
 @dataclass(frozen=True)
-class Setting:
+class AblationConfig:
     """Settings of all runs. baseline_width: width of PSPNet50 before pruning; 1 in the paper."""
 
     recipe: Recipe
@@ -91,10 +91,10 @@ class Setting:
     out: Path
     fabric: Fabric
     baseline_width: float = 1.0
-    start: Start = NOWHERE
+    start: Start = FROM_SCRATCH
 
 
-def ablate(setting: Setting, groups: Sequence[str], progress: Progress) -> list[dict[str, Any]]:
+def ablate(setting: AblationConfig, groups: Sequence[str], progress: Progress) -> list[dict[str, Any]]:
     """Train the runs of the groups and evaluate every row; resumes after an interruption.
 
     Rows are {group, name, run, miou, delta, paper_miou, paper_delta}: mIoU in percent on the validation
@@ -153,7 +153,7 @@ def draw_ablation(measured_rows: Sequence[dict[str, Any]], picture: Path) -> Non
     figure.savefig(picture, dpi=120)
 
 
-def _trained(name: str, setting: Setting, progress: Progress) -> Path:
+def _trained(name: str, setting: AblationConfig, progress: Progress) -> Path:
     """Path of the checkpoint of a run; trains the run, and its parent first, if needed."""
     run, out = RUNS[name], setting.out / name
     recipe = replace(setting.recipe, **run.changes)

@@ -18,26 +18,26 @@ def augment(
     mean: Tensor,
     recipe: Recipe,
     generator: torch.Generator,
-    shown: int | None = None,
+    class_id: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A batch of crops.
 
-    pairs: images uint8 (3, H, W) and labels uint8 (H, W), sizes may differ. mean: (3,), 0..255. shown: a class
+    pairs: images uint8 (3, H, W) and labels uint8 (H, W), sizes may differ. mean: (3,), 0..255. class_id: a class
     that every crop contains if its image does.
     Returns images float32 (N, 3, h, w) with the mean subtracted and labels int64 (N, h, w). Outside the
     image: the mean colour and the ignore id. All random numbers come from `generator`, on the CPU.
     """
-    crops = [_crop(image, labels, mean, recipe, generator, shown) for image, labels in pairs]
+    crops = [_crop(image, labels, mean, recipe, generator, class_id) for image, labels in pairs]
     return torch.stack([image for image, _ in crops]), torch.stack([labels for _, labels in crops])
 
 
 def _crop(
-    image: Tensor, labels: Tensor, mean: Tensor, recipe: Recipe, generator: torch.Generator, shown: int | None
+    image: Tensor, labels: Tensor, mean: Tensor, recipe: Recipe, generator: torch.Generator, class_id: int | None
 ) -> tuple[Tensor, Tensor]:
     u = torch.rand(9, generator=generator).tolist()
     low, high = (math.log(value) for value in recipe.scale)
     scale = math.exp(low + u[0] * (high - low))
-    pixel = _pixel_of(labels, shown, generator)
+    pixel = _pixel_of(labels, class_id, generator)
     axes = []
     for axis, (source, target, where) in enumerate(zip(labels.shape, recipe.crop, u[1:3], strict=True)):
         room = source * scale - target

@@ -19,10 +19,10 @@ from icnet_ros.training.augment import augment
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
 from icnet_ros.training.errors import DivergedError, StateError
 from icnet_ros.training.loss import cascade_loss, distillation_loss
-from icnet_ros.training.pool import Pool
 from icnet_ros.training.recipe import Recipe
+from icnet_ros.training.sample_cache import SampleCache
 from icnet_ros.training.sampling import Sampler, class_counts
-from icnet_ros.training.start import NOWHERE, Start, check_teacher, network_spec
+from icnet_ros.training.start import FROM_SCRATCH, Start, check_teacher, network_spec
 from icnet_ros.training.state import State, load_state, save_state
 from icnet_ros.training.validation import final_figures, validate
 
@@ -54,7 +54,7 @@ class Trainer:
         validation: Dataset,
         out: Path,
         fabric: Fabric,
-        start: Start = NOWHERE,
+        start: Start = FROM_SCRATCH,
         teacher: Checkpoint | None = None,
     ) -> None:
         if recipe.batch % fabric.world_size:
@@ -68,15 +68,15 @@ class Trainer:
             raise StateError(f"{self._state}: was made with another recipe; choose another folder or the same recipe")
         if saved is not None:
             network.load_state_dict(saved.network)
-        self._plain = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._pool = Pool(data, fabric.device)
+        self._network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._samples = SampleCache(data, fabric.device)
         self._counts = class_counts(data) if recipe.class_uniform or recipe.class_balance != "none" else None
         counts = np.zeros((len(data), 0), np.int64) if self._counts is None else self._counts
         self._sampler = Sampler(counts, recipe.seed, recipe.class_uniform)
         self._mean = torch.tensor(self._spec.mean, device=fabric.device)
         self.step, self._best = 0, 0.0
         if saved is None:
-            start.apply(self._plain, lambda: self._crops(range(8))[0])
+            start.apply(self._network, lambda: self._crops(range(8))[0])
         self._origin = dict(start.origin)
         self._teacher: nn.Module | None = None
         if teacher is not None:
@@ -84,13 +84,13 @@ class Trainer:
             self._origin["teacher"] = {"name": teacher.name, "sha256": teacher.sha256}
             folded = fold_batch_norm(teacher.network(teacher.spec.exits[-1:])).to(fabric.device)
             self._teacher = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimiser = _optimiser(self._plain, recipe)
-        self._model, self._optimiser = fabric.setup(self._plain, optimiser)
-        self._ema = {key: value.clone() for key, value in self._plain.state_dict().items()}
+        optimiser = _optimiser(self._network, recipe)
+        self._model, self._optimiser = fabric.setup(self._network, optimiser)
+        self._ema = {key: value.clone() for key, value in self._network.state_dict().items()}
         if saved is not None:
             self.step, self._best = saved.step, saved.best
             self._ema = {key: value.to(fabric.device) for key, value in saved.ema.items()}
-            for name, parameter in self._plain.named_parameters():
+            for name, parameter in self._network.named_parameters():
                 self._optimiser.state[parameter]["momentum_buffer"] = saved.momentum[name].to(fabric.device)
 
     def run(self, progress: Progress, stop_after: int = 0) -> float:
@@ -139,10 +139,10 @@ class Trainer:
     def _crops(self, positions: range) -> tuple[Tensor, Tensor]:
         """Images and labels of the crops at these positions, counted from the start of the training."""
         sampled = [self._sampler.crop(position) for position in positions]
-        pairs = self._pool.take([crop.image for crop in sampled])
+        pairs = self._samples.get([crop.image for crop in sampled])
         generators = (torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + position) for position in positions)
         crops = [
-            augment([pair], self._mean, self.recipe, generator, crop.shown)
+            augment([pair], self._mean, self.recipe, generator, crop.class_id)
             for pair, crop, generator in zip(pairs, sampled, generators, strict=True)
         ]
         images = torch.cat([image for image, _ in crops]).to(memory_format=torch.channels_last)
@@ -160,7 +160,7 @@ class Trainer:
     def _average(self) -> None:
         # A smaller decay in the first steps, so that the average forgets the initial weights.
         decay = min(self.recipe.ema, (self.step + 1) / (self.step + 10)) if self.recipe.ema else 0.0
-        for key, value in self._plain.state_dict().items():
+        for key, value in self._network.state_dict().items():
             if value.is_floating_point():
                 self._ema[key].lerp_(value, 1 - decay)
             else:
@@ -185,8 +185,10 @@ class Trainer:
                 figures = final_figures(checkpoint, self._validation, device) if ended else {"miou": score.miou}
                 spec = replace(self._spec, training=provenance, metrics=figures)
                 save(self.out / "best.safetensors", spec, self._ema, half=True)
-            momentum = {name: self._optimiser.state[p]["momentum_buffer"] for name, p in self._plain.named_parameters()}
-            network = self._plain.state_dict()
+            momentum = {
+                name: self._optimiser.state[p]["momentum_buffer"] for name, p in self._network.named_parameters()
+            }
+            network = self._network.state_dict()
             save_state(self._state, State(self.step, self.recipe.to_dict(), network, self._ema, momentum, self._best))
         self._fabric.barrier()
 

@@ -14,10 +14,10 @@ MIN_PIXELS = 50  # labelled pixels of a class that an image needs to be sampled 
 
 
 class Crop(NamedTuple):
-    """A training crop. image: index. shown: id of a class that the crop must contain; None: any position."""
+    """A training crop. image: index. class_id: id of a class that the crop must contain; None: any position."""
 
     image: int
-    shown: int | None
+    class_id: int | None
 
 
 class Sampler:

@@ -27,10 +27,10 @@ def open_data(recipe: Recipe, data: str, root: Path | None, without: Sequence[st
     without: sources that are left out of the training split. Raises DatasetError.
     """
     name = data or recipe.dataset
-    return open_dataset(name, root, "train").of_sources(without=without), open_dataset(name, root, "val")
+    return open_dataset(name, root, "train").select_sources(without=without), open_dataset(name, root, "val")
 
 
-def like(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
+def recipe_for(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
     """The recipe with the architecture and width of `checkpoint`."""
     spec = checkpoint.spec
     return replace(

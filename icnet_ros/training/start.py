@@ -46,7 +46,7 @@ class Start:
             network.load_state_dict({key: own[key] if key in resized else self.weights[key] for key in own})
 
 
-NOWHERE = Start()
+FROM_SCRATCH = Start()
 
 
 def from_backbone(path: Path) -> Start:

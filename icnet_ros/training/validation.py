@@ -34,8 +34,8 @@ def validate(checkpoint: Checkpoint, validation: Dataset, train: Dataset, device
         torch.set_num_threads(threads)  # Numba on OpenMP changes torch's number of threads
         return {engine.exit: matrix}
 
-    whole, sources = by_source(validation.evenly(images), run)
-    train_matrix = run(train.evenly(images or len(validation)))[engine.exit]
+    whole, sources = by_source(validation.subsample(images), run)
+    train_matrix = run(train.subsample(images or len(validation)))[engine.exit]
     engine.close()
     matrix = whole[engine.exit]
     columns = {"train_miou": train_matrix.miou()}

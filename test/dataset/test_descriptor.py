@@ -50,14 +50,14 @@ def test_sources_are_mixed_and_repeated(folder):
     assert data.sources == ("day", "night", "more_ids")
     assert data[2][0].shape == (6, 16, 3)
     assert (data[5][1] == 255).all()
-    assert [pair.source for pair in data.of_sources(["night"]).pairs] == ["night"] * 3
-    assert data.of_sources(without=["night", "day"]).sources == ("more_ids",)
-    assert [pair.image.stem for pair in data.evenly(2).pairs] == ["day_1", "x"]
-    assert len(data.evenly(0)) == 4  # each image once
+    assert [pair.source for pair in data.select_sources(["night"]).pairs] == ["night"] * 3
+    assert data.select_sources(without=["night", "day"]).sources == ("more_ids",)
+    assert [pair.image.stem for pair in data.subsample(2).pairs] == ["day_1", "x"]
+    assert len(data.subsample(0)) == 4  # each image once
     with pytest.raises(DatasetError, match="no source 'dusk'; it has day, night, more_ids"):
-        data.of_sources(["dusk"])
+        data.select_sources(["dusk"])
     with pytest.raises(DatasetError, match="no source is left"):
-        data.of_sources(["day"], ["day"])
+        data.select_sources(["day"], ["day"])
 
 
 def test_paths_are_relative_to_the_root_that_is_given(folder, tmp_path_factory):

@@ -6,7 +6,7 @@ import yaml
 
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.dataset.base import DatasetError
-from icnet_ros.evaluation.mapping import folding, load_mapping
+from icnet_ros.evaluation.mapping import align_classes, load_mapping
 from icnet_ros.metrics.confusion import ConfusionMatrix
 
 CITY, CAMVID = load_classes("cityscapes"), load_classes("camvid")
@@ -22,7 +22,7 @@ def test_every_class_of_cityscapes_goes_where_the_readme_of_the_data_says():
 
 @pytest.mark.parametrize("annotated", [CITY, CAMVID])
 def test_folded_scores_are_those_of_folded_label_maps(annotated):
-    fold = folding(CITY, annotated, load_mapping("cityscapes_to_camvid"), "x")
+    fold = align_classes(CITY, annotated, load_mapping("cityscapes_to_camvid"), "x")
     truth = RNG.integers(0, len(annotated), (40, 50)).astype(np.uint8)
     truth[:3] = 255
     labels = RNG.integers(0, 19, (40, 50)).astype(np.uint8)
@@ -48,11 +48,11 @@ def open_mapping():
 
 
 def test_without_a_mapping_the_classes_must_be_the_same():
-    assert folding(CITY, CITY, None, "x").classes == CITY
+    assert align_classes(CITY, CITY, None, "x").classes == CITY
     with pytest.raises(DatasetError, match="--mapping brings them together"):
-        folding(CITY, CAMVID, None, "x")
+        align_classes(CITY, CAMVID, None, "x")
     with pytest.raises(DatasetError, match="goes from cityscapes to camvid, the checkpoint has cocostuff"):
-        folding(load_classes("cocostuff"), CAMVID, load_mapping("cityscapes_to_camvid"), "x")
+        align_classes(load_classes("cocostuff"), CAMVID, load_mapping("cityscapes_to_camvid"), "x")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tasks import dies_if_odd, dies_once, hangs, interrupts_itself, refuses, unt
 
 from icnet_ros.engine.base import EngineError
 from icnet_ros.replay.workers.processes import ProcessPool
-from icnet_ros.replay.workers.ray import RayPool, share_out
+from icnet_ros.replay.workers.ray import RayPool, allocate_workers
 
 
 def test_a_task_whose_process_dies_is_tried_again(tmp_path):
@@ -114,9 +114,9 @@ MACHINES = [{"CPU": 8.0, "GPU": 1.0}, {"CPU": 4.0}]
     ],
 )
 def test_a_cluster_is_shared_out(workers, threads, gpu, expected):
-    assert share_out(MACHINES, workers, threads, gpu=gpu) == expected
+    assert allocate_workers(MACHINES, workers, threads, gpu=gpu) == expected
 
 
 def test_a_cluster_without_a_gpu():
     with pytest.raises(EngineError, match="no GPU"):
-        share_out(MACHINES[1:], 0, 0, gpu=True)
+        allocate_workers(MACHINES[1:], 0, 0, gpu=True)

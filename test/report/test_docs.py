@@ -8,7 +8,7 @@ from drives import icnet, make_bag
 
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
-from icnet_ros.report.gates import SINGLE
+from icnet_ros.report.gates import SCALAR_FIGURES
 from icnet_ros.report.report_json import SCHEMA_VERSION
 
 DOCS = Path(__file__).parents[2] / "docs" / "replay.md"
@@ -29,7 +29,7 @@ def test_every_key_of_the_report_is_documented(tmp_path, tiny, model):
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert table == {*report, "drives", "live"} - {"schema_version"}
     assert f"`schema_version` is {SCHEMA_VERSION}" in section
-    for name in SINGLE:
+    for name in SCALAR_FIGURES:
         assert f"`{name}`" in text
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {

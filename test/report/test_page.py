@@ -80,7 +80,7 @@ def test_the_report_shows_its_figures(browser, reports, width):
 def test_the_frame_under_the_pointer_is_shown(browser, reports):
     opened(browser, reports / "one" / "report.html", 1280)
     assert text(browser, "#caption").startswith("frame 0 ")
-    script = "document.getElementById('along').emit('{}', {{points: [{{customdata: 5}}]}})"
+    script = "document.getElementById('timeline').emit('{}', {{points: [{{customdata: 5}}]}})"
     browser.execute_script(script.format("plotly_hover"))
     assert text(browser, "#caption").startswith("frame 5 ")
     first = browser.find_element("id", "thumbnail").get_attribute("src")

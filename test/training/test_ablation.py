@@ -8,7 +8,7 @@ from street import street
 from test_loop import RECIPE
 
 from icnet_ros.checkpoint.file import load
-from icnet_ros.training.ablation import GROUPS, ROWS, RUNS, Setting, ablate
+from icnet_ros.training.ablation import GROUPS, ROWS, RUNS, AblationConfig, ablate
 from icnet_ros.training.errors import RecipeError
 
 
@@ -16,7 +16,7 @@ from icnet_ros.training.errors import RecipeError
 def setting(tmp_path):
     recipe = replace(RECIPE, iterations=2, validate_every=2, width=0.25, batch=2)
     data = street(tmp_path, "train", 4, seed=0), street(tmp_path, "val", 2, seed=1)
-    return Setting(recipe, *data, tmp_path / "out", Fabric(accelerator="cpu", devices=1), baseline_width=0.25)
+    return AblationConfig(recipe, *data, tmp_path / "out", Fabric(accelerator="cpu", devices=1), baseline_width=0.25)
 
 
 def test_every_row_of_the_paper_is_measured(setting):

@@ -13,7 +13,7 @@ from icnet_ros.checkpoint.spec import ARCHITECTURES, ModelSpec
 from icnet_ros.network.wiring import wires
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Trainer
-from icnet_ros.training.pruning.filters import pruned, widths
+from icnet_ros.training.pruning.filters import pruned, width_schedule
 from icnet_ros.training.pruning.progressive import prune_progressively
 
 KINDS = [
@@ -98,9 +98,9 @@ def test_the_strength_of_a_filter_is_its_l1_norm_with_the_batch_norm_folded_in()
 
 
 def test_widths_of_the_steps():
-    assert widths(1.0, 0.5, 1) == [0.5]
-    assert widths(1.0, 0.5, 2) == [0.75, 0.5]
-    assert widths(1.0, 0.25, 3) == [0.75, 0.5, 0.25]
+    assert width_schedule(1.0, 0.5, 1) == [0.5]
+    assert width_schedule(1.0, 0.5, 2) == [0.75, 0.5]
+    assert width_schedule(1.0, 0.25, 3) == [0.75, 0.5, 0.25]
     wide = Checkpoint(spec(0.25), build_network(spec(0.25)).state_dict(), "wide")
     with pytest.raises(RecipeError, match="prune to less"):
         pruned(wide, 0.25)

@@ -26,11 +26,11 @@ def test_classes_are_drawn_equally_often_from_images_that_have_them():
     counts = np.array([[900, 0, 0], [900, 0, 0], [900, 60, 0], [900, 0, 49]])
     sampler = Sampler(counts, seed=0, class_uniform=0.5)
     crops = [sampler.crop(position) for position in range(4000)]
-    shown = Counter(crop.shown for crop in crops)
+    shown = Counter(crop.class_id for crop in crops)
     assert shown[None] / 4000 == pytest.approx(0.5, abs=0.03)
     assert shown[0] == pytest.approx(shown[1], rel=0.12)
     assert shown[2] == 0  # 49 pixels are too few to be worth it
-    assert {crop.image for crop in crops if crop.shown == 1} == {2}
+    assert {crop.image for crop in crops if crop.class_id == 1} == {2}
     assert [sampler.crop(k) for k in range(50)] == [Sampler(counts, 0, 0.5).crop(k) for k in range(50)]
 
 
@@ -49,8 +49,8 @@ def test_a_crop_shows_the_class_it_is_drawn_for():
     recipe = Recipe(crop=(64, 64), scale=(0.5, 2.0))
     for seed in range(40):
         generator = torch.Generator().manual_seed(seed)
-        assert (augment([(image, labels)], MEAN, recipe, generator, shown=7)[1] == 7).any()
-        assert augment([(image, labels)], MEAN, recipe, generator, shown=9)[1].shape == (1, 64, 64)
+        assert (augment([(image, labels)], MEAN, recipe, generator, class_id=7)[1] == 7).any()
+        assert augment([(image, labels)], MEAN, recipe, generator, class_id=9)[1].shape == (1, 64, 64)
 
 
 def test_gamma_sharpness_and_noise_change_pixels_within_their_range_and_labels_not():

@@ -39,15 +39,15 @@ def ablate(
 ) -> None:
     """Train and measure every row of tables 1 to 3 and figure 5, with deltas next to the paper's."""
     with needs_training_packages():
-        from icnet_ros.training.ablation import GROUPS, Setting
+        from icnet_ros.training.ablation import GROUPS, AblationConfig
         from icnet_ros.training.ablation import ablate as run
         from icnet_ros.training.session import open_data, open_fabric
-        from icnet_ros.training.start import NOWHERE, from_backbone
+        from icnet_ros.training.start import FROM_SCRATCH, from_backbone
     chosen = load_recipe(recipe, iterations=iterations)
     train_split, validation = open_data(chosen, data, root)
     fabric = open_fabric(accelerator, devices, nodes, precision)
-    start = from_backbone(backbone) if backbone else NOWHERE
-    setting = Setting(chosen, train_split, validation, out, fabric, baseline_width, start)
+    start = from_backbone(backbone) if backbone else FROM_SCRATCH
+    setting = AblationConfig(chosen, train_split, validation, out, fabric, baseline_width, start)
     with progress_bar("reading the data", hidden=fabric.global_rank > 0) as update:
         rows = run(setting, only or GROUPS, update)
     if fabric.global_rank:

@@ -40,7 +40,7 @@ def prune(
 ) -> None:
     """Progressive l1-norm filter pruning with retraining; the same command resumes after a kill."""
     with needs_training_packages():
-        from icnet_ros.training.pruning.filters import widths
+        from icnet_ros.training.pruning.filters import width_schedule
         from icnet_ros.training.pruning.progressive import prune_progressively
         from icnet_ros.training.session import open_data, open_fabric
     checkpoint = load(model)
@@ -48,7 +48,7 @@ def prune(
     chosen = load_recipe(recipe, iterations=iterations)
     train_split, validation = open_data(chosen, data, root)
     fabric = open_fabric(accelerator, devices, nodes, precision)
-    plan = widths(checkpoint.spec.width, keep * checkpoint.spec.width, steps)
+    plan = width_schedule(checkpoint.spec.width, keep * checkpoint.spec.width, steps)
     with progress_bar("reading the data", hidden=fabric.global_rank > 0) as update:
         result = prune_progressively(
             checkpoint, plan, chosen, train_split, validation, out, fabric, update, teacher_checkpoint, between

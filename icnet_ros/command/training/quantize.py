@@ -37,7 +37,7 @@ def quantize(
             load_model(model),
             exit_,
             calibration,
-            measured.evenly(limit),
+            measured.subsample(limit),
             update,
             engine=engine,
             count=images,

@@ -46,11 +46,11 @@ def train(
     with needs_training_packages():
         from icnet_ros.training.loop import Trainer
         from icnet_ros.training.session import open_data, open_fabric
-        from icnet_ros.training.start import NOWHERE, from_backbone, from_checkpoint
+        from icnet_ros.training.start import FROM_SCRATCH, from_backbone, from_checkpoint
     if backbone is not None and init is not None:
         raise RecipeError("give either --backbone or --init, not both")
     chosen = load_recipe(recipe, iterations=iterations, seed=seed)
-    start = from_backbone(backbone) if backbone else from_checkpoint(load(init)) if init else NOWHERE
+    start = from_backbone(backbone) if backbone else from_checkpoint(load(init)) if init else FROM_SCRATCH
     teacher_checkpoint = load(teacher) if teacher else None
     train_split, validation = open_data(chosen, data, root, without or ())
     out.mkdir(parents=True, exist_ok=True)

@@ -34,7 +34,7 @@ class RayPool:
         except (ConnectionError, ValueError, RuntimeError) as err:
             raise EngineError(f"no Ray cluster at {address!r}: {err}") from err
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        self.workers, self.threads = share_out(nodes, workers, threads, gpu=gpu)
+        self.workers, self.threads = allocate_workers(nodes, workers, threads, gpu=gpu)
         self._largest = _largest(nodes)
 
     def stop(self) -> None:
@@ -77,7 +77,7 @@ class RayPool:
             return Outcome(task, None, err)
 
 
-def share_out(nodes: Sequence[dict[str, float]], workers: int, threads: int, *, gpu: bool) -> tuple[int, int]:
+def allocate_workers(nodes: Sequence[dict[str, float]], workers: int, threads: int, *, gpu: bool) -> tuple[int, int]:
     """Number of tasks at a time on nodes with these resources, and threads per task, at most those of one node."""
     cpus, gpus = (int(sum(node.get(kind, 0) for node in nodes)) for kind in ("CPU", "GPU"))
     if gpu and not gpus:

@@ -46,15 +46,15 @@ def _copy_stage(state: dict[str, Tensor], source: dict[str, Tensor], layer: int,
     norm_scales = [source[f"{first}.downsample.1.weight"]] + [
         source[f"layer{layer}.{block}.bn3.weight"] for block in range(blocks)
     ]
-    outputs = strongest(torch.stack(norm_scales).abs().sum(0), width)
+    outputs = largest_indices(torch.stack(norm_scales).abs().sum(0), width)
     for block in range(blocks):
         ours, theirs = f"res{layer + 1}.{block + 1}", f"layer{layer}.{block}"
         inputs = stream if block == 0 else outputs
         middle = state[f"{ours}.reduce.bn.weight"].numel()
         reduce = source[f"{theirs}.conv1.weight"][:, inputs]
-        first_kept = strongest(reduce.abs().sum((1, 2, 3)), middle)
+        first_kept = largest_indices(reduce.abs().sum((1, 2, 3)), middle)
         conv3 = source[f"{theirs}.conv2.weight"][:, first_kept]
-        second_kept = strongest(conv3.abs().sum((1, 2, 3)), middle)
+        second_kept = largest_indices(conv3.abs().sum((1, 2, 3)), middle)
         increase = source[f"{theirs}.conv3.weight"][:, second_kept]
         _copy(state, f"{ours}.reduce", reduce, source, f"{theirs}.bn1", first_kept)
         _copy(state, f"{ours}.conv3", conv3, source, f"{theirs}.bn2", second_kept)
@@ -65,7 +65,7 @@ def _copy_stage(state: dict[str, Tensor], source: dict[str, Tensor], layer: int,
     return outputs
 
 
-def strongest(scores: Tensor, count: int) -> Tensor:
+def largest_indices(scores: Tensor, count: int) -> Tensor:
     """Indices of the `count` largest scores, ascending."""
     return scores.topk(count).indices.sort().values
 

@@ -10,7 +10,7 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.network.layers import BN_EPSILON
 from icnet_ros.network.wiring import wires
 from icnet_ros.training.errors import RecipeError
-from icnet_ros.training.pretrained.backbone import strongest
+from icnet_ros.training.pretrained.backbone import largest_indices
 
 
 def pruned(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, Tensor]]:
@@ -33,7 +33,7 @@ def pruned(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, T
     for wire in wires(wide):
         if wire.writes:
             count = slim[f"{wire.layer}.bn.weight"].numel()
-            strong[wire.writes] = strongest(scores[wire.writes], count)
+            strong[wire.writes] = largest_indices(scores[wire.writes], count)
     for wire in wires(wide):
         name, filters = _convolution(wide, wire.layer)
         kernel, inputs = weights[f"{name}.weight"], torch.arange(0)
@@ -52,7 +52,7 @@ def pruned(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, T
     return spec, slim
 
 
-def widths(start: float, end: float, steps: int) -> list[float]:
+def width_schedule(start: float, end: float, steps: int) -> list[float]:
     """Evenly spaced widths below `start`, down to `end`; multiples of 1/64, so that channel counts are integers."""
     return [round((start + (end - start) * step / steps) * 64) / 64 for step in range(1, steps)] + [end]
 

@@ -14,7 +14,7 @@ from icnet_ros.evaluation.evaluate import evaluate
 from icnet_ros.training.loop import Progress, Trainer
 from icnet_ros.training.pruning.filters import pruned
 from icnet_ros.training.recipe import Recipe
-from icnet_ros.training.session import like
+from icnet_ros.training.session import recipe_for
 from icnet_ros.training.start import Start
 
 
@@ -65,7 +65,7 @@ def prune_progressively(
         last = width == widths[-1]
         iterations = recipe.iterations if last or between is None else between
         trainer = Trainer(
-            replace(like(smaller, recipe), input_scale=spec.input_scale, iterations=iterations),
+            replace(recipe_for(smaller, recipe), input_scale=spec.input_scale, iterations=iterations),
             data, validation, folder, fabric, Start(weights=weights, origin=origin), teacher,
         )  # fmt: skip
         retrained = trainer.run(progress)

@@ -9,7 +9,7 @@ from torch import Tensor
 from icnet_ros.dataset.base import Dataset, Pair
 
 
-class Pool:
+class SampleCache:
     """Reads images and labels on threads and caches up to `limit` bytes of them."""
 
     def __init__(self, dataset: Dataset, device: torch.device, limit: int = 8 << 30) -> None:
@@ -19,7 +19,7 @@ class Pool:
         self._cache: dict[Pair, tuple[Tensor, Tensor]] = {}
         self._threads = ThreadPoolExecutor(4)
 
-    def take(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+    def get(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
         """Images uint8 (3, H, W) and labels uint8 (H, W) of these indices. Raises DatasetError."""
         return list(self._threads.map(self._get, indices))
 
