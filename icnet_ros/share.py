@@ -1,4 +1,4 @@
-"""Where the files are that travel with the package: config/, models/, demo/."""
+"""Paths of the data files that are installed with the package: config/, models/, demo/."""
 
 from pathlib import Path
 

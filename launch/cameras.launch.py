@@ -8,11 +8,11 @@ from icnet_ros.node.launch_arguments import described, include_segmentation, val
 from launch import LaunchDescription
 
 ARGUMENTS = {
-    "cameras": (None, "names of the cameras, with commas between"),
-    "image": ("/{camera}/image_raw", "their topics, {camera} being the name"),
+    "cameras": (None, "names of the cameras, separated by commas"),
+    "image": ("/{camera}/image_raw", "image topics; {camera} stands for the name"),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
-    """segmentation.launch.py with other defaults."""
+    """segmentation.launch.py with the topics of several cameras."""
     return described(ARGUMENTS, lambda context: [include_segmentation(values(context, ARGUMENTS))])

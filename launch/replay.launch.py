@@ -1,4 +1,4 @@
-"""A recorded drive through the node, scored as it goes: `ros2 launch icnet_ros replay.launch.py bag:=DRIVE`.
+"""Play a bag through the node and score its labels online: `ros2 launch icnet_ros replay.launch.py bag:=DRIVE`.
 
 `ros2 bag play --clock` starts once the node is active; `evaluation_node` compares its labels with the ground truth of
 the bag, publishes the running mIoU on /icnet_evaluation/miou, and at the end writes report.json, report.html and
@@ -19,14 +19,14 @@ from icnet_ros.node.launch_arguments import values as argument_values
 from icnet_ros.wire.bag import open_bag
 from launch import LaunchContext, LaunchDescription
 
-DISCOVERY_S = "2"  # until the player and the nodes know each other, or the first frames were lost
-REPORT_S = "120"  # that the report may take before the evaluation node is urged, and again before it is killed
-LAST_FRAMES_S = 3.0  # from the end of the bag to that of the node
+DISCOVERY_S = "2"  # for discovery between player and nodes; else the first frames are lost
+REPORT_S = "120"  # from SIGINT to SIGTERM of the evaluation node, and from SIGTERM to SIGKILL, for writing the report
+LAST_FRAMES_S = 3.0  # from the end of the bag to the shutdown, for the last frames
 ARGUMENTS = {
     "bag": (None, "ROS 2 bag: folder or file"),
     "out": ("replay_evaluation", "folder for the report"),
-    "rate": ("1.0", "speed; slow enough, and no frame is dropped"),
-    "loop": ("false", "true: begin again at the end, until Ctrl-C"),
+    "rate": ("1.0", "playback rate; a low rate avoids dropped frames"),
+    "loop": ("false", "true: play in a loop until Ctrl-C"),
     "image": ("", "image topic; empty: found in the bag"),
     "ground_truth": ("", "mono8 topic of class ids; empty: found in the bag by name"),
     "model": ("", "checkpoint, .safetensors"),
@@ -61,7 +61,7 @@ def _actions(context: LaunchContext) -> list:
         remappings=[(name, f"icnet/{name}") for name in topics]
         + [("ground_truth", ground_truth.name if ground_truth else "ground_truth")],
         output="screen",
-        # It hashes the bag and writes a page once it is asked to end.
+        # On SIGINT it waits for the hash of the bag and writes the report.
         sigterm_timeout=REPORT_S,
         sigkill_timeout=REPORT_S,
     )
@@ -76,8 +76,8 @@ def _actions(context: LaunchContext) -> list:
     )
 
     def ended(_: ProcessExited, context: LaunchContext) -> list:
-        over = EmitEvent(event=Shutdown(reason="the bag is over"))
-        return [] if context.is_shutdown else [TimerAction(period=LAST_FRAMES_S, actions=[over])]
+        shutdown = EmitEvent(event=Shutdown(reason="playback of the bag has finished"))
+        return [] if context.is_shutdown else [TimerAction(period=LAST_FRAMES_S, actions=[shutdown])]
 
     return [
         include_segmentation(given),

@@ -2,7 +2,7 @@
 
 Several cameras are served by `cameras.launch.py`.
 
-An argument left empty leaves the value to `params_file`, and what that does not name to the node.
+If an argument is empty, the value is taken from `params_file`, or else is the default of the node.
 """
 
 from launch.actions import SetEnvironmentVariable, UnsetEnvironmentVariable
@@ -24,13 +24,13 @@ PARAMETERS = {
     "input_transport": "raw, or compressed for <image>/compressed",
 }
 ARGUMENTS = {
-    "image": ("/camera/image_raw", "topic to segment; with cameras, {camera} in it stands for the name of each"),
-    "cameras": ("", "names, with commas between, of several cameras; empty: one without a name"),
+    "image": ("/camera/image_raw", "image topic; with cameras, {camera} stands for the name of each"),
+    "cameras": ("", "names of several cameras, separated by commas; empty: one camera without a name"),
     "params_file": (PathJoinSubstitution([SHARE, "config", "segmentation.yaml"]), "ROS parameter file"),
     "namespace": ("", "namespace of the node"),
     "use_sim_time": ("false", "time from /clock"),
     "autostart": ("", "true or false: configure and activate the node"),
-    "build_only": ("", "true: make what the engine needs, then exit"),
+    "build_only": ("", "true: build and cache the files of the engine, then exit"),
     "use_respawn": ("false", "start the node again if it dies"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
     "rviz": ("false", "open RViz on the overlay"),
@@ -39,7 +39,7 @@ ARGUMENTS = {
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The node, and RViz if asked for."""
+    """The node, and RViz with rviz:=true."""
     parameters = {name: ("", text) for name, text in PARAMETERS.items()}
     return described({**parameters, **ARGUMENTS}, _nodes)
 

@@ -7,8 +7,8 @@ from icnet_ros.checkpoint.file import Checkpoint, load_spec, open_checkpoint, un
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.share import share
 
-SHIPPED = "icnet_camvid.safetensors"
-UNTRAINED_CLASSES = "camvid"
+SHIPPED = "icnet_street.safetensors"
+UNTRAINED_CLASSES = "cityscapes"
 
 
 def model_path(model: str) -> Path | None:

@@ -39,7 +39,7 @@ def evaluate(
 
     --precision and --exit apply only with --engine.
     """
-    from icnet_ros.evaluation.evaluate import EvaluationOptions, evaluate_dataset
+    from icnet_ros.evaluation.evaluate_dataset import EvaluationOptions, evaluate_dataset
     from icnet_ros.evaluation.mapping import load_mapping
 
     checkpoint = load_model(model)

@@ -1,1 +1,1 @@
-"""A checkpoint on a device: frames in, label maps out."""
+"""Inference engines: run a checkpoint on a device, frames in, label maps out."""

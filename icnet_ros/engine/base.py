@@ -1,4 +1,4 @@
-"""The contract every engine keeps."""
+"""The interface that every engine implements, and its data types."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ STAGES = ("preprocess", "inference", "postprocess")
 
 
 class EngineError(RuntimeError):
-    """An engine that cannot be had or cannot go on; says what to do instead."""
+    """An engine cannot be created or has failed; the message says what to do instead."""
 
 
 def one_line(err: BaseException) -> str:
-    """The first line of what a library says about its error, which may be a page."""
+    """First line of an exception's message; messages of native libraries may be very long."""
     return (str(err).strip() or type(err).__name__).splitlines()[0]
 
 
@@ -41,10 +41,10 @@ class Frame:
 
 @dataclass(frozen=True)
 class LabelMap:
-    """The answer for one frame, at the frame's own size.
+    """The segmentation of one frame, at the size of the frame.
 
     labels: uint8 (H, W), class ids. confidence: uint8 (H, W), 0..255 for a probability of 0..1 of
-    the class in `labels`, or None if it was not asked for. stages: milliseconds of STAGES.
+    the class in `labels`, or None if it was not requested. stages: milliseconds of each of STAGES.
     """
 
     labels: UInt8
@@ -56,9 +56,9 @@ class LabelMap:
 class EngineOptions:
     """How to run a checkpoint.
 
-    threads: CPU threads, 0 = as many as there are cores. scale: of the frame before the network, 0 =
-    what the checkpoint wants (labels have the frame's size either way). cuda_graph: replay captured
-    kernels instead of launching each, on CUDA.
+    threads: CPU threads, 0 = as many as there are cores. scale: resize factor of the frame before
+    the network, 0 = as the checkpoint specifies (labels have the frame's size either way). cuda_graph:
+    replay captured kernels instead of launching each, on CUDA.
     """
 
     device: str = "auto"
@@ -71,7 +71,7 @@ class EngineOptions:
 
 @runtime_checkable
 class Engine(Protocol):
-    """Owns everything between a frame and its label map. One thread at a time may use it."""
+    """Runs all steps from a frame to its label map. Not thread-safe."""
 
     name: str
     spec: ModelSpec
@@ -80,7 +80,7 @@ class Engine(Protocol):
     exit: str
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
-        """Run frames of this size until the first real one is not slower than the others."""
+        """Run frames of this size, so that the first real frame is not slower than later ones."""
 
     def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
         """Label maps of the frames, in their order; sizes may differ.

@@ -1,4 +1,4 @@
-"""Deadlines: of a cascade's exits, the deepest whose answer will be there in time."""
+"""Early exits under a deadline: use the deepest exit that is expected to finish in time."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,22 +9,22 @@ import numpy as np
 
 from icnet_ros.engine.base import Engine, Frame, LabelMap
 
-MEMORY = 0.2  # weight of the newest frame in the running mean and deviation of the slowdown
-MARGIN = 2.0  # deviations above the mean that a frame is expected to take
+SMOOTHING = 0.2  # weight of the newest frame in the running mean and deviation of the slowdown
+MARGIN = 2.0  # deviations added to the mean for the expected time of a frame
 PATIENCE = 10  # frames in a row for which a deeper exit must have fitted before it is tried
 LONGEST_PATIENCE = 160
 
 
 class ExitChooser:
-    """Picks an exit for each frame; goes to an earlier one at once, to a deeper one with patience.
+    """Chooses an exit for each frame: an earlier one at once, a deeper one only after PATIENCE frames.
 
-    What slows one exit down (other processes, larger frames, heat) slows all: one running estimate of
-    the slowdown, mean and deviation, tells what each would take. A deeper exit that has to be left
-    soon after it was tried doubles the patience, so that the choice does not flutter.
+    Load, larger frames and thermal throttling slow all exits alike: one running mean and deviation of
+    the slowdown predicts the time of each. If a deeper exit has to be left soon after it was tried, the
+    patience is doubled, so that the choice does not oscillate.
     """
 
     def __init__(self, milliseconds: Mapping[str, float]) -> None:
-        """milliseconds: of each exit on an idle machine, coarse to fine."""
+        """milliseconds: time of a frame with each exit on an idle machine, coarse to fine."""
         self._cost = dict(milliseconds)
         self._exits = list(milliseconds)
         self._current = len(self._exits) - 1
@@ -34,11 +34,11 @@ class ExitChooser:
         self._patience = PATIENCE
 
     def expected(self, exit_: str) -> float:
-        """Milliseconds that hardly any frame of this exit will exceed, as things are."""
+        """Upper estimate of the milliseconds of a frame with this exit under the current load."""
         return self._cost[exit_] * (self._slowdown + MARGIN * self._deviation)
 
     def choose(self, remaining_ms: float) -> str:
-        """The exit for a frame whose answer is wanted in `remaining_ms`; the earliest if none fits."""
+        """The exit for a frame that has `remaining_ms` left; the earliest one if none fits."""
         self._since_climb += 1
         if self.expected(self._exits[self._current]) > remaining_ms:
             if self._since_climb < PATIENCE:
@@ -57,17 +57,17 @@ class ExitChooser:
         return self._exits[self._current]
 
     def observe(self, exit_: str, milliseconds: float) -> None:
-        """What a frame of this exit really took."""
+        """Update the estimate with the measured time of a frame with this exit."""
         error = milliseconds / self._cost[exit_] - self._slowdown
-        self._slowdown += MEMORY * error
-        self._deviation += MEMORY * (abs(error) - self._deviation)
+        self._slowdown += SMOOTHING * error
+        self._deviation += SMOOTHING * (abs(error) - self._deviation)
 
 
 class Cascade:
-    """An engine for each exit, and the choice among them. Keeps the contract of Engine.
+    """Implements Engine with one engine per exit, and chooses among them.
 
-    remaining_ms: time that the next `segment` may take. wanted_exit: the exit to use, "auto" leaves it to the
-    time. Both are set by who calls. exit: the one that answered last.
+    remaining_ms: time that the next `segment` may take. wanted_exit: the exit to use, or "auto" to choose by
+    the time left. The caller sets both. exit: the one that was used last.
     """
 
     def __init__(self, engines: Sequence[Engine]) -> None:

@@ -1,4 +1,4 @@
-"""An engine that may fail: tried again with growing pauses, another one answering meanwhile."""
+"""Retry of a failing engine with exponential backoff, and an optional fallback engine."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,11 +11,11 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 
 
 class Guard:
-    """Keeps the contract of Engine with the label maps of `engine`, as long as it gives any.
+    """Implements Engine around `engine`, with retries and an optional fallback.
 
-    One failure costs one frame, or none with a fallback. From the second in a row on the engine is left
-    alone for a while, twice as long each time, and frames meanwhile go to the fallback or are refused
-    at once. trouble: why the first engine is not answering at present, "" if it is.
+    One failure costs one frame, or none with a fallback. From the second consecutive failure on, `engine`
+    is not called for a while, twice as long each time (exponential backoff); frames meanwhile go to the
+    fallback or fail at once. trouble: the last error of `engine`, "" if its last call succeeded.
     """
 
     def __init__(self, engine: Engine, fallback: Engine | None = None, now: Callable[[], float] = monotonic) -> None:
@@ -29,16 +29,16 @@ class Guard:
         self._next_try = -math.inf
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
-        """See Engine. Both engines, so that the fallback is ready when it is needed."""
+        """See Engine. Warms up both engines, so that the fallback is ready when it is needed."""
         for engine in self._engines():
             engine.warm_up(height, width, batch)
 
     def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
-        """See Engine. `name` and `exit` are then those of the engine that answered."""
+        """See Engine. Sets `name` and `exit` to those of the engine that was used."""
         if self._now() >= self._next_try:
             try:
-                label_maps = self._ask(self._engine, frames, confidence)
-            except ValueError:  # the frame's fault
+                label_maps = self._run(self._engine, frames, confidence)
+            except ValueError:  # an invalid frame, not a failure of the engine
                 raise
             except Exception as err:  # runtimes have errors of their own
                 self._failed(err)
@@ -50,7 +50,7 @@ class Guard:
         if self._fallback is None:
             wait = self._next_try - self._now()
             raise EngineError(f"{self.trouble} (failed {self._failures} times in a row, next try in {wait:.1f} s)")
-        return self._ask(self._fallback, frames, confidence)
+        return self._run(self._fallback, frames, confidence)
 
     def memory(self) -> int | None:
         """See Engine."""
@@ -61,7 +61,7 @@ class Guard:
         for engine in self._engines():
             engine.close()
 
-    def _ask(self, engine: Engine, frames: Sequence[Frame], confidence: bool) -> list[LabelMap]:
+    def _run(self, engine: Engine, frames: Sequence[Frame], confidence: bool) -> list[LabelMap]:
         if isinstance(engine, Cascade):
             engine.remaining_ms, engine.wanted_exit = self.remaining_ms, self.wanted_exit
         label_maps = engine.segment(frames, confidence=confidence)

@@ -11,7 +11,7 @@ from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.cascade import Cascade
 
 log = logging.getLogger(__name__)
-# name -> (module, class); imported only when chosen, for each brings a large library.
+# name -> (module, class); imported only when chosen, as each imports a large library.
 ENGINES = {
     "torch": ("icnet_ros.engine.backends.torch", "open_torch"),
     "onnxruntime": ("icnet_ros.engine.backends.onnxruntime", "OnnxRuntimeEngine"),
@@ -22,27 +22,27 @@ EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino", "tensorrt": "tensorrt"}
 NAMES = ("auto", *ENGINES)
 
 
-# What of other people's each needs; of alternatives, one.
+# Third-party modules that each engine needs; of alternatives, one is enough.
 NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "torch": (("torch",),),
-    "onnxruntime": (("onnx", "onnxruntime"),),  # both make and check the file
+    "onnxruntime": (("onnx", "onnxruntime"),),  # to export and to check the ONNX file
     "openvino": (("onnx", "onnxruntime", "openvino"),),
     "tensorrt": (("onnx", "onnxruntime", "tensorrt"), ("onnx", "onnxruntime", "tensorrt_rtx")),
 }
 
 
 def installed(name: str) -> str:
-    """The library behind an engine, "" if it is not there."""
-    there = (modules[-1] for modules in NEEDS[name] if all(find_spec(module) for module in modules))
-    return next(there, "")
+    """The library that an engine uses, "" if it is not installed."""
+    found = (modules[-1] for modules in NEEDS[name] if all(find_spec(module) for module in modules))
+    return next(found, "")
 
 
 def fastest(options: EngineOptions) -> list[str]:
-    """What "auto" tries, in this order: TensorRT and torch on a GPU; on the CPU only the fastest that is there."""
+    """Engines that "auto" tries, in order: TensorRT and torch on a GPU; on a CPU only the fastest installed one."""
     gpu = options.device.startswith("cuda") or (options.device == "auto" and Path("/dev/nvidiactl").exists())
     names = ("tensorrt", "torch") if gpu else ("openvino", "onnxruntime", "torch")
-    there = [name for name in names if installed(name)] or ["torch"]
-    return there if gpu else there[:1]
+    available = [name for name in names if installed(name)] or ["torch"]
+    return available if gpu else available[:1]
 
 
 def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None = None) -> Engine:
@@ -55,14 +55,14 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
     if options.exit == "auto":
         return Cascade([open_engine(name, checkpoint, replace(options, exit=exit_)) for exit_ in checkpoint.spec.exits])
     if name == "auto":
-        *better, name = fastest(options)
-        for one in better:
+        *candidates, name = fastest(options)
+        for candidate in candidates:
             try:
-                return open_engine(one, checkpoint, options)
+                return open_engine(candidate, checkpoint, options)
             except EngineError as err:
-                log.warning("engine %s is not usable here, the next one is tried: %s", one, err)
+                log.warning("engine %s is not usable here, the next one is tried: %s", candidate, err)
     if name not in ENGINES:
-        raise EngineError(f"no engine {name!r}; there are {', '.join(NAMES)}")
+        raise EngineError(f"unknown engine {name!r}; choose one of {', '.join(NAMES)}")
     module, attribute = ENGINES[name]
     try:
         factory = getattr(import_module(module), attribute)

@@ -1,9 +1,7 @@
 """How well a checkpoint labels an annotated dataset."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,25 +12,16 @@ from torch import Tensor
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.dataset.base import Dataset
-from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame
+from icnet_ros.engine.base import Engine, Frame
 from icnet_ros.engine.kernels.normalise import normalise
 from icnet_ros.engine.kernels.upsample import label_map
-from icnet_ros.engine.table import open_engine
 from icnet_ros.evaluation.mapping import ClassMapping, align_classes
+from icnet_ros.evaluation.prediction import Prediction
 from icnet_ros.metrics.confusion import ConfusionMatrix, iou_by_class, sum_matrices
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.render.painter import UInt8
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """An annotated image, BGR uint8 (H, W, 3), with its ground truth and, by exit, its label maps, uint8 (H, W)."""
-
-    image: UInt8
-    ground_truth: UInt8
-    labels: dict[str, UInt8]
 
 
 def evaluate(
@@ -106,62 +95,6 @@ def by_source(
 
 def _shifted(progress: Progress, offset: int, total: int, done: int, _: int) -> None:
     progress(offset + done, total)
-
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """How a checkpoint is evaluated.
-
-    scales, flip, device: see `evaluate`. engine: evaluate one exit as this engine labels it, with engine_options; "" is
-    every exit of the network itself. figures: folder for the paper's figures.
-    """
-
-    scales: tuple[float, ...] = ()
-    flip: bool = False
-    device: str = "cpu"
-    engine: str = ""
-    engine_options: EngineOptions = field(default_factory=EngineOptions)
-    mapping: ClassMapping | None = None
-    figures: Path | None = None
-
-
-def evaluate_dataset(
-    checkpoint: Checkpoint, dataset: Dataset, options: EvaluationOptions, progress: Progress
-) -> dict[str, Any]:
-    """Run the evaluation; returns the content of `report`. Raises EngineError for conflicting options."""
-    if options.engine and (options.flip or options.figures or len(options.scales) > 1):
-        raise EngineError("--engine labels each image once: leave out --flip, --figures and the second --scale")
-    if options.figures and options.mapping:
-        raise EngineError("--figures shows the checkpoint's own classes: leave out --mapping")
-    classes = align_classes(checkpoint.spec.classes, dataset.classes, options.mapping, dataset.name).classes
-    if options.engine:
-        engine_options = replace(options.engine_options, scale=options.scales[0] if options.scales else 0.0)
-        engine = open_engine(options.engine, checkpoint, engine_options)
-
-        def run(part: Dataset, update: Progress) -> dict[str, ConfusionMatrix]:
-            return {engine_options.exit: evaluate_engine(engine, part, update, mapping=options.mapping)}
-
-        matrices, sources = by_source(dataset, run, progress)
-        engine.close()
-    else:
-        observers: list[Callable[[Prediction], None]] = []
-        if options.figures:
-            from icnet_ros.evaluation.figures import PaperFigures
-
-            figures = PaperFigures(checkpoint.spec, len(dataset))
-            observers.append(figures.update)
-
-        def run(part: Dataset, update: Progress) -> dict[str, ConfusionMatrix]:
-            return evaluate(
-                checkpoint, part, update,
-                scales=options.scales, flip=options.flip, device=options.device, mapping=options.mapping,
-                observers=observers,
-            )  # fmt: skip
-
-        matrices, sources = by_source(dataset, run, progress)
-        if options.figures:
-            figures.save(options.figures)
-    return report(checkpoint, dataset, matrices, classes, sources if len(sources) > 1 else None)
 
 
 def report(

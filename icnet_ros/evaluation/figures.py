@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from icnet_ros.checkpoint.spec import ModelSpec
-from icnet_ros.evaluation.evaluate import Prediction
+from icnet_ros.evaluation.prediction import Prediction
 from icnet_ros.metrics.regions import BIN, BINS, RegionAccuracy
 from icnet_ros.render.painter import Painter, UInt8, draw_banner, legend, side_by_side
 

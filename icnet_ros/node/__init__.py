@@ -1,1 +1,1 @@
-"""The ROS 2 nodes: the only room that imports rclpy."""
+"""The ROS 2 nodes: the only package that imports rclpy."""

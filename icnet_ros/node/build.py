@@ -1,4 +1,4 @@
-"""From parameters to a warm engine."""
+"""Builds and warms up an engine from the parameters of the node."""
 
 import threading
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from icnet_ros.node.parameters import Parameters
 
 
 class Built(NamedTuple):
-    """An engine, what it was built from, and what /diagnostics says of it as long as it lives."""
+    """An engine, the parameters it was built from, and its constant values for /diagnostics."""
 
     engine: Guard
     settings: Parameters
@@ -21,7 +21,7 @@ class Built(NamedTuple):
 
 
 def build(settings: Parameters) -> Built:
-    """The engine that the parameters ask for, warm. Raises CheckpointError or EngineError."""
+    """Build and warm up the engine for these parameters. Raises CheckpointError or EngineError."""
     checkpoint = load_model(settings.model)
     options = EngineOptions(settings.device, settings.precision, settings.exit, settings.threads, settings.input_scale)
     fallback = None
@@ -35,7 +35,7 @@ def build(settings: Parameters) -> Built:
 
 
 def in_background(settings: Parameters, meanwhile: Callable[[], None], period: float) -> Built:
-    """`build` on another thread, calling `meanwhile` every `period` s. Raises what either raises."""
+    """Run `build` on another thread and call `meanwhile` every `period` s. Raises what either raises."""
     built: list[Built] = []
     failed: list[BaseException] = []
 

@@ -1,4 +1,4 @@
-"""What the node keeps of one camera: its topics, its figures, and why its last frame failed."""
+"""State of one camera of the node: its topics, its statistics, and why its last frame failed."""
 
 import math
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from icnet_ros.node.statistics import Statistics
 from icnet_ros.node.worker import Counters
 from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
 
-FUTURE_S = 1.0  # what clocks of two machines may differ by before a stamp ahead of now means nothing
+FUTURE_S = 1.0  # stamps further in the future are invalid; clocks of two machines may differ by less
 
 
 class ReceivedImage(NamedTuple):
-    """Bytes of an image message, when the callback got them (monotonic s, node clock ns)."""
+    """Bytes of an image message, and when the callback received them (monotonic s, node clock ns)."""
 
     data: bytes
     monotonic: float
@@ -31,7 +31,7 @@ class ReceivedImage(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A frame on its way through the worker thread; times as in ReceivedImage."""
+    """A decoded frame in the worker thread. taken, decoded: when each was done (monotonic s)."""
 
     camera: "Camera"
     arrival: ReceivedImage
@@ -41,7 +41,7 @@ class Job(NamedTuple):
 
     @property
     def frame(self) -> Frame:
-        """The pixels as an engine takes them."""
+        """The image as engine input."""
         return Frame(self.picture.pixels, self.picture.order)
 
 
@@ -60,7 +60,7 @@ class Camera:
         self.forget()
 
     def forget(self) -> None:
-        """Start anew, as at an activation."""
+        """Reset the state, as on activation."""
         self.failure = ""
         self._image_seen = False
         self._last_image = perf_counter()
@@ -68,14 +68,14 @@ class Camera:
         self.clock_jumped()
 
     def clock_jumped(self) -> None:
-        """What was measured against the node clock means nothing any more."""
+        """Discard the statistics, as they were measured with the node clock."""
         self.statistics.reset()
         self._age_ms, self._stamp_trouble = math.nan, ""
 
-    # --- in ---------------------------------------------------------------------------------------
+    # --- input ------------------------------------------------------------------------------------
 
     def subscribe(self, put: Callable[[str, ReceivedImage], bool]) -> None:
-        """Hand every image to `put`, with the camera's name; it says whether an older one was dropped."""
+        """Subscribe; every image goes to `put` with the camera's name, which returns whether one was dropped."""
         if self._subscription is not None:
             return
 
@@ -101,24 +101,24 @@ class Camera:
         self._node.get_logger().info(f"active, images from {self._subscription.topic_name}")
 
     def unsubscribe(self) -> None:
-        """Take no more images."""
+        """Unsubscribe from the images."""
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
 
     def decode(self, arrival: ReceivedImage, taken: float, max_pixels: int) -> Job:
-        """Bytes to pixels. Raises WireError."""
+        """Decode an image message. Raises WireError."""
         picture = (decode_compressed if self._compressed else decode_image)(arrival.data, max_pixels)
         return Job(self, arrival, taken, perf_counter(), picture)
 
     def remaining_ms(self, job: Job, budget_ms: float) -> float:
-        """What an engine may take of the budget: not what is gone already, nor what publishing will need."""
+        """Time left for the engine: the budget minus the time since arrival and the mean publishing time."""
         return budget_ms - milliseconds(perf_counter(), job.arrival.monotonic) - self._publish_ms
 
-    # --- out --------------------------------------------------------------------------------------
+    # --- output -----------------------------------------------------------------------------------
 
     def publish(self, job: Job, label_map: LabelMap, counters: Counters, settings: Parameters) -> None:
-        """Labels first, then what only people look at, then what it all took."""
+        """Publish the labels, then the overlay, then the latency."""
         picture, started = job.picture, perf_counter()
         self.outputs.publish_labels(picture, label_map)
         stamp = stamp_ns(picture.header)
@@ -141,7 +141,7 @@ class Camera:
         self.statistics.finished(done, stages, self._engine.exit)
 
     def snapshot(self, common: Snapshot, counters: Counters | None) -> Snapshot:
-        """`common`, which all cameras of the node share, with what is this one's."""
+        """`common`, the state that all cameras share, completed with the state of this camera."""
         now = perf_counter()
         return replace(
             common,
@@ -158,7 +158,7 @@ class Camera:
         )
 
     def close(self) -> None:
-        """Take the topics off the graph."""
+        """Destroy the subscription and the publishers."""
         self.unsubscribe()
         self.outputs.close()
 
@@ -169,17 +169,15 @@ def milliseconds(later: float, earlier: float) -> float:
 
 
 def since_stamp(now_ns: int, stamp_ns: int) -> float:
-    """Milliseconds from an image stamp to now; NaN for a stamp that tells nothing, see `stamp_trouble`."""
+    """Milliseconds from an image stamp to now; NaN for an invalid stamp, see `stamp_trouble`."""
     return math.nan if stamp_trouble(now_ns, stamp_ns) else (now_ns - stamp_ns) / 1e6
 
 
 def stamp_trouble(now_ns: int, stamp_ns: int) -> str:
-    """Why the age of an image with this stamp is not known; "" if it is."""
+    """Why a stamp is invalid (0 or in the future); "" if it is valid."""
     if not stamp_ns:
         return "images carry no stamp: set header.stamp in the camera's driver"
     ahead = (stamp_ns - now_ns) / 1e9
     if ahead > FUTURE_S:
-        return (
-            f"image stamps lie {ahead:.1f} s in the future: synchronise the clocks, or set use_sim_time as it should be"
-        )
+        return f"image stamps are {ahead:.1f} s in the future: synchronise the clocks, or correct use_sim_time"
     return ""

@@ -1,4 +1,4 @@
-"""What /diagnostics says about the node: a pure function of a snapshot (REP-107)."""
+"""Diagnostic status of the node as a pure function of a snapshot of its state (REP-107)."""
 
 import math
 from collections.abc import Mapping
@@ -15,19 +15,20 @@ OK, WARN, ERROR, STALE = (
     DiagnosticStatus.ERROR,
     DiagnosticStatus.STALE,
 )
-SUSTAINED = 0.5  # share of the frames of the window
+EARLY_EXIT_WARNING = 0.5  # WARN if exit auto uses an earlier exit for a larger share of the frames
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """State of the node at one moment.
 
-    state: lifecycle state, or what is under way ("building engine"). camera: its name, "" if the node
-    has one only. silence: seconds since the last image, or since activation. idle: subscribed to no
-    images, for nobody listens. busy_s: seconds spent on the current frame so far.
-    failure: why frames fail at present, "" if they do not. degraded: what stands in for what, "" if
-    nothing has to. duplicates: other nodes of this name. stamp_trouble: why the age of images is not
-    known. facts: values that do not change while configured. statistics: as `Statistics.summary`.
+    state: lifecycle state, or the operation in progress ("building engine"). camera: its name, "" if the
+    node has only one. silence: seconds since the last image, or since activation. idle: not subscribed to
+    images, as the outputs have no subscribers. busy_s: seconds spent on the current frame so far.
+    failure: why frames fail at present, "" if they do not. degraded: which fallback engine is in use and
+    why, "" if none. duplicates: number of other nodes with this name. stamp_trouble: why the stamps of the
+    images are invalid, "" if they are valid. facts: values that do not change while configured.
+    statistics: see `Statistics.summary`.
     """
 
     state: str
@@ -49,7 +50,7 @@ class Snapshot:
 
 
 def status(node: str, now: Snapshot) -> DiagnosticStatus:
-    """The status of a camera of node `node`; of its subcomponent "segmentation" if it has one only."""
+    """Diagnostic status of one camera of node `node`, named "segmentation" if there is only one."""
     level, message = level_and_message(now)
     values = {
         "state": now.state,
@@ -71,14 +72,14 @@ def status(node: str, now: Snapshot) -> DiagnosticStatus:
 
 
 def level_and_message(now: Snapshot) -> tuple[bytes, str]:
-    """Level and message: the worst that holds."""
+    """Level and message of the most severe condition."""
     settings, figures = now.parameters, now.statistics
     if now.state != "active":
         return (ERROR, now.failure) if now.failure else (OK, now.state)
     if now.busy_s > settings.hang_timeout_s:
         return ERROR, f"the engine has not answered for {now.busy_s:.0f} s"
     if now.idle:
-        return OK, "idle: nobody listens (parameter lazy)"
+        return OK, "idle: nobody listens to the outputs (parameter lazy)"
     if now.silence > settings.input_timeout_s:
         return STALE, f"no image for {now.silence:.1f} s (input_timeout_s {settings.input_timeout_s:g})"
     if now.failure:
@@ -86,7 +87,7 @@ def level_and_message(now: Snapshot) -> tuple[bytes, str]:
     if now.degraded:
         return WARN, now.degraded
     if now.duplicates:
-        return WARN, f"{now.duplicates} more of this name on the graph: give each a name or namespace of its own"
+        return WARN, f"{now.duplicates} more of this name on the graph: give each node a unique name or namespace"
     if now.stamp_trouble:
         return WARN, now.stamp_trouble
     if not now.first_image_seen:
@@ -98,7 +99,7 @@ def level_and_message(now: Snapshot) -> tuple[bytes, str]:
     if 0 < settings.latency_budget_ms < total:
         return WARN, f"p95 of total_ms is {total:.1f}, over the budget of {settings.latency_budget_ms:g}"
     shallow = 1 - figures.get(f"exit_share_{EXITS[-1]}", 0.0)
-    if settings.exit == "auto" and shallow > SUSTAINED:
+    if settings.exit == "auto" and shallow > EARLY_EXIT_WARNING:
         return WARN, f"{shallow:.0%} of the frames get an earlier exit than {EXITS[-1]}, to keep latency_budget_ms"
     drops = figures.get("drop_ratio", 0.0)
     if drops > settings.drop_warning:

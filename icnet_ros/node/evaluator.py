@@ -27,16 +27,17 @@ from icnet_ros.wire.image import decode_labels, stamp_ns
 
 METADATA = ("engine", "device", "precision", "exit", "checkpoint", "checkpoint_sha256")  # from the node's diagnostics
 COUNTERS = ("received", "processed", "dropped", "failed")
-DEEP = QoSProfile(depth=100)  # a stall of this process loses nothing
+DEEP = QoSProfile(depth=100)  # no message is lost if this process stalls
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class EvaluationNode(Node):
     """Topics (remap them): labels, latency and label_info of the node, and `ground_truth`, a mono8 image.
 
-    Publishes ~/miou (std_msgs/Float32) with each frame that could be scored, and a status in /diagnostics.
-    Parameters: `out`, a folder for what `icnet replay` would leave there; `model`, the checkpoint of the node;
-    `bag`, what is played, for its hash; `node`, whose status in /diagnostics says how labels are made.
+    Publishes ~/miou (std_msgs/Float32) after each scored frame, and a status in /diagnostics.
+    Parameters: `out`, folder for a report like that of `icnet replay`; `model`, checkpoint of the node; `bag`, the bag
+    that is played, for its hash in the report; `node`, name of the segmentation node, to find its status in
+    /diagnostics, from which the report's engine and checkpoint are read.
     """
 
     def __init__(self) -> None:
@@ -48,7 +49,7 @@ class EvaluationNode(Node):
         self._metadata: dict[str, Any] = {"bag": self._bag, "live": {}}
         if self._bag and not Path(self._bag).exists():
             raise FileNotFoundError(f"parameter bag: {self._bag} does not exist")
-        # Of a long drive that takes minutes, in which labels may come.
+        # Hashing a long bag takes minutes; labels are received meanwhile.
         self._hasher = ThreadPoolExecutor(1)
         self._hash = self._hasher.submit(bag_hash, Path(self._bag)) if self._bag else None
         ground_truth = self.resolve_topic_name("ground_truth")
@@ -66,20 +67,21 @@ class EvaluationNode(Node):
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._miou = self.create_publisher(Float32, "~/miou", 10)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # Goes on when simulated time stands still.
+        # Also runs while simulated time is paused.
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"labels from {self._evaluation.result.image_topic}, ground truth from {ground_truth}")
 
     def _on_labels(self, data: bytes) -> None:
-        if (known := self._decoded("labels", data)) is not None:
-            self._and_publish(self._evaluation.labels, known[0], self.get_clock().now().nanoseconds, known[1])
+        if (decoded := self._decode("labels", data)) is not None:
+            stamp, labels = decoded
+            self._score(self._evaluation.labels, stamp, self.get_clock().now().nanoseconds, labels)
 
     def _on_ground_truth(self, data: bytes) -> None:
-        if (known := self._decoded("ground truth", data)) is not None:
-            self._and_publish(self._evaluation.ground_truth, *known)
+        if (decoded := self._decode("ground truth", data)) is not None:
+            self._score(self._evaluation.ground_truth, *decoded)
 
-    def _decoded(self, what: str, data: bytes) -> tuple[int, UInt8] | None:
-        """Stamp and label map; None, noted and logged, for an image that is none."""
+    def _decode(self, what: str, data: bytes) -> tuple[int, UInt8] | None:
+        """Stamp (ns) and label map; None, with a warning in report and log, if the image is invalid."""
         try:
             header, labels = decode_labels(data)
         except WireError as err:
@@ -88,9 +90,10 @@ class EvaluationNode(Node):
             return None
         return stamp_ns(header), labels
 
-    def _and_publish(self, act: Any, *arguments: Any) -> None:
+    def _score(self, add: Any, *arguments: Any) -> None:
+        """Add labels or ground truth to the evaluation; publish mIoU if a frame was scored."""
         scored = self._evaluation.scored
-        act(*arguments)
+        add(*arguments)
         if self._evaluation.scored > scored:
             self._miou.publish(Float32(data=float(self._evaluation.miou or 0.0)))
 
@@ -100,10 +103,10 @@ class EvaluationNode(Node):
         self._metadata["live"] = {"frames": {name: getattr(message, name) for name in COUNTERS}}
 
     def _on_label_info(self, message: LabelInfo) -> None:
-        theirs = tuple(entry.class_name for entry in message.class_map if entry.class_name != "unlabelled")
+        names = tuple(entry.class_name for entry in message.class_map if entry.class_name != "unlabelled")
         self._class_error = ""
-        if theirs != self._spec.classes.names:
-            self._class_error = f"the node's classes are {theirs}: set the parameter `model` to its checkpoint"
+        if names != self._spec.classes.names:
+            self._class_error = f"the node's classes are {names}: set the parameter `model` to its checkpoint"
             self.get_logger().error(self._class_error)
 
     def _on_diagnostics(self, array: DiagnosticArray) -> None:
@@ -132,11 +135,11 @@ class EvaluationNode(Node):
         self._diagnostics.publish(array)
 
     def write(self) -> dict[str, Any]:
-        """The report; its content. Waits for the hash of the bag."""
+        """Write the report and return its content. Waits for the hash of the bag."""
         try:
             self._metadata["bag_sha256"] = self._hash.result() if self._hash else None
         except OSError as err:
-            self.get_logger().error(f"{self._bag} cannot be hashed, the report names no content: {err}")
+            self.get_logger().error(f"{self._bag} cannot be hashed, the report has no bag_sha256: {err}")
             self._metadata["bag_sha256"] = None
         defaults = {"checkpoint": "unknown", "engine": "unknown", "trained": self._spec.trained}
         title = Path(self._bag).name or self._evaluation.result.image_topic
@@ -151,7 +154,7 @@ def main() -> None:
         nonlocal ended
         ended = True
 
-    # rclpy's own handlers would end the process before the report is written; whoever asks twice waits for it.
+    # rclpy's own handlers would end the process before the report is written; a second signal is ignored.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)

@@ -1,4 +1,4 @@
-"""What the launch files share."""
+"""Helpers of the launch files."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ Arguments = Mapping[str, tuple[Any, str]]
 
 
 def described(arguments: Arguments, act: Callable[[LaunchContext], Sequence[Any]]) -> LaunchDescription:
-    """Declares the arguments, then does what `act` gives for their values."""
+    """Launch description that declares the arguments, then runs the actions that `act` returns."""
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in arguments.items()
@@ -24,7 +24,7 @@ def described(arguments: Arguments, act: Callable[[LaunchContext], Sequence[Any]
 
 
 def values(context: LaunchContext, arguments: Sequence[str]) -> dict[str, str]:
-    """What these arguments are."""
+    """Values of these arguments."""
     return {name: LaunchConfiguration(name).perform(context) for name in arguments}
 
 

@@ -31,18 +31,18 @@ def _signal_pipe() -> int:
 
 
 def _limit_malloc_arenas() -> None:
-    """Keep glibc from giving each new thread a heap of its own, over which engines built anew would spread."""
+    """Limit the malloc arenas of glibc: with one per thread, memory grows with each rebuilt engine."""
     with suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 def main() -> int:
-    """Spin the node until SIGINT or SIGTERM; exit code 0, 1 if `build_only` built nothing, 2 for wrong parameters.
+    """Spin the node until SIGINT or SIGTERM; exit code 0, 1 if `build_only` failed, 2 for invalid parameters.
 
-    rclpy's own handlers would take the ROS context away before the frame in hand is published.
+    rclpy's own signal handlers would shut down the ROS context before the current frame is published.
     """
     _limit_malloc_arenas()
-    asked_to_end = _signal_pipe()
+    signal_fd = _signal_pipe()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = SegmentationNode()
@@ -59,7 +59,7 @@ def main() -> int:
     node.finish = ended.set_result
 
     def wait_for_signal() -> None:
-        os.read(asked_to_end, 1)
+        os.read(signal_fd, 1)
         node.interrupted.set()
         ended.set_result(0)
 
@@ -72,7 +72,7 @@ def main() -> int:
     node.stop()
     executor.shutdown()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # whoever asks again while the interpreter ends changes nothing
+        signal.signal(number, signal.SIG_IGN)  # ignore signals while the interpreter exits
     node.destroy_node()
     rclpy.shutdown()
     if any(thread.name == "build" for thread in threading.enumerate()):

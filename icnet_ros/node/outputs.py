@@ -20,9 +20,9 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Outputs:
-    """Publishers of the node; silent while it is not active, but for label_info.
+    """Lifecycle publishers for one camera; only label_info is also published while the node is inactive.
 
-    Images leave as bytes made by `wire`; what nobody subscribes to is not computed.
+    Images are serialised by `wire`; overlay and confidence are computed only for subscribers.
     """
 
     def __init__(self, node: LifecycleNode, camera: str, engine: Engine) -> None:
@@ -44,11 +44,11 @@ class Outputs:
         self._overlay = self._publisher(Image, "overlay")
         self._overlay_jpeg = self._publisher(CompressedImage, "overlay/compressed")
         self._latency = self._publisher(FrameLatency, "latency", QoSProfile(depth=10))
-        # Not managed: it has to be heard while the node is inactive.
+        # No lifecycle publisher: it is published while the node is inactive.
         self._label_info = self._publisher(LabelInfo, "label_info", LATCHED, managed=False)
 
     def publish_label_info(self) -> None:
-        """Publish the class table, for everyone who comes now or later."""
+        """Publish the class table, for current and later subscribers."""
         info = _label_info(self._engine.spec.classes)
         info.header.stamp = self._node.get_clock().now().to_msg()
         self._label_info.publish(info)
@@ -69,7 +69,7 @@ class Outputs:
             self._confidence.publish(encode_image(picture.header, label_map.confidence, "mono8"))
 
     def publish_overlay(self, picture: Picture, label_map: LabelMap, settings: Parameters) -> None:
-        """The overlay, raw and as JPEG, each only if someone listens."""
+        """The overlay, raw and as JPEG, each only if it has subscribers."""
         raw = self._overlay.get_subscription_count() > 0
         compressed = self._overlay_jpeg.get_subscription_count() > 0
         if not settings.publish_overlay or not (raw or compressed):
@@ -88,11 +88,11 @@ class Outputs:
         message.header.stamp.nanosec = header.stamp.nanosec
         message.header.frame_id = header.frame_id
         message.received, message.dropped, message.failed = counters.received, counters.dropped, counters.failed
-        message.processed = counters.processed + 1  # this frame is counted when it is all done
+        message.processed = counters.processed + 1  # this frame is counted after publishing
         self._latency.publish(message)
 
     def close(self) -> None:
-        """Take the topics off the graph."""
+        """Destroy the publishers."""
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()

@@ -1,5 +1,6 @@
-"""Every parameter of the node, once: ROS descriptors, config/segmentation.yaml and the README
-table are made from this dataclass. Knows no rclpy.
+"""All parameters of the node; does not import rclpy.
+
+ROS descriptors, config/segmentation.yaml and the table in docs/parameters.md are generated from this dataclass.
 """
 
 import re
@@ -11,13 +12,13 @@ from icnet_ros.checkpoint.spec import EXITS
 from icnet_ros.engine.base import PRECISIONS
 from icnet_ros.engine.table import NAMES
 
-# When a parameter may be changed: while frames are segmented, only while none are, never after the start.
+# When a parameter may be changed: at any time, only while the node is not active, only before the start.
 Change = Literal["running", "inactive", "start"]
 NOTES = {"running": "", "inactive": "fixed while active", "start": "read only"}
 
 
 class ParameterError(ValueError):
-    """A value that a parameter cannot take, with the reason."""
+    """An invalid parameter name or value; the message gives the reason."""
 
 
 def _parameter(
@@ -42,7 +43,7 @@ def _parameter(
 class Parameters:
     """Parameters of the segmentation node."""
 
-    engine: str = _parameter("auto", "What runs the network.", choices=NAMES, change="inactive")
+    engine: str = _parameter("auto", "Inference engine; auto: the fastest available.", choices=NAMES, change="inactive")
     fallback_engine: str = _parameter(
         "",
         "Engine to use while `engine` fails, with the same exit on the CPU in fp32; empty: frames fail meanwhile.",
@@ -74,7 +75,7 @@ class Parameters:
     )
     input_scale: float = _parameter(
         0.0,
-        "Resize images by this before the network (labels keep their size); 0: what the checkpoint wants.",
+        "Resize images by this factor before the network (labels keep the image size); 0: as the checkpoint specifies.",
         low=0.0,
         high=8.0,
         change="inactive",
@@ -104,25 +105,25 @@ class Parameters:
         high=1000.0,
         change="inactive",
     )
-    autostart: bool = _parameter(True, "Configure and activate without being asked.", change="start")
+    autostart: bool = _parameter(True, "Configure and activate the node at the start.", change="start")
     build_only: bool = _parameter(
         False,
-        "Make and cache what the engine needs, then end the process: exit code 0, or 1 if that failed.",
+        "Build and cache the engine's files, then exit: exit code 0, or 1 if that failed.",
         change="start",
     )
     max_pixels: int = _parameter(
         64_000_000, "Images that declare more pixels are refused before they are unpacked.", low=1024, high=2**31
     )
     overlay_alpha: float = _parameter(
-        0.5, "Share of the class colours in the overlay; 0 is the bare image.", low=0.0, high=1.0
+        0.5, "Opacity of the class colours in the overlay; 0: only the image.", low=0.0, high=1.0
     )
-    jpeg_quality: int = _parameter(90, "Of overlay/compressed.", low=1, high=100)
-    lazy: bool = _parameter(False, "Subscribe to a camera only while someone listens to what is made of its images.")
+    jpeg_quality: int = _parameter(90, "JPEG quality of overlay/compressed.", low=1, high=100)
+    lazy: bool = _parameter(False, "Subscribe to a camera only while its outputs have subscribers.")
     publish_overlay: bool = _parameter(True, "Offer the overlay topics; computed only if someone subscribes.")
     publish_confidence: bool = _parameter(True, "Offer the confidence topic; computed only if someone subscribes.")
     latency_budget_ms: float = _parameter(
         0.0,
-        "What total_ms should stay below: WARN in /diagnostics if p95 is above; exit auto keeps it. 0: no budget.",
+        "Upper limit of total_ms: WARN in /diagnostics if p95 is above it; exit auto keeps to it. 0: no limit.",
         low=0.0,
         high=60_000.0,
     )
@@ -136,7 +137,7 @@ class Parameters:
         5.0, "ERROR in /diagnostics if a frame has been worked on for longer.", low=0.1, high=3600.0
     )
     statistics_window_s: float = _parameter(
-        10.0, "Rates and percentiles in /diagnostics look back this far.", low=1.0, high=600.0
+        10.0, "Length of the window for rates and percentiles in /diagnostics.", low=1.0, high=600.0
     )
 
     def __post_init__(self) -> None:
@@ -175,7 +176,7 @@ def by_name() -> "Mapping[str, Field[Any]]":
 
 
 def allowed(entry: "Field[Any]") -> str:
-    """The values a parameter takes, in words; empty if any of its type."""
+    """Allowed values as text; empty if all values of the type are allowed."""
     if entry.metadata["choices"]:
         return "one of: " + ", ".join(entry.metadata["choices"])
     limits = entry.metadata["range"]

@@ -20,7 +20,7 @@ KINDS = {IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
 
 
 def main() -> None:
-    """Publish every image once, at its recorded pace times --rate, after a subscriber is there.
+    """Publish every image once, at the recorded rate times --rate, once there is a subscriber.
 
     Writes one JSON line per frame into --log: stamp and time of publishing, both ns. Prints PLAYED
     when done.
@@ -48,7 +48,7 @@ def play(path: Path, topic_name: str, rate: float, log: Path, wait: float) -> No
     with open_bag(path) as bag, log.open("w", buffering=1) as record:
         topic = bag.image_topic(topic_name)
         kind = topic.kind
-        # Reliable, so that subscribers of either kind match; the queue outlasts a short stall.
+        # Reliable matches reliable and best-effort subscribers; the queue covers a short stall.
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         publisher = node.create_publisher(KINDS[kind], topic.name, qos)
         _wait_for_subscriber(publisher, wait)
@@ -57,17 +57,17 @@ def play(path: Path, topic_name: str, rate: float, log: Path, wait: float) -> No
             stamp = stamp_ns(deserialise(message.data, kind).header)
             if not started:
                 first_ns, started = message.recorded_ns, time.monotonic()
-            # Between frames the clock ticks on from the stamp of the last one.
+            # Between frames, /clock advances up to the recorded time of the next one.
             due = started + (message.recorded_ns - first_ns) / 1e9 / rate
-            while (left := due - time.monotonic()) > 0:
-                time.sleep(min(left, CLOCK_PERIOD))
+            while (remaining := due - time.monotonic()) > 0:
+                time.sleep(min(remaining, CLOCK_PERIOD))
                 _tick(clock, message.recorded_ns - max(0, round((due - time.monotonic()) * 1e9 * rate)))
             _tick(clock, message.recorded_ns)  # an image must not be stamped later than it is sent
             record.write(json.dumps({"stamp_ns": stamp, "published_ns": time.time_ns()}) + "\n")
             publisher.publish(message.data)
     print("PLAYED", flush=True)
     ended, last_ns = time.monotonic(), message.recorded_ns
-    while rclpy.ok():  # the labels of the last frames need a clock, so it goes on until SIGINT
+    while rclpy.ok():  # labels of the last frames need /clock, so publish it until SIGINT
         time.sleep(CLOCK_PERIOD)
         _tick(clock, last_ns + round((time.monotonic() - ended) * 1e9 * rate))
 

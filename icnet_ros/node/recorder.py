@@ -29,17 +29,17 @@ class Recorder(Node):
         self._status = f"{node.rpartition('/')[2]}: segmentation"
         self._labels = 0
         for topic, (kind, _) in kinds.items():
-            # Deep, so that a stall of this process loses nothing.
+            # Deep queue: no message is lost if this process stalls.
             self.create_subscription(kind, topic, partial(self._save, topic), QoSProfile(depth=100), raw=True)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.create_subscription(LabelInfo, f"{node}/label_info", lambda _: print("READY", flush=True), latched)
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._count, 10)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def _save(self, topic: str, data: bytes) -> None:
         self._writer.write(topic, data, time.time_ns())
         self._labels += topic.endswith("/labels")
 
-    def _count(self, array: DiagnosticArray) -> None:
+    def _on_diagnostics(self, array: DiagnosticArray) -> None:
         for status in array.status:
             values = {pair.key: pair.value for pair in status.values}
             if status.name == self._status and "received" in values:
@@ -54,8 +54,8 @@ class Recorder(Node):
 def main() -> None:
     """Record NAME/labels and NAME/latency until SIGINT or SIGTERM.
 
-    Prints READY once the node's label info has arrived, that is once both have found each other, and
-    COUNTERS with what became of the frames so far, as often as the node publishes diagnostics.
+    Prints READY once the node's label info has arrived, that is once discovery is complete, and COUNTERS
+    with the node's frame counters each time it publishes diagnostics.
     """
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("bag", type=Path, help="folder to create")

@@ -1,4 +1,4 @@
-"""The few things about rclpy that the nodes share."""
+"""rclpy helpers of the nodes: QoS profiles, parameters, logging, QoS events."""
 
 import logging
 from dataclasses import Field
@@ -17,26 +17,26 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
-# Contract: sensor data, the latest wins. The one slot that enforces it is the worker's mailbox, where
-# a loss is counted; a DDS queue of one would lose images uncounted when two arrive together.
+# Only the newest image matters. Older ones are dropped, and counted, in the worker's mailbox; a DDS queue of
+# depth 1 would lose images uncounted if two arrive together.
 IMAGE_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 OUTPUT_QOS = QoSProfile(depth=1)
 OVERRIDABLE = QoSOverridingOptions.with_default_policies()
 
 
 def declare(node: Node) -> Parameters:
-    """Declare all parameters on the node; their values at start. Raises ParameterError.
+    """Declare all parameters on the node and return their initial values. Raises ParameterError.
 
-    So does a name that looks like one of them but is not; one that resembles none may be meant for
-    another node that reads the same file, and is only mentioned.
+    An unknown name that resembles a parameter is an error, too. Other unknown names may be meant for another
+    node that reads the same file: they are logged and ignored.
     """
     names = list(by_name())
-    for name in node._parameter_overrides:  # noqa: SLF001  rclpy tells nobody else
+    for name in node._parameter_overrides:  # noqa: SLF001  no public API
         if name in names or name == "use_sim_time" or name.startswith(("qos_overrides.", "start_type_description")):
             continue
         if near := get_close_matches(name, names, 1):
             raise ParameterError(f"there is no parameter {name!r}; did you mean {near[0]!r}?")
-        node.get_logger().warning(f"There is no parameter {name!r}: it is ignored.")
+        node.get_logger().warning(f"Unknown parameter {name!r} is ignored.")
     return Parameters(
         **{
             name: node.declare_parameter(name, _value(entry.default), _descriptor(entry)).value
@@ -71,7 +71,7 @@ def duplicate_names(node: Node) -> int:
 
 
 class RosLog(logging.Handler):
-    """What the other rooms have to say, which know no ROS, in the node's log and on /rosout."""
+    """Forwards log records of the packages without ROS to the node's logger and /rosout."""
 
     def __init__(self, node: Node) -> None:
         super().__init__(logging.INFO)
@@ -86,13 +86,13 @@ class RosLog(logging.Handler):
 
 
 def subscription_events(node: Node, topic: str) -> SubscriptionEventCallbacks:
-    """Say in words what to do when a publisher's QoS keeps its images from this node."""
+    """Callbacks that log what to do if the QoS of a publisher is incompatible."""
 
     def incompatible(event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
         node.get_logger().error(
-            f"A publisher on {topic} offers a QoS this node cannot take ({policy}): no images from it. "
-            f"Relax this node's with -p qos_overrides.{topic}.subscription.{policy.lower()}:=..., "
+            f"A publisher on {topic} offers an incompatible QoS ({policy}): its images are not received. "
+            f"Relax the QoS of this node with -p qos_overrides.{topic}.subscription.{policy.lower()}:=..., "
             "or change the publisher."
         )
 
@@ -100,13 +100,13 @@ def subscription_events(node: Node, topic: str) -> SubscriptionEventCallbacks:
 
 
 def publisher_events(node: Node, topic: str) -> PublisherEventCallbacks:
-    """Say in words what to do when a subscriber asks for more than a topic offers."""
+    """Callbacks that log what to do if the QoS of a subscriber is incompatible."""
 
     def incompatible(event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
         node.get_logger().warning(
-            f"A subscriber on {topic} asks for a QoS this node does not offer ({policy}): it gets nothing. "
-            f"Relax the subscriber, or set -p qos_overrides.{topic}.publisher.{policy.lower()}:=... here."
+            f"A subscriber on {topic} requests an incompatible QoS ({policy}): it receives no messages. "
+            f"Relax the QoS of the subscriber, or set -p qos_overrides.{topic}.publisher.{policy.lower()}:=... here."
         )
 
     return PublisherEventCallbacks(incompatible_qos=incompatible, use_default_callbacks=False)

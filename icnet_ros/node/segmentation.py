@@ -27,17 +27,17 @@ from icnet_ros.node.worker import Counters, Worker
 from icnet_ros.wire.cdr import WireError
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-DIAGNOSTICS_PERIOD = 1.0  # s, contract
-LISTENERS_PERIOD = 0.2  # s, how soon a lazy node notices who came or went
+DIAGNOSTICS_PERIOD = 1.0  # s, promised in docs/topics.md
+SUBSCRIBERS_PERIOD = 0.2  # s, how often a lazy node checks for subscribers
 FIXED = {name for name, entry in by_name().items() if entry.metadata["change"] == "inactive"}
 
 
 class SegmentationNode(LifecycleNode):
-    """Its topics and parameters are in the README. Callbacks run on one thread, frames on another."""
+    """Topics and parameters: docs/topics.md, docs/parameters.md. Callbacks run on one thread, frames on another."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__("icnet", **options)
-        self.interrupted = threading.Event()  # set when the process is asked to end
+        self.interrupted = threading.Event()  # set on SIGINT and SIGTERM
         self.finish: Callable[[int], object] = lambda _: None  # called to end the process with an exit code
         self._settings = declare(self)
         self._built: Built | None = None
@@ -51,17 +51,17 @@ class SegmentationNode(LifecycleNode):
         self._diagnostics = self.create_publisher(
             DiagnosticArray, "/diagnostics", 10, qos_overriding_options=OVERRIDABLE
         )
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # goes on when simulated time stands still
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # also runs while simulated time is paused
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=steady)
-        self._listeners = self.create_timer(LISTENERS_PERIOD, self._follow_listeners, clock=steady)
+        self._subscriber_timer = self.create_timer(SUBSCRIBERS_PERIOD, self._update_subscriptions, clock=steady)
         self.add_on_set_parameters_callback(self._on_set_parameters)
         if self._settings.autostart or self._settings.build_only:
             self._autostart = self.create_timer(0.0, self._on_autostart, clock=steady)
 
-    # --- lifecycle: exceptions here vanish in rclpy, so each transition reports its own -----------
+    # --- lifecycle: rclpy discards exceptions of these callbacks, so each transition logs its own --
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Read the checkpoint, build and warm up the engine, announce the classes."""
+        """Read the checkpoint, build and warm up the engine, publish the class table."""
         result = self._transition("configure", lambda: self._configure(state))
         if result != SUCCESS:
             self._release()
@@ -75,7 +75,7 @@ class SegmentationNode(LifecycleNode):
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe; the frame in hand is still published."""
+        """Unsubscribe; the current frame is still published."""
         self._stop_work()
         return self._transition("deactivate", lambda: super(SegmentationNode, self).on_deactivate(state))
 
@@ -88,7 +88,7 @@ class SegmentationNode(LifecycleNode):
         return self._transition("shutdown", self._release)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Back to unconfigured after a transition that broke."""
+        """Return to unconfigured after a failed transition."""
         return self._transition("error", self._release)
 
     def _transition(self, name: str, act: Callable[[], TransitionCallbackReturn]) -> TransitionCallbackReturn:
@@ -108,7 +108,7 @@ class SegmentationNode(LifecycleNode):
         return super().on_configure(state)
 
     def _install_engine(self) -> None:
-        """Build what the parameters ask for; only then let go of what was there."""
+        """Build the engine for the current parameters, then release the previous one."""
         started = perf_counter()
         built = in_background(self._settings, self._while_building, DIAGNOSTICS_PERIOD)
         self._release()
@@ -145,8 +145,8 @@ class SegmentationNode(LifecycleNode):
         for camera in self._cameras.values():
             camera.unsubscribe()
         if self._worker is not None and not self._worker.stop(timeout):
-            self.get_logger().error(f"the frame in hand is not done after {timeout:g} s; it is abandoned")
-        # The worker stays, stopped, for its counters.
+            self.get_logger().error(f"the current frame is not finished after {timeout:g} s; it is abandoned")
+        # The stopped worker is kept for its counters.
 
     def _release(self) -> TransitionCallbackReturn:
         self._stop_work()
@@ -170,7 +170,7 @@ class SegmentationNode(LifecycleNode):
     # --- frames, on the worker's thread -----------------------------------------------------------
 
     def _process(self, arrivals: Mapping[str, ReceivedImage]) -> set[str]:
-        """Image messages of one or more cameras to all their outputs; the cameras whose frame could be used."""
+        """Decode, label and publish images of one or more cameras; returns the cameras that succeeded."""
         taken = perf_counter()
         jobs: list[Job] = []
         for name, arrival in arrivals.items():
@@ -207,7 +207,7 @@ class SegmentationNode(LifecycleNode):
 
     @contextmanager
     def _reporting_failures(self, *cameras: Camera) -> Iterator[None]:
-        """What is raised inside is logged and becomes the failure of these cameras; the thread must survive it."""
+        """Log exceptions and store them as the failure of these cameras, so that the thread survives."""
         try:
             yield
         except WireError as err:
@@ -227,10 +227,10 @@ class SegmentationNode(LifecycleNode):
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         changes = {p.name: p.value for p in parameters if hasattr(self._settings, p.name)}
-        # A node with all exits built may answer with any.
+        # A node that was configured with exit auto has all exits built.
         fixed = FIXED - ({"exit"} if self._built and self._built.settings.exit == "auto" else set())
         if self._state() == "active" and (refused := sorted(fixed & set(changes))):
-            reason = f"{refused[0]} is fixed while the node is active: deactivate it, set, activate it again"
+            reason = f"{refused[0]} is fixed while the node is active: deactivate it, set the parameter, activate it"
             return SetParametersResult(successful=False, reason=reason)
         try:
             self._settings = replace(self._settings, **changes)
@@ -238,18 +238,18 @@ class SegmentationNode(LifecycleNode):
             return SetParametersResult(successful=False, reason=str(err))
         for camera in self._cameras.values():
             camera.statistics.window = self._settings.statistics_window_s
-        self._listeners.reset()
+        self._subscriber_timer.reset()
         return SetParametersResult(successful=True)
 
     def _on_jump_back(self, _: Any) -> None:
-        self.get_logger().warning("The clock jumped back: statistics start anew.", throttle_duration_sec=5.0)
+        self.get_logger().warning("The clock jumped back: statistics are reset.", throttle_duration_sec=5.0)
         for camera in self._cameras.values():
             camera.clock_jumped()
 
-    def _follow_listeners(self) -> None:
-        """Subscribe to the cameras whose outputs someone listens to; to all if not lazy."""
+    def _update_subscriptions(self) -> None:
+        """Subscribe to the cameras whose outputs have subscribers; to all if not lazy."""
         if not self._settings.lazy:
-            self._listeners.cancel()  # until it is wanted: each time it rings costs as much as a frame
+            self._subscriber_timer.cancel()  # until a parameter is set: a timer callback costs as much as a frame
         if self._worker is None or self._state() != "active":
             return
         for camera in self._cameras.values():
@@ -283,6 +283,6 @@ class SegmentationNode(LifecycleNode):
         self._diagnostics.publish(array)
 
     def stop(self) -> None:
-        """Leave in order when the process is asked to end: finish the frame in hand, free the device."""
+        """Clean shutdown: finish the current frame, free the device."""
         self._stop_work(timeout=3.0)
         self._release()

@@ -10,7 +10,7 @@ PERCENTILES = (50, 95, 99)
 
 
 class Statistics:
-    """Remembers what happened in the last `window` seconds of a monotonic clock. Thread-safe."""
+    """Rates and latencies of the last `window` seconds of a monotonic clock. Thread-safe."""
 
     def __init__(self, window: float) -> None:
         self.window = window
@@ -20,26 +20,28 @@ class Statistics:
         self._frames: deque[tuple[float, Mapping[str, float], str]] = deque()
 
     def arrived(self, now: float, *, dropped: bool) -> None:
-        """An image came in at `now`, seconds; `dropped` if it pushed an older one out of the mailbox."""
+        """Record an image received at `now` (s); dropped: it replaced an older one in the mailbox."""
         with self._lock:
             self._arrivals.append(now)
             if dropped:
                 self._drops.append(now)
 
     def finished(self, now: float, stages: Mapping[str, float], exit_: str) -> None:
-        """A frame was labelled at `now` by `exit_`; milliseconds by stage."""
+        """Record a frame labelled at `now` (s) by `exit_`; stages: milliseconds by stage."""
         with self._lock:
             self._frames.append((now, stages, exit_))
 
     def reset(self) -> None:
-        """Forget everything, as after a jump of the clock."""
+        """Discard all records, as after a jump of the clock."""
         with self._lock:
             for events in (self._arrivals, self._drops, self._frames):
                 events.clear()
 
     def summary(self, now: float) -> dict[str, float]:
-        """Of the window: frame_rate_msg and frame_rate_node (Hz), drop_ratio (0..1), STAGE_pNN (ms), and
-        exit_share_EXIT (0..1) of each exit that answered.
+        """Statistics of the window.
+
+        Keys: frame_rate_msg and frame_rate_node (Hz), drop_ratio (0..1), STAGE_pNN (ms), and exit_share_EXIT
+        (0..1) of each exit used.
         """
         start = now - self.window
         with self._lock:

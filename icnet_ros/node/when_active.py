@@ -8,21 +8,21 @@ from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 from rclpy.executors import ExternalShutdownException
 
-PATIENCE_S = 2.0  # for one answer
+SERVICE_TIMEOUT_S = 2.0  # of one call
 
 
 def main() -> int:
-    """Asks the node for its state: an event about it may have come before anybody listened."""
+    """Polls get_state, as the transition event may have been published before this process subscribed."""
     name, *command = sys.argv[1:]
     rclpy.init()
-    asker = rclpy.create_node("when_active")
-    client = asker.create_client(GetState, f"{name}/get_state")
+    node = rclpy.create_node("when_active")
+    client = node.create_client(GetState, f"{name}/get_state")
     try:
         while True:
-            client.wait_for_service(PATIENCE_S)
-            asked = client.call_async(GetState.Request())
-            rclpy.spin_until_future_complete(asker, asked, timeout_sec=PATIENCE_S)
-            if asked.done() and asked.result().current_state.id == State.PRIMARY_STATE_ACTIVE:
+            client.wait_for_service(SERVICE_TIMEOUT_S)
+            future = client.call_async(GetState.Request())
+            rclpy.spin_until_future_complete(node, future, timeout_sec=SERVICE_TIMEOUT_S)
+            if future.done() and future.result().current_state.id == State.PRIMARY_STATE_ACTIVE:
                 break
     except (KeyboardInterrupt, ExternalShutdownException):
         return 1

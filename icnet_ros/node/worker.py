@@ -1,4 +1,4 @@
-"""One thread behind mailboxes of one slot each: the latest item wins, and what it replaces is counted."""
+"""A worker thread with a one-slot mailbox per source: a new item replaces an older one, which is counted."""
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass
 class Counters:
-    """received = processed + dropped + failed + at most one waiting and one in hand."""
+    """received = processed + dropped + failed + at most one waiting and one being processed."""
 
     received: int = 0
     processed: int = 0
@@ -20,7 +20,7 @@ class Counters:
 
 
 class Worker(Generic[T]):
-    """Calls `process` on a thread of its own for the newest item of each source, the sources in turn.
+    """Calls `process` on its own thread with the newest item of each source, round-robin.
 
     process: items by source -> the sources whose item succeeded; it must not raise, and may be called
     again at once. It gets one item, or those of all sources that came within `window()` seconds.
@@ -34,7 +34,7 @@ class Worker(Generic[T]):
     ) -> None:
         self.counters = {source: Counters() for source in sources}
         self._process, self._window = process, window
-        self._turns = list(sources)  # who was served longest ago comes first
+        self._turns = list(sources)  # least recently served first
         self._waiting: dict[str, T] = {}
         self._changed = threading.Condition()
         self._stopped = False
@@ -42,11 +42,11 @@ class Worker(Generic[T]):
         self._thread = threading.Thread(target=self._run, name="segment", daemon=True)
 
     def start(self) -> None:
-        """Begin to work. A worker starts once."""
+        """Start the thread. A worker can be started only once."""
         self._thread.start()
 
     def put(self, source: str, item: T) -> bool:
-        """Leave an item for the thread; true if it replaced, and so dropped, one still waiting."""
+        """Put an item into the mailbox of a source; true if it replaced, and so dropped, a waiting one."""
         with self._changed:
             replaced = source in self._waiting
             self.counters[source].received += 1
@@ -56,7 +56,7 @@ class Worker(Generic[T]):
         return replaced
 
     def stop(self, timeout: float | None = None) -> bool:
-        """Finish what is in hand, drop what waits. False if that took longer than `timeout` s."""
+        """Finish the current items, drop the waiting ones. False if that took longer than `timeout` s."""
         with self._changed:
             self._stopped = True
             for source in self._waiting:
@@ -67,7 +67,7 @@ class Worker(Generic[T]):
         return not self._thread.is_alive()
 
     def busy_s(self) -> float:
-        """Seconds since the thread took what it is working on; 0 if it waits."""
+        """Seconds spent on the current items so far; 0 if the thread is idle."""
         taken = self._taken
         return 0.0 if taken is None else monotonic() - taken
 

@@ -1,1 +1,1 @@
-"""Label maps as pictures and videos."""
+"""Rendering of label maps as images and videos."""

@@ -1,4 +1,4 @@
-"""Several pictures as one."""
+"""Contact sheets: several images in one."""
 
 from collections.abc import Sequence
 

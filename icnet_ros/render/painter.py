@@ -1,4 +1,4 @@
-"""Label maps as pictures."""
+"""Rendering of label maps as colour images and overlays."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ class Painter:
 
     @classmethod
     def for_network(cls, colours: Sequence[tuple[int, int, int]], *, trained: bool) -> "Painter":
-        """One whose overlays say so if the network is untrained."""
+        """A painter whose overlays have a warning banner if the network is untrained."""
         return cls(colours, "" if trained else UNTRAINED)
 
     def colour(self, labels: UInt8) -> UInt8:
@@ -44,11 +44,11 @@ class Painter:
 def draw_banner(bgr: UInt8, text: str) -> None:
     """Write a line of text on a dark bar along the top of the picture, as wide as it allows."""
     height, width = bgr.shape[:2]
-    (one, base), _ = cv2.getTextSize(text, FONT, 1.0, 1)
-    scale = min(0.92 * width / one, max(0.4, height / 700))
-    bar = min(height, round(base * scale * 2) + 4)
+    (text_width, text_height), _ = cv2.getTextSize(text, FONT, 1.0, 1)
+    scale = min(0.92 * width / text_width, max(0.4, height / 700))
+    bar = min(height, round(text_height * scale * 2) + 4)
     bgr[:bar] = bgr[:bar] // 3
-    origin = (round(0.02 * width), round(bar / 2 + base * scale / 2))
+    origin = (round(0.02 * width), round(bar / 2 + text_height * scale / 2))
     cv2.putText(bgr, text, origin, FONT, scale, (255, 255, 255), max(1, round(scale * 1.5)), cv2.LINE_AA)
 
 

@@ -12,7 +12,7 @@ class VideoError(OSError):
 
 
 def open_video(path: Path, rate: float, size: tuple[int, int]) -> cv2.VideoWriter:
-    """A writer for BGR frames of `size` (width, height), `rate` a second. Raises VideoError if no codec is there."""
+    """A writer for BGR frames of `size` (width, height), `rate` per second. Raises VideoError without a codec."""
     for codec in ("vp09", "mp4v"):  # VP9 plays in browsers; MPEG-4 where this OpenCV lacks it
         video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), rate, size)
         if video.isOpened():

@@ -1,4 +1,4 @@
-"""Bags: which topics to use, messages as bytes in recorded order, and writing new ones."""
+"""Reading bags (topic selection, messages as bytes in recorded order) and writing new ones."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from icnet_ros.wire.storage import FILES, Message, Storage, Topic, open_storage
 
 GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")
 
-PROBED = 10  # messages that are looked at to know what a topic holds
+PROBED = 10  # messages that are read to find the encoding of a topic
 
 
 class Bag:
@@ -30,7 +30,7 @@ class Bag:
         return self._storage.topics()
 
     def cameras(self, ground_truth: str = "") -> list[Topic]:
-        """One image topic for each camera, raw before compressed; not ground truth, nor the topic `ground_truth`."""
+        """One image topic per camera, raw preferred to compressed, excluding ground truth and topic `ground_truth`."""
         images = [topic for topic in self.topics() if topic.kind in (IMAGE, COMPRESSED_IMAGE)]
         seen: dict[str, Topic] = {}
         for topic in sorted(images, key=lambda topic: topic.compressed):
@@ -39,10 +39,10 @@ class Bag:
         return sorted(seen.values())
 
     def image_topic(self, name: str = "", ground_truth: str = "") -> Topic:
-        """The topic with camera images: the one named, or the only one that can be meant.
+        """The topic with camera images: `name`, or the only candidate if it is empty.
 
-        A raw topic goes before the compressed one of the same camera; ground truth is none.
-        Raises WireError that lists what there is.
+        A raw topic is preferred to the compressed one of the same camera; ground truth is excluded.
+        Raises WireError that lists the topics of the bag.
         """
         listing = ", ".join(f"{topic.name} ({topic.kind}, {topic.messages})" for topic in self.topics()) or "nothing"
         if name:
@@ -57,9 +57,10 @@ class Bag:
         return cameras[0]
 
     def ground_truth_topic(self, name: str = "", camera: Topic | None = None) -> Topic | None:
-        """The mono8 topic with ground-truth label images: the one named, or one that says so by name.
+        """The mono8 topic with ground-truth label images: `name`, or found by its name; None if there is none.
 
-        camera: whose; of several cameras, the one that shares most of its name, if there is only one such.
+        camera: the camera that it belongs to. With several cameras, the topic whose name begins most like that of
+        `camera`, unless it is as similar to another camera.
         """
         candidates = [topic for topic in self.topics() if topic.kind == IMAGE and topic.messages]
         if name:
@@ -72,17 +73,17 @@ class Bag:
         if camera is None or not others:
             return next(iter(found), None)
         shared = {topic: _shared_names(topic.name, camera.name) for topic in found}
-        # One that shares as much of its name with another camera may as well belong to that one.
-        its = [t for t, names in shared.items() if names > max(_shared_names(t.name, other.name) for other in others)]
-        return max(its, key=lambda topic: shared[topic], default=None)
+        # A topic that shares as much of its name with another camera is ambiguous.
+        own = [t for t, names in shared.items() if names > max(_shared_names(t.name, other.name) for other in others)]
+        return max(own, key=lambda topic: shared[topic], default=None)
 
     def messages(self, *topics: str, start: int = 0) -> Iterator[Message]:
-        """Messages of these topics in recorded order, from a time (ns) on. Raises WireError where it is damaged."""
+        """Messages of these topics in recorded order, from `start` (ns) on. Raises WireError if the bag is corrupt."""
         try:
             yield from self._storage.messages(topics, start)
         except WireError as err:
             raise WireError(f"{self.path}: damaged: {err}") from err
-        except Exception as err:  # what a damaged file makes rosbags raise is not one class
+        except Exception as err:  # rosbags raises many exception types for corrupt files
             raise WireError(f"{self.path}: damaged: {type(err).__name__}: {err}") from err
 
     def _is_ground_truth(self, topic: Topic) -> bool:
@@ -91,20 +92,20 @@ class Bag:
         for message in islice(self.messages(topic.name), PROBED):
             try:
                 return deserialise(message.data, IMAGE).encoding in ("mono8", "8UC1")
-            except WireError:  # one damaged message must not cost the whole topic
+            except WireError:  # skip corrupt messages
                 continue
         return False
 
 
 def _shared_names(one: str, other: str) -> int:
-    """How many names two topics have in common from the left: /a/b/c and /a/b/d have two."""
+    """Length of the common prefix of two topic names, in parts: 2 for /a/b/c and /a/b/d."""
     pairs = zip(one.strip("/").split("/"), other.strip("/").split("/"), strict=False)
     return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
 @contextmanager
 def open_bag(path: str | Path) -> Iterator[Bag]:
-    """Open a bag for reading, as far as it can be read. Raises WireError that says what is wrong with it."""
+    """Open a bag for reading, even if it is incomplete. Raises WireError if nothing can be read."""
     path = Path(path)
     if not path.exists():
         raise WireError(f"{path}: no such bag")
@@ -113,7 +114,7 @@ def open_bag(path: str | Path) -> Iterator[Bag]:
 
 
 def bag_hash(path: Path, progress: Callable[[int, int], None] = lambda *_: None) -> str:
-    """SHA-256 of the recording: of the files of a bag in the order of their names. progress: in MiB."""
+    """SHA-256 of the files of a bag in the order of their names. progress: called with MiB done and in total."""
     kinds = (*FILES, ".yaml", ".zstd")  # results may lie in the same folder
     files = sorted(file for file in path.iterdir() if file.suffix in kinds) if path.is_dir() else [path]
     total = sum(file.stat().st_size for file in files)
@@ -152,11 +153,11 @@ class BagWriter:
 
 
 def prepare_bag_folder(path: Path) -> Path:
-    """A path to write a bag to; a bag that is there is removed. Raises WireError if there are other files."""
+    """Make `path` free for a new bag: remove an existing one. Raises WireError if there are other files."""
     if path.is_dir():
-        strange = [file.name for file in path.iterdir() if file.suffix not in (*FILES, ".yaml")]
-        if strange:
-            raise WireError(f"{path} holds {strange[0]}, which belongs to no bag; choose another folder")
+        foreign = [file.name for file in path.iterdir() if file.suffix not in (*FILES, ".yaml")]
+        if foreign:
+            raise WireError(f"{path} contains {foreign[0]}, which is not part of a bag; choose another folder")
         for file in path.iterdir():
             file.unlink()
         path.rmdir()

@@ -1,6 +1,6 @@
 """Message bytes (CDR) <-> message objects, through rosbags instead of rclpy.
 
-The objects hold views into the bytes, which is what makes a large image cheap to receive.
+Arrays of the objects are views into the bytes, so a large image is not copied.
 """
 
 from functools import cache
@@ -16,12 +16,12 @@ FRAME_LATENCY = "icnet_ros/msg/FrameLatency"
 
 
 class WireError(ValueError):
-    """A message that cannot be used; says what was found and what was expected."""
+    """An invalid message, image or bag; the message says what was found and what was expected."""
 
 
 @cache
 def typestore(frame_latency: Path | None = None) -> Typestore:
-    """Message definitions; with `frame_latency`, the file of that name, its type as well."""
+    """Message definitions of ROS 2, and of FrameLatency if the path of its .msg file is given."""
     store = get_typestore(Stores.LATEST)
     if frame_latency is not None:
         store.register(get_types_from_msg(frame_latency.read_text(), FRAME_LATENCY))
@@ -32,7 +32,7 @@ def deserialise(data: bytes, kind: str, store: Typestore | None = None) -> Any:
     """Object of message type `kind` whose arrays are views into `data`. Raises WireError."""
     try:
         return (store or typestore()).deserialize_cdr(memoryview(data), kind)
-    except Exception as err:  # rosbags lets struct, index and value errors of the bytes through
+    except Exception as err:  # rosbags raises struct, index and value errors for invalid bytes
         raise WireError(f"{len(data)} bytes are not a {kind}: {err}") from err
 
 

@@ -21,7 +21,7 @@ except ImportError:  # no ROS installation, or one without cv_bridge
 UInt8 = npt.NDArray[np.uint8]
 DEFAULT_MAX_PIXELS = 64_000_000
 
-# encoding -> channels and how to get three of them in the order named, None: as they are
+# encoding -> (channels, channel order, OpenCV conversion to three channels or None)
 FAST: dict[str, tuple[int, Literal["bgr", "rgb"], int | None]] = {
     "bgr8": (3, "bgr", None),
     "8UC3": (3, "bgr", None),
@@ -37,13 +37,13 @@ CONVERTED = (
     *("yuv422", "yuv422_yuy2", "uyvy", "yuyv"),
     *("mono16", "bgr16", "rgb16", "bgra16", "rgba16"),
 )
-# Newer names that cv_bridge does not know in every distribution.
+# Newer names that cv_bridge does not support in every distribution.
 ALIASES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A received image: `header` as it came, `pixels` uint8 (H, W, 3) with channels in `order`.
+    """A decoded image message: its `header`, `pixels` uint8 (H, W, 3) with channels in `order`.
 
     `pixels` may be a view into the message bytes: read only, rows possibly padded.
     """
@@ -53,7 +53,7 @@ class Picture:
     order: Literal["bgr", "rgb"]
 
     def bgr(self) -> UInt8:
-        """The pixels in BGR order; a copy only if they are not."""
+        """The pixels in BGR order; copied only if they are RGB."""
         if self.order == "bgr":
             return self.pixels
         swapped: UInt8 = cv2.cvtColor(self.pixels, cv2.COLOR_RGB2BGR)
@@ -63,7 +63,7 @@ class Picture:
 def decode_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """Picture of a serialised sensor_msgs/Image; a view for bgr8 and rgb8, else one conversion.
 
-    Raises WireError for an encoding nobody here knows and for sizes that do not fit the data.
+    Raises WireError for an unsupported encoding and for sizes that do not fit the data.
     """
     message = deserialise(data, IMAGE)
     check_size(message.height, message.width, max_pixels)
@@ -77,8 +77,8 @@ def decode_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
 def decode_compressed(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """Picture of a serialised sensor_msgs/CompressedImage holding a JPEG or PNG.
 
-    The declared size is checked before anything is unpacked. Raises WireError for other formats
-    and for damaged files.
+    The declared size is checked before decompression. Raises WireError for other formats and for
+    corrupt files.
     """
     message = deserialise(data, COMPRESSED_IMAGE)
     content = bytes(message.data)
@@ -130,13 +130,13 @@ def jpeg_file(bgr: UInt8, quality: int = 90) -> UInt8:
 
 
 def encode_compressed(header: Any, content: UInt8, kind: str) -> bytes:
-    """Serialised sensor_msgs/CompressedImage of file bytes (uint8, one axis); `kind` as its format says."""
+    """Serialised sensor_msgs/CompressedImage of file bytes (uint8, one axis); kind: field `format`."""
     types = typestore().types
     return serialise(types[COMPRESSED_IMAGE](header=header, format=kind, data=content), COMPRESSED_IMAGE)
 
 
 def make_header(nanoseconds: int, frame_id: str) -> Any:
-    """std_msgs/Header of a time since the epoch."""
+    """std_msgs/Header with a stamp in nanoseconds since the epoch."""
     types = typestore().types
     stamp = types["builtin_interfaces/msg/Time"](sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
     return types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame_id)
@@ -179,7 +179,7 @@ def _convert(message: Any) -> UInt8:
         raise WireError(f"encoding {message.encoding!r} is not one of {', '.join((*FAST, *CONVERTED))}")
     _, _, kind, channels = to_cvtype(message.encoding)
     dtype = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
-    # Neither converter knows padded rows, and not every one swaps bytes.
+    # Neither converter supports padded rows, and not both swap bytes.
     pixels = np.ascontiguousarray(_rows(message, dtype, channels), np.dtype(kind))
     compact = SimpleNamespace(
         height=message.height,
@@ -199,5 +199,5 @@ def _convert(message: Any) -> UInt8:
 def _by_cv_bridge(message: Any) -> Any:
     try:
         return CvBridge().imgmsg_to_cv2(message, "bgr8")
-    except ImportError:  # its compiled half loads only now, and may be of another numpy
+    except ImportError:  # its C extension is loaded only now, and may need another numpy
         return image_to_cvimage(message, "bgr8")

@@ -1,4 +1,4 @@
-"""Which messages a topic of a bag has, and reading from any of them on."""
+"""Index of the messages on a topic of a bag, and random access to them."""
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,14 +8,14 @@ from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.storage import Message
 
-Numbered = tuple[int, Message]  # a message and its place on its topic
+Numbered = tuple[int, Message]  # position on the topic, message
 
 
 @dataclass(frozen=True)
 class TopicIndex:
-    """When each message of a topic was recorded and what its stamp is (ns; -1: too short), by its place on the topic.
+    """Recording time and stamp (ns; -1: message too short) of each message of a topic, in recorded order.
 
-    corruption: why the messages after these cannot be read, "" if these are all.
+    corruption: why later messages cannot be read, "" if the index is complete.
     """
 
     recorded: tuple[int, ...]
@@ -23,20 +23,20 @@ class TopicIndex:
     corruption: str = ""
 
     def read(self, bag: Bag, topic: str, wanted: Sequence[int]) -> Iterator[Numbered]:
-        """The messages at these places, which ascend.
+        """Messages at these positions on the topic, in ascending order, with their position.
 
-        What lies before the first of them is not read where the bag has an index.
+        Messages before the first of them are not read if the bag has an index.
         """
         if not wanted:
             return
-        missing = set(wanted)
-        start = min(self.recorded[place] for place in missing)
-        later = (place for place, time in enumerate(self.recorded) if time >= start)
-        for place, message in zip(later, bag.messages(topic, start=start), strict=False):
-            if place in missing:
-                yield place, message
-                missing.remove(place)
-                if not missing:
+        pending = set(wanted)
+        start = min(self.recorded[position] for position in pending)
+        candidates = (position for position, time in enumerate(self.recorded) if time >= start)
+        for position, message in zip(candidates, bag.messages(topic, start=start), strict=False):
+            if position in pending:
+                yield position, message
+                pending.remove(position)
+                if not pending:
                     return
 
 
@@ -53,7 +53,7 @@ def index_topics(
             stamps[message.topic].append(peek_stamp(message.data))
             progress(done, total)
     except WireError as err:
-        if len(topics) > 1:  # a corrupt message of one topic must not cost the others any
+        if len(topics) > 1:  # a corrupt message of one topic must not affect the others
             return {topic: index_topics(bag, [topic])[topic] for topic in topics}
         corruption = str(err)
     declared = {topic.name: topic.messages for topic in bag.topics()}
@@ -66,11 +66,11 @@ def index_topics(
 
 
 def _missing(bag: Bag, topic: str, declared: Mapping[str, int], recorded: Mapping[str, Sequence[int]]) -> str:
-    """Why the index of a topic is not complete, "" if it is: the bag declares another number of messages."""
-    said, read = declared.get(topic, 0), len(recorded[topic])
-    if said == read:
+    """Error message if the bag declares another number of messages on the topic than were read, else ""."""
+    expected, read = declared.get(topic, 0), len(recorded[topic])
+    if expected == read:
         return ""
-    return f"{bag.path}: damaged: it declares {said} messages on {topic}, {read} could be read"
+    return f"{bag.path}: damaged: it declares {expected} messages on {topic}, {read} could be read"
 
 
 def peek_stamp(data: bytes) -> int:

@@ -1,7 +1,7 @@
-"""Whether the index at the end of an mcap file agrees with the records that it indexes.
+"""Check that the index at the end of an mcap file agrees with the records.
 
-Readers find messages through the index; one damaged bit in it, and they miss some without an error. The records are
-walked over by their lengths, nothing is unpacked. Layout: https://mcap.dev/spec.
+Readers find messages through the index; if it is corrupt, they skip messages without an error. The check walks
+over the records by their lengths and does not decompress chunks. Layout: https://mcap.dev/spec.
 """
 
 import struct
@@ -27,7 +27,7 @@ class _Found:
 
 
 def check_index(path: Path) -> None:
-    """Raise ValueError that says how the index differs from the records, struct.error where a record is cut off.
+    """Raise ValueError if the index differs from the records, struct.error if a record is truncated.
 
     A file without an index passes.
     """
@@ -74,7 +74,7 @@ def _data(file: BinaryIO) -> _Found:
 
 
 def _index(file: BinaryIO, start: int) -> _Found:
-    """What the summary section says of them."""
+    """Chunks and messages according to the summary section."""
     found = _Found()
     for opcode, _, _ in _records(file, start):
         if opcode == FOOTER:
@@ -89,7 +89,7 @@ def _index(file: BinaryIO, start: int) -> _Found:
 
 
 def _records(file: BinaryIO, start: int) -> Iterator[tuple[int, int, int]]:
-    """(opcode, offset, length of the content) of records from `start` on; the file stands at the content."""
+    """(opcode, offset, length of the content) of records from `start` on; the file is positioned at the content."""
     offset = start
     while True:
         file.seek(offset)

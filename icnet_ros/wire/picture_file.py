@@ -1,4 +1,4 @@
-"""Picture files: one decoder for messages, datasets and files, which refuses what is cut off."""
+"""Decoder of image files for messages, datasets and files; rejects truncated ones."""
 
 import io
 from pathlib import Path
@@ -33,7 +33,7 @@ def decode_picture(content: bytes, kind: str, height: int, width: int) -> UInt8:
 
     The orientation in EXIF data is ignored, as in camera messages.
     """
-    # libjpeg fills what is missing with grey and only warns.
+    # libjpeg fills missing data with grey and only warns.
     if kind == "JPEG" and not jpeg_is_complete(content):
         raise WireError(f"JPEG of {len(content)} bytes is truncated: it has no end marker")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -67,15 +67,15 @@ def jpeg_is_complete(content: bytes) -> bool:
 
     Segments before the data are skipped by their length: a thumbnail in them has an end marker of its own.
     """
-    place = 2
-    while place + 4 <= len(content) and content[place] == 0xFF:
-        marker = content[place + 1]
+    offset = 2
+    while offset + 4 <= len(content) and content[offset] == 0xFF:
+        marker = content[offset + 1]
         if marker == START_OF_SCAN:
-            return content.find(END, place) >= 0
+            return content.find(END, offset) >= 0
         if marker == 0xFF:  # fill byte
-            place += 1
+            offset += 1
         elif marker in STANDALONE:
-            place += 2
+            offset += 2
         else:
-            place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+            offset += 2 + int.from_bytes(content[offset + 2 : offset + 4], "big")
     return False

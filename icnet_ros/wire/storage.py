@@ -1,4 +1,4 @@
-"""Where the messages of a bag come from: rosbags, or file by file where it was cut off."""
+"""Reading the messages of a bag: through rosbags, or file by file if the bag is incomplete."""
 
 import struct
 from collections import Counter
@@ -46,20 +46,20 @@ class Message(NamedTuple):
 
 
 class Storage(Protocol):
-    """Topics and messages, in whatever file format."""
+    """Topics and messages of a bag, independent of the file format."""
 
     def topics(self) -> list[Topic]:
         """All topics, by name."""
 
     def messages(self, topics: Sequence[str], start: int = 0) -> Iterator[Message]:
-        """Messages of these topics in recorded order; whatever is raised means that the rest is damaged.
+        """Messages of these topics in recorded order; any exception means that the rest is corrupt.
 
-        start: only those that were recorded then (ns) or later.
+        start: only messages recorded at this time (ns) or later.
         """
 
 
-class Whole:
-    """A complete bag of ROS 2, or of ROS 1, whose messages are handed out as ROS 2 would write them."""
+class CompleteBag:
+    """A complete bag of ROS 2 or ROS 1; messages of ROS 1 are converted to CDR."""
 
     def __init__(self, reader: AnyReader) -> None:
         self._reader = reader
@@ -71,22 +71,22 @@ class Whole:
 
     def messages(self, topics: Sequence[str], start: int = 0) -> Iterator[Message]:
         """See Storage."""
-        known: dict[str, Any] = {}
+        cache: dict[str, Any] = {}
         connections = [one for one in self._reader.connections if one.topic in topics]
         if not connections:
-            return  # rosbags takes none for all
+            return  # for rosbags an empty list means all
         for connection, recorded, data in self._reader.messages(connections, start or None):
             content: bytes | memoryview = data
             if not self._reader.is2:
                 kind, store = connection.msgtype, typestore()
                 content = migrate_bytes(
-                    self._reader.typestore, store, kind, kind, known, data, src_is2=False, dst_is2=True
+                    self._reader.typestore, store, kind, kind, cache, data, src_is2=False, dst_is2=True
                 )
             yield Message(connection.topic, bytes(content), recorded)
 
 
 class SequentialMcap:
-    """An mcap file whose index is missing or damaged: read from the front as far as it goes."""
+    """An mcap file whose index is missing or corrupt: read sequentially as far as possible."""
 
     def __init__(self, path: Path, reason: str = "") -> None:
         """reason: what is wrong with the index. Raises ValueError if nothing can be read."""
@@ -96,13 +96,13 @@ class SequentialMcap:
         try:
             for channel, kind, message in self._records():
                 counts[channel.topic, kind] += message is not None
-        except Exception as err:  # of many kinds; expected, at the cut
+        except Exception as err:  # any type; expected where the file is truncated
             if not counts:
                 raise ValueError(f"{path.name}: {type(err).__name__}: {err}") from err
         self._topics = sorted(Topic(name, kind, count) for (name, kind), count in counts.items())
 
     def topics(self) -> list[Topic]:
-        """See Storage. The counts are of what can be read."""
+        """See Storage. Counts only readable messages."""
         return self._topics
 
     def messages(self, topics: Sequence[str], start: int = 0) -> Iterator[Message]:
@@ -117,7 +117,7 @@ class SequentialMcap:
             raise WireError(f"{self._path.name}: {self._reason}; all messages that can be found were read")
 
     def _records(self) -> Iterator[tuple[Channel, str, McapMessage | None]]:
-        """Channels as they are introduced, with their message type, and messages. Raises where the file ends."""
+        """Channel records with their message type, and messages. Raises where the file is truncated."""
         schemas: dict[int, str] = {}
         channels: dict[int, Channel] = {}
         with self._path.open("rb") as file:
@@ -132,11 +132,11 @@ class SequentialMcap:
                     yield channel, schemas.get(channel.schema_id, ""), record
 
 
-class Files:
-    """The files of one recording one after the other, for where there is no complete bag around them."""
+class IncompleteBag:
+    """The files of a recording without a complete bag around them, read one after the other."""
 
     def __init__(self, parts: Sequence[Storage], missing: Sequence[str]) -> None:
-        """missing: what is wrong with files of which nothing can be read."""
+        """missing: errors of the files of which nothing can be read."""
         self._parts, self._missing = parts, missing
 
     def topics(self) -> list[Topic]:
@@ -148,7 +148,7 @@ class Files:
         return sorted(Topic(name, kind, count) for (name, kind), count in counts.items())
 
     def messages(self, topics: Sequence[str], start: int = 0) -> Iterator[Message]:
-        """See Storage. Goes on with the next file where one is damaged, and raises at the end."""
+        """See Storage. Continues with the next file if one is corrupt, and raises at the end."""
         problems = list(self._missing)
         for part in self._parts:
             try:
@@ -161,20 +161,20 @@ class Files:
 
 @contextmanager
 def open_storage(path: Path) -> Iterator[Storage]:
-    """Open a bag, or what is left of one. Raises WireError if nothing of it can be read."""
+    """Open a complete or incomplete bag. Raises WireError if nothing of it can be read."""
     with ExitStack() as stack:
         try:
             for file in [path] if path.is_file() else sorted(path.iterdir()):
                 if file.suffix == ".mcap":
                     check_index(file)
-            storage: Storage = _whole(path, stack)
-        except Exception as err:  # what rosbags raises over damaged files is not one class
+            storage: Storage = _complete(path, stack)
+        except Exception as err:  # rosbags raises many exception types for corrupt files
             storage = _files(path, err, stack)
         yield storage
 
 
-def _whole(path: Path, stack: ExitStack) -> Whole:
-    return Whole(stack.enter_context(AnyReader([path], default_typestore=typestore())))
+def _complete(path: Path, stack: ExitStack) -> CompleteBag:
+    return CompleteBag(stack.enter_context(AnyReader([path], default_typestore=typestore())))
 
 
 def _files(path: Path, reason: Exception, stack: ExitStack) -> Storage:
@@ -191,7 +191,7 @@ def _files(path: Path, reason: Exception, stack: ExitStack) -> Storage:
             problems.append(f"{file.name}: {err}")
     if not parts:
         raise WireError(f"{path}: not a readable ROS bag: {reason}") from reason
-    return Files(parts, problems)
+    return IncompleteBag(parts, problems)
 
 
 def _file(path: Path, stack: ExitStack) -> Storage:
@@ -200,10 +200,10 @@ def _file(path: Path, stack: ExitStack) -> Storage:
             check_index(path)
         except ValueError as err:
             return SequentialMcap(path, str(err))
-        except (OSError, struct.error):  # it is cut off
+        except (OSError, struct.error):  # truncated
             return SequentialMcap(path)
     try:
-        return _whole(path, stack)
+        return _complete(path, stack)
     except Exception:
         if path.suffix != ".mcap":
             raise

@@ -31,8 +31,8 @@ def test_a_healthy_machine(monkeypatch, capsys, tmp_path):
     assert code == (1 if advised else 0)
     assert not advised.keys() - {"numpy", "messages", "NVIDIA driver"}  # what a machine of a tester may lack
     assert set(ENGINES) <= set(found)
-    assert found["model"]["value"].endswith("icnet_camvid.safetensors")
-    assert found["int8"]["value"] == "icnet_camvid.sub124.int8.onnx"
+    assert found["model"]["value"].endswith("icnet_street.safetensors")
+    assert found["int8"]["value"] == "icnet_street.sub124.int8.onnx"
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_the_table_for_people(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         raise SystemExit(main())
     assert "shared memory" in (shown := capsys.readouterr().out)
-    assert "icnet_camvid.safetensors" in "".join(shown.split("\n")).replace("│", "").replace(" ", "")
+    assert "icnet_street.safetensors" in "".join(shown.split("\n")).replace("│", "").replace(" ", "")

@@ -26,8 +26,8 @@ def test_its_card_is_about_this_file():
 def test_it_segments_streets(shared, precision):
     """A wrong scale, channel order or file would show at once."""
     pytest.importorskip("openvino")
-    dataset = open_dataset("camvid", shared / "data/camvid", "val")
+    dataset = open_dataset("street", shared / "data/street", "val")
     engine = open_engine("openvino", load_model(""), EngineOptions("cpu", precision))
     matrix = evaluate_engine(engine, dataset.subsample(12), lambda *_: None)
-    assert matrix.miou() > 0.55
-    assert matrix.pixel_accuracy() > 0.88
+    assert matrix.miou() > 0.35
+    assert matrix.pixel_accuracy() > 0.85

@@ -163,7 +163,7 @@ def itertools_count():
 
 
 def test_a_large_best_effort_stream_arrives_whole_with_the_shipped_profile(graph, model):
-    """20 frames of 1024 x 2048 at 5 Hz; benchmarks/README.md has the long run."""
+    """20 frames of 1024 x 2048 at 5 Hz; docs/benchmarks.md has the long run."""
     import time
 
     graph.start_node(model, exit="sub4")

@@ -1,4 +1,4 @@
-"""Files made from a checkpoint for an engine, valid until anything they were made from changes."""
+"""Cache of the files that engines build from a checkpoint; rebuilt when an input changes."""
 
 import atexit
 import errno
@@ -14,7 +14,7 @@ from tempfile import TemporaryFile, mkdtemp
 
 log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-CANNOT_KEEP = "cannot keep files in %s (%s): they are made at every start; set ICNET_CACHE"
+CANNOT_KEEP = "cannot keep files in %s (%s): they are rebuilt at every start; set ICNET_CACHE to a writable folder"
 
 
 def cache_folder() -> Path:
@@ -25,15 +25,15 @@ def cache_folder() -> Path:
 
 
 def artefact(kind: str, key: Mapping[str, str], build: Callable[[Path], None]) -> Path:
-    """The file made for `key`, built if it is not there whole; ends in `.KIND`.
+    """Path of the cached file for `key`, with suffix `.KIND`; built if it is missing or invalid.
 
-    Beside it lies a .json file with the key and the hash of the content. A file that is truncated, was
-    changed or belongs to another key is built again, and the log says why. `build` writes to the
-    path it is given; it appears in the cache whole or not at all.
+    A .json file beside it holds the key and the hash of the content. A file that is truncated, was
+    changed or belongs to another key is rebuilt, and the reason is logged. `build` writes to the path
+    it is given; the file is then moved into the cache atomically.
     """
     description = json.dumps(dict(key), sort_keys=True)
     name = hashlib.sha256(description.encode()).hexdigest()[:24]
-    path = cache_folder() / f"{name}.{kind}"  # may well be one that can be read only
+    path = cache_folder() / f"{name}.{kind}"  # may be read-only
     reason = _defect(path, key)
     if reason and (folder := writable_folder()) != path.parent:
         path = folder / path.name
@@ -41,21 +41,21 @@ def artefact(kind: str, key: Mapping[str, str], build: Callable[[Path], None]) -
     if not reason:
         log.info("using %s", path)
         return path
-    log.info("making %s, which may take a while: %s", path, reason)
+    log.info("building %s, which may take a while: %s", path, reason)
     try:
         _make(path, key, build)
     except OSError as err:
-        spare = _for_this_process() / path.name
-        if err.errno not in FULL or spare == path:
+        temporary = _for_this_process() / path.name
+        if err.errno not in FULL or temporary == path:
             raise
         log.warning(CANNOT_KEEP, path.parent, err)
-        _make(spare, key, build)
-        return spare
+        _make(temporary, key, build)
+        return temporary
     return path
 
 
 def _make(path: Path, key: Mapping[str, str], build: Callable[[Path], None]) -> None:
-    # The process is part of the name: two that start at once build the same file side by side.
+    # The process id is part of the name, so two processes can build the same file at the same time.
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     sidecar = temporary.with_suffix(".json")
     try:
@@ -73,14 +73,14 @@ def _make(path: Path, key: Mapping[str, str], build: Callable[[Path], None]) -> 
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all."""
+    """Write a file atomically: it is complete or absent."""
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     temporary.write_bytes(content)
     temporary.replace(path)
 
 
 def writable_folder() -> Path:
-    """The cache folder, or one for this process alone where that cannot be written; the log says so then."""
+    """The cache folder or, if it is not writable, a temporary one of this process; then logs a warning."""
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,10 +103,10 @@ def _defect(path: Path, key: Mapping[str, str]) -> str:
     if not path.is_file():
         return "there is none yet"
     try:
-        said = json.loads(path.with_suffix(".json").read_text())
-        if said["key"] != dict(key):
+        metadata = json.loads(path.with_suffix(".json").read_text())
+        if metadata["key"] != dict(key):
             return "it was made from something else"
-        if said["sha256"] != hashlib.sha256(path.read_bytes()).hexdigest():
+        if metadata["sha256"] != hashlib.sha256(path.read_bytes()).hexdigest():
             return "its content is not what was written"
     except (OSError, ValueError, KeyError, TypeError) as err:
         return f"its description cannot be read ({type(err).__name__})"

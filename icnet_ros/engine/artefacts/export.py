@@ -1,4 +1,4 @@
-"""A checkpoint as ONNX: any frame size, any batch, checked before it is used."""
+"""ONNX export of a checkpoint with dynamic frame and batch size, checked against torch."""
 
 import hashlib
 import warnings
@@ -13,19 +13,19 @@ from icnet_ros.engine.artefacts.int8 import int8_file
 from icnet_ros.engine.base import EngineError, EngineOptions
 
 FORMAT = 1
-# Odd and even, below and above the pyramid's windows: an export that froze a size fails one of them.
+# (batch, height, width), odd and even, below and above the pyramid's windows: detects exports with a fixed size.
 CHECKED = ((1, 96, 128), (2, 65, 97), (1, 129, 290))
-TOLERANCE = 2e-3  # largest difference of a logit, of the largest logit
+TOLERANCE = 2e-3  # largest difference of a logit, relative to the largest logit
 
 
 def onnx_file(checkpoint: Checkpoint, exit_: str) -> Path:
-    """The ONNX file of a checkpoint and exit, out of the cache or made now. Raises EngineError."""
+    """The ONNX file of a checkpoint and exit, from the cache or exported now. Raises EngineError."""
     key = {"format": str(FORMAT), **identity(checkpoint, exit_)}
     return artefact("onnx", key, lambda path: export_onnx(checkpoint, exit_, path))
 
 
 def identity(checkpoint: Checkpoint, exit_: str) -> dict[str, str]:
-    """What an export depends on."""
+    """Cache key of an export: hash of the checkpoint, exit, torch version."""
     return {"checkpoint": checkpoint.sha256 or _digest(checkpoint), "exit": exit_, "torch": version("torch")}
 
 
@@ -38,8 +38,8 @@ def onnx_for(checkpoint: Checkpoint, options: EngineOptions) -> Path:
 def export_onnx(checkpoint: Checkpoint, exit_: str, path: Path) -> None:
     """Write `image` float32 (N, 3, H, W), normalised -> `logits` (N, h, w, classes).
 
-    N, H and W are free. Raises EngineError if ONNX Runtime does not give torch's logits at the sizes
-    in CHECKED; then nothing is left in the cache.
+    N, H and W are dynamic. Raises EngineError if the logits of ONNX Runtime and torch differ at the sizes
+    in CHECKED; nothing is left in the cache then.
     """
     import torch
     from torch import Tensor, nn
@@ -59,7 +59,7 @@ def export_onnx(checkpoint: Checkpoint, exit_: str, path: Path) -> None:
     folded = fold_batch_norm(checkpoint.network([exit_]))
     dynamic = {0: "frames", 1: "height", 2: "width"}
     with warnings.catch_warnings(), torch.no_grad():
-        # torch warns that this exporter is the old one and that sizes are traced; both are meant.
+        # torch warns that this exporter is the old one and that sizes are traced; both are intended.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             Exported(exportable(folded)),
@@ -75,8 +75,9 @@ def export_onnx(checkpoint: Checkpoint, exit_: str, path: Path) -> None:
 
 
 def check_export(checkpoint: Checkpoint, exit_: str, path: Path, tolerance: float) -> None:
-    """Raise EngineError if ONNX Runtime and torch differ, at any of several sizes, by a larger share of the largest
-    logit than `tolerance`.
+    """Raise EngineError if the logits of ONNX Runtime and torch differ by more than `tolerance`.
+
+    tolerance: relative to the largest logit. Compared at the sizes in CHECKED.
     """
     import onnxruntime
     import torch
@@ -89,16 +90,16 @@ def check_export(checkpoint: Checkpoint, exit_: str, path: Path, tolerance: floa
         image = generator.normal(0, 60, (frames, 3, height, width)).astype(np.float32)
         with torch.inference_mode():
             expected = network(torch.from_numpy(image))[-1].permute(0, 2, 3, 1).numpy()
-        given = session.run(None, {"image": image.astype(dtype)})[0].astype(np.float32)
-        if given.shape != expected.shape or np.abs(given - expected).max() > tolerance * np.abs(expected).max():
+        actual = session.run(None, {"image": image.astype(dtype)})[0].astype(np.float32)
+        if actual.shape != expected.shape or np.abs(actual - expected).max() > tolerance * np.abs(expected).max():
             raise EngineError(
-                f"the ONNX export is wrong at {width}x{height} (this torch is {torch.__version__}, ONNX Runtime "
+                f"the ONNX export is wrong at {width}x{height} (torch {torch.__version__}, ONNX Runtime "
                 f"{onnxruntime.__version__}); use engine torch, and please report it"
             )
 
 
 def _digest(checkpoint: Checkpoint) -> str:
-    """Of the weights themselves, for a checkpoint that is no file."""
+    """SHA-256 of spec and weights, for a checkpoint without a file."""
     digest = hashlib.sha256(checkpoint.spec.to_json().encode())
     for key in sorted(checkpoint.weights):
         digest.update(checkpoint.weights[key].numpy().tobytes())

@@ -1,4 +1,4 @@
-"""The ONNX file in fp16, for runtimes that take the arithmetic from the file."""
+"""fp16 ONNX files, for runtimes that use the precision of the file."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.cache import artefact
 from icnet_ros.engine.artefacts.export import FORMAT, check_export, identity, onnx_file
 
-TOLERANCE = 0.03  # largest difference of a logit, of the largest logit
+TOLERANCE = 0.03  # largest difference of a logit, relative to the largest logit
 
 
 def half_file(checkpoint: Checkpoint, exit_: str) -> Path:
@@ -16,7 +16,7 @@ def half_file(checkpoint: Checkpoint, exit_: str) -> Path:
         import onnx
         from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
-        # The pyramid's arithmetic on sizes stays exact; float16 counts to 2048 only.
+        # The pyramid computes sizes in fp32: fp16 represents integers exactly only up to 2048.
         model = convert_float_to_float16(
             onnx.load(onnx_file(checkpoint, exit_)),
             op_block_list=[*DEFAULT_OP_BLOCK_LIST, "Div", "Sub", "Less", "GreaterOrEqual", "ReduceSum"],

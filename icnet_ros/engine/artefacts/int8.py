@@ -24,7 +24,7 @@ def int8_path(checkpoint: Checkpoint, exit_: str) -> Path:
     Raises EngineError for random weights, which are no file.
     """
     if checkpoint.path is None:
-        raise EngineError(f"{checkpoint.name} is no file that an int8 one could be beside: set precision to fp32")
+        raise EngineError(f"{checkpoint.name} is no file, so there is no int8 file beside it: set precision to fp32")
     return checkpoint.path.with_suffix(f".{exit_}.int8.onnx")
 
 
@@ -37,22 +37,22 @@ def int8_file(checkpoint: Checkpoint, exit_: str) -> Path:
     advice = f"icnet quantize --model {checkpoint.path} --exit {exit_} --data DATASET"
     if not path.exists():
         raise EngineError(f"precision int8 needs {path}: make it with {advice}, or set precision to fp32")
-    import onnx  # 0.2 s, which a start in fp32 need not wait for
+    import onnx  # takes 0.2 s, not needed for fp32
 
     try:
         model = onnx.load(path)
-        said = json.loads({entry.key: entry.value for entry in model.metadata_props}[METADATA_KEY])
-    except Exception as err:  # protobuf's errors have no common base that onnx names
+        metadata = json.loads({entry.key: entry.value for entry in model.metadata_props}[METADATA_KEY])
+    except Exception as err:  # protobuf errors have no common base class in the API of onnx
         raise EngineError(f"{path}: not from icnet quantize, or damaged ({type(err).__name__}): {advice}") from err
-    if said.get("sha256") != checkpoint.sha256:
+    if metadata.get("sha256") != checkpoint.sha256:
         raise EngineError(f"{path}: calibrated for other weights than {checkpoint.path} has now: {advice}")
     return path
 
 
 def signed_file(checkpoint: Checkpoint, exit_: str) -> Path:
-    """The same with all activations int8, out of the cache or made now. Raises EngineError.
+    """`int8_file` with signed activations, from the cache or converted now. Raises EngineError.
 
-    TensorRT knows no uint8 and would take 0..255 for -128..127.
+    TensorRT does not support uint8 and would read 0..255 as -128..127.
     """
     path = int8_file(checkpoint, exit_)
 
@@ -68,12 +68,12 @@ def signed_file(checkpoint: Checkpoint, exit_: str) -> Path:
 
 
 def make_signed(model: "onnx.ModelProto") -> None:
-    """Let uint8 quantizers with zero point 0 be int8 ones of the same range: 255 steps become 127."""
+    """Convert uint8 quantizers with zero point 0 to int8 of the same range: 255 steps become 127."""
     import onnx
 
     constants = {entry.name: entry for entry in model.graph.initializer}
-    made: set[str] = set()
-    del model.graph.value_info[:]  # says uint8 of what is int8 now; can be inferred
+    converted: set[str] = set()
+    del model.graph.value_info[:]  # contains the old types (uint8); can be inferred
     for node in model.graph.node:
         if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
             continue
@@ -87,9 +87,9 @@ def make_signed(model: "onnx.ModelProto") -> None:
             (scale, onnx.numpy_helper.to_array(constants[scale]) * np.float32(255 / 127)),
             (zero, zeros.astype(np.int8)),
         ):
-            if name not in made:
+            if name not in converted:
                 model.graph.initializer.append(onnx.numpy_helper.from_array(value, f"{name}.signed"))
-                made.add(name)
+                converted.add(name)
         node.input[1], node.input[2] = f"{scale}.signed", f"{zero}.signed"
 
 

@@ -1,6 +1,6 @@
 """TensorRT plans: an ONNX file compiled for a GPU, by TensorRT 10 or 11 or by TensorRT-RTX.
 
-One way serves all three: the network is strongly typed, so the arithmetic is that of the ONNX file.
+The code is the same for all: the network is strongly typed, so the precision is that of the ONNX file.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 DRIVER = Path("/proc/driver/nvidia/version")
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
-# Smallest, usual and largest input: frame by frame, up to 4K. Kernels are chosen for the usual one.
+# The optimisation profile's min, opt and max input: batch 1, up to 4K. Kernels are tuned for opt.
 PROFILE = ((1, 3, 32, 32), (1, 3, 1024, 2048), (1, 3, 2176, 3840))
 FILES = {"fp32": onnx_file, "fp16": half_file, "int8": signed_file}
 
@@ -40,9 +40,9 @@ def library() -> Any:
 
 
 def plan_file(checkpoint: Checkpoint, exit_: str, precision: str) -> Path:
-    """The plan for this checkpoint, exit and precision and for the GPU of this machine, out of the cache or made now.
+    """The plan for this checkpoint, exit, precision and this machine's GPU, from the cache or built now.
 
-    Raises EngineError for a precision other than fp32, fp16 and int8, and if TensorRT refuses the network.
+    Raises EngineError for a precision other than fp32, fp16 and int8, and if TensorRT cannot build the network.
     """
     if precision not in FILES:
         raise EngineError(f"engine 'tensorrt' has {', '.join(FILES)}, not {precision!r}")
@@ -63,7 +63,7 @@ def plan_file(checkpoint: Checkpoint, exit_: str, precision: str) -> Path:
 
 
 def gpu_name() -> str:
-    """Name and compute capability of the current GPU, its driver and the CUDA of torch: what a plan is good for."""
+    """Name and compute capability of the GPU, its driver, torch's CUDA version: a plan is valid only for these."""
     if not torch.cuda.is_available():
         return "none"
     major, minor = torch.cuda.get_device_capability()
@@ -72,29 +72,30 @@ def gpu_name() -> str:
 
 
 def build(trt: Any, onnx: Path) -> bytes:
-    """Compile an ONNX file. Raises EngineError with what TensorRT said."""
-    said: list[str] = []
-    logger = _logger(trt, said)
+    """Compile an ONNX file to a plan. Raises EngineError with TensorRT's error messages."""
+    messages: list[str] = []
+    logger = _logger(trt, messages)
     builder = trt.Builder(logger)
-    # TensorRT 11 knows no other kind of network; 10 has to be told.
+    # TensorRT 11 has strongly typed networks only; 10 needs the flag.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(onnx.read_bytes()):
         errors = "; ".join(parser.get_error(number).desc() for number in range(parser.num_errors))
         raise EngineError(f"TensorRT {trt.__version__} cannot read the network: {errors}; use engine torch")
     config = builder.create_builder_config()
-    config.clear_flag(trt.BuilderFlag.TF32)  # fp32 means it; who wants less asks for fp16
+    config.clear_flag(trt.BuilderFlag.TF32)  # keep fp32 exact; fp16 is the faster option
     profile = builder.create_optimization_profile()
     profile.set_shape("image", *PROFILE)
     config.add_optimization_profile(profile)
     timings = writable_folder() / f"tensorrt-{trt.__version__}.timings"
-    timed = trt.__name__ == "tensorrt"  # TensorRT-RTX chooses kernels when it runs
-    if timed:
+    has_timing_cache = trt.__name__ == "tensorrt"  # TensorRT-RTX selects kernels at run time
+    if has_timing_cache:
         config.set_timing_cache(config.create_timing_cache(timings.read_bytes() if timings.exists() else b""), True)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise EngineError(f"TensorRT {trt.__version__} cannot build the network: {'; '.join(said)}; use engine torch")
-    if timed:
+        reason = "; ".join(messages)
+        raise EngineError(f"TensorRT {trt.__version__} cannot build the network: {reason}; use engine torch")
+    if has_timing_cache:
         write_atomically(timings, bytes(config.get_timing_cache().serialize()))
     return bytes(plan)
 
@@ -103,12 +104,12 @@ class Plan:
     """A plan ready to run on torch's tensors and stream. Not run on a GPU yet."""
 
     def __init__(self, trt: Any, content: bytes, dtype: torch.dtype) -> None:
-        said: list[str] = []
-        self._runtime = trt.Runtime(_logger(trt, said))  # must live as long as what it made
+        messages: list[str] = []
+        self._runtime = trt.Runtime(_logger(trt, messages))  # must outlive the engine
         self._engine = self._runtime.deserialize_cuda_engine(content)
         self._context: Any = self._engine.create_execution_context() if self._engine else None
         if self._context is None:
-            raise EngineError(f"TensorRT {trt.__version__} cannot load its plan on this GPU: {'; '.join(said)}")
+            raise EngineError(f"TensorRT {trt.__version__} cannot load the plan on this GPU: {'; '.join(messages)}")
         self._dtype = dtype
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
@@ -128,8 +129,8 @@ class Plan:
         return logits
 
 
-def _logger(trt: Any, said: list[str]) -> Any:
-    """Warnings go to the log, errors also into `said`."""
+def _logger(trt: Any, messages: list[str]) -> Any:
+    """A TensorRT logger: warnings go to the log, errors are appended to `messages`."""
 
     class Logger(trt.ILogger):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
@@ -137,7 +138,7 @@ def _logger(trt: Any, said: list[str]) -> Any:
 
         def log(self, severity: Any, message: str) -> None:
             if severity.name in ("INTERNAL_ERROR", "ERROR"):
-                said.append(message)
+                messages.append(message)
             elif severity.name == "WARNING":
                 log.warning("TensorRT: %s", message)
 

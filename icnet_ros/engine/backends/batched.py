@@ -1,4 +1,4 @@
-"""What every engine does with the frames it is given."""
+"""Base class of all engines: groups frames into batches."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
@@ -11,11 +11,11 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.base import Frame, LabelMap
 
 V = TypeVar("V")
-CACHED_SIZES = 4  # compiled networks and buffers of so many frame sizes stay in memory; a camera has one
+CACHED_SIZES = 4  # compiled networks and buffers are kept for this many frame sizes; a camera has one
 
 
 class Batched(ABC):
-    """Frames of equal size that follow each other run as one batch."""
+    """Runs consecutive frames of equal size and channel order as one batch."""
 
     spec: ModelSpec
 
@@ -38,13 +38,13 @@ class Batched(ABC):
 
 
 class LruCache(Generic[V]):
-    """The CACHED_SIZES values that were used last."""
+    """Keeps the CACHED_SIZES most recently used values."""
 
     def __init__(self) -> None:
         self._values: dict[Hashable, V] = {}
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
-        """The value of `key`, made if it is not there."""
+        """The value of `key`; calls `make` if it is not cached."""
         value = self._values.pop(key) if key in self._values else None
         if value is None:
             if len(self._values) == CACHED_SIZES:
@@ -57,7 +57,7 @@ class LruCache(Generic[V]):
         return len(self._values)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all values."""
         self._values.clear()
 
 

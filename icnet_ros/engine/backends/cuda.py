@@ -1,4 +1,4 @@
-"""What engines on a CUDA GPU have in common. Run on the CPU in tests, not on a GPU yet."""
+"""Common part of the engines on a CUDA GPU. Tested on the CPU, not run on a GPU yet."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -20,10 +20,10 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 class CudaEngine(Batched):
-    """Uploads frames from pinned memory, normalises, runs and labels on the device, downloads uint8.
+    """Uploads frames from pinned memory, runs all stages on the device, downloads uint8 label maps.
 
-    All of it is captured once per frame size as CUDA graphs, one for each stage, so that their times
-    can be told apart. network: input as `prepare` makes it -> logits (N, C, h, w).
+    The stages are captured as CUDA graphs once per frame size, one graph per stage so that each can be
+    timed. network: maps the output of `prepare` to logits (N, C, h, w).
     """
 
     def __init__(
@@ -63,40 +63,40 @@ class CudaEngine(Batched):
         scale = self._scale or self.spec.scale_for(height)
         check_size(frames[0], [round(side * scale) for side in (height, width)])
         try:
-            swap = frames[0].order != self.spec.channel_order
-            run = self._run((len(frames), height, width), scale, swap, confidence)
+            swap_channels = frames[0].order != self.spec.channel_order
+            run = self._run((len(frames), height, width), scale, swap_channels, confidence)
             milliseconds = run([frame.pixels for frame in frames])
         except torch.OutOfMemoryError as err:
             raise EngineError(f"{self.device}: no memory for {len(frames)} frames of {width}x{height}: {err}") from err
         except RuntimeError as err:
             raise EngineError(f"{self.device} failed at {len(frames)} frames of {width}x{height}: {err}") from err
         if not run.finite:
-            raise EngineError("the network gave NaN for this frame: its labels would mean nothing")
+            raise EngineError("the network gave NaN for this frame; no labels are returned")
         stages = {stage: value / len(frames) for stage, value in zip(STAGES, milliseconds, strict=True)}
-        sure = run.confidence
+        maps = run.confidence
         return [
-            LabelMap(run.labels[number].numpy().copy(), None if sure is None else sure[number].numpy().copy(), stages)
+            LabelMap(run.labels[number].numpy().copy(), None if maps is None else maps[number].numpy().copy(), stages)
             for number in range(len(frames))
         ]
 
-    def _run(self, shape: tuple[int, int, int], scale: float, swap: bool, confidence: bool) -> "_Run":
-        def into(pixels: Tensor) -> Tensor:
-            return prepare(pixels, self.spec, swap, scale, self._dtype)
+    def _run(self, shape: tuple[int, int, int], scale: float, swap_channels: bool, confidence: bool) -> "_Run":
+        def to_input(pixels: Tensor) -> Tensor:
+            return prepare(pixels, self.spec, swap_channels, scale, self._dtype)
 
         def make() -> _Run:
-            run = _Run(shape, into, self._network, confidence, self._device)
+            run = _Run(shape, to_input, self._network, confidence, self._device)
             if self._graphs:
                 run.capture()
             return run
 
-        return self._runs.get((shape, swap, confidence), make)
+        return self._runs.get((shape, swap_channels, confidence), make)
 
 
 class _Run:
-    """Buffers for one batch size, frame size and kind of answer, and the three stages that work on them."""
+    """Buffers and stages for one batch size and frame size, with or without confidence."""
 
     def __init__(
-        self, shape: tuple[int, int, int], into: Network, network: Network, confidence: bool, device: torch.device
+        self, shape: tuple[int, int, int], to_input: Network, network: Network, confidence: bool, device: torch.device
     ) -> None:
         pinned = device.type == "cuda"
         self.frames = torch.empty((*shape, 3), dtype=torch.uint8, pin_memory=pinned)
@@ -104,15 +104,15 @@ class _Run:
         self.confidence = torch.empty_like(self.labels, pin_memory=pinned) if confidence else None
         self.finite = torch.ones((), dtype=torch.bool, pin_memory=pinned)
         self._uploaded = torch.empty_like(self.frames, device=device)
-        self._into, self._network, self._device = into, network, device
+        self._to_input, self._network, self._device = to_input, network, device
         self._batch: Tensor | None = None
         self._logits: Tensor | None = None
         self._stages: list[Callable[[], object]] = [self._preprocess, self._infer, self._postprocess]
 
     def __call__(self, pixels: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> list[float]:
-        """Fill `labels` and `confidence`; milliseconds of each stage."""
-        for buffer, one in zip(self.frames.numpy(), pixels, strict=True):
-            np.copyto(buffer, one)
+        """Fill `labels` and `confidence`; returns the milliseconds of each stage."""
+        for buffer, image in zip(self.frames.numpy(), pixels, strict=True):
+            np.copyto(buffer, image)
         if self._device.type != "cuda":
             times = [perf_counter()]
             for stage in self._stages:
@@ -128,7 +128,7 @@ class _Run:
         return [start.elapsed_time(end) for start, end in pairwise(events)]
 
     def capture(self) -> None:
-        """Replace each stage by a CUDA graph of it; where that is not possible, say so and go on without."""
+        """Replace each stage by a CUDA graph of it; if that fails, log a warning and stay in eager mode."""
         eager = self._stages
         stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(self._device))
@@ -145,13 +145,13 @@ class _Run:
                     stage()
                 graphs.append(graph)
         except RuntimeError as err:
-            log.warning("no CUDA graph for %s, each kernel is launched on its own: %s", tuple(self.labels.shape), err)
+            log.warning("CUDA graph capture failed for %s, running in eager mode: %s", tuple(self.labels.shape), err)
             return
         self._stages = [graph.replay for graph in graphs]
 
     def _preprocess(self) -> None:
         self._uploaded.copy_(self.frames, non_blocking=True)
-        self._batch = self._into(self._uploaded)
+        self._batch = self._to_input(self._uploaded)
 
     def _infer(self) -> None:
         assert self._batch is not None
@@ -161,10 +161,10 @@ class _Run:
         assert self._logits is not None
         _, height, width = self.labels.shape
         self.finite.copy_(~self._logits.isnan().any(), non_blocking=True)
-        labels, sure = label(self._logits, height, width, self.confidence is not None)
+        labels, confidence = label(self._logits, height, width, self.confidence is not None)
         self.labels.copy_(labels, non_blocking=True)
-        if self.confidence is not None and sure is not None:
-            self.confidence.copy_(sure, non_blocking=True)
+        if self.confidence is not None and confidence is not None:
+            self.confidence.copy_(confidence, non_blocking=True)
 
 
 def _event() -> torch.cuda.Event:

@@ -1,4 +1,4 @@
-"""What engines have in common whose network takes and gives arrays in host memory."""
+"""Common part of the engines whose network has its input and output in host memory."""
 
 import os
 from abc import abstractmethod
@@ -13,10 +13,10 @@ from icnet_ros.engine.kernels.normalise import Batch, normalise
 
 
 class HostEngine(Batched):
-    """Normalises on the CPU, lets a subclass run the network, labels on the CPU."""
+    """Pre- and postprocessing on the CPU; a subclass runs the network."""
 
     name = ""
-    planar = True  # does `_infer` take (N, 3, H, W), or (N, H, W, 3)?
+    planar = True  # `_infer` takes (N, 3, H, W), else (N, H, W, 3)
 
     def __init__(self, spec: ModelSpec, options: EngineOptions) -> None:
         self.spec = spec
@@ -56,14 +56,14 @@ class HostEngine(Batched):
             maps = [upsample.label_and_confidence(one, height, width) for one in logits]
         else:
             maps = [(upsample.label_map(one, height, width), None) for one in logits]
-        # Each frame is told what it cost, not what it waited for its companions.
+        # The time of a frame is its share of the batch's time.
         share = 1000 / len(frames)
         stages = {
             "preprocess": (prepared - started) * share,
             "inference": (inferred - prepared) * share,
             "postprocess": (perf_counter() - inferred) * share,
         }
-        return [LabelMap(labels, sure, stages) for labels, sure in maps]
+        return [LabelMap(labels, confidence_map, stages) for labels, confidence_map in maps]
 
 
 def check_logits(shape: tuple[int, ...], frames: int, rows: int, columns: int, spec: ModelSpec, exit_: str) -> None:

@@ -31,7 +31,7 @@ class OnnxRuntimeEngine(HostEngine):
         try:
             self._session = onnxruntime.InferenceSession(str(path), settings, providers=[provider])
             names = [entry.name for entry in (*self._session.get_inputs(), *self._session.get_outputs())]
-        except Exception as err:  # what a runtime makes of a file is not one class
+        except Exception as err:  # the runtime raises many exception types
             raise EngineError(f"{path}: ONNX Runtime cannot open it: {one_line(err)}") from err
         if names != ["image", "logits"]:
             raise EngineError(f"{path}: inputs and outputs are {', '.join(names)}, not image and logits")
@@ -50,7 +50,7 @@ class OnnxRuntimeEngine(HostEngine):
 
 
 def _provider(device: str) -> Any:
-    """What ONNX Runtime calls the device; "auto" is the CPU, for on a GPU other engines are faster."""
+    """Execution provider for a device; "auto" is the CPU, as other engines are faster on a GPU."""
     if device in ("auto", "cpu"):
         return "CPUExecutionProvider"
     name, _, number = device.partition(":")

@@ -1,4 +1,4 @@
-"""The OpenVINO engine: Intel's, for CPUs and integrated GPUs (not run on those yet); it reads the ONNX files."""
+"""The OpenVINO engine: runs the ONNX export on CPUs and Intel's integrated GPUs (not run on those yet)."""
 
 import numpy as np
 import openvino
@@ -11,15 +11,15 @@ from icnet_ros.engine.backends.host import HostEngine
 from icnet_ros.engine.base import EngineError, EngineOptions, one_line
 from icnet_ros.engine.kernels.normalise import Batch
 
-# precision -> (what the CPU must be able to do, what OpenVINO calls the arithmetic around it)
+# precision -> (capability that the device must report, OpenVINO's inference precision)
 HINTS = {"fp32": ("FP32", "f32"), "bf16": ("BF16", "bf16"), "fp16": ("FP16", "f16"), "int8": ("INT8", "f32")}
 
 
 class OpenVinoEngine(HostEngine):
-    """Runs the exported network on the CPU, or on the GPU beside it (device "gpu").
+    """Runs the exported network on the CPU, or on the integrated GPU (device "gpu").
 
-    It is compiled for each frame size anew (0.1 to 0.5 s): up to twice as fast as one network for any
-    size. Compiled networks go to the cache folder.
+    It is compiled for each frame size (0.1 to 0.5 s), which is up to twice as fast as one network with
+    dynamic shapes. Compiled networks are stored in the cache folder.
     """
 
     name = "openvino"
@@ -27,29 +27,29 @@ class OpenVinoEngine(HostEngine):
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         super().__init__(checkpoint.spec, options)
         core = openvino.Core()
-        self._place = "GPU" if options.device == "gpu" else "CPU"
+        self._target = "GPU" if options.device == "gpu" else "CPU"
         if options.device not in ("auto", "cpu", "gpu"):
             raise EngineError(
                 f"engine 'openvino' has no device {options.device!r}: take engine torch, or device cpu or gpu"
             )
-        if self._place not in core.available_devices:
+        if self._target not in core.available_devices:
             raise EngineError(
                 f"OpenVINO finds no GPU here, only {', '.join(core.available_devices)}; set device to cpu"
             )
-        if self._place == "GPU":
+        if self._target == "GPU":
             self.device = core.get_property("GPU", "FULL_DEVICE_NAME")
-        able = core.get_property(self._place, "OPTIMIZATION_CAPABILITIES")
-        usable = [name for name, (needed, _) in HINTS.items() if needed in able]
-        if options.precision not in usable:
+        capabilities = core.get_property(self._target, "OPTIMIZATION_CAPABILITIES")
+        supported = [name for name, (needed, _) in HINTS.items() if needed in capabilities]
+        if options.precision not in supported:
             raise EngineError(
-                f"engine 'openvino' has {', '.join(usable)} on this {self._place}, not {options.precision!r}; "
+                f"engine 'openvino' has {', '.join(supported)} on this {self._target}, not {options.precision!r}; "
                 "set precision to fp32"
             )
         path = onnx_for(checkpoint, options)
         self._settings = {
-            **({"INFERENCE_NUM_THREADS": self._threads} if self._place == "CPU" else {}),
+            **({"INFERENCE_NUM_THREADS": self._threads} if self._target == "CPU" else {}),
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": HINTS[options.precision][1],  # it takes bf16 by itself where it can
+            "INFERENCE_PRECISION_HINT": HINTS[options.precision][1],  # else bf16 where the CPU supports it
             "CACHE_DIR": str(cache_folder() / "openvino"),
         }
         self._core = core
@@ -78,7 +78,7 @@ class OpenVinoEngine(HostEngine):
         def make() -> openvino.InferRequest:
             try:
                 self._model.reshape(list(shape))
-                return self._core.compile_model(self._model, self._place, self._settings).create_infer_request()
+                return self._core.compile_model(self._model, self._target, self._settings).create_infer_request()
             except RuntimeError as err:
                 raise EngineError(f"OpenVINO cannot compile the network for {shape}: {one_line(err)}") from err
 

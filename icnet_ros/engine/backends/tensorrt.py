@@ -1,4 +1,4 @@
-"""The TensorRT engine: the plan behind everything that CudaEngine does. Not run on a GPU yet."""
+"""The TensorRT engine: CudaEngine with a TensorRT plan as its network. Not run on a GPU yet."""
 
 import torch
 
@@ -10,7 +10,7 @@ from icnet_ros.engine.base import EngineError, EngineOptions
 
 
 def open_tensorrt(checkpoint: Checkpoint, options: EngineOptions) -> CudaEngine:
-    """Raises EngineError without TensorRT, without a GPU, and for a precision it has not."""
+    """Build the engine. Raises EngineError without TensorRT or a GPU, and for an unsupported precision."""
     trt = library()
     device = torch_device("cuda" if options.device == "auto" else options.device)
     if device.type != "cuda":

@@ -11,7 +11,7 @@ from icnet_ros.network.fold import fold_batch_norm
 
 
 def open_torch(checkpoint: Checkpoint, options: EngineOptions) -> Engine:
-    """The engine for `options.device`. Raises EngineError for a device or precision it has not."""
+    """The engine for `options.device`. Raises EngineError for an unsupported device or precision."""
     device = torch_device(options.device)
     if options.precision not in DTYPES:
         raise EngineError(f"engine 'torch' has fp32 and, on CUDA, fp16 and bf16, not {options.precision!r}")
@@ -28,7 +28,7 @@ class TorchEngine(HostEngine):
     """Runs the network eagerly, on the CPU in fp32."""
 
     name = "torch"
-    planar = False  # channels last is how the network wants it
+    planar = False  # the network runs in channels-last format
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         super().__init__(checkpoint.spec, options)
@@ -43,23 +43,23 @@ class TorchEngine(HostEngine):
     @torch.inference_mode()
     def _infer(self, batch: Batch) -> Batch:
         logits = self._network(torch.from_numpy(batch).permute(0, 3, 1, 2))[-1]
-        answer: Batch = logits.permute(0, 2, 3, 1).numpy()
-        return answer
+        channels_last: Batch = logits.permute(0, 2, 3, 1).numpy()
+        return channels_last
 
 
 def torch_on(device: torch.device, checkpoint: Checkpoint, options: EngineOptions) -> CudaEngine:
-    """The eager network behind everything that CudaEngine does; `device` is a CPU in tests."""
+    """CudaEngine with the eager torch network; `device` is a CPU in tests."""
     dtype = DTYPES[options.precision]
     network = fold_batch_norm(checkpoint.network([options.exit]))
     network = network.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if device.type == "cuda":
-        torch.backends.cudnn.benchmark = True  # sizes are few and stay
-        torch.backends.cudnn.allow_tf32 = False  # fp32 means it; who wants less asks for fp16
+        torch.backends.cudnn.benchmark = True  # few input sizes, which do not change
+        torch.backends.cudnn.allow_tf32 = False  # keep fp32 exact; fp16 is the faster option
     return CudaEngine("torch", checkpoint.spec, options, device, lambda batch: network(batch)[-1], dtype)
 
 
 def torch_device(name: str) -> torch.device:
-    """Raises EngineError for a device that is not there, or that this package does not run on."""
+    """The torch device `name`. Raises EngineError if it is missing or not supported."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

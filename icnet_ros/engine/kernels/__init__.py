@@ -1,1 +1,1 @@
-"""What runs on pixels before and after the network."""
+"""Pre- and postprocessing: normalisation, upsampling, argmax and confidence."""

@@ -15,10 +15,10 @@ BLOCK = 256
 
 
 def label_fused(logits: Tensor, height: int, width: int, confidence: bool) -> tuple[Tensor, Tensor | None]:
-    """Logits (N, C, h, w), any strides -> labels uint8 (N, height, width) and, if asked for, confidence."""
+    """Logits (N, C, h, w), any strides -> labels uint8 (N, height, width) and, if requested, confidence."""
     frames, classes, h, w = logits.shape
     labels = torch.empty((frames, height, width), dtype=torch.uint8, device=logits.device)
-    sure = torch.empty_like(labels) if confidence else None
+    confidence_map = torch.empty_like(labels) if confidence else None
     down = (h - 1) / (height - 1) if height > 1 else 0.0
     across = (w - 1) / (width - 1) if width > 1 else 0.0
     grid = (triton.cdiv(width, BLOCK), height, frames)
@@ -26,20 +26,20 @@ def label_fused(logits: Tensor, height: int, width: int, confidence: bool) -> tu
     _label[grid](
         logits,
         labels,
-        labels if sure is None else sure,
+        labels if confidence_map is None else confidence_map,
         *sizes,
         *logits.stride(),
         down,
         across,
-        sure is not None,
+        confidence_map is not None,
         BLOCK,
     )
-    return labels, sure
+    return labels, confidence_map
 
 
 @triton.jit
 def _label(
-    logits, labels, confidence,  # addresses
+    logits, labels, confidence,  # pointers
     h, w, height, width, classes,
     by_frame, by_class, by_row, by_column,  # strides of the logits
     down, across,  # source pixels per target pixel
@@ -62,17 +62,17 @@ def _label(
     best = tl.zeros((block,), tl.int32)
     total = tl.zeros((block,), tl.float32)  # of exp(logit - highest)
     for c in range(classes):
-        one = tl.load(above + c * by_class + left * by_column, inside).to(tl.float32)
-        two = tl.load(above + c * by_class + right * by_column, inside).to(tl.float32)
-        three = tl.load(below + c * by_class + left * by_column, inside).to(tl.float32)
-        four = tl.load(below + c * by_class + right * by_column, inside).to(tl.float32)
-        value = (1 - v) * ((1 - u) * one + u * two) + v * ((1 - u) * three + u * four)
+        top_left = tl.load(above + c * by_class + left * by_column, inside).to(tl.float32)
+        top_right = tl.load(above + c * by_class + right * by_column, inside).to(tl.float32)
+        bottom_left = tl.load(below + c * by_class + left * by_column, inside).to(tl.float32)
+        bottom_right = tl.load(below + c * by_class + right * by_column, inside).to(tl.float32)
+        value = (1 - v) * ((1 - u) * top_left + u * top_right) + v * ((1 - u) * bottom_left + u * bottom_right)
         larger = value > highest
         if confident:
             total = tl.where(larger, total * tl.exp(highest - value) + 1, total + tl.exp(value - highest))
         best = tl.where(larger, c, best)
         highest = tl.where(larger, value, highest)
-    where = (frame * height + y) * width + x
-    tl.store(labels + where, best.to(tl.uint8), inside)
+    offset = (frame * height + y) * width + x
+    tl.store(labels + offset, best.to(tl.uint8), inside)
     if confident:
-        tl.store(confidence + where, (255 / total + 0.5).to(tl.uint8), inside)
+        tl.store(confidence + offset, (255 / total + 0.5).to(tl.uint8), inside)

@@ -18,8 +18,8 @@ def normalise(
 ) -> Batch:
     """Frames of one size, resized by `scale` -> (pixel - mean) / std, float32.
 
-    planar: (N, 3, H', W') instead of (N, H', W', 3). out: written to if it has that shape; the answer
-    is another array if not. Fresh memory costs more than the arithmetic on a large frame.
+    planar: (N, 3, H', W') instead of (N, H', W', 3). out: reused if it has that shape, otherwise
+    a new array is returned. On a large frame, allocation costs more than the arithmetic.
     """
     height, width = (round(side * scale) for side in frames[0].pixels.shape[:2])
     shape = (len(frames), 3, height, width) if planar else (len(frames), height, width, 3)
@@ -27,7 +27,7 @@ def normalise(
     for pixels, frame in zip(batch, frames, strict=True):
         source = frame.pixels
         if frame.order != spec.channel_order:
-            source = cv2.cvtColor(source, cv2.COLOR_BGR2RGB)  # swaps either way
+            source = cv2.cvtColor(source, cv2.COLOR_BGR2RGB)  # reverses the channels, so it also serves RGB to BGR
         if source.shape[:2] != (height, width):
             source = cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)
         if planar:

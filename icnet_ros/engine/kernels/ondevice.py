@@ -1,4 +1,4 @@
-"""What surrounds the network, on the device where it runs: only uint8 crosses the bus, both ways."""
+"""Pre- and postprocessing on the device of the network: only uint8 is transferred, both ways."""
 
 from functools import cache
 
@@ -12,8 +12,8 @@ from icnet_ros.checkpoint.spec import ModelSpec
 def prepare(pixels: Tensor, spec: ModelSpec, swap: bool, scale: float, dtype: torch.dtype) -> Tensor:
     """Frames uint8 (N, H, W, 3) -> network input (N, 3, H', W') in `dtype`, channels last.
 
-    As engine.normalise does it on the CPU, up to one grey level where `scale` is not 1. swap: the
-    channels are in the other order than the network's.
+    Same result as kernels.normalise on the CPU, up to one grey level if `scale` is not 1. swap: reverse
+    the channels (RGB <-> BGR).
     """
     image = pixels.permute(0, 3, 1, 2).float()
     if swap:
@@ -26,9 +26,9 @@ def prepare(pixels: Tensor, spec: ModelSpec, swap: bool, scale: float, dtype: to
 
 
 def label(logits: Tensor, height: int, width: int, confidence: bool) -> tuple[Tensor, Tensor | None]:
-    """Logits (N, C, h, w) -> labels uint8 (N, height, width) and, if asked for, confidence 0..255.
+    """Logits (N, C, h, w) -> labels uint8 (N, height, width) and, if requested, confidence 0..255.
 
-    One fused kernel where Triton is, three passes over full-size logits where it is not.
+    One fused kernel if Triton is installed, else three passes over full-size logits.
     """
     if logits.is_cuda and _has_triton():
         from icnet_ros.engine.kernels.fused import label_fused
@@ -41,7 +41,7 @@ def label(logits: Tensor, height: int, width: int, confidence: bool) -> tuple[Te
 
 @cache
 def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Once for each device: nothing may be uploaded while a CUDA graph is captured."""
+    """Cached for each device, as nothing may be uploaded while a CUDA graph is captured."""
     return torch.tensor(values, device=device).reshape(1, 3, 1, 1)
 
 

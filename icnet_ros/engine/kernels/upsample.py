@@ -1,8 +1,8 @@
-"""From small logits to a label map at frame size, on the CPU.
+"""Upsampling of low-resolution logits to a label map at frame size, on the CPU.
 
 Every pixel gets the class with the largest bilinearly interpolated logit (corners aligned), which is
-what `interpolate(...)` and `argmax` give. But most cells between four neighbouring logit vectors
-need no interpolation: where all four agree on the largest class, so does every mix of them.
+what `interpolate(...)` and `argmax` give. Most cells between four neighbouring logit vectors need no
+interpolation: if all four have the same largest class, so has every interpolation of them.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ Index = npt.NDArray[np.int64]
 
 
 def use_threads(count: int) -> None:
-    """Let the calling thread's label maps be computed on `count` CPU threads (at most all cores)."""
+    """Set the number of CPU threads for label maps of the calling thread (at most all cores)."""
     set_num_threads(max(1, min(count, config.NUMBA_NUM_THREADS)))
 
 
@@ -44,7 +44,7 @@ def label_and_confidence(logits: Logits, height: int, width: int) -> tuple[UInt8
 
 def _check(invalid: npt.NDArray[np.bool_]) -> None:
     if invalid.any():
-        raise EngineError("the network gave NaN for this frame: its labels would mean nothing")
+        raise EngineError("the network gave NaN for this frame; no labels are returned")
 
 
 def _axis(source: int, target: int) -> tuple[Index, Weight]:
@@ -107,7 +107,7 @@ def _label_with_confidence(  # pragma: no cover
     for y in prange(height):
         top, bottom = rows[y], min(rows[y] + 1, h - 1)
         v = row_weights[y]
-        mixed = np.empty((w, classes), np.float32)  # the two logit rows around y, mixed
+        mixed = np.empty((w, classes), np.float32)  # the two logit rows around y, interpolated
         for x in range(w):
             for c in range(classes):
                 mixed[x, c] = (1 - v) * logits[top, x, c] + v * logits[bottom, x, c]

@@ -1,4 +1,4 @@
-"""Whether any of several cameras starves, anything is lost in transport, or labels get old."""
+"""Several cameras on one node: fairness, losses in transport, age of the labels."""
 
 import time
 from typing import Any
@@ -24,10 +24,10 @@ LAST_FRAMES_S = 4.0  # for the last frames, and the diagnostics after them
 
 
 def measure(cameras: int, rate: float, height: int, width: int, seconds: float, precision: str) -> dict[str, Any]:
-    """Of each camera what was sent and what became of it, the 95th percentile of the age of its labels (ms), and what
-    that may be: two periods of the camera and the time that a frame of each camera takes.
+    """Frame counters of each camera, 95th percentile of the age of its labels (ms), and the limit for that age.
 
-    rate: Hz, of each. max_over_min: the largest over the smallest number of processed frames.
+    The limit is two periods of the camera plus the processing time of one frame of each camera. rate: Hz, per
+    camera. max_over_min: ratio of the largest to the smallest number of processed frames.
     """
     names = NAMES[:cameras]
     counters: dict[str, dict[str, int]] = {}
@@ -51,8 +51,8 @@ def measure(cameras: int, rate: float, height: int, width: int, seconds: float, 
     by_camera: dict[str, dict[str, float]] = {}
     for name, messages in latencies.items():
         age = np.percentile([message.age_ms for message in messages], 95)
-        busy = np.percentile([message.total_ms - message.wait_ms for message in messages], 95)
-        ages = {"age_ms_p95": round(age, 1), "allowed_ms": round(2000 / rate + len(names) * busy, 1)}
+        processing = np.percentile([message.total_ms - message.wait_ms for message in messages], 95)
+        ages = {"age_ms_p95": round(age, 1), "allowed_ms": round(2000 / rate + len(names) * processing, 1)}
         by_camera[name] = {"sent": sent, **counters[name], **ages}
     processed = [one["processed"] for one in by_camera.values()]
     return {

@@ -1,4 +1,4 @@
-"""A segmentation node as most are written, to compare with: typed rclpy messages, the copies of cv_bridge.
+"""Baseline for comparison: a segmentation node with typed rclpy messages and the copies of cv_bridge.
 
 The image is deserialised into a message object, its data viewed as an array, the label map copied into a message
 object as cv_bridge does (`data.frombytes(array.tobytes())`, the fast way), and that is serialised again.
@@ -29,10 +29,10 @@ class ConventionalNode(Node):
     def _on_image(self, message: Image) -> None:
         pixels = np.asarray(message.data, np.uint8).reshape(message.height, message.width, 3)
         labels = self._engine.segment([Frame(pixels)])[0].labels
-        reply = Image(header=message.header, height=message.height, width=message.width, encoding="mono8")
-        reply.data.frombytes(labels.tobytes())
-        reply.step = len(reply.data) // reply.height
-        self._labels.publish(reply)
+        output = Image(header=message.header, height=message.height, width=message.width, encoding="mono8")
+        output.data.frombytes(labels.tobytes())
+        output.step = len(output.data) // output.height
+        self._labels.publish(output)
 
 
 if __name__ == "__main__":

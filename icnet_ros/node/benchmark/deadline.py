@@ -1,4 +1,4 @@
-"""How many frames keep their latency budget while other processes steal the CPU: exit auto against sub124."""
+"""Share of frames within the latency budget under CPU load: exit auto compared with sub124."""
 
 from collections import Counter
 from typing import Any
@@ -23,7 +23,7 @@ ON_S, OFF_S = 20.0, 5.0
 
 
 def measure(seconds: float, rate: float, height: int, width: int, share: float, model: str) -> dict[str, Any]:
-    """The real node twice, each run under the same load: a busy process for each core, on for 20 s and off for 5.
+    """Run the node with each exit under the same load: one busy process per core, on for 20 s and off for 5 s.
 
     share: the budget is this share of the median that sub124 takes under full load, which is measured first.
     """

@@ -1,4 +1,4 @@
-"""A node under test and an rclpy participant beside it."""
+"""Helpers of the benchmarks: a node under test, load, and an rclpy node that sends and receives."""
 
 import os
 import signal
@@ -43,7 +43,7 @@ def participant(name: str) -> Iterator[Any]:
 
 @contextmanager
 def busy_processes(count: int = 0, on: float = 3600.0, off: float = 0.0) -> Iterator[None]:
-    """`count` processes (0: one for each core) that are busy for `on` seconds, idle for `off`, and again."""
+    """`count` processes (0: one for each core) that are alternately busy for `on` seconds and idle for `off`."""
     code = f"import time\nwhile 1:\n e = time.monotonic() + {on}\n while time.monotonic() < e: pass\n time.sleep({off})"
     number = count or len(os.sched_getaffinity(0))
     processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(number)]
@@ -63,7 +63,7 @@ def random_image(height: int, width: int) -> Image:
 
 
 def wait_for_subscribers(node: Any, publishers: Sequence[Any]) -> None:
-    """Spin until each publisher has one that is ready for data."""
+    """Spin until each publisher has a subscriber that is ready for data."""
     while not all(publisher.get_subscription_count() for publisher in publishers):
         rclpy.spin_once(node, timeout_sec=0.1)
     time.sleep(DISCOVERY_S)
@@ -80,12 +80,12 @@ def publish_at_rate(node: Any, publishers: Sequence[Any], image: Image, rate: fl
 
 def spin_until(node: Any, due: float) -> None:
     """Handle messages until a monotonic time."""
-    while (left := due - time.monotonic()) > 0:
-        rclpy.spin_once(node, timeout_sec=left)
+    while (remaining := due - time.monotonic()) > 0:
+        rclpy.spin_once(node, timeout_sec=remaining)
 
 
 def spin_until_quiet(node: Any, count: Callable[[], int], quiet_s: float) -> None:
-    """Handle messages until `count` has not changed for so long."""
+    """Handle messages until `count` has not changed for `quiet_s` seconds."""
     since, seen = time.monotonic(), count()
     while time.monotonic() - since < quiet_s:
         rclpy.spin_once(node, timeout_sec=0.2)

@@ -1,4 +1,4 @@
-"""What ROS costs per frame: publisher and node as two processes, with an engine that takes no time."""
+"""Overhead of ROS per frame: publisher and node in two processes, with a stub engine that takes no time."""
 
 import os
 import signal
@@ -46,7 +46,7 @@ def measure(
         publisher = tester.create_publisher(Image, "/image", qos)
         while publisher.get_subscription_count() == 0:
             if process.poll() is not None:
-                raise SystemExit(f"the {node} node ended at its start, exit code {process.returncode}")
+                raise SystemExit(f"the {node} node exited at start-up with code {process.returncode}")
             rclpy.spin_once(tester, timeout_sec=0.1)
         pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
         started, used = time.monotonic() + 1.0, 0.0

@@ -1,6 +1,6 @@
-"""Hours in minutes: the real node at full rate, while everything around it fails at random.
+"""Soak test: the node at full rate, with random faults in its inputs and its clients.
 
-Two cameras send images faster than they can be segmented. Every half second one of FAULTS happens.
+Two cameras send images faster than they can be segmented. Every half second one of FAULTS is injected.
 """
 
 import os
@@ -31,9 +31,9 @@ FAULT_PERIOD_S = 0.5
 
 
 def measure(minutes: float, rate: float, warm_up: float, seed: int, model: str) -> dict[str, Any]:
-    """What became of the frames, memory and threads of the node at the beginning and at the end, and what broke.
+    """Frame counters, memory and threads of the node at the beginning and at the end, and failed checks.
 
-    rate: Hz, of each camera. warm_up: share of the time before memory is first looked at.
+    rate: Hz, per camera. warm_up: share of the time before memory is first sampled.
     """
     parameters: dict[str, object] = {"cameras": list(CAMERAS), "warm_up_height": 120, "warm_up_width": 160}
     parameters |= {"model": model} if model else {}
@@ -46,11 +46,11 @@ def measure(minutes: float, rate: float, warm_up: float, seed: int, model: str) 
 
 
 class Soak:
-    """The graph around the node, and what was seen of the node."""
+    """Publishers, subscribers and clients around the node, and what is measured of it."""
 
     def __init__(self, node: Any, pid: int, dice: random.Random) -> None:
         self.graph, self.pid, self.dice = node, pid, dice
-        self.broken: list[str] = []  # what should not have happened
+        self.broken: list[str] = []  # failed checks
         self.happened: Counter[str] = Counter()
         self.totals: Counter[str] = Counter()
         self.diagnostics: dict[str, dict[str, str]] = {}
@@ -61,10 +61,10 @@ class Soak:
         self.graph.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def run(self, seconds: float, rate: float, warm_up: float) -> None:
-        """Publish, and let things happen."""
+        """Publish images and inject faults."""
         for camera in CAMERAS:
             self.connect(camera)
-        self.until(lambda: all(p.get_subscription_count() for p in self.publishers.values()), "found the node")
+        self.wait_for(lambda: all(p.get_subscription_count() for p in self.publishers.values()), "subscribed to images")
         started = time.monotonic()
         next_fault, number = started, 0
         while (elapsed := time.monotonic() - started) < seconds:
@@ -77,12 +77,12 @@ class Soak:
                 self.happened[fault.__name__] += 1
                 fault(self)
                 if elapsed > warm_up * seconds:
-                    self.look()
+                    self.sample()
             self.spin(max(0.0, started + number / rate - time.monotonic()))
         self.count()
 
     def report(self) -> dict[str, Any]:
-        """Medians of the first and the last tenth of what was looked at, peaks of the thirds, and the sums."""
+        """Medians of the first and the last tenth of the memory samples, peaks of the outer thirds, and totals."""
         part, third = max(1, len(self.memory) // 10), max(1, len(self.memory) // 3)
         return {
             "memory_mb": [round(float(np.median(self.memory[s])), 1) for s in (slice(part), slice(-part, None))],
@@ -94,7 +94,7 @@ class Soak:
         }
 
     def image(self, number: int, **fields: Any) -> Any:
-        """A random picture of a random size."""
+        """An image of random size and pixels; `fields` replace those of the message."""
         height, width = self.dice.choice(SIZES)
         message = Image(height=height, width=width, step=3 * width, encoding="bgr8")
         message.data.frombytes(self.dice.randbytes(3 * height * width))
@@ -105,40 +105,40 @@ class Soak:
         return message
 
     def connect(self, camera: str) -> None:
-        """A camera, or another in its place."""
+        """Create the publisher of a camera, or replace it by a new one."""
         if camera in self.publishers:
             self.graph.destroy_publisher(self.publishers[camera])
         self.publishers[camera] = self.graph.create_publisher(Image, f"/{camera}/image", qos_profile_sensor_data)
 
     def listen(self) -> None:
-        """Someone looks at the overlay for a while."""
+        """Subscribe to a random output; of more than two subscriptions, the oldest ends."""
         if len(self.listeners) > 2:
             self.graph.destroy_subscription(self.listeners.pop(0))
         topic = f"/icnet/{self.dice.choice(CAMERAS)}/{self.dice.choice(('overlay', 'confidence', 'labels'))}"
         self.listeners.append(self.graph.create_subscription(Image, topic, lambda _: None, 1, raw=True))
 
     def change(self, *transitions: str) -> None:
-        """One after the other; each must succeed."""
+        """Trigger lifecycle transitions one after the other; each must succeed."""
         for name in transitions:
             request = ChangeState.Request(transition=Transition(id=getattr(Transition, f"TRANSITION_{name}")))
-            answer = self.ask(ChangeState, "change_state", request)
-            if answer is None or not answer.success:
-                self.broken.append(f"{name} {'failed' if answer else 'was not answered'}")
+            response = self.call(ChangeState, "change_state", request)
+            if response is None or not response.success:
+                self.broken.append(f"{name} {'failed' if response else 'got no response'}")
 
     def set(self, name: str, value: Any) -> None:
-        """A parameter that may be changed while running."""
+        """Set a parameter that may be changed while the node is active."""
         request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
-        answer = self.ask(SetParameters, "set_parameters", request)
-        if answer is None or not answer.results[0].successful:
+        response = self.call(SetParameters, "set_parameters", request)
+        if response is None or not response.results[0].successful:
             self.broken.append(f"{name} could not be set to {value}")
 
     def count(self) -> None:
-        """Deactivate, and see that every frame is accounted for."""
+        """Deactivate, and check that the counters account for every frame."""
         self.change("DEACTIVATE")
         self.diagnostics.clear()
-        self.until(
+        self.wait_for(
             lambda: all(self.diagnostics.get(c, {}).get("state") == "inactive" for c in CAMERAS),
-            "said that it is inactive",
+            "reported the state inactive",
         )
         for camera, values in self.diagnostics.items():
             counters = {key: int(values.get(key, -1)) for key in COUNTERS}
@@ -146,26 +146,26 @@ class Soak:
             if counters["received"] != counters["processed"] + counters["dropped"] + counters["failed"]:
                 self.broken.append(f"{camera}: counters do not add up: {counters}")
 
-    def look(self) -> None:
-        """Memory (MB) and threads of the node now."""
+    def sample(self) -> None:
+        """Record memory (MB) and number of threads of the node."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         self.memory.append(int(_field(status, "VmRSS")) / 1024)
         self.threads.append(int(_field(status, "Threads")))
 
-    def ask(self, kind: Any, service: str, request: Any) -> Any:
-        """The answer of one of the node's services, None if there is none within a minute."""
+    def call(self, kind: Any, service: str, request: Any) -> Any:
+        """Call a service of the node; None if there is no response within a minute."""
         client = self.graph.create_client(kind, f"/icnet/{service}")
         try:
             if not client.wait_for_service(60):
                 return None
-            answer = client.call_async(request)
-            rclpy.spin_until_future_complete(self.graph, answer, timeout_sec=60)
-            return answer.result()
+            future = client.call_async(request)
+            rclpy.spin_until_future_complete(self.graph, future, timeout_sec=60)
+            return future.result()
         finally:
             self.graph.destroy_client(client)
 
-    def until(self, done: Any, what: str) -> None:
-        """Spin until it is so."""
+    def wait_for(self, done: Any, what: str) -> None:
+        """Spin until `done()`; ends the process after a minute."""
         deadline = time.monotonic() + 60
         while not done():
             if time.monotonic() > deadline:
@@ -173,7 +173,7 @@ class Soak:
             self.spin(0.1)
 
     def spin(self, seconds: float) -> None:
-        """At least once."""
+        """Handle messages for `seconds`, at least once."""
         end = time.monotonic() + seconds
         while True:
             rclpy.spin_once(self.graph, timeout_sec=max(0.0, end - time.monotonic()))
@@ -192,7 +192,7 @@ def _field(status: str, name: str) -> str:
 
 
 def wrong_step(soak: Soak) -> None:
-    """An image whose rows do not fit."""
+    """An image whose step is less than its row."""
     soak.publishers["front"].publish(soak.image(0, step=10))
 
 
@@ -202,7 +202,7 @@ def too_little_data(soak: Soak) -> None:
 
 
 def unknown_encoding(soak: Soak) -> None:
-    """An image nobody can read."""
+    """An image with an unsupported encoding."""
     soak.publishers["left"].publish(soak.image(0, encoding="hologram9"))
 
 
@@ -223,20 +223,20 @@ def parameter(soak: Soak) -> None:
 
 
 def stall(soak: Soak) -> None:
-    """The whole process stands still for a moment."""
+    """The process of the node is stopped for 0.2 s."""
     os.kill(soak.pid, signal.SIGSTOP)
     time.sleep(0.2)
     os.kill(soak.pid, signal.SIGCONT)
 
 
 def off_and_on(soak: Soak) -> None:
-    """Deactivated and activated."""
+    """The node is deactivated and activated."""
     soak.count()
     soak.change("ACTIVATE")
 
 
 def rebuild(soak: Soak) -> None:
-    """Cleaned up and configured again, with another engine."""
+    """The node is cleaned up and configured again, with a new engine."""
     soak.count()
     soak.change("CLEANUP", "CONFIGURE", "ACTIVATE")
 

@@ -1,4 +1,4 @@
-"""A node with an engine that takes no time, so that everything else is measured: `python -m ...stub_engine`."""
+"""The segmentation node with a stub engine, to measure everything else: `python -m ...stub_engine`."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from icnet_ros.engine.table import ENGINES
 
 
 class StubEngine:
-    """Keeps the contract of icnet_ros.engine.base.Engine; every pixel is class 0."""
+    """Implements icnet_ros.engine.base.Engine; every pixel is class 0."""
 
     name, device, precision, exit = "stub", "cpu", "fp32", "sub124"
 

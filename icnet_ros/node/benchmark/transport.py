@@ -1,4 +1,4 @@
-"""Whether every large best-effort image reaches the node: a plain typed rclpy publisher against the real node."""
+"""Loss of large best-effort images in transport, from a plain typed rclpy publisher to the node."""
 
 from typing import Any
 

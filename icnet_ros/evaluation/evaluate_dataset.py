@@ -1,0 +1,70 @@
+"""A whole evaluation: what `icnet evaluate` does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.dataset.base import Dataset
+from icnet_ros.engine.base import EngineError, EngineOptions
+from icnet_ros.engine.table import open_engine
+from icnet_ros.evaluation.evaluate import Progress, by_source, evaluate, evaluate_engine, report
+from icnet_ros.evaluation.figures import PaperFigures
+from icnet_ros.evaluation.mapping import ClassMapping, align_classes
+from icnet_ros.evaluation.prediction import Prediction
+from icnet_ros.metrics.confusion import ConfusionMatrix
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How a checkpoint is evaluated.
+
+    scales, flip, device: see `evaluate`. engine: evaluate one exit as this engine labels it, with engine_options; "" is
+    every exit of the network itself. figures: folder for the paper's figures.
+    """
+
+    scales: tuple[float, ...] = ()
+    flip: bool = False
+    device: str = "cpu"
+    engine: str = ""
+    engine_options: EngineOptions = field(default_factory=EngineOptions)
+    mapping: ClassMapping | None = None
+    figures: Path | None = None
+
+
+def evaluate_dataset(
+    checkpoint: Checkpoint, dataset: Dataset, options: EvaluationOptions, progress: Progress
+) -> dict[str, Any]:
+    """Run the evaluation; returns the content of `report`. Raises EngineError for conflicting options."""
+    if options.engine and (options.flip or options.figures or len(options.scales) > 1):
+        raise EngineError("--engine labels each image once: leave out --flip, --figures and the second --scale")
+    if options.figures and options.mapping:
+        raise EngineError("--figures shows the checkpoint's own classes: leave out --mapping")
+    classes = align_classes(checkpoint.spec.classes, dataset.classes, options.mapping, dataset.name).classes
+    if options.engine:
+        engine_options = replace(options.engine_options, scale=options.scales[0] if options.scales else 0.0)
+        engine = open_engine(options.engine, checkpoint, engine_options)
+
+        def run(part: Dataset, update: Progress) -> dict[str, ConfusionMatrix]:
+            return {engine_options.exit: evaluate_engine(engine, part, update, mapping=options.mapping)}
+
+        matrices, sources = by_source(dataset, run, progress)
+        engine.close()
+    else:
+        observers: list[Callable[[Prediction], None]] = []
+        if options.figures:
+            figures = PaperFigures(checkpoint.spec, len(dataset))
+            observers.append(figures.update)
+
+        def run(part: Dataset, update: Progress) -> dict[str, ConfusionMatrix]:
+            return evaluate(
+                checkpoint, part, update,
+                scales=options.scales, flip=options.flip, device=options.device, mapping=options.mapping,
+                observers=observers,
+            )  # fmt: skip
+
+        matrices, sources = by_source(dataset, run, progress)
+        if options.figures:
+            figures.save(options.figures)
+    return report(checkpoint, dataset, matrices, classes, sources if len(sources) > 1 else None)
