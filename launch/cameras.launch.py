@@ -4,7 +4,7 @@ Images come from /front/image_raw and so on unless `image` says otherwise; label
 /icnet/front/labels and so on. Takes the other arguments of segmentation.launch.py, too.
 """
 
-from icnet_ros.node.launch_arguments import described, include_segmentation, values
+from icnet_ros.node.launch_arguments import argument_values, include_segmentation, launch_description
 from launch import LaunchDescription
 
 ARGUMENTS = {
@@ -15,4 +15,4 @@ ARGUMENTS = {
 
 def generate_launch_description() -> LaunchDescription:
     """segmentation.launch.py with the topics of several cameras."""
-    return described(ARGUMENTS, lambda context: [include_segmentation(values(context, ARGUMENTS))])
+    return launch_description(ARGUMENTS, lambda context: [include_segmentation(argument_values(context, ARGUMENTS))])

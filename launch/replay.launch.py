@@ -14,8 +14,7 @@ from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch_ros.actions import Node
 
-from icnet_ros.node.launch_arguments import described, include_segmentation
-from icnet_ros.node.launch_arguments import values as argument_values
+from icnet_ros.node.launch_arguments import argument_values, include_segmentation, launch_description
 from icnet_ros.wire.bag import open_bag
 from launch import LaunchContext, LaunchDescription
 
@@ -35,7 +34,7 @@ ARGUMENTS = {
 
 def generate_launch_description() -> LaunchDescription:
     """Player, node and evaluation node."""
-    return described(ARGUMENTS, _actions)
+    return launch_description(ARGUMENTS, _actions)
 
 
 def _actions(context: LaunchContext) -> list:

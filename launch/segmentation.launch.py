@@ -11,8 +11,7 @@ from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node, SetParameter
 
 from icnet_ros.dds import NEW, OLD, profile_environment
-from icnet_ros.node.launch_arguments import SHARE, described
-from icnet_ros.node.launch_arguments import values as argument_values
+from icnet_ros.node.launch_arguments import SHARE, argument_values, launch_description
 from launch import LaunchContext, LaunchDescription
 
 # Node parameters that have an argument of the same name; empty means not given.
@@ -41,7 +40,7 @@ ARGUMENTS = {
 def generate_launch_description() -> LaunchDescription:
     """The node, and RViz with rviz:=true."""
     parameters = {name: ("", text) for name, text in PARAMETERS.items()}
-    return described({**parameters, **ARGUMENTS}, _nodes)
+    return launch_description({**parameters, **ARGUMENTS}, _nodes)
 
 
 def _nodes(context: LaunchContext) -> list:

@@ -75,7 +75,7 @@ def soak_passed(result: Mapping[str, Any], growth: float) -> bool:
     grown = result["memory_mb"][1] / result["memory_mb"][0] - 1
     more_threads = result["threads"][1] - result["threads"][0]
     sound = result["exit_code"] == 0 and grown < growth and more_threads <= MAX_MORE_THREADS
-    return bool(sound and not result["broken"] and result["processed"])
+    return bool(sound and not result["failed_checks"] and result["processed"])
 
 
 def _medians(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from icnet_ros.command.console import console
 from icnet_ros.dds import NEW, OLD, OLD_DISTROS
 from icnet_ros.engine.artefacts.cache import cache_folder
 from icnet_ros.engine.base import EngineOptions
-from icnet_ros.engine.table import ENGINES, EXTRAS, fastest, installed
+from icnet_ros.engine.table import ENGINES, EXTRAS, auto_candidates, installed_library
 
 PACKAGES = ("numpy", "opencv-python-headless", "numba", "rosbags", "torch", "onnx", "onnxruntime", "openvino")
 SHARED_MEMORY = 128 * 2**20  # two participants with the 64 MiB segment of config/fastdds.xml
@@ -93,8 +93,8 @@ def engines() -> Iterator[Finding]:
     """Engines that can be used on this machine."""
     for name in ENGINES:
         missing = f"not installed: pip install 'icnet_ros[{EXTRAS[name]}]'" if name in EXTRAS else "not installed"
-        yield Finding("engines", name, installed(name) or missing)
-    yield Finding("engines", "auto", ", then ".join(fastest(EngineOptions())))
+        yield Finding("engines", name, installed_library(name) or missing)
+    yield Finding("engines", "auto", ", then ".join(auto_candidates(EngineOptions())))
 
 
 def files() -> Iterator[Finding]:

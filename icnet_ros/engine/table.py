@@ -23,7 +23,7 @@ NAMES = ("auto", *ENGINES)
 
 
 # Third-party modules that each engine needs; of alternatives, one is enough.
-NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
+REQUIRED_MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "torch": (("torch",),),
     "onnxruntime": (("onnx", "onnxruntime"),),  # to export and to check the ONNX file
     "openvino": (("onnx", "onnxruntime", "openvino"),),
@@ -31,17 +31,17 @@ NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def installed(name: str) -> str:
+def installed_library(name: str) -> str:
     """The library that an engine uses, "" if it is not installed."""
-    found = (modules[-1] for modules in NEEDS[name] if all(find_spec(module) for module in modules))
+    found = (modules[-1] for modules in REQUIRED_MODULES[name] if all(find_spec(module) for module in modules))
     return next(found, "")
 
 
-def fastest(options: EngineOptions) -> list[str]:
+def auto_candidates(options: EngineOptions) -> list[str]:
     """Engines that "auto" tries, in order: TensorRT and torch on a GPU; on a CPU only the fastest installed one."""
     gpu = options.device.startswith("cuda") or (options.device == "auto" and Path("/dev/nvidiactl").exists())
     names = ("tensorrt", "torch") if gpu else ("openvino", "onnxruntime", "torch")
-    available = [name for name in names if installed(name)] or ["torch"]
+    available = [name for name in names if installed_library(name)] or ["torch"]
     return available if gpu else available[:1]
 
 
@@ -55,7 +55,7 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
     if options.exit == "auto":
         return Cascade([open_engine(name, checkpoint, replace(options, exit=exit_)) for exit_ in checkpoint.spec.exits])
     if name == "auto":
-        *candidates, name = fastest(options)
+        *candidates, name = auto_candidates(options)
         for candidate in candidates:
             try:
                 return open_engine(candidate, checkpoint, options)

@@ -7,36 +7,36 @@ from typing import NamedTuple
 
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.engine.base import Engine, EngineOptions
-from icnet_ros.engine.guard import Guard
+from icnet_ros.engine.retrying import RetryingEngine
 from icnet_ros.engine.table import open_engine
 from icnet_ros.node.parameters import Parameters
 
 
-class Built(NamedTuple):
+class BuiltEngine(NamedTuple):
     """An engine, the parameters it was built from, and its constant values for /diagnostics."""
 
-    engine: Guard
+    engine: RetryingEngine
     settings: Parameters
-    facts: dict[str, str]
+    metadata: dict[str, str]
 
 
-def build(settings: Parameters) -> Built:
+def build(settings: Parameters) -> BuiltEngine:
     """Build and warm up the engine for these parameters. Raises CheckpointError or EngineError."""
     checkpoint = load_model(settings.model)
     options = EngineOptions(settings.device, settings.precision, settings.exit, settings.threads, settings.input_scale)
     fallback = None
     if settings.fallback_engine:
         fallback = open_engine(settings.fallback_engine, checkpoint, replace(options, device="cpu", precision="fp32"))
-    engine = Guard(open_engine(settings.engine, checkpoint, options), fallback)
+    engine = RetryingEngine(open_engine(settings.engine, checkpoint, options), fallback)
     engine.warm_up(settings.warm_up_height, settings.warm_up_width)
     if settings.batch_window_ms and len(settings.cameras) > 1:
         engine.warm_up(settings.warm_up_height, settings.warm_up_width, len(settings.cameras))
-    return Built(engine, settings, _facts(engine, checkpoint.name, checkpoint.sha256, settings))
+    return BuiltEngine(engine, settings, _metadata(engine, checkpoint.name, checkpoint.sha256, settings))
 
 
-def in_background(settings: Parameters, meanwhile: Callable[[], None], period: float) -> Built:
+def build_in_background(settings: Parameters, meanwhile: Callable[[], None], period: float) -> BuiltEngine:
     """Run `build` on another thread and call `meanwhile` every `period` s. Raises what either raises."""
-    built: list[Built] = []
+    built: list[BuiltEngine] = []
     failed: list[BaseException] = []
 
     def work() -> None:
@@ -55,7 +55,7 @@ def in_background(settings: Parameters, meanwhile: Callable[[], None], period: f
     return built[0]
 
 
-def _facts(engine: Engine, name: str, digest: str, settings: Parameters) -> dict[str, str]:
+def _metadata(engine: Engine, name: str, digest: str, settings: Parameters) -> dict[str, str]:
     memory = engine.memory()
     rows = f" of {engine.spec.frame_height} rows" if engine.spec.frame_height else ""
     return {

@@ -123,7 +123,7 @@ class Camera:
         self.outputs.publish_labels(picture, label_map)
         stamp = stamp_ns(picture.header)
         now_ns = self._node.get_clock().now().nanoseconds
-        self._age_ms, self._stamp_trouble = since_stamp(now_ns, stamp), stamp_trouble(now_ns, stamp)
+        self._age_ms, self._stamp_trouble = since_stamp(now_ns, stamp), stamp_error(now_ns, stamp)
         self.outputs.publish_overlay(picture, label_map, settings)
         done = perf_counter()
         stages = {
@@ -150,8 +150,8 @@ class Camera:
             idle=self._subscription is None,
             first_image_seen=self._image_seen,
             failure=common.failure or self.failure,
-            stamp_trouble=self._stamp_trouble,
-            facts={**common.facts, "input_size": self._input_size},
+            stamp_error=self._stamp_trouble,
+            metadata={**common.metadata, "input_size": self._input_size},
             counters=vars(counters).copy() if counters is not None else {},
             statistics=self.statistics.summary(now),
             age_ms=self._age_ms,
@@ -169,11 +169,11 @@ def milliseconds(later: float, earlier: float) -> float:
 
 
 def since_stamp(now_ns: int, stamp_ns: int) -> float:
-    """Milliseconds from an image stamp to now; NaN for an invalid stamp, see `stamp_trouble`."""
-    return math.nan if stamp_trouble(now_ns, stamp_ns) else (now_ns - stamp_ns) / 1e6
+    """Milliseconds from an image stamp to now; NaN for an invalid stamp, see `stamp_error`."""
+    return math.nan if stamp_error(now_ns, stamp_ns) else (now_ns - stamp_ns) / 1e6
 
 
-def stamp_trouble(now_ns: int, stamp_ns: int) -> str:
+def stamp_error(now_ns: int, stamp_ns: int) -> str:
     """Why a stamp is invalid (0 or in the future); "" if it is valid."""
     if not stamp_ns:
         return "images carry no stamp: set header.stamp in the camera's driver"

@@ -26,8 +26,8 @@ class Snapshot:
     node has only one. silence: seconds since the last image, or since activation. idle: not subscribed to
     images, as the outputs have no subscribers. busy_s: seconds spent on the current frame so far.
     failure: why frames fail at present, "" if they do not. degraded: which fallback engine is in use and
-    why, "" if none. duplicates: number of other nodes with this name. stamp_trouble: why the stamps of the
-    images are invalid, "" if they are valid. facts: values that do not change while configured.
+    why, "" if none. duplicates: number of other nodes with this name. stamp_error: why the stamps of the
+    images are invalid, "" if they are valid. metadata: values that do not change while configured.
     statistics: see `Statistics.summary`.
     """
 
@@ -41,9 +41,9 @@ class Snapshot:
     failure: str = ""
     degraded: str = ""
     duplicates: int = 0
-    stamp_trouble: str = ""
+    stamp_error: str = ""
     hardware: str = ""
-    facts: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
     statistics: Mapping[str, float] = field(default_factory=dict)
     age_ms: float = math.nan
@@ -60,7 +60,7 @@ def status(node: str, now: Snapshot) -> DiagnosticStatus:
         "total_dropped_frames": str(now.counters.get("dropped", 0)),
         **{key: str(value) for key, value in now.counters.items()},
         **{key: f"{value:.2f}" for key, value in now.statistics.items() if "_p" in key or key.startswith("exit_share")},
-        **now.facts,
+        **now.metadata,
     }
     return DiagnosticStatus(
         level=level,
@@ -88,8 +88,8 @@ def level_and_message(now: Snapshot) -> tuple[bytes, str]:
         return WARN, now.degraded
     if now.duplicates:
         return WARN, f"{now.duplicates} more of this name on the graph: give each node a unique name or namespace"
-    if now.stamp_trouble:
-        return WARN, now.stamp_trouble
+    if now.stamp_error:
+        return WARN, now.stamp_error
     if not now.first_image_seen:
         return OK, "waiting for the first image"
     total = figures.get("total_ms_p95", 0.0)

@@ -14,7 +14,7 @@ SHARE = FindPackageShare("icnet_ros")
 Arguments = Mapping[str, tuple[Any, str]]
 
 
-def described(arguments: Arguments, act: Callable[[LaunchContext], Sequence[Any]]) -> LaunchDescription:
+def launch_description(arguments: Arguments, act: Callable[[LaunchContext], Sequence[Any]]) -> LaunchDescription:
     """Launch description that declares the arguments, then runs the actions that `act` returns."""
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=text)
@@ -23,7 +23,7 @@ def described(arguments: Arguments, act: Callable[[LaunchContext], Sequence[Any]
     return LaunchDescription([*declared, OpaqueFunction(function=act)])
 
 
-def values(context: LaunchContext, arguments: Sequence[str]) -> dict[str, str]:
+def argument_values(context: LaunchContext, arguments: Sequence[str]) -> dict[str, str]:
     """Values of these arguments."""
     return {name: LaunchConfiguration(name).perform(context) for name in arguments}
 

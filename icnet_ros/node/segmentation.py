@@ -18,7 +18,7 @@ from rclpy.parameter import Parameter
 
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.engine.base import EngineError, LabelMap
-from icnet_ros.node.build import Built, in_background
+from icnet_ros.node.build import BuiltEngine, build_in_background
 from icnet_ros.node.camera import Camera, Job, ReceivedImage
 from icnet_ros.node.diagnostics import Snapshot, status
 from icnet_ros.node.parameters import ParameterError, by_name
@@ -40,7 +40,7 @@ class SegmentationNode(LifecycleNode):
         self.interrupted = threading.Event()  # set on SIGINT and SIGTERM
         self.finish: Callable[[int], object] = lambda _: None  # called to end the process with an exit code
         self._settings = declare(self)
-        self._built: Built | None = None
+        self._built: BuiltEngine | None = None
         self._cameras: dict[str, Camera] = {}
         self._worker: Worker[ReceivedImage] | None = None
         self._failure = ""  # of the last transition
@@ -110,14 +110,14 @@ class SegmentationNode(LifecycleNode):
     def _install_engine(self) -> None:
         """Build the engine for the current parameters, then release the previous one."""
         started = perf_counter()
-        built = in_background(self._settings, self._while_building, DIAGNOSTICS_PERIOD)
+        built = build_in_background(self._settings, self._while_building, DIAGNOSTICS_PERIOD)
         self._release()
         self._built, engine = built, built.engine
         for name in built.settings.cameras:
             self._cameras[name] = Camera(self, name, engine, built.settings)
             self._cameras[name].outputs.publish_label_info()
         self.get_logger().info(
-            f"{built.facts['checkpoint']} on engine {engine.name} ({engine.device}, {engine.precision}, "
+            f"{built.metadata['checkpoint']} on engine {engine.name} ({engine.device}, {engine.precision}, "
             f"{engine.exit}), ready after {perf_counter() - started:.1f} s"
         )
         if not engine.spec.trained:
@@ -272,9 +272,9 @@ class SegmentationNode(LifecycleNode):
             duplicates=duplicate_names(self),
         )
         if built is not None:
-            engine, trouble = built.engine, built.engine.trouble
-            degraded = f"engine {engine.name} is used instead: {trouble}" if trouble else ""
-            common = replace(common, degraded=degraded, hardware=engine.device, facts=built.facts)
+            engine, last_error = built.engine, built.engine.last_error
+            degraded = f"engine {engine.name} is used instead: {last_error}" if last_error else ""
+            common = replace(common, degraded=degraded, hardware=engine.device, metadata=built.metadata)
         snapshots = [
             camera.snapshot(common, worker.counters[name] if worker else None) for name, camera in self._cameras.items()
         ] or [replace(common, camera=name) for name in self._settings.cameras]

@@ -18,7 +18,7 @@ from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.image import decode_labels
-from icnet_ros.wire.index import Numbered, TopicIndex
+from icnet_ros.wire.index import IndexedMessage, TopicIndex
 
 READ_AHEAD = 100  # messages; a smaller gap is read through, a larger one is skipped by seeking
 
@@ -36,7 +36,7 @@ class TopicGroundTruth:
     def __init__(
         self,
         index: TopicIndex,
-        read: Callable[[Sequence[int]], Iterator[Numbered]],
+        read: Callable[[Sequence[int]], Iterator[IndexedMessage]],
         tolerance: float,
         warn: Callable[[str, int], None],
     ) -> None:
@@ -45,7 +45,7 @@ class TopicGroundTruth:
         self._tolerance = round(1e9 * tolerance)
         self._places = sorted((k for k, stamp in enumerate(index.stamps) if stamp >= 0), key=index.stamps.__getitem__)
         self._stamps = [index.stamps[place] for place in self._places]
-        self._reader: Iterator[Numbered] | None = None
+        self._reader: Iterator[IndexedMessage] | None = None
         self._at = -1  # index of the last message that was read; _labels is its label map
         self._labels: UInt8 | None = None
         self._last_stamp = 0
@@ -165,7 +165,7 @@ def open_ground_truth(
         found = FolderGroundTruth(Path(selection.ground_truth_folder), index.images)
     elif (topic := index.ground_truth) is not None:
 
-        def read(places: Sequence[int]) -> Iterator[Numbered]:
+        def read(places: Sequence[int]) -> Iterator[IndexedMessage]:
             try:
                 yield from topic.read(bag, index.ground_truth_topic, places)
             except WireError as err:

@@ -76,13 +76,13 @@ def quantize(
         subset_size=count,
     )
     origin = {"dataset": calibration.name, "split": calibration.split, "images": count}
-    facts = {"sha256": checkpoint.sha256, "exit": exit_, "calibration": origin, "miou_before": before}
+    metadata = {"sha256": checkpoint.sha256, "exit": exit_, "calibration": origin, "miou_before": before}
     # Written in the target's folder and then renamed, so that the target is replaced atomically. The candidate path
     # makes engines load this file exactly as they load the final one.
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         candidate = replace(checkpoint, path=Path(folder) / f"{checkpoint.name}.safetensors")
         written = int8_path(candidate, exit_)
-        describe(model, facts)
+        describe(model, metadata)
         onnx.save(model, written)
         after = miou(candidate, "int8")
         if 100 * (before - after) > max_drop:
@@ -90,7 +90,7 @@ def quantize(
                 f"int8 reduces mIoU from {before:.4f} to {after:.4f}, by more than --max-drop {max_drop:g} points; "
                 "nothing was written. Calibrate on more images, or on images closer to those of the robot"
             )
-        describe(model, {**facts, "miou_after": after})
+        describe(model, {**metadata, "miou_after": after})
         onnx.save(model, written)
         written.replace(path)
     return Quantized(path, before, after)

@@ -8,7 +8,7 @@ from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.storage import Message
 
-Numbered = tuple[int, Message]  # position on the topic, message
+IndexedMessage = tuple[int, Message]  # position on the topic, message
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class TopicIndex:
     stamps: tuple[int, ...]
     corruption: str = ""
 
-    def read(self, bag: Bag, topic: str, wanted: Sequence[int]) -> Iterator[Numbered]:
+    def read(self, bag: Bag, topic: str, wanted: Sequence[int]) -> Iterator[IndexedMessage]:
         """Messages at these positions on the topic, in ascending order, with their position.
 
         Messages before the first of them are not read if the bag has an index.

@@ -28,7 +28,7 @@ WELL = Snapshot("active", SETTINGS, first_image_seen=True, statistics={"frame_ra
         ({"busy_s": 6.0, "silence": 9.0}, ERROR, "has not answered for 6 s"),
         ({"busy_s": 6.0, "parameters": replace(SETTINGS, hang_timeout_s=7.0)}, OK, "15.0 frames/s"),
         ({"idle": True, "silence": 9.0}, OK, "nobody listens"),
-        ({"stamp_trouble": "images carry no stamp"}, WARN, "no stamp"),
+        ({"stamp_error": "images carry no stamp"}, WARN, "no stamp"),
         ({"duplicates": 1}, WARN, "1 more of this name"),
         (
             {
@@ -58,7 +58,7 @@ def test_the_worst_that_holds_is_said(change, level, words):
 
 
 def test_status_carries_the_keys_of_the_contract():
-    now = replace(WELL, hardware="cpu: test", facts={"engine": "torch", "checkpoint": "x"}, counters={"dropped": 3})
+    now = replace(WELL, hardware="cpu: test", metadata={"engine": "torch", "checkpoint": "x"}, counters={"dropped": 3})
     message = status("icnet", now)
     assert (message.name, message.hardware_id) == ("icnet: segmentation", "cpu: test")
     assert status("icnet", replace(now, camera="left")).name == "icnet: left"

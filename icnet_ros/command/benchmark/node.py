@@ -135,7 +135,9 @@ def soak(
     print(json.dumps(result))
     write_json(out, {**options, "growth": growth, **result})
     if not soak_passed(result, growth):
-        errors.print(f"[bold red]failed:[/] {result['broken'] or 'see memory, threads and exit code'}", highlight=False)
+        errors.print(
+            f"[bold red]failed:[/] {result['failed_checks'] or 'see memory, threads and exit code'}", highlight=False
+        )
         raise typer.Exit(1)
 
 

@@ -24,7 +24,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "icnet_ros"
 
 
-def artefact(kind: str, key: Mapping[str, str], build: Callable[[Path], None]) -> Path:
+def cached_file(kind: str, key: Mapping[str, str], build: Callable[[Path], None]) -> Path:
     """Path of the cached file for `key`, with suffix `.KIND`; built if it is missing or invalid.
 
     A .json file beside it holds the key and the hash of the content. A file that is truncated, was

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.engine.artefacts.cache import artefact
+from icnet_ros.engine.artefacts.cache import cached_file
 from icnet_ros.engine.base import EngineError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def signed_file(checkpoint: Checkpoint, exit_: str) -> Path:
         onnx.save(model, target)
 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return artefact("onnx", {"signed": "1", "int8": digest}, rewrite)
+    return cached_file("onnx", {"signed": "1", "int8": digest}, rewrite)
 
 
 def make_signed(model: "onnx.ModelProto") -> None:
@@ -93,8 +93,8 @@ def make_signed(model: "onnx.ModelProto") -> None:
         node.input[1], node.input[2] = f"{scale}.signed", f"{zero}.signed"
 
 
-def describe(model: "onnx.ModelProto", facts: Mapping[str, Any]) -> None:
-    """Write `facts` into the file: `sha256` of the checkpoint, and where the calibration came from."""
+def describe(model: "onnx.ModelProto", metadata: Mapping[str, Any]) -> None:
+    """Write `metadata` into the file: `sha256` of the checkpoint, and where the calibration came from."""
     import onnx
 
-    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(dict(facts))})
+    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(dict(metadata))})

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.engine.artefacts.cache import artefact, writable_folder, write_atomically
+from icnet_ros.engine.artefacts.cache import cached_file, writable_folder, write_atomically
 from icnet_ros.engine.artefacts.export import onnx_file
-from icnet_ros.engine.artefacts.half import half_file
+from icnet_ros.engine.artefacts.fp16 import fp16_file
 from icnet_ros.engine.artefacts.int8 import signed_file
 from icnet_ros.engine.base import EngineError
 
@@ -24,7 +24,7 @@ DRIVER = Path("/proc/driver/nvidia/version")
 LIBRARIES = ("tensorrt", "tensorrt_rtx")
 # The optimisation profile's min, opt and max input: batch 1, up to 4K. Kernels are tuned for opt.
 PROFILE = ((1, 3, 32, 32), (1, 3, 1024, 2048), (1, 3, 2176, 3840))
-FILES = {"fp32": onnx_file, "fp16": half_file, "int8": signed_file}
+FILES = {"fp32": onnx_file, "fp16": fp16_file, "int8": signed_file}
 
 
 def library() -> Any:
@@ -59,7 +59,7 @@ def plan_file(checkpoint: Checkpoint, exit_: str, precision: str) -> Path:
     def write(path: Path) -> None:
         path.write_bytes(build(trt, onnx))
 
-    return artefact("plan", key, write)
+    return cached_file("plan", key, write)
 
 
 def gpu_name() -> str:

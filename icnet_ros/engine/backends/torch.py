@@ -16,7 +16,7 @@ def open_torch(checkpoint: Checkpoint, options: EngineOptions) -> Engine:
     if options.precision not in DTYPES:
         raise EngineError(f"engine 'torch' has fp32 and, on CUDA, fp16 and bf16, not {options.precision!r}")
     if device.type == "cuda":
-        return torch_on(device, checkpoint, options)
+        return open_torch_on(device, checkpoint, options)
     if options.precision != "fp32":
         raise EngineError(
             f"engine 'torch' has {options.precision} on CUDA only: set precision to fp32 or device to cuda"
@@ -47,7 +47,7 @@ class TorchEngine(HostEngine):
         return channels_last
 
 
-def torch_on(device: torch.device, checkpoint: Checkpoint, options: EngineOptions) -> CudaEngine:
+def open_torch_on(device: torch.device, checkpoint: Checkpoint, options: EngineOptions) -> CudaEngine:
     """CudaEngine with the eager torch network; `device` is a CPU in tests."""
     dtype = DTYPES[options.precision]
     network = fold_batch_norm(checkpoint.network([options.exit]))

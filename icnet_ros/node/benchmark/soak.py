@@ -89,8 +89,8 @@ class Soak:
             "peak_mb": [round(max(self.memory[s]), 1) for s in (slice(third), slice(-third, None))],
             "threads": [max(self.threads[:part]), max(self.threads[-part:])],
             **{key: self.totals[key] for key in COUNTERS},
-            "happened": dict(sorted(self.happened.items())),
-            "broken": self.broken,
+            "faults": dict(sorted(self.happened.items())),
+            "failed_checks": self.broken,
         }
 
     def image(self, number: int, **fields: Any) -> Any:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.backends.batched import CACHED_SIZES
-from icnet_ros.engine.backends.torch import torch_on
+from icnet_ros.engine.backends.torch import open_torch_on
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame
 from icnet_ros.engine.kernels import ondevice, upsample
 from icnet_ros.engine.kernels.normalise import normalise
@@ -88,7 +88,7 @@ def test_the_fused_kernel_in_tritons_interpreter():
 @pytest.mark.parametrize("scale", [1.0, 2.0])
 def test_the_engine_of_the_gpu_labels_as_that_of_the_cpu(tiny, scale):
     """All of CudaEngine but its graphs, on a CPU."""
-    engine = torch_on(CPU, tiny, EngineOptions("cpu", scale=scale))
+    engine = open_torch_on(CPU, tiny, EngineOptions("cpu", scale=scale))
     assert isinstance(engine, Engine)
     plain = open_engine("torch", tiny, EngineOptions("cpu", scale=scale))
     bgr = picture()
@@ -108,14 +108,14 @@ def test_the_engine_of_the_gpu_labels_as_that_of_the_cpu(tiny, scale):
 
 
 def test_buffers_are_kept_for_few_sizes(tiny):
-    engine = torch_on(CPU, tiny, EngineOptions("cpu"))
+    engine = open_torch_on(CPU, tiny, EngineOptions("cpu"))
     for width in (64, 72, 80, 88, 96, 64):
         engine.segment([Frame(picture(64, width))])
     assert len(engine._runs) == CACHED_SIZES
 
 
 def test_a_device_that_fails_is_an_engine_error(tiny, monkeypatch):
-    engine = torch_on(CPU, tiny, EngineOptions("cpu"))
+    engine = open_torch_on(CPU, tiny, EngineOptions("cpu"))
 
     def fail(_):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from icnet_ros.checkpoint.file import save
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.engine.base import STAGES, Engine, EngineError, EngineOptions, Frame
-from icnet_ros.engine.table import ENGINES, NAMES, fastest, open_engine
+from icnet_ros.engine.table import ENGINES, NAMES, auto_candidates, open_engine
 
 
 @pytest.fixture(params=["torch", "onnxruntime", "openvino"])
@@ -170,7 +170,7 @@ def test_auto_takes_the_fastest_that_is_there(tiny, monkeypatch):
     there = {"onnx", "onnxruntime", "openvino"}
     monkeypatch.setattr("icnet_ros.engine.table.find_spec", lambda name: name in there)
     for expected in ("openvino", "onnxruntime", "torch"):
-        assert fastest(EngineOptions("cpu")) == [expected]
+        assert auto_candidates(EngineOptions("cpu")) == [expected]
         there.discard(expected)
     assert open_engine("auto", tiny, EngineOptions("cpu")).name == "torch"
 
@@ -178,7 +178,7 @@ def test_auto_takes_the_fastest_that_is_there(tiny, monkeypatch):
 def test_auto_on_a_gpu_tries_tensorrt_first_and_says_why_it_goes_on(tiny, monkeypatch, caplog):
     there = {"torch", "onnx", "onnxruntime", "tensorrt_rtx"}
     monkeypatch.setattr("icnet_ros.engine.table.find_spec", lambda name: name in there)
-    assert fastest(EngineOptions("cuda")) == ["tensorrt", "torch"]
+    assert auto_candidates(EngineOptions("cuda")) == ["tensorrt", "torch"]
     real = open_engine("torch", tiny, EngineOptions("cpu"))
 
     def refuse(*_):
@@ -190,7 +190,7 @@ def test_auto_on_a_gpu_tries_tensorrt_first_and_says_why_it_goes_on(tiny, monkey
     assert open_engine("auto", tiny, EngineOptions("cuda")) is real
     assert "engine tensorrt is not usable here, the next one is tried: no kernel for this GPU" in caplog.text
     there.discard("tensorrt_rtx")
-    assert fastest(EngineOptions("cuda")) == ["torch"]
+    assert auto_candidates(EngineOptions("cuda")) == ["torch"]
 
 
 def test_an_engine_that_is_not_installed_says_what_to_install(tiny, monkeypatch):

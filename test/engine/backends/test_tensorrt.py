@@ -9,7 +9,7 @@ import torch
 
 from icnet_ros.checkpoint.file import open_checkpoint, save
 from icnet_ros.engine.artefacts import plan
-from icnet_ros.engine.artefacts.half import half_file
+from icnet_ros.engine.artefacts.fp16 import fp16_file
 from icnet_ros.engine.artefacts.int8 import describe, int8_path, make_signed
 from icnet_ros.engine.base import EngineError, EngineOptions, Frame
 from icnet_ros.engine.table import open_engine
@@ -52,13 +52,13 @@ def stored(tiny, tmp_path_factory):
 
 
 def test_half_is_nearly_the_whole(tiny):
-    model = onnx.load(half_file(tiny, "sub24"))
+    model = onnx.load(fp16_file(tiny, "sub24"))
     types = {entry.data_type for entry in model.graph.initializer if entry.dims and len(entry.dims) == 4}
     assert types == {onnx.TensorProto.FLOAT16}
     image = np.random.default_rng(0).normal(0, 60, (1, 3, 70, 90)).astype(np.float16)
     with torch.inference_mode():
         expected = tiny.network(["sub24"])(torch.from_numpy(image).float())[0].permute(0, 2, 3, 1).numpy()
-    given = logits(half_file(tiny, "sub24"), image)
+    given = logits(fp16_file(tiny, "sub24"), image)
     assert given.dtype == np.float16
     assert np.abs(given - expected).max() < 0.05 * np.abs(expected).max()
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, LabelMap
-from icnet_ros.engine.guard import LONGEST_PAUSE_S, Guard
+from icnet_ros.engine.retrying import LONGEST_PAUSE_S, RetryingEngine
 from icnet_ros.engine.table import open_engine
 
 FRAME = [Frame(np.zeros((40, 40, 3), np.uint8))]
@@ -16,7 +16,7 @@ class Engines:
         first = open_engine("torch", tiny, EngineOptions("cpu"))
         first.segment = self.answer
         second = open_engine("torch", tiny, EngineOptions("cpu", exit="sub4")) if fallback else None
-        self.guard = Guard(first, second, now=lambda: self.time)
+        self.engine = RetryingEngine(first, second, now=lambda: self.time)
 
     def answer(self, frames, *, confidence=False):
         self.asked += 1
@@ -27,20 +27,20 @@ class Engines:
 
 def test_an_engine_that_works_is_all_there_is(tiny):
     engines = Engines(tiny)
-    assert isinstance(engines.guard, Engine)
+    assert isinstance(engines.engine, Engine)
     for _ in range(3):
-        engines.guard.segment(FRAME)
-    assert (engines.asked, engines.guard.trouble, engines.guard.exit) == (3, "", "sub124")
+        engines.engine.segment(FRAME)
+    assert (engines.asked, engines.engine.last_error, engines.engine.exit) == (3, "", "sub124")
 
 
 def test_one_failure_costs_one_frame(tiny):
     engines = Engines(tiny, fallback=False)
     engines.broken = True
     with pytest.raises(EngineError, match="out of memory"):
-        engines.guard.segment(FRAME)
+        engines.engine.segment(FRAME)
     engines.broken = False
-    engines.guard.segment(FRAME)
-    assert engines.guard.trouble == ""
+    engines.engine.segment(FRAME)
+    assert engines.engine.last_error == ""
 
 
 def test_an_engine_that_goes_on_failing_is_left_alone_longer_and_longer(tiny):
@@ -51,7 +51,7 @@ def test_an_engine_that_goes_on_failing_is_left_alone_longer_and_longer(tiny):
         engines.time = step * 0.05
         before = engines.asked
         with pytest.raises(EngineError, match="out of memory"):
-            engines.guard.segment(FRAME)
+            engines.engine.segment(FRAME)
         if engines.asked > before:
             tries.append(engines.time)
     pauses = np.diff(tries)
@@ -59,10 +59,10 @@ def test_an_engine_that_goes_on_failing_is_left_alone_longer_and_longer(tiny):
     assert np.allclose(pauses[1:7], [0.5, 1, 2, 4, 8, 16], atol=0.051)
     assert pauses.max() <= LONGEST_PAUSE_S + 0.051
     with pytest.raises(EngineError, match=r"failed \d+ times in a row, next try in"):
-        engines.guard.segment(FRAME)
+        engines.engine.segment(FRAME)
     engines.broken, engines.time = False, engines.time + LONGEST_PAUSE_S
-    engines.guard.segment(FRAME)
-    assert engines.guard.trouble == ""
+    engines.engine.segment(FRAME)
+    assert engines.engine.last_error == ""
 
 
 def test_the_fallback_answers_meanwhile_and_the_first_comes_back(tiny):
@@ -70,18 +70,18 @@ def test_the_fallback_answers_meanwhile_and_the_first_comes_back(tiny):
     engines.broken = True
     for step in range(20):
         engines.time = step * 0.1
-        assert len(engines.guard.segment(FRAME)) == 1
-        assert (engines.guard.exit, engines.guard.trouble) == ("sub4", "out of memory")
+        assert len(engines.engine.segment(FRAME)) == 1
+        assert (engines.engine.exit, engines.engine.last_error) == ("sub4", "out of memory")
     assert engines.asked < 6
     engines.broken, engines.time = False, 60.0
-    engines.guard.segment(FRAME)
-    assert (engines.guard.exit, engines.guard.trouble) == ("sub124", "")
+    engines.engine.segment(FRAME)
+    assert (engines.engine.exit, engines.engine.last_error) == ("sub124", "")
 
 
 def test_a_frame_that_is_no_good_is_nobodys_fault(tiny):
     engines = Engines(tiny)
-    guard = Guard(open_engine("torch", tiny, EngineOptions("cpu")), now=lambda: engines.time)
+    guard = RetryingEngine(open_engine("torch", tiny, EngineOptions("cpu")), now=lambda: engines.time)
     for _ in range(3):
         with pytest.raises(ValueError, match="at least 32x32"):
             guard.segment([Frame(np.zeros((8, 8, 3), np.uint8))])
-    assert guard.trouble == ""
+    assert guard.last_error == ""

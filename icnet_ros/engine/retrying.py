@@ -10,12 +10,12 @@ from icnet_ros.engine.cascade import Cascade
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 
 
-class Guard:
+class RetryingEngine:
     """Implements Engine around `engine`, with retries and an optional fallback.
 
     One failure costs one frame, or none with a fallback. From the second consecutive failure on, `engine`
     is not called for a while, twice as long each time (exponential backoff); frames meanwhile go to the
-    fallback or fail at once. trouble: the last error of `engine`, "" if its last call succeeded.
+    fallback or fail at once. last_error: the last error of `engine`, "" if its last call succeeded.
     """
 
     def __init__(self, engine: Engine, fallback: Engine | None = None, now: Callable[[], float] = monotonic) -> None:
@@ -23,7 +23,7 @@ class Guard:
         self._engine, self._fallback, self._now = engine, fallback, now
         self.spec, self.device, self.precision = engine.spec, engine.device, engine.precision
         self.name, self.exit = engine.name, engine.exit
-        self.trouble = ""
+        self.last_error = ""
         self.remaining_ms, self.wanted_exit = math.inf, "auto"  # see Cascade
         self._failures = 0
         self._next_try = -math.inf
@@ -45,11 +45,11 @@ class Guard:
                 if self._fallback is None:
                     raise
             else:
-                self.trouble, self._failures = "", 0
+                self.last_error, self._failures = "", 0
                 return label_maps
         if self._fallback is None:
             wait = self._next_try - self._now()
-            raise EngineError(f"{self.trouble} (failed {self._failures} times in a row, next try in {wait:.1f} s)")
+            raise EngineError(f"{self.last_error} (failed {self._failures} times in a row, next try in {wait:.1f} s)")
         return self._run(self._fallback, frames, confidence)
 
     def memory(self) -> int | None:
@@ -69,7 +69,7 @@ class Guard:
         return label_maps
 
     def _failed(self, err: Exception) -> None:
-        self.trouble = str(err) if isinstance(err, EngineError) else f"{type(err).__name__}: {err}"
+        self.last_error = str(err) if isinstance(err, EngineError) else f"{type(err).__name__}: {err}"
         self._failures += 1
         if self._failures > 1:
             self._next_try = self._now() + min(FIRST_PAUSE_S * 2 ** (self._failures - 2), LONGEST_PAUSE_S)

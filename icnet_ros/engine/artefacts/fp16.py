@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.engine.artefacts.cache import artefact
+from icnet_ros.engine.artefacts.cache import cached_file
 from icnet_ros.engine.artefacts.export import FORMAT, check_export, identity, onnx_file
 
 TOLERANCE = 0.03  # largest difference of a logit, relative to the largest logit
 
 
-def half_file(checkpoint: Checkpoint, exit_: str) -> Path:
+def fp16_file(checkpoint: Checkpoint, exit_: str) -> Path:
     """The network of a checkpoint and exit with input, weights and logits in float16. Raises EngineError."""
 
     def convert(path: Path) -> None:
@@ -24,4 +24,4 @@ def half_file(checkpoint: Checkpoint, exit_: str) -> Path:
         onnx.save(model, path)
         check_export(checkpoint, exit_, path, TOLERANCE)
 
-    return artefact("onnx", {"half": str(FORMAT), **identity(checkpoint, exit_)}, convert)
+    return cached_file("onnx", {"half": str(FORMAT), **identity(checkpoint, exit_)}, convert)
