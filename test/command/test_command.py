@@ -85,7 +85,7 @@ def test_segment_a_video(run, tmp_path, model, photo):
         (("street.jpg", "--device", "cuda:99"), "cuda"),
         (("street.jpg", "--precision", "fp16", "--device", "cpu"), "set precision to fp32"),
         (("street.jpg", "--exit", "sub9"), "no exit sub9"),
-        (("street.jpg", "--engine", "abacus"), "there are auto, torch"),
+        (("street.jpg", "--engine", "abacus"), "choose one of auto, torch"),
     ],
 )
 @pytest.mark.usefixtures("photo")
