@@ -15,4 +15,6 @@ ARGUMENTS = {
 
 def generate_launch_description() -> LaunchDescription:
     """segmentation.launch.py with the topics of several cameras."""
-    return launch_description(ARGUMENTS, lambda context: [include_segmentation(argument_values(context, ARGUMENTS))])
+    return launch_description(
+        __file__, ARGUMENTS, lambda context: [include_segmentation(argument_values(context, ARGUMENTS))]
+    )

@@ -34,7 +34,7 @@ ARGUMENTS = {
 
 def generate_launch_description() -> LaunchDescription:
     """Player, node and evaluation node."""
-    return launch_description(ARGUMENTS, _actions)
+    return launch_description(__file__, ARGUMENTS, _actions)
 
 
 def _actions(context: LaunchContext) -> list:

@@ -12,9 +12,9 @@ UNTRAINED_CLASSES = "cityscapes"
 
 
 def model_path(model: str) -> Path | None:
-    """`model` as a path; for "" the shipped checkpoint, or None if there is none."""
+    """`model` as a path, with ~ expanded; for "" the shipped checkpoint, or None if there is none."""
     if model:
-        return Path(model)
+        return Path(model).expanduser()
     shipped = share("models", SHIPPED)
     return shipped if shipped.exists() else None
 

@@ -1,12 +1,16 @@
-"""Helpers of the launch files."""
+"""Arguments of the launch files."""
 
+import difflib
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
+from icnet_ros.node.parameters import ParameterError, allowed, by_name, parse
 from launch import LaunchContext, LaunchDescription
 
 SHARE = FindPackageShare("icnet_ros")
@@ -14,18 +18,75 @@ SHARE = FindPackageShare("icnet_ros")
 Arguments = Mapping[str, tuple[Any, str]]
 
 
-def launch_description(arguments: Arguments, act: Callable[[LaunchContext], Sequence[Any]]) -> LaunchDescription:
-    """Launch description that declares the arguments, then runs the actions that `act` returns."""
+def _node_parameters() -> Arguments:
+    """Each parameter of the node as an argument; an empty one is not passed on."""
+
+    def text(name: str) -> str:
+        entry = by_name()[name]
+        values = f" ({allowed(entry)})" if allowed(entry) else ""
+        default = ", ".join(entry.default) if isinstance(entry.default, tuple) else str(entry.default)
+        return f"{entry.metadata['description']}{values} Default of the node: {default or 'empty'}"
+
+    return {name: ("", text(name)) for name in by_name()}
+
+
+# Arguments of segmentation.launch.py, which the other launch files take, too.
+SEGMENTATION: Arguments = {
+    "image": ("/camera/image_raw", "image topic; with cameras, {camera} stands for the name of each"),
+    "params_file": (PathJoinSubstitution([SHARE, "config", "segmentation.yaml"]), "ROS parameter file"),
+    "namespace": ("", "namespace of the node"),
+    "use_sim_time": ("false", "time from /clock"),
+    "use_respawn": ("false", "start the node again if it dies"),
+    "log_level": ("info", "debug, info, warn, error or fatal"),
+    "rviz": ("false", "open RViz on the overlay"),
+    "dds_profile": ("", "Fast DDS profile; empty: the shipped one, unless the environment names one"),
+    **_node_parameters(),
+}
+
+
+def launch_description(
+    file: str, arguments: Arguments, act: Callable[[LaunchContext], Sequence[Any]]
+) -> LaunchDescription:
+    """Launch description of `file`: declares the arguments, then runs the actions that `act` returns.
+
+    `ros2 launch icnet_ros FILE name:=value` fails if neither FILE nor segmentation.launch.py has such an argument.
+    """
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=text)
         for name, (default, text) in arguments.items()
     ]
-    return LaunchDescription([*declared, OpaqueFunction(function=act)])
+
+    def run(context: LaunchContext) -> Sequence[Any]:
+        refuse_unknown(sys.argv, Path(file).name, {**arguments, **SEGMENTATION})
+        return act(context)
+
+    return LaunchDescription([*declared, OpaqueFunction(function=run)])
+
+
+def refuse_unknown(command_line: Sequence[str], file: str, known: Mapping[str, Any]) -> None:
+    """Raise ParameterError if `ros2 launch icnet_ros file` has an argument that is not known; launch itself ignores it.
+
+    If another launch file includes `file`, the arguments on the command line are for that one and are not checked.
+    """
+    if not {"icnet_ros", file} <= set(command_line):
+        return
+    for word in command_line:
+        name, separator, _ = word.partition(":=")
+        if separator and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else "--show-args lists the arguments"
+            raise ParameterError(f"there is no launch argument {name}; {hint}")
 
 
 def argument_values(context: LaunchContext, arguments: Sequence[str]) -> dict[str, str]:
     """Values of these arguments."""
     return {name: LaunchConfiguration(name).perform(context) for name in arguments}
+
+
+def given_parameters(values: Mapping[str, str]) -> dict[str, Any]:
+    """Node parameters from the arguments that are not empty. Raises ParameterError."""
+    given = {name: parse(name, values[name]) for name in by_name() if values[name]}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
 
 
 def include_segmentation(given: Mapping[str, Any]) -> IncludeLaunchDescription:

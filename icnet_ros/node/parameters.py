@@ -178,9 +178,31 @@ def by_name() -> "Mapping[str, Field[Any]]":
 def allowed(entry: "Field[Any]") -> str:
     """Allowed values as text; empty if all values of the type are allowed."""
     if entry.metadata["choices"]:
-        return "one of: " + ", ".join(entry.metadata["choices"])
+        return "one of: " + ", ".join(choice or "empty" for choice in entry.metadata["choices"])
     limits = entry.metadata["range"]
-    return f"{limits[0]:g} to {limits[1]:g}" if limits else ""
+    return f"{limits[0]:.10g} to {limits[1]:.10g}" if limits else ""
+
+
+def parse(name: str, text: str) -> Any:
+    """Value of the parameter `name` from its text in a launch argument. Raises ParameterError."""
+    entry = by_name()[name]
+    kind: type[Any] = type(entry.default)
+    try:
+        if kind is bool:
+            value: Any = {"true": True, "false": False}[text.lower()]
+        elif kind is tuple:
+            value = tuple(part.strip() for part in text.split(",") if part.strip()) or entry.default
+        else:
+            value = kind(text)
+    except (KeyError, ValueError):
+        raise ParameterError(f"{name} is {text!r}; it takes {_TEXTS[kind]}") from None
+    check(entry, value)
+    if name == "cameras":
+        _check_cameras(value)
+    return value
+
+
+_TEXTS = {bool: "true or false", int: "an integer", float: "a number"}
 
 
 def to_yaml() -> str:

@@ -22,6 +22,7 @@ from icnet_ros.checkpoint.file import load
 from icnet_ros.dds import NEW, OLD
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
+from icnet_ros.node.parameters import by_name
 
 pytestmark = [
     pytest.mark.full_ros,
@@ -155,12 +156,43 @@ def test_a_node_that_dies_comes_back_if_asked_to(graph, launch, model):
     graph.spin_until(labelled)
 
 
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("enigne:=torch", "there is no launch argument enigne; did you mean engine?"),
+        ("latency_budget_ms:=soon", "latency_budget_ms is 'soon'; it takes a number"),
+        ("exit:=sub8", "exit is 'sub8'; it takes one of sub4, sub24, sub124, auto"),
+        ("cameras:=front,left", "image must contain {camera}"),
+        ("rviz:=true", "rviz:=true needs rviz2"),
+    ],
+)
+def test_a_wrong_argument_ends_the_launch_before_a_node_starts(launch, argument, message):
+    if argument.startswith("rviz") and shutil.which("rviz2"):
+        pytest.skip("rviz2 is installed")
+    log = launch.start(argument)
+    assert launch.popen.wait(30) == 1
+    assert message in log.read_text()
+    assert "segmentation_node" not in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "required"), [("cameras.launch.py", "cameras:=front"), ("replay.launch.py", "bag:=/none")]
+)
+def test_the_other_launch_files_refuse_unknown_arguments(launch, file, required):
+    log = launch.start("enigne:=torch", required, file=file)
+    assert launch.popen.wait(30) == 1
+    assert "did you mean engine?" in log.read_text()
+
+
+def test_every_parameter_of_the_node_is_an_argument(launch, model):
+    launch.start(f"model:={model}", "exit:=sub24", "latency_budget_ms:=5", "lazy:=true", "max_pixels:=1000000")
+    for name, value in {"exit": "sub24", "latency_budget_ms": "5.0", "lazy": "True", "max_pixels": "1000000"}.items():
+        assert launch.ros2("param", "get", "/icnet", name).split(": ", 1)[1].strip() == value
+
+
 def test_arguments_are_listed_with_their_meaning(launch):
     shown = launch.ros2("launch", "icnet_ros", "segmentation.launch.py", "--show-args")
-    for argument in (
-        "image", "input_transport", "engine", "device", "precision", "model", "params_file", "namespace",
-        "cameras", "use_sim_time", "autostart", "build_only", "use_respawn", "log_level", "rviz", "dds_profile",
-    ):  # fmt: skip
+    for argument in ("image", "namespace", "params_file", "use_sim_time", "use_respawn", "log_level", *by_name()):
         assert f"'{argument}'" in shown
 
 

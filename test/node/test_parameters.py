@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from icnet_ros.node.parameters import ParameterError, Parameters, by_name, to_markdown, to_yaml
+from icnet_ros.node.parameters import ParameterError, Parameters, by_name, parse, to_markdown, to_yaml
 from icnet_ros.share import share
 
 ROOT = Path(__file__).parents[2]
@@ -53,3 +53,27 @@ def test_a_bad_value_is_refused_with_the_reason(change, problem):
 def test_the_node_imports_without_torch():
     code = "import sys; import icnet_ros.node.segmentation; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("lazy", "True", True),
+        ("threads", "2", 2),
+        ("latency_budget_ms", "5", 5.0),
+        ("exit", "sub24", "sub24"),
+        ("cameras", "front, left", ("front", "left")),
+    ],
+)
+def test_launch_arguments_have_the_type_of_the_parameter(name, text, value):
+    assert parse(name, text) == value
+    assert type(parse(name, text)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("lazy", "yes"), ("threads", "two"), ("threads", "-1"), ("overlay_alpha", "nan"), ("exit", "sub8")],
+)
+def test_launch_arguments_that_the_node_would_refuse_are_refused(name, text):
+    with pytest.raises(ParameterError, match=name):
+        parse(name, text)
