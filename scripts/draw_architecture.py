@@ -20,10 +20,10 @@ SHARED = (("wire", "messages, bags"), ("render", "pictures, video"))
 LIVE = (
     ("DDS bytes", "image message"),
     ("node/camera", "receives"),
-    ("node/worker", "mailbox, newest wins"),
+    ("node/worker", "newest image"),
     ("wire/image", "decode"),
     ("engine", "label map"),
-    ("node/outputs", "wire encode, publish"),
+    ("node/outputs", "wire encode"),
     ("DDS bytes", "label image"),
 )
 REPLAY = (
