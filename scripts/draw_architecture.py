@@ -100,7 +100,7 @@ def frame() -> str:
             if place:
                 middle = y + height / 2
                 body.append(f'<path d="M{x - gap},{middle} H{x - 1}" stroke="{SOFT}" marker-end="url(#a)"/>')
-    return page(16 + 7 * (width + gap) + 2, 250, body).replace(".n{font-size:16px", ".n{font-size:14px")
+    return page(16 + 7 * (width + gap) + 2, 250, body).replace(".n{font-size:16px", ".n{font-size:13px")
 
 
 if __name__ == "__main__":
