@@ -174,9 +174,11 @@ def since_stamp(now_ns: int, stamp_ns: int) -> float:
 
 
 def stamp_error(now_ns: int, stamp_ns: int) -> str:
-    """Why a stamp is invalid (0 or in the future); "" if it is valid."""
+    """Why a stamp is invalid (0, in the future, or no clock to compare it with); "" if it is valid."""
     if not stamp_ns:
         return "images carry no stamp: set header.stamp in the camera's driver"
+    if not now_ns:
+        return "use_sim_time is true, but nothing has been published on /clock yet"
     ahead = (stamp_ns - now_ns) / 1e9
     if ahead > FUTURE_S:
         return f"image stamps are {ahead:.1f} s in the future: synchronise the clocks, or correct use_sim_time"

@@ -44,7 +44,8 @@ class EvaluationNode(Node):
         super().__init__("icnet_evaluation")
         self._out = Path(self.declare_parameter("out", "icnet_evaluation").value)
         self._bag = str(self.declare_parameter("bag", "").value)
-        self._status = f"{self.declare_parameter('node', 'icnet').value}: segmentation"
+        node = f"{self.get_namespace()}/{self.declare_parameter('node', 'icnet').value}"
+        self._status = f"{node.lstrip('/')}: segmentation"
         self._spec = load_model_spec(str(self.declare_parameter("model", "").value))
         self._metadata: dict[str, Any] = {"bag": self._bag, "live": {}}
         if self._bag and not Path(self._bag).exists():
@@ -125,9 +126,9 @@ class EvaluationNode(Node):
             level, message = DiagnosticStatus.WARN, next(iter(result.warnings)).text
         values = {"miou": f"{miou:.4f}" if miou is not None else "none", "frames": len(result.frames)}
         values["scored"] = self._evaluation.scored
-        hardware = self._metadata.get("device", "")
+        name, hardware = self.get_fully_qualified_name().lstrip("/"), self._metadata.get("device", "")
         status = DiagnosticStatus(
-            level=level, name=f"{self.get_name()}: score", message=message, hardware_id=hardware,
+            level=level, name=f"{name}: score", message=message, hardware_id=hardware,
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
         )  # fmt: skip
         array = DiagnosticArray(status=[status])

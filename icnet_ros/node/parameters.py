@@ -123,7 +123,8 @@ class Parameters:
     publish_confidence: bool = _parameter(True, "Offer the confidence topic; computed only if someone subscribes.")
     latency_budget_ms: float = _parameter(
         0.0,
-        "Upper limit of total_ms: WARN in /diagnostics if p95 is above it; exit auto keeps to it. 0: no limit.",
+        "Upper limit of total_ms: WARN in /diagnostics if p95 is above it, ERROR if the median is; exit auto keeps to "
+        "it. 0: no limit.",
         low=0.0,
         high=60_000.0,
     )

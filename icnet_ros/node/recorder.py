@@ -26,7 +26,7 @@ class Recorder(Node):
         super().__init__("recorder")
         kinds = {f"{node}/labels": (Image, IMAGE), f"{node}/latency": (FrameLatency, FRAME_LATENCY)}
         self._writer = BagWriter(bag, [(topic, name) for topic, (_, name) in kinds.items()])
-        self._status = f"{node.rpartition('/')[2]}: segmentation"
+        self._status = f"{node.lstrip('/')}: segmentation"
         self._labels = 0
         for topic, (kind, _) in kinds.items():
             # Deep queue: no message is lost if this process stalls.

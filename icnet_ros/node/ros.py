@@ -7,7 +7,7 @@ from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from icnet_ros.node.parameters import ParameterError, Parameters, allowed, by_name
@@ -21,7 +21,18 @@ except ImportError:  # Humble
 # depth 1 would lose images uncounted if two arrive together.
 IMAGE_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 OUTPUT_QOS = QoSProfile(depth=1)
-OVERRIDABLE = QoSOverridingOptions.with_default_policies()
+# Every policy that can be incompatible, so that the advice below can be followed; history and depth as well.
+OVERRIDABLE = QoSOverridingOptions(
+    [
+        QoSPolicyKind.HISTORY,
+        QoSPolicyKind.DEPTH,
+        QoSPolicyKind.RELIABILITY,
+        QoSPolicyKind.DURABILITY,
+        QoSPolicyKind.DEADLINE,
+        QoSPolicyKind.LIVELINESS,
+        QoSPolicyKind.LIVELINESS_LEASE_DURATION,
+    ]
+)
 
 
 def declare(node: Node) -> Parameters:

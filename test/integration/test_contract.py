@@ -122,6 +122,38 @@ def test_quality_of_service_can_be_overridden(graph, model):
     assert image_in.qos_profile.reliability == ReliabilityPolicy.RELIABLE
 
 
+def test_the_advice_for_an_incompatible_subscriber_can_be_followed(graph, model):
+    """Without the override the subscriber gets nothing; with the one that the log recommends, it is served."""
+    wanted = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    advice = "qos_overrides./icnet/labels.publisher.durability"
+    process = graph.start_node(model)
+    graph.late_subscriber = graph.node.create_subscription(Image, "/icnet/labels", lambda _: None, wanted)
+    graph.spin_until(lambda: advice in process.text)
+    graph.start_node(model, "__ns:=/b", **{advice.replace("/icnet", "/b/icnet"): "transient_local"})
+    labels = []
+    graph.served = graph.node.create_subscription(Image, "/b/icnet/labels", labels.append, wanted)
+    camera = graph.camera("/b/image")
+    graph.spin_until(lambda: labels, again=lambda: camera.publish(image()))
+
+
+def test_diagnostics_of_two_namespaces_have_different_names(graph, model):
+    for namespace in ("/a", "/b"):
+        graph.start_node(model, f"__ns:={namespace}")
+    arrays, _ = graph.listen(DiagnosticArray, "/diagnostics")
+    wanted = {"a/icnet: segmentation", "b/icnet: segmentation"}
+    graph.spin_until(lambda: wanted <= {status.name for array in arrays for status in array.status})
+
+
+def test_simulated_time_without_a_clock_is_reported(graph, model):
+    graph.start_node(model, use_sim_time=True)
+    arrays, _ = graph.listen(DiagnosticArray, "/diagnostics")
+    camera = graph.camera("/image")
+    graph.spin_until(
+        lambda: any("/clock" in status.message for array in arrays for status in array.status),
+        again=lambda: camera.publish(image(12)),
+    )
+
+
 def test_an_incompatible_publisher_is_reported_with_the_fix(graph, model):
     process = graph.start_node(model, **{"qos_overrides./image.subscription.reliability": "reliable"})
     graph.camera_without_match = graph.node.create_publisher(

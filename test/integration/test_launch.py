@@ -214,4 +214,4 @@ def test_a_bag_is_replayed_and_scored(graph, launch, model, tmp_path):
     assert answer["frames"]["scored"] == answer["frames"]["labelled"] >= 7, log.read_text()
     assert answer["pixel_accuracy"] == pytest.approx(0.75)
     assert answer["miou"] == pytest.approx(scores[-1].data, abs=1e-6)
-    assert any(one.name == "icnet_evaluation: score" for array in diagnostics for one in array.status)
+    assert any(one.name == "front/icnet_evaluation: score" for array in diagnostics for one in array.status)
