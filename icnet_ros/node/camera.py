@@ -14,7 +14,7 @@ from icnet_ros.engine.base import Engine, Frame, LabelMap
 from icnet_ros.node.diagnostics import Snapshot
 from icnet_ros.node.outputs import Outputs
 from icnet_ros.node.parameters import Parameters
-from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, subscription_events
+from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, subscription_events, why_no_images
 from icnet_ros.node.statistics import Statistics
 from icnet_ros.node.worker import Counters
 from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
@@ -63,6 +63,7 @@ class Camera:
         """Reset the state, as on activation."""
         self.failure = ""
         self._image_seen = False
+        self._no_images = ""
         self._last_image = perf_counter()
         self._input_size = "none"
         self.clock_jumped()
@@ -143,10 +144,12 @@ class Camera:
     def snapshot(self, common: Snapshot, counters: Counters | None) -> Snapshot:
         """`common`, the state that all cameras share, completed with the state of this camera."""
         now = perf_counter()
+        silence = now - self._last_image
         return replace(
             common,
             camera=self.name,
-            silence=now - self._last_image,
+            silence=silence,
+            no_images=self._why_no_images(silence > common.parameters.input_timeout_s),
             idle=self._subscription is None,
             first_image_seen=self._image_seen,
             failure=common.failure or self.failure,
@@ -156,6 +159,17 @@ class Camera:
             statistics=self.statistics.summary(now),
             age_ms=self._age_ms,
         )
+
+    def _why_no_images(self, late: bool) -> str:
+        """Reason that the graph shows for a camera that is `late` with its first image; a new one is logged."""
+        if not late or self._image_seen or self._subscription is None:
+            return ""
+        reason = why_no_images(self._node, self._subscription.topic_name)
+        if reason != self._no_images:
+            self._no_images = reason
+            if reason:
+                self._node.get_logger().warning(f"no images yet: {reason}")
+        return reason
 
     def close(self) -> None:
         """Destroy the subscription and the publishers."""

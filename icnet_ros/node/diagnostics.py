@@ -27,7 +27,8 @@ class Snapshot:
     images, as the outputs have no subscribers. busy_s: seconds spent on the current frame so far.
     failure: why frames fail at present, "" if they do not. degraded: which fallback engine is in use and
     why, "" if none. duplicates: number of other nodes with this name. stamp_error: why the stamps of the
-    images are invalid, "" if they are valid. metadata: values that do not change while configured.
+    images are invalid, "" if they are valid. no_images: why no images come, "" if unknown.
+    metadata: values that do not change while configured.
     statistics: see `Statistics.summary`.
     """
 
@@ -42,6 +43,7 @@ class Snapshot:
     degraded: str = ""
     duplicates: int = 0
     stamp_error: str = ""
+    no_images: str = ""
     hardware: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
@@ -81,7 +83,8 @@ def level_and_message(now: Snapshot) -> tuple[bytes, str]:
     if now.idle:
         return OK, "idle: nobody listens to the outputs (parameter lazy)"
     if now.silence > settings.input_timeout_s:
-        return STALE, f"no image for {now.silence:.1f} s (input_timeout_s {settings.input_timeout_s:g})"
+        reason = now.no_images or f"input_timeout_s {settings.input_timeout_s:g}"
+        return STALE, f"no image for {now.silence:.1f} s ({reason})"
     if now.failure:
         return ERROR, now.failure
     if now.degraded:

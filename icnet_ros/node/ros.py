@@ -1,5 +1,6 @@
 """rclpy helpers of the nodes: QoS profiles, parameters, logging, QoS events."""
 
+import difflib
 import logging
 from dataclasses import Field
 from difflib import get_close_matches
@@ -79,6 +80,28 @@ def duplicate_names(node: Node) -> int:
     me = node.get_name(), node.get_namespace()
     others: int = node.get_node_names_and_namespaces().count(me) - 1
     return max(others, 0)
+
+
+def why_no_images(node: Node, topic: str) -> str:
+    """Why no images come on `topic`, as far as the graph shows; "" if it has a publisher of the right type."""
+    raw, compressed = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+    base = topic.removesuffix("/compressed")
+    kind, other, transport = (raw, f"{base}/compressed", "compressed") if topic == base else (compressed, base, "raw")
+    published = {info.topic_type for info in node.get_publishers_info_by_topic(topic)}
+    if kind in published:
+        return ""
+    if published:
+        return f"{topic} is published as {', '.join(sorted(published))}, not as {kind}"
+    if node.count_publishers(other):
+        return f"nobody publishes {topic}, but {other} is published: set input_transport to {transport}"
+    own = f"{node.get_fully_qualified_name()}/"
+    images = [
+        name
+        for name, kinds in node.get_topic_names_and_types()
+        if {raw, compressed} & set(kinds) and node.count_publishers(name) and not name.startswith(own)
+    ]
+    near = difflib.get_close_matches(topic, images, 1, cutoff=0.5) or images[:1]
+    return f"nobody publishes {topic}" + (f"; {near[0]} is an image topic" if near else "")
 
 
 class RosLog(logging.Handler):

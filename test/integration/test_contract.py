@@ -136,6 +136,23 @@ def test_the_advice_for_an_incompatible_subscriber_can_be_followed(graph, model)
     graph.spin_until(lambda: labels, again=lambda: camera.publish(image()))
 
 
+@pytest.mark.parametrize(
+    ("published", "kind", "reason"),
+    [
+        ("/imag", Image, "nobody publishes /image; /imag is an image topic"),
+        ("/image/compressed", CompressedImage, "/image/compressed is published: set input_transport to compressed"),
+        ("/image", LabelInfo, "/image is published as vision_msgs/msg/LabelInfo, not as sensor_msgs/msg/Image"),
+    ],
+)
+def test_a_camera_that_sends_nothing_is_explained(graph, model, published, kind, reason):
+    """In the log and in /diagnostics: what the graph shows instead of the wanted topic."""
+    process = graph.start_node(model, input_timeout_s=1.0)
+    arrays, _ = graph.listen(DiagnosticArray, "/diagnostics")
+    graph.other_topic = graph.node.create_publisher(kind, published, 1)
+    graph.spin_until(lambda: any(reason in status.message for array in arrays for status in array.status))
+    graph.spin_until(lambda: reason in process.text)
+
+
 def test_diagnostics_of_two_namespaces_have_different_names(graph, model):
     for namespace in ("/a", "/b"):
         graph.start_node(model, f"__ns:={namespace}")
