@@ -51,6 +51,7 @@ setup(
         "numba>=0.57",
         "rosbags>=0.10",
         "rosbags-image>=0.10",
+        "zstandard>=0.22",
         "mcap>=1.2",
         "plotly>=5.18",
         "jinja2>=3.0",

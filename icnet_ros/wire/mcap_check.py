@@ -1,7 +1,8 @@
-"""Check that the index at the end of an mcap file agrees with the records.
+"""Checks of an mcap file before it is read: its index agrees with the records, no chunk unpacks to too much.
 
-Readers find messages through the index; if it is corrupt, they skip messages without an error. The check walks
-over the records by their lengths and does not decompress chunks. Layout: https://mcap.dev/spec.
+Readers find messages through the index; if it is corrupt, they skip messages without an error. They unpack a chunk
+into memory whatever its size. The checks walk over the records by their lengths and do not decompress chunks.
+Layout: https://mcap.dev/spec.
 """
 
 import struct
@@ -12,9 +13,15 @@ from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
 
+import zstandard
+
+from icnet_ros.wire.cdr import WireError
+
 MAGIC = b"\x89MCAP0\r\n"
 FOOTER, MESSAGE, CHUNK, MESSAGE_INDEX, CHUNK_INDEX, STATISTICS, DATA_END = 0x02, 0x05, 0x06, 0x07, 0x08, 0x0B, 0x0F
 RECORD_HEADER = struct.Struct("<BQ")
+MAX_CHUNK_BYTES = 2**30  # recorders write chunks of about a megabyte, or of one message if that is larger
+ZSTD_HEADER = 18  # bytes, at most
 FOOTER_SIZE = RECORD_HEADER.size + 20 + len(MAGIC)
 
 
@@ -54,6 +61,36 @@ def check_index(path: Path) -> None:
                 f"its index is damaged: {indexed.messages[channel]} messages of channel {channel} instead of "
                 f"{data.messages[channel]}"
             )
+
+
+def check_chunk_sizes(path: Path) -> None:
+    """Raise WireError if a compressed chunk unpacks to more than MAX_CHUNK_BYTES. Reads as far as records are whole."""
+    with path.open("rb") as file:
+        try:
+            for opcode, offset, _ in _records(file, len(MAGIC)):
+                if opcode == CHUNK and (size := _unpacked(file)) > MAX_CHUNK_BYTES:
+                    raise WireError(
+                        f"{path}: the chunk at byte {offset} unpacks to {size / 2**30:.1f} GiB, more than "
+                        f"{MAX_CHUNK_BYTES / 2**30:.0f} GiB: the file is corrupt, or made to exhaust memory"
+                    )
+        except WireError:
+            raise
+        except (struct.error, OSError, ValueError):  # the end, truncated, or an impossible length
+            return
+
+
+def _unpacked(file: BinaryIO) -> int:
+    """Size in bytes of the chunk at whose content the file is positioned; 0 if it is not compressed."""
+    _, _, size, _, length = struct.unpack("<QQQII", file.read(32))
+    compression = file.read(min(length, 8))
+    if compression == b"zstd":
+        file.read(8)  # size of the compressed records
+        try:
+            declared = zstandard.frame_content_size(file.read(ZSTD_HEADER))
+        except zstandard.ZstdError:  # not a zstd frame: reading it fails
+            return 0
+        return int(size if declared < 0 else declared)  # -1: not declared, then readers stop at `size`
+    return int(size) if compression else 0
 
 
 def _data(file: BinaryIO) -> _Found:

@@ -14,7 +14,7 @@ from rosbags.convert.converter import migrate_bytes
 from rosbags.highlevel import AnyReader
 
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, WireError, typestore
-from icnet_ros.wire.mcap_check import check_index
+from icnet_ros.wire.mcap_check import check_chunk_sizes, check_index
 
 FILES = (".mcap", ".db3")
 
@@ -162,11 +162,13 @@ class IncompleteBag:
 @contextmanager
 def open_storage(path: Path) -> Iterator[Storage]:
     """Open a complete or incomplete bag. Raises WireError if nothing of it can be read."""
+    mcap_files = [file for file in ([path] if path.is_file() else sorted(path.iterdir())) if file.suffix == ".mcap"]
+    for file in mcap_files:
+        check_chunk_sizes(file)
     with ExitStack() as stack:
         try:
-            for file in [path] if path.is_file() else sorted(path.iterdir()):
-                if file.suffix == ".mcap":
-                    check_index(file)
+            for file in mcap_files:
+                check_index(file)
             storage: Storage = _complete(path, stack)
         except Exception as err:  # rosbags raises many exception types for corrupt files
             storage = _files(path, err, stack)

@@ -151,7 +151,7 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path, capfd, engine, mod
     bag = make_bag(tmp_path / "bag", engine, frames=2)
     (tmp_path / "file").write_text("precious")
     assert run(bag, "--out", tmp_path / "file", "--model", model) == 1
-    assert "file: cannot be written to: Not a directory" in capfd.readouterr().err
+    assert "file: cannot be written to: File exists" in capfd.readouterr().err
 
 
 def test_nothing_to_replay(tmp_path, capfd):

@@ -1,16 +1,18 @@
 """Bags with damaged bits: nothing is lost without a word."""
 
 import random
+import struct
 
 import numpy as np
 import pytest
+import zstandard
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import IMAGE, WireError, typestore
 from icnet_ros.wire.image import encode_image, make_header
 from icnet_ros.wire.index import index_topics
-from icnet_ros.wire.mcap_check import check_index
+from icnet_ros.wire.mcap_check import MAGIC, check_index
 
 FRAMES = 20
 PIXELS = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
@@ -87,3 +89,16 @@ def test_all_frames_are_read_around_a_damaged_index(tmp_path, content):
         index = index_topics(bag, ["/cam"])["/cam"]
     assert len(index.recorded) == FRAMES
     assert "index is damaged" in index.corruption
+
+
+def test_a_chunk_that_unpacks_to_gigabytes_is_refused_before_it_is_read(tmp_path):
+    """4 GB of zeros in 130 KB, as a chunk of an otherwise valid file."""
+    packer = zstandard.ZstdCompressor(level=1).compressobj(size=4 * 2**30)
+    zeros = bytes(2**24)
+    packed = b"".join(packer.compress(zeros) for _ in range(256)) + packer.flush()
+    chunk = struct.pack("<QQQII", 0, 0, 4 * 2**30, 0, 4) + b"zstd" + struct.pack("<Q", len(packed)) + packed
+    header = b"\x01" + struct.pack("<QII", 8, 0, 0)
+    path = tmp_path / "bomb.mcap"
+    path.write_bytes(MAGIC + header + b"\x06" + struct.pack("<Q", len(chunk)) + chunk + MAGIC)
+    with pytest.raises(WireError, match=r"unpacks to 4\.0 GiB"), open_bag(path):
+        pass
