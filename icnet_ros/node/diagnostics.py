@@ -51,8 +51,13 @@ class Snapshot:
     age_ms: float = math.nan
 
 
+def status_name(node: str, camera: str = "") -> str:
+    """Name of the status of a camera; node: fully qualified name; camera: "" if the node has only one."""
+    return f"{node.lstrip('/')}: {camera or 'segmentation'}"
+
+
 def status(node: str, now: Snapshot) -> DiagnosticStatus:
-    """Diagnostic status of one camera of node `node`, named "segmentation" if there is only one."""
+    """Diagnostic status of one camera of node `node` (fully qualified name)."""
     level, message = level_and_message(now)
     values = {
         "state": now.state,
@@ -66,7 +71,7 @@ def status(node: str, now: Snapshot) -> DiagnosticStatus:
     }
     return DiagnosticStatus(
         level=level,
-        name=f"{node}: {now.camera or 'segmentation'}",
+        name=status_name(node, now.camera),
         message=message,
         hardware_id=now.hardware,
         values=[KeyValue(key=key, value=value) for key, value in values.items()],

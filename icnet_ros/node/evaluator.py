@@ -19,6 +19,7 @@ from vision_msgs.msg import LabelInfo
 from icnet_ros.checkpoint.default import load_model_spec
 from icnet_ros.live.online import OnlineEvaluation
 from icnet_ros.msg import FrameLatency
+from icnet_ros.node.diagnostics import status_name
 from icnet_ros.node.ros import OVERRIDABLE, subscription_events
 from icnet_ros.render.painter import UInt8
 from icnet_ros.wire.bag import bag_hash
@@ -45,7 +46,7 @@ class EvaluationNode(Node):
         self._out = Path(self.declare_parameter("out", "icnet_evaluation").value)
         self._bag = str(self.declare_parameter("bag", "").value)
         node = f"{self.get_namespace()}/{self.declare_parameter('node', 'icnet').value}"
-        self._status = f"{node.lstrip('/')}: segmentation"
+        self._status = status_name(node)
         self._spec = load_model_spec(str(self.declare_parameter("model", "").value))
         self._metadata: dict[str, Any] = {"bag": self._bag, "live": {}}
         if self._bag and not Path(self._bag).exists():

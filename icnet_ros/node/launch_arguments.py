@@ -10,7 +10,7 @@ from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, Opaq
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
-from icnet_ros.node.parameters import ParameterError, allowed, by_name, parse
+from icnet_ros.node.parameters import ParameterError, allowed, by_name, parse, ros_value
 from launch import LaunchContext, LaunchDescription
 
 SHARE = FindPackageShare("icnet_ros")
@@ -23,7 +23,7 @@ def _node_parameters() -> Arguments:
 
     def text(name: str) -> str:
         entry = by_name()[name]
-        values = f" ({allowed(entry)})" if allowed(entry) else ""
+        values = f" ({values})" if (values := allowed(entry)) else ""
         default = ", ".join(entry.default) if isinstance(entry.default, tuple) else str(entry.default)
         return f"{entry.metadata['description']}{values} Default of the node: {default or 'empty'}"
 
@@ -85,8 +85,7 @@ def argument_values(context: LaunchContext, arguments: Sequence[str]) -> dict[st
 
 def given_parameters(values: Mapping[str, str]) -> dict[str, Any]:
     """Node parameters from the arguments that are not empty. Raises ParameterError."""
-    given = {name: parse(name, values[name]) for name in by_name() if values[name]}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    return {name: ros_value(parse(name, values[name])) for name in by_name() if values[name]}
 
 
 def include_segmentation(given: Mapping[str, Any]) -> IncludeLaunchDescription:

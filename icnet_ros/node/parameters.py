@@ -184,6 +184,11 @@ def allowed(entry: "Field[Any]") -> str:
     return f"{limits[0]:.10g} to {limits[1]:.10g}" if limits else ""
 
 
+def ros_value(value: Any) -> Any:
+    """A value as rclpy and launch take it: tuples become lists."""
+    return list(value) if isinstance(value, tuple) else value
+
+
 def parse(name: str, text: str) -> Any:
     """Value of the parameter `name` from its text in a launch argument. Raises ParameterError."""
     entry = by_name()[name]

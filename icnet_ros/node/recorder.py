@@ -15,6 +15,7 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
 from icnet_ros.msg import FrameLatency
+from icnet_ros.node.diagnostics import status_name
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import FRAME_LATENCY, IMAGE
 
@@ -26,7 +27,7 @@ class Recorder(Node):
         super().__init__("recorder")
         kinds = {f"{node}/labels": (Image, IMAGE), f"{node}/latency": (FrameLatency, FRAME_LATENCY)}
         self._writer = BagWriter(bag, [(topic, name) for topic, (_, name) in kinds.items()])
-        self._status = f"{node.lstrip('/')}: segmentation"
+        self._status = status_name(node)
         self._labels = 0
         for topic, (kind, _) in kinds.items():
             # Deep queue: no message is lost if this process stalls.

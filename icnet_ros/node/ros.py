@@ -1,6 +1,5 @@
 """rclpy helpers of the nodes: QoS profiles, parameters, logging, QoS events."""
 
-import difflib
 import logging
 from dataclasses import Field
 from difflib import get_close_matches
@@ -11,7 +10,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
-from icnet_ros.node.parameters import ParameterError, Parameters, allowed, by_name
+from icnet_ros.node.parameters import ParameterError, Parameters, allowed, by_name, ros_value
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -51,7 +51,7 @@ def declare(node: Node) -> Parameters:
         node.get_logger().warning(f"Unknown parameter {name!r} is ignored.")
     return Parameters(
         **{
-            name: node.declare_parameter(name, _value(entry.default), _descriptor(entry)).value
+            name: node.declare_parameter(name, ros_value(entry.default), _descriptor(entry)).value
             for name, entry in by_name().items()
         }
     )
@@ -71,10 +71,6 @@ def _descriptor(entry: "Field[Any]") -> ParameterDescriptor:
     return descriptor
 
 
-def _value(default: Any) -> Any:
-    return list(default) if isinstance(default, tuple) else default
-
-
 def duplicate_names(node: Node) -> int:
     """How many other nodes on the graph have this node's name and namespace."""
     me = node.get_name(), node.get_namespace()
@@ -84,9 +80,11 @@ def duplicate_names(node: Node) -> int:
 
 def why_no_images(node: Node, topic: str) -> str:
     """Why no images come on `topic`, as far as the graph shows; "" if it has a publisher of the right type."""
-    raw, compressed = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
     base = topic.removesuffix("/compressed")
-    kind, other, transport = (raw, f"{base}/compressed", "compressed") if topic == base else (compressed, base, "raw")
+    if topic == base:
+        kind, other, transport = IMAGE, f"{base}/compressed", "compressed"
+    else:
+        kind, other, transport = COMPRESSED_IMAGE, base, "raw"
     published = {info.topic_type for info in node.get_publishers_info_by_topic(topic)}
     if kind in published:
         return ""
@@ -98,9 +96,9 @@ def why_no_images(node: Node, topic: str) -> str:
     images = [
         name
         for name, kinds in node.get_topic_names_and_types()
-        if {raw, compressed} & set(kinds) and node.count_publishers(name) and not name.startswith(own)
+        if {IMAGE, COMPRESSED_IMAGE} & set(kinds) and node.count_publishers(name) and not name.startswith(own)
     ]
-    near = difflib.get_close_matches(topic, images, 1, cutoff=0.5) or images[:1]
+    near = get_close_matches(topic, images, 1, cutoff=0.5) or images[:1]
     return f"nobody publishes {topic}" + (f"; {near[0]} is an image topic" if near else "")
 
 

@@ -278,8 +278,8 @@ class SegmentationNode(LifecycleNode):
         snapshots = [
             camera.snapshot(common, worker.counters[name] if worker else None) for name, camera in self._cameras.items()
         ] or [replace(common, camera=name) for name in self._settings.cameras]
-        name = self.get_fully_qualified_name().lstrip("/")
-        array = DiagnosticArray(status=[status(name, snapshot) for snapshot in snapshots])
+        node = self.get_fully_qualified_name()
+        array = DiagnosticArray(status=[status(node, snapshot) for snapshot in snapshots])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
 

@@ -25,6 +25,10 @@ ZSTD_HEADER = 18  # bytes, at most
 FOOTER_SIZE = RECORD_HEADER.size + 20 + len(MAGIC)
 
 
+class ChunkTooLargeError(WireError):
+    """A chunk unpacks to more than MAX_CHUNK_BYTES."""
+
+
 @dataclass
 class _Found:
     """chunks: (start time, end time, offset, length). messages: by channel."""
@@ -33,13 +37,14 @@ class _Found:
     messages: Counter[int] = field(default_factory=Counter)
 
 
-def check_index(path: Path) -> None:
-    """Raise ValueError if the index differs from the records, struct.error if a record is truncated.
+def check_mcap(path: Path) -> None:
+    """Raise ChunkTooLargeError, ValueError if the index differs from the records, struct.error for a truncated record.
 
     A file without an index passes.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
+        data = _data(file)
         file.seek(size - FOOTER_SIZE + RECORD_HEADER.size)
         summary_start, _, declared_crc = struct.unpack("<QQI", file.read(20))
         if not summary_start:
@@ -49,7 +54,6 @@ def check_index(path: Path) -> None:
             content = file.read(size - len(MAGIC) - 4 - summary_start)
             if crc32(content) != declared_crc:
                 raise ValueError("its index is damaged: the checksum differs")
-        data = _data(file)
         indexed = _index(file, summary_start)
     if indexed.chunks != data.chunks:
         raise ValueError(
@@ -63,36 +67,6 @@ def check_index(path: Path) -> None:
             )
 
 
-def check_chunk_sizes(path: Path) -> None:
-    """Raise WireError if a compressed chunk unpacks to more than MAX_CHUNK_BYTES. Reads as far as records are whole."""
-    with path.open("rb") as file:
-        try:
-            for opcode, offset, _ in _records(file, len(MAGIC)):
-                if opcode == CHUNK and (size := _unpacked(file)) > MAX_CHUNK_BYTES:
-                    raise WireError(
-                        f"{path}: the chunk at byte {offset} unpacks to {size / 2**30:.1f} GiB, more than "
-                        f"{MAX_CHUNK_BYTES / 2**30:.0f} GiB: the file is corrupt, or made to exhaust memory"
-                    )
-        except WireError:
-            raise
-        except (struct.error, OSError, ValueError):  # the end, truncated, or an impossible length
-            return
-
-
-def _unpacked(file: BinaryIO) -> int:
-    """Size in bytes of the chunk at whose content the file is positioned; 0 if it is not compressed."""
-    _, _, size, _, length = struct.unpack("<QQQII", file.read(32))
-    compression = file.read(min(length, 8))
-    if compression == b"zstd":
-        file.read(8)  # size of the compressed records
-        try:
-            declared = zstandard.frame_content_size(file.read(ZSTD_HEADER))
-        except zstandard.ZstdError:  # not a zstd frame: reading it fails
-            return 0
-        return int(size if declared < 0 else declared)  # -1: not declared, then readers stop at `size`
-    return int(size) if compression else 0
-
-
 def _data(file: BinaryIO) -> _Found:
     """Chunks and messages of the data section."""
     found = _Found()
@@ -100,7 +74,12 @@ def _data(file: BinaryIO) -> _Found:
         if opcode == DATA_END:
             break
         if opcode == CHUNK:
-            start, end = struct.unpack("<QQ", file.read(16))
+            start, end, unpacked = _chunk(file)
+            if unpacked > MAX_CHUNK_BYTES:
+                raise ChunkTooLargeError(
+                    f"{file.name}: the chunk at byte {offset} unpacks to {unpacked / 2**30:.1f} GiB, more than "
+                    f"{MAX_CHUNK_BYTES / 2**30:.0f} GiB: the file is corrupt, or made to exhaust memory"
+                )
             found.chunks.add((start, end, offset, RECORD_HEADER.size + length))
         elif opcode == MESSAGE_INDEX:
             channel, size = struct.unpack("<HI", file.read(6))
@@ -108,6 +87,20 @@ def _data(file: BinaryIO) -> _Found:
         elif opcode == MESSAGE:
             found.messages[struct.unpack("<H", file.read(2))[0]] += 1
     return found
+
+
+def _chunk(file: BinaryIO) -> tuple[int, int, int]:
+    """Start time, end time and unpacked size in bytes, 0 if not compressed, of the chunk that the file is at."""
+    start, end, size, _, length = struct.unpack("<QQQII", file.read(32))
+    compression = file.read(min(length, 8))
+    if compression == b"zstd":
+        file.read(8)  # size of the compressed records
+        try:
+            declared = zstandard.frame_content_size(file.read(ZSTD_HEADER))
+        except zstandard.ZstdError:  # not a zstd frame: reading it fails
+            return start, end, 0
+        return start, end, size if declared < 0 else declared  # -1: not declared, then readers stop at `size`
+    return start, end, size if compression else 0
 
 
 def _index(file: BinaryIO, start: int) -> _Found:

@@ -14,7 +14,7 @@ from rosbags.convert.converter import migrate_bytes
 from rosbags.highlevel import AnyReader
 
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, WireError, typestore
-from icnet_ros.wire.mcap_check import check_chunk_sizes, check_index
+from icnet_ros.wire.mcap_check import ChunkTooLargeError, check_mcap
 
 FILES = (".mcap", ".db3")
 
@@ -162,14 +162,14 @@ class IncompleteBag:
 @contextmanager
 def open_storage(path: Path) -> Iterator[Storage]:
     """Open a complete or incomplete bag. Raises WireError if nothing of it can be read."""
-    mcap_files = [file for file in ([path] if path.is_file() else sorted(path.iterdir())) if file.suffix == ".mcap"]
-    for file in mcap_files:
-        check_chunk_sizes(file)
     with ExitStack() as stack:
         try:
-            for file in mcap_files:
-                check_index(file)
+            for file in [path] if path.is_file() else sorted(path.iterdir()):
+                if file.suffix == ".mcap":
+                    check_mcap(file)
             storage: Storage = _complete(path, stack)
+        except ChunkTooLargeError:
+            raise
         except Exception as err:  # rosbags raises many exception types for corrupt files
             storage = _files(path, err, stack)
         yield storage
@@ -199,7 +199,9 @@ def _files(path: Path, reason: Exception, stack: ExitStack) -> Storage:
 def _file(path: Path, stack: ExitStack) -> Storage:
     if path.suffix == ".mcap":
         try:
-            check_index(path)
+            check_mcap(path)
+        except ChunkTooLargeError:
+            raise
         except ValueError as err:
             return SequentialMcap(path, str(err))
         except (OSError, struct.error):  # truncated

@@ -6,11 +6,10 @@ import platform
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
 import typer
 
-from icnet_ros.engine.base import EngineError
 from icnet_ros.share import share
+from icnet_ros.wire import picture_file
 
 Rounds = Annotated[int, typer.Option(min=1, help="Number of rounds; the medians are reported.")]
 Picture = Annotated[
@@ -23,13 +22,9 @@ Rate = Annotated[float, typer.Option(min=0.1, help="Hz.")]
 Seconds = Annotated[float, typer.Option(min=1.0, help="Duration of each run.")]
 
 
-def read_picture(path: Path | None) -> Any:
-    """BGR uint8 (H, W, 3); the shipped photograph if no path is given. Raises EngineError."""
-    path = path or share("demo", "leuvenA.jpg")
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise EngineError(f"{path}: not a readable picture")
-    return picture
+def read_picture(path: Path | None) -> picture_file.UInt8:
+    """BGR uint8 (H, W, 3); the shipped photograph if no path is given. Raises WireError."""
+    return picture_file.read_picture(path or share("demo", "leuvenA.jpg"))
 
 
 def parse_size(text: str) -> tuple[int, int]:
