@@ -48,7 +48,7 @@ def declare(node: Node) -> Parameters:
             continue
         if near := get_close_matches(name, names, 1):
             raise ParameterError(f"there is no parameter {name!r}; did you mean {near[0]!r}?")
-        node.get_logger().warning(f"Unknown parameter {name!r} is ignored.")
+        node.get_logger().warning(f"There is no parameter {name!r}: it is ignored.")
     return Parameters(
         **{
             name: node.declare_parameter(name, ros_value(entry.default), _descriptor(entry)).value
