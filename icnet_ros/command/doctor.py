@@ -19,7 +19,7 @@ from icnet_ros import __version__
 from icnet_ros.checkpoint.default import model_path
 from icnet_ros.command.console import console
 from icnet_ros.dds import NEW, OLD, OLD_DISTROS
-from icnet_ros.engine.artefacts.cache import cache_folder
+from icnet_ros.engine.artefacts.cache_entries import cache_folder
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import ENGINES, EXTRAS, auto_candidates, installed_library
 

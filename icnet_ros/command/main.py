@@ -15,6 +15,7 @@ from icnet_ros import __version__
 from icnet_ros.checkpoint.classes import ClassTableError
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.benchmark.app import app as benchmark
+from icnet_ros.command.cache import app as cache
 from icnet_ros.command.compare import compare
 from icnet_ros.command.console import errors
 from icnet_ros.command.dataset import app as dataset
@@ -65,6 +66,7 @@ app = typer.Typer(
 for command in (segment, replay, compare, info, evaluate, train, prune, quantize, ablate, export, demo, doctor):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
+app.add_typer(cache, name="cache")
 app.add_typer(benchmark, name="benchmark")
 
 

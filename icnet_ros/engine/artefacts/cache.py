@@ -11,23 +11,20 @@ from functools import cache
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryFile, mkdtemp
+from time import monotonic
+
+from icnet_ros.engine.artefacts.cache_entries import cache_folder, mark_used, trim
 
 log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CANNOT_KEEP = "cannot keep files in %s (%s): they are rebuilt at every start; set ICNET_CACHE to a writable folder"
 
 
-def cache_folder() -> Path:
-    """$ICNET_CACHE, or icnet_ros below $XDG_CACHE_HOME or ~/.cache."""
-    if named := os.environ.get("ICNET_CACHE"):
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "icnet_ros"
-
-
-def cached_file(kind: str, key: Mapping[str, str], build: Callable[[Path], None]) -> Path:
+def cached_file(what: str, kind: str, key: Mapping[str, str], build: Callable[[Path], None]) -> Path:
     """Path of the cached file for `key`, with suffix `.KIND`; built if it is missing or invalid.
 
-    A .json file beside it holds the key and the hash of the content. A file that is truncated, was
+    what: for the log, e.g. "ONNX export". A .json file beside it holds the key, the hash of the content, what it is
+    and how long the build took. A file that is truncated, was
     changed or belongs to another key is rebuilt, and the reason is logged. `build` writes to the path
     it is given; the file is then moved into the cache atomically.
     """
@@ -40,28 +37,48 @@ def cached_file(kind: str, key: Mapping[str, str], build: Callable[[Path], None]
         reason = _defect(path, key)
     if not reason:
         log.info("using %s", path)
+        mark_used(path)
         return path
-    log.info("building %s, which may take a while: %s", path, reason)
+    log.info("building the %s, %s (%s)%s", what, path, reason, _last_duration(what, path.parent))
+    begun = monotonic()
     try:
-        _make(path, key, build)
+        _make(what, path, key, build)
     except OSError as err:
         temporary = _for_this_process() / path.name
         if err.errno not in FULL or temporary == path:
             raise
         log.warning(CANNOT_KEEP, path.parent, err)
-        _make(temporary, key, build)
+        _make(what, temporary, key, build)
         return temporary
+    log.info("built the %s in %.1f s", what, monotonic() - begun)
+    trim()
     return path
 
 
-def _make(path: Path, key: Mapping[str, str], build: Callable[[Path], None]) -> None:
+def _last_duration(what: str, folder: Path) -> str:
+    """How long the newest build of this kind took, for the log; empty if there was none."""
+    durations: dict[float, float] = {}
+    for path in folder.glob("*.json"):
+        try:
+            described = json.loads(path.read_text())
+            if described["what"] == what:
+                durations[path.stat().st_mtime] = float(described["seconds"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return f"; the last one took {durations[max(durations)]:.1f} s" if durations else ", which may take a while"
+
+
+def _make(what: str, path: Path, key: Mapping[str, str], build: Callable[[Path], None]) -> None:
     # The process id is part of the name, so two processes can build the same file at the same time.
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     sidecar = temporary.with_suffix(".json")
+    begun = monotonic()
     try:
         build(temporary)
+        seconds = monotonic() - begun
         digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
-        sidecar.write_text(json.dumps({"key": dict(key), "sha256": digest}, indent=2) + "\n")
+        described = {"what": what, "seconds": round(seconds, 2), "key": dict(key), "sha256": digest}
+        sidecar.write_text(json.dumps(described, indent=2) + "\n")
         for file in (temporary, sidecar):
             with file.open("rb") as written:
                 os.fsync(written.fileno())

@@ -21,7 +21,7 @@ TOLERANCE = 2e-3  # largest difference of a logit, relative to the largest logit
 def onnx_file(checkpoint: Checkpoint, exit_: str) -> Path:
     """The ONNX file of a checkpoint and exit, from the cache or exported now. Raises EngineError."""
     key = {"format": str(FORMAT), **identity(checkpoint, exit_)}
-    return cached_file("onnx", key, lambda path: export_onnx(checkpoint, exit_, path))
+    return cached_file("ONNX export", "onnx", key, lambda path: export_onnx(checkpoint, exit_, path))
 
 
 def identity(checkpoint: Checkpoint, exit_: str) -> dict[str, str]:

@@ -24,4 +24,4 @@ def fp16_file(checkpoint: Checkpoint, exit_: str) -> Path:
         onnx.save(model, path)
         check_export(checkpoint, exit_, path, TOLERANCE)
 
-    return cached_file("onnx", {"half": str(FORMAT), **identity(checkpoint, exit_)}, convert)
+    return cached_file("fp16 network", "onnx", {"half": str(FORMAT), **identity(checkpoint, exit_)}, convert)

@@ -64,7 +64,7 @@ def signed_file(checkpoint: Checkpoint, exit_: str) -> Path:
         onnx.save(model, target)
 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return cached_file("onnx", {"signed": "1", "int8": digest}, rewrite)
+    return cached_file("int8 network for TensorRT", "onnx", {"signed": "1", "int8": digest}, rewrite)
 
 
 def make_signed(model: "onnx.ModelProto") -> None:

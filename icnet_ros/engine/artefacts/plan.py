@@ -59,7 +59,7 @@ def plan_file(checkpoint: Checkpoint, exit_: str, precision: str) -> Path:
     def write(path: Path) -> None:
         path.write_bytes(build(trt, onnx))
 
-    return cached_file("plan", key, write)
+    return cached_file("TensorRT plan", "plan", key, write)
 
 
 def gpu_name() -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import openvino
 
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.engine.artefacts.cache import cache_folder
+from icnet_ros.engine.artefacts.cache_entries import mark_used, openvino_folder, trim
 from icnet_ros.engine.artefacts.export import onnx_for
 from icnet_ros.engine.backends.batched import LruCache
 from icnet_ros.engine.backends.host import HostEngine
@@ -45,12 +45,11 @@ class OpenVinoEngine(HostEngine):
                 f"engine 'openvino' has {', '.join(supported)} on this {self._target}, not {options.precision!r}; "
                 "set precision to fp32"
             )
-        path = onnx_for(checkpoint, options)
+        path = self._path = onnx_for(checkpoint, options)
         self._settings = {
             **({"INFERENCE_NUM_THREADS": self._threads} if self._target == "CPU" else {}),
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": HINTS[options.precision][1],  # else bf16 where the CPU supports it
-            "CACHE_DIR": str(cache_folder() / "openvino"),
         }
         self._core = core
         try:
@@ -76,9 +75,16 @@ class OpenVinoEngine(HostEngine):
 
     def _request(self, shape: tuple[int, ...]) -> openvino.InferRequest:
         def make() -> openvino.InferRequest:
+            # A folder for each size, so that the sizes that are no longer used can be removed.
+            name = "-".join(map(str, (self._path.stem, self.precision, self._threads, *shape)))
+            folder = openvino_folder() / name
+            settings = {**self._settings, "CACHE_DIR": str(folder)}
             try:
                 self._model.reshape(list(shape))
-                return self._core.compile_model(self._model, self._target, self._settings).create_infer_request()
+                request = self._core.compile_model(self._model, self._target, settings).create_infer_request()
+                mark_used(folder)
+                trim()
+                return request
             except RuntimeError as err:
                 raise EngineError(f"OpenVINO cannot compile the network for {shape}: {one_line(err)}") from err
 

@@ -11,7 +11,8 @@ from torch import nn
 from icnet_ros.checkpoint.file import save
 from icnet_ros.command.main import main
 from icnet_ros.engine.artefacts import export
-from icnet_ros.engine.artefacts.cache import cache_folder, cached_file
+from icnet_ros.engine.artefacts.cache import cached_file
+from icnet_ros.engine.artefacts.cache_entries import cache_folder
 from icnet_ros.engine.base import EngineError
 from icnet_ros.network.pyramid import ConcatPyramid, ProductPyramid, SumPyramid, exportable
 
@@ -69,9 +70,9 @@ def made(content=b"made"):
 def test_an_artefact_is_made_once_for_a_key(tmp_path, monkeypatch):
     monkeypatch.setenv("ICNET_CACHE", str(tmp_path / "c"))
     build, calls = made()
-    one = cached_file("onnx", {"a": "1"}, build)
-    assert cached_file("onnx", {"a": "1"}, build) == one
-    assert cached_file("onnx", {"a": "2"}, build) != one
+    one = cached_file("file", "onnx", {"a": "1"}, build)
+    assert cached_file("file", "onnx", {"a": "1"}, build) == one
+    assert cached_file("file", "onnx", {"a": "2"}, build) != one
     assert len(calls) == 2
     assert one.read_bytes() == b"made"
 
@@ -92,10 +93,10 @@ def test_an_artefact_is_made_once_for_a_key(tmp_path, monkeypatch):
 def test_a_harmed_artefact_is_made_again_and_the_log_says_why(tmp_path, monkeypatch, caplog, harm, reason):
     monkeypatch.setenv("ICNET_CACHE", str(tmp_path))
     build, calls = made()
-    path = cached_file("onnx", {"a": "1"}, build)
+    path = cached_file("file", "onnx", {"a": "1"}, build)
     harm(path)
     with caplog.at_level(logging.INFO):
-        assert cached_file("onnx", {"a": "1"}, build).read_bytes() == b"made"
+        assert cached_file("file", "onnx", {"a": "1"}, build).read_bytes() == b"made"
     assert len(calls) == 2
     assert reason in caplog.text
 
@@ -108,7 +109,7 @@ def test_a_build_that_fails_leaves_nothing(tmp_path, monkeypatch):
         raise EngineError("no")
 
     with pytest.raises(EngineError):
-        cached_file("onnx", {}, build)
+        cached_file("file", "onnx", {}, build)
     assert list(tmp_path.iterdir()) == []
 
 
