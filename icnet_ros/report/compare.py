@@ -1,5 +1,6 @@
 """Comparison of two reports of the same drive, with bootstrap confidence intervals."""
 
+import csv
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from icnet_ros.replay.result_store import ResultStore
 from icnet_ros.report.errors import CompareError
 from icnet_ros.report.frames_csv import read_frames
 from icnet_ros.report.gates import figures
+from icnet_ros.report.report_check import check_report
 from icnet_ros.report.report_json import SCHEMA_VERSION, upgrade
 
 Array = npt.NDArray[np.float64]
@@ -42,12 +44,22 @@ class Side:
             if report.get("schema_version") != SCHEMA_VERSION:
                 found = report.get("schema_version")
                 raise CompareError(f"{file}: schema_version {found}, not {SCHEMA_VERSION}; run `icnet replay` again")
-            classes = ClassTable.from_dict(report["class_table"], str(file))
-            return cls(file.parent, report, read_frames(file.parent / "frames.csv", classes.names), classes)
+            classes = ClassTable.from_dict(report.get("class_table"), "class_table")
+            check_report(report)
         except CompareError:
             raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ClassTableError) as err:
-            raise CompareError(f"{file}: not a report of `icnet replay` ({type(err).__name__}: {err})") from err
+        except (OSError, ValueError, AttributeError, RecursionError, ClassTableError) as err:
+            raise CompareError(f"{file}: not a report of `icnet replay`: {err}") from err
+        table = file.parent / "frames.csv"
+        try:
+            frames = read_frames(table, classes.names)
+        except (OSError, ValueError, csv.Error) as err:
+            raise CompareError(f"{table}: not the frames of a report: {err}") from err
+        if len(frames) != report["frames"]["read"]:
+            raise CompareError(
+                f"{table}: {len(frames)} frames, report.json says {report['frames']['read']}; run `icnet replay` again"
+            )
+        return cls(file.parent, report, frames, classes)
 
     @property
     def live(self) -> bool:

@@ -12,6 +12,7 @@ from icnet_ros.replay.frame_record import FrameRecord
 SCALAR_COLUMNS = tuple(entry.name for entry in fields(FrameRecord) if entry.name not in COUNTS)
 INTEGER_COLUMNS = ("number", "stamp_ns", "recorded_ns", "crc", "previous_frame")
 TEXT_COLUMNS = ("error", "drive")
+MAX_DIGITS = 15  # of a number of pixels: exact as float64
 # What columns were called before schema version 3.
 OLD_SCALAR_COLUMNS = {"previous_frame": "before", "changed_pixels": "changed", "error": "problem"}
 OLD_COUNTS = {"changed_from": "left", "ground_truth": "truth", "true_positives": "hits", "predicted": "labelled"}
@@ -38,27 +39,39 @@ def read_frames(path: Path, names: Sequence[str]) -> list[FrameRecord]:
     with path.open(newline="") as file:
         table = csv.DictReader(file)
         old = "before" in (table.fieldnames or ())
-        for line in table:
+        for number, line in enumerate(table, 2):
             try:
                 counts: dict[str, Any] = {}
                 for count in COUNTS:
                     column = OLD_COUNTS.get(count, count) if old else count
-                    counts[count] = _numbers([line[f"{column}:{name}"] for name in names])
+                    counts[count] = _counts(column, [line[f"{column}:{name}"] for name in names])
                 single = {
                     name: _value(name, line[OLD_SCALAR_COLUMNS.get(name, name) if old else name])
                     for name in SCALAR_COLUMNS
                 }
                 frames.append(FrameRecord(**single, **counts))
             except KeyError as err:
-                raise ValueError(f"{path}: no column {err}; run `icnet replay` again") from err
+                raise ValueError(f"no column {err}; run `icnet replay` again") from err
+            except (ValueError, TypeError) as err:
+                raise ValueError(f"line {number}: {err}") from err
     return frames
 
 
 def _value(name: str, text: str) -> Any:
     if name in TEXT_COLUMNS:
         return text
-    return int(text) if name in INTEGER_COLUMNS else float(text or "nan")
+    try:
+        return int(text) if name in INTEGER_COLUMNS else float(text or "nan")
+    except ValueError:
+        raise ValueError(f"{name} is {text!r:.40}, not a number") from None
 
 
-def _numbers(texts: list[str]) -> list[int]:
-    return [int(text) for text in texts] if texts and texts[0] else []
+def _counts(name: str, texts: list[str | None]) -> list[int]:
+    if not any(texts):
+        return []
+    counts = []
+    for text in texts:
+        if not text or not text.isdecimal() or len(text) > MAX_DIGITS:  # None: the line is cut off
+            raise ValueError(f"{name} is {text or ''!r:.40}, not a number of pixels")
+        counts.append(int(text))
+    return counts

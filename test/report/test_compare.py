@@ -1,6 +1,7 @@
 """Two reports of one drive, and the gate."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from drives import icnet, make_bag
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
 from icnet_ros.metrics.confusion import ConfusionMatrix
-from icnet_ros.report.compare import Side, compare
+from icnet_ros.report.compare import Side, compare, gate_figures
 from icnet_ros.report.errors import CompareError, GateError
 from icnet_ros.report.gates import Gate
 
@@ -123,6 +124,73 @@ def test_what_cannot_be_compared(runs, tmp_path):
         Side.read(tmp_path)
     with pytest.raises(CompareError, match="not a report"):
         Side.read(tmp_path / "nothing")
+
+
+WRONG_VALUES = (None, "x", -1, [], {}, [1], {"a": 1}, float("inf"), "[/x]")
+WRONG_CELLS = ("", "x", "nan", "-1", "1e400", "9" * 5000, "../../x")
+
+
+def damaged_reports(report):
+    """The report with each entry of its two upper levels removed or replaced."""
+    entries = [(key,) for key in report] + [
+        (key, inner) for key in report if isinstance(report[key], dict) for inner in report[key]
+    ]
+    for path in entries:
+        for value in (*WRONG_VALUES, "remove"):
+            damaged = json.loads(json.dumps(report))
+            place = damaged if len(path) == 1 else damaged[path[0]]
+            if value == "remove":
+                del place[path[-1]]
+            else:
+                place[path[-1]] = value
+            yield json.dumps(damaged).encode()
+
+
+def damaged_tables(table):
+    """The table with each column of one row replaced, cut off, and with changed bytes."""
+    rows = [line.split(",") for line in table.decode().splitlines()]
+    for column in range(len(rows[0])):
+        for value in WRONG_CELLS:
+            changed = [list(row) for row in rows]
+            changed[3][column] = value
+            yield "\n".join(",".join(row) for row in changed).encode()
+    yield from (table[:size] for size in range(0, len(table), 61))
+    for place in range(0, len(table), 61):
+        for byte in (0, table[place] ^ 0x80):
+            yield table[:place] + bytes([byte]) + table[place + 1 :]
+
+
+@pytest.mark.parametrize(("file", "damage"), [("report.json", damaged_reports), ("frames.csv", damaged_tables)])
+def test_a_report_that_was_edited_or_damaged_is_compared_or_refused_with_its_name(
+    runs, tmp_path, monkeypatch, file, damage
+):
+    monkeypatch.setattr("icnet_ros.report.compare.SAMPLES", 2)
+    deep = Side.read(runs / "deep")
+    for name in ("report.json", "frames.csv"):
+        shutil.copy(runs / "coarse" / name, tmp_path)
+    original = (tmp_path / file).read_bytes()
+    refused = 0
+    contents = [*damage(json.loads(original) if file == "report.json" else original), b"", b"[" * 100_000, b"\xff\xfe"]
+    for content in contents:
+        (tmp_path / file).write_bytes(content)
+        try:
+            other = Side.read(tmp_path)
+            found = compare(deep, other)
+            assert gate_figures(other, found).keys() >= {"miou", "delta_miou"}
+            json.dumps(found, allow_nan=False)
+        except CompareError as err:
+            refused += 1
+            assert str(tmp_path) in str(err) or str(err).startswith(("not the same", "the reports have different"))  # noqa: PT017
+    assert refused > len(contents) / 5
+
+
+def test_a_table_with_fewer_frames_than_the_report_is_refused(runs, tmp_path):
+    for name in ("report.json", "frames.csv"):
+        shutil.copy(runs / "coarse" / name, tmp_path)
+    lines = (tmp_path / "frames.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "frames.csv").write_text("".join(lines[:-2]))
+    with pytest.raises(CompareError, match="10 frames, report.json says 12"):
+        Side.read(tmp_path)
 
 
 def test_the_command_gates_and_writes(runs, tmp_path, capfd):
