@@ -35,8 +35,8 @@ class ClassTable:
             raise ClassTableError(f"{self.name}: {count} classes, a label image holds 2 to {UNLABELLED}")
         if len(set(self.names)) != count or not all(self.names):
             raise ClassTableError(f"{self.name}: class names must be unique and not empty: {self.names}")
-        if unprintable := [name for name in self.names if not name.isprintable()]:  # they reach terminals and pages
-            raise ClassTableError(f"{self.name}: class name {unprintable[0]!r} has control characters")
+        if unprintable := [name for name in (self.name, *self.names) if not name.isprintable()]:  # they reach terminals
+            raise ClassTableError(f"the name {unprintable[0]!r} has control characters")
         if len(self.colours) != count:
             raise ClassTableError(f"{self.name}: {count} names but {len(self.colours)} colours")
         for name, colour in zip(self.names, self.colours, strict=True):

@@ -120,7 +120,11 @@ def _read(path: Path, spec: ModelSpec) -> "dict[str, Tensor]":
 
     with _opened(path, "pt") as file:
         weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no dict)
-    expected = {key: tuple(value.shape) for key, value in build_network(spec, device="meta").state_dict().items()}
+    try:
+        network = build_network(spec, device="meta")
+    except ValueError as err:  # a width that leaves a fraction of a channel
+        raise CheckpointError(f"{path}: {err}") from err
+    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     for what, keys in (("lacks", expected.keys() - weights.keys()), ("has unknown", weights.keys() - expected.keys())):
         if keys:
             raise CheckpointError(

@@ -55,6 +55,14 @@ class ModelSpec:
     frame_height: int = 0
 
     def __post_init__(self) -> None:
+        for name, kinds, words in (
+            ("width", (int, float), "a number"),
+            ("input_scale", (int, float), "a number"),
+            ("frame_height", (int,), "a whole number"),
+            ("data_licence", (str,), "a text"),
+        ):
+            if type(getattr(self, name)) not in kinds:  # isinstance takes True for a number
+                raise CheckpointError(f"{name} is {getattr(self, name)!r}, not {words}")
         for name, allowed in (
             ("architecture", tuple(ARCHITECTURES)),
             ("fusion", ("cff", "deconv3", "deconv5", "deconv7")),

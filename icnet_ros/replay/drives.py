@@ -1,6 +1,7 @@
 """Finds the drives to replay and names them."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.storage import Topic
 
+MAX_CAMERA_NAME = 100  # characters; file systems allow 255 bytes for the name of a folder
 PREDICTIONS = "predictions"  # name of the bag that a replay writes
 
 
@@ -81,11 +83,15 @@ def bag_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _camera_names(topics: Sequence[Topic]) -> list[str]:
-    """Suffixes of drive names such as ".front.image"; "" for a single camera."""
+    """Suffixes of drive names such as ".front.image"; "" for a single camera.
+
+    They become names of folders: characters that ROS does not allow in topic names become "_", long names are cut.
+    """
     if len(topics) == 1:
         return [""]
     bases = Counter(topic.base for topic in topics)
-    return [(topic.base if bases[topic.base] == 1 else topic.name).replace("/", ".") for topic in topics]
+    names = (topic.base if bases[topic.base] == 1 else topic.name for topic in topics)
+    return [re.sub(r"[^A-Za-z0-9_.~-]", "_", name.replace("/", "."))[:MAX_CAMERA_NAME] for name in names]
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -79,6 +79,9 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for entry in fields(self):
+            if wrong := _wrong_type(getattr(self, entry.name), entry.default):
+                raise RecipeError(f"{entry.name} is {getattr(self, entry.name)!r:.60}, it takes {wrong}")
         for name in ("iterations", "batch", "learning_rate", "validate_every", "power", "input_scale", "temperature"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise RecipeError(f"{name} is {getattr(self, name)}, it takes a positive number")
@@ -122,6 +125,22 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the header of checkpoints."""
         return asdict(self)
+
+
+def _wrong_type(value: Any, default: Any) -> str:
+    """What an entry with this default takes, "" if the value has that type."""
+    if isinstance(default, tuple):
+        elements = value if isinstance(value, tuple) and len(value) == len(default) else (None,)
+        wrong = any(_wrong_type(element, default[0]) for element in elements)
+        return f"a list of {len(default)} numbers" if wrong else ""
+    kinds: dict[type, tuple[tuple[type, ...], str]] = {
+        bool: ((bool,), "true or false"),
+        int: ((int,), "a whole number"),
+        float: ((int, float), "a number"),
+        str: ((str,), "a text"),
+    }
+    allowed, words = kinds[type(default)]
+    return "" if type(value) in allowed else words  # isinstance takes True for a number
 
 
 def load_recipe(name: str, **changes: Any) -> Recipe:

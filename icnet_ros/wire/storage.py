@@ -62,12 +62,15 @@ class CompleteBag:
     """A complete bag of ROS 2 or ROS 1; messages of ROS 1 are converted to CDR."""
 
     def __init__(self, reader: AnyReader) -> None:
+        """Raises ValueError if the counts of metadata.yaml are no numbers."""
         self._reader = reader
+        self._topics = sorted(Topic(name, info.msgtype or "", info.msgcount) for name, info in reader.topics.items())
+        if wrong := [topic for topic in self._topics if not isinstance(topic.messages, int)]:
+            raise ValueError(f"metadata.yaml: message_count of {wrong[0].name} is {wrong[0].messages!r}, not a number")
 
     def topics(self) -> list[Topic]:
         """See Storage."""
-        found = [Topic(name, info.msgtype or "", info.msgcount) for name, info in self._reader.topics.items()]
-        return sorted(found)
+        return self._topics
 
     def messages(self, topics: Sequence[str], start: int = 0) -> Iterator[Message]:
         """See Storage."""

@@ -114,7 +114,16 @@ def test_weights_that_do_not_fit_the_description(path, changes, problem):
     ("changes", "problem"),
     [
         ({"format": 99}, "format 99"),
-        ({"width": "wide"}, "incomplete"),
+        ({"width": "wide"}, "width is 'wide', not a number"),
+        ({"width": True}, "width is True, not a number"),
+        ({"width": 0.001}, r"width 0\.001 leaves 0\.128 of 128 channels"),
+        ({"frame_height": float("inf")}, "frame_height is inf"),
+        ({"frame_height": 0.5}, r"frame_height is 0\.5"),
+        ({"input_scale": float("nan")}, "input_scale is nan"),
+        ({"training": None}, "training is None, not a JSON object"),
+        ({"data_licence": 5}, "data_licence is 5, not a text"),
+        ({"classes": {"name": "x", "ignore": float("inf"), "classes": []}}, "class table"),
+        ({"classes": {"name": "\x1b[2J", "classes": [{"name": n, "colour": [0] * 3} for n in "abc"]}}, "control characters"),
         ({"exits": ["sub124", "sub4"]}, "exits"),
         ({"std": [1, 0, 1]}, "std"),
         ({"architecture": "unet"}, "unet"),
@@ -126,6 +135,12 @@ def test_weights_that_do_not_fit_the_description(path, changes, problem):
 def test_a_description_that_cannot_be_true(path, changes, problem):
     resave(path, changes)
     with pytest.raises(CheckpointError, match=problem):
+        load(path)
+
+
+def test_a_description_that_is_nested_too_deep(path):
+    save_file(dict(load(path).weights), path, {"icnet": "[" * 100_000})
+    with pytest.raises(CheckpointError, match="its header is incomplete"):
         load(path)
 
 

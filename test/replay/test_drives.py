@@ -69,6 +69,21 @@ def test_predictions_of_an_earlier_run_are_no_drives(tmp_path):
     assert drive.bag == tmp_path / "bag"
 
 
+def test_topic_names_that_ros_would_not_allow_become_names_of_folders(tmp_path):
+    names = ["/a\0b", "/" + "x" * 300, "/" + "x" * 301, "/../../up", "/\x1b[31m"]
+    writer = BagWriter(tmp_path / "bag", [(name, IMAGE) for name in names])
+    for name in names:
+        writer.write(name, encode_image(make_header(1, "cam"), np.zeros((8, 8, 3), np.uint8), "bgr8"), 1)
+    writer.close()
+    drives = find([tmp_path / "bag"])
+    assert {drive.selection.image_topic for drive in drives} == set(names)
+    assert len({drive.folder for drive in drives}) == len(names)
+    for drive in drives:
+        drive.folder.mkdir(parents=True)
+        assert drive.folder.parent == tmp_path / "out"
+        assert drive.name.isprintable()
+
+
 def test_both_transports_of_one_camera_can_be_named(tmp_path):
     drives = find([make(tmp_path / "bag")], "/cam/image", "/cam/image/compressed")
     assert [drive.name for drive in drives] == ["bag.cam.image", "bag.cam.image.compressed"]

@@ -189,7 +189,7 @@ def test_a_table_with_fewer_frames_than_the_report_is_refused(runs, tmp_path):
         shutil.copy(runs / "coarse" / name, tmp_path)
     lines = (tmp_path / "frames.csv").read_text().splitlines(keepends=True)
     (tmp_path / "frames.csv").write_text("".join(lines[:-2]))
-    with pytest.raises(CompareError, match="10 frames, report.json says 12"):
+    with pytest.raises(CompareError, match=r"10 frames, report\.json says 12"):
         Side.read(tmp_path)
 
 

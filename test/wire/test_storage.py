@@ -130,6 +130,15 @@ def test_a_recorder_that_was_killed_left_no_metadata(large):
     assert (len(messages), damage) == (8, "")
 
 
+@pytest.mark.parametrize("count", ["six", "null", "[1]", "1.5"])
+def test_a_count_in_the_metadata_that_is_no_number_costs_no_message(tmp_path, count):
+    folder = write(tmp_path / "bag", 3)
+    metadata = folder / "metadata.yaml"
+    metadata.write_text(metadata.read_text().replace("message_count: 3", f"message_count: {count}"))
+    messages, damage = read(folder)
+    assert (len(messages), damage) == (3, "")
+
+
 def test_split_files_with_one_cut_off(tmp_path):
     """What is behind the damaged file is not lost."""
     folder = tmp_path / "split"

@@ -82,10 +82,10 @@ class OpenVinoEngine(HostEngine):
             try:
                 self._model.reshape(list(shape))
                 request = self._core.compile_model(self._model, self._target, settings).create_infer_request()
-                mark_used(folder)
-                trim()
-                return request
             except RuntimeError as err:
                 raise EngineError(f"OpenVINO cannot compile the network for {shape}: {one_line(err)}") from err
+            mark_used(folder)
+            trim()
+            return request
 
         return self._requests.get(shape, make)
