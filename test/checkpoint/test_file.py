@@ -123,7 +123,7 @@ def test_weights_that_do_not_fit_the_description(path, changes, problem):
         ({"training": None}, "training is None, not a JSON object"),
         ({"data_licence": 5}, "data_licence is 5, not a text"),
         ({"classes": {"name": "x", "ignore": float("inf"), "classes": []}}, "class table"),
-        ({"classes": {"name": "\x1b", "classes": [{"name": n, "colour": [0] * 3} for n in "abc"]}}, "control characters"),
+        ({"classes": {"name": "\x1b", "classes": [{"name": n, "colour": [0] * 3} for n in "abc"]}}, "control char"),
         ({"exits": ["sub124", "sub4"]}, "exits"),
         ({"std": [1, 0, 1]}, "std"),
         ({"architecture": "unet"}, "unet"),
