@@ -15,6 +15,7 @@ from launch_ros.actions import LifecycleNode, Node, SetParameter
 from icnet_ros.dds import NEW, OLD, profile_environment
 from icnet_ros.node.launch_arguments import SEGMENTATION, SHARE, argument_values, given_parameters, launch_description
 from icnet_ros.node.parameters import ParameterError
+from icnet_ros.node.respawn import respawning
 from launch import LaunchContext, LaunchDescription
 
 
@@ -35,11 +36,9 @@ def _nodes(context: LaunchContext) -> list:
     topics = {f"{name}/image": values["image"].replace("{camera}", name) for name in cameras}
     logger = ".".join(part for part in (*values["namespace"].split("/"), "icnet") if part)
     profile = profile_environment(values["dds_profile"], context.environment)
-    return [
-        *(UnsetEnvironmentVariable(name) for name in (OLD, NEW) if profile),
-        *(SetEnvironmentVariable(name, value) for name, value in profile.items()),
-        SetParameter("use_sim_time", values["use_sim_time"].lower() == "true"),
-        LifecycleNode(
+
+    def segmentation() -> LifecycleNode:
+        return LifecycleNode(
             package="icnet_ros",
             executable="segmentation_node",
             name="icnet",
@@ -47,10 +46,14 @@ def _nodes(context: LaunchContext) -> list:
             parameters=[values["params_file"], given],
             remappings=list((topics or {"image": values["image"]}).items()),
             arguments=["--ros-args", "--log-level", f"{logger}:={values['log_level']}"],
-            respawn=values["use_respawn"].lower() == "true",
-            respawn_delay=2.0,
             output="screen",
-        ),
+        )
+
+    return [
+        *(UnsetEnvironmentVariable(name) for name in (OLD, NEW) if profile),
+        *(SetEnvironmentVariable(name, value) for name, value in profile.items()),
+        SetParameter("use_sim_time", values["use_sim_time"].lower() == "true"),
+        *(respawning(segmentation) if values["use_respawn"].lower() == "true" else [segmentation()]),
         Node(
             package="rviz2",
             executable="rviz2",

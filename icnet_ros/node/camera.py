@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from rclpy.lifecycle import LifecycleNode
+from rclpy.logging import LoggingSeverity
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -140,6 +141,11 @@ class Camera:
         self._input_size = f"{picture.pixels.shape[1]}x{picture.pixels.shape[0]}"
         self._publish_ms += 0.1 * (stages["publish_ms"] - self._publish_ms)
         self.statistics.finished(done, stages, self._engine.exit)
+        logger = self._node.get_logger()
+        if logger.is_enabled_for(LoggingSeverity.DEBUG):
+            times = ", ".join(f"{name.removesuffix('_ms')} {value:.1f}" for name, value in stages.items())
+            frame = f"{self.name or 'image'} {stamp / 1e9:.3f}, {self._input_size}, {self._engine.exit}"
+            logger.debug(f"{frame}: ms {times}")  # noqa: G004  rclpy's logger takes no arguments
 
     def snapshot(self, common: Snapshot, counters: Counters | None) -> Snapshot:
         """`common`, the state that all cameras share, completed with the state of this camera."""

@@ -36,7 +36,7 @@ SEGMENTATION: Arguments = {
     "params_file": (PathJoinSubstitution([SHARE, "config", "segmentation.yaml"]), "ROS parameter file"),
     "namespace": ("", "namespace of the node"),
     "use_sim_time": ("false", "time from /clock"),
-    "use_respawn": ("false", "start the node again if it dies"),
+    "use_respawn": ("false", "start the node again if it dies, but not after a setting that cannot be used"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
     "rviz": ("false", "open RViz on the overlay"),
     "dds_profile": ("", "Fast DDS profile; empty: the shipped one, unless the environment names one"),

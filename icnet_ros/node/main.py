@@ -1,9 +1,11 @@
 """Entry point of `segmentation_node`."""
 
+import argparse
 import ctypes
 import logging
 import os
 import signal
+import sys
 import threading
 import traceback
 from contextlib import suppress
@@ -12,8 +14,10 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
+from rclpy.utilities import remove_ros_args
 
-from icnet_ros.node.parameters import ParameterError
+from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
+from icnet_ros.node.parameters import ParameterError, by_name
 from icnet_ros.node.ros import RosLog
 from icnet_ros.node.segmentation import SegmentationNode
 
@@ -36,11 +40,25 @@ def _limit_malloc_arenas() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
+def arguments() -> None:
+    """Handle --help; exit with code 2 for other arguments than those between --ros-args and --."""
+    parameters = "\n".join(f"  {name}: {entry.metadata['description']}" for name, entry in by_name().items())
+    parser = argparse.ArgumentParser(
+        prog="segmentation_node",
+        usage="ros2 run icnet_ros segmentation_node --ros-args -p NAME:=VALUE -r image:=/camera/image_raw",
+        description="Semantic segmentation of camera images with ICNet.",
+        epilog=f"parameters:\n{parameters}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args(remove_ros_args(sys.argv)[1:])
+
+
 def main() -> int:
-    """Spin the node until SIGINT or SIGTERM; exit code 0, 1 if `build_only` failed, 2 for invalid parameters.
+    """Spin the node until SIGINT or SIGTERM; returns 0, or one of `exit_codes` if it could not start.
 
     rclpy's own signal handlers would shut down the ROS context before the current frame is published.
     """
+    arguments()
     _limit_malloc_arenas()
     signal_fd = _signal_pipe()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -49,9 +67,9 @@ def main() -> int:
     except (ParameterError, rclpy.exceptions.ParameterException) as err:
         rclpy.logging.get_logger("icnet").fatal(str(err))
         rclpy.shutdown()
-        return 2
+        return CONFIGURATION_ERROR
     log = logging.getLogger("icnet_ros")
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)  # the node's logger has the level that the user chose
     log.addHandler(RosLog(node))
     executor = SingleThreadedExecutor()
     executor.add_node(node)
@@ -60,6 +78,7 @@ def main() -> int:
 
     def wait_for_signal() -> None:
         os.read(signal_fd, 1)
+        node.get_logger().info("signal received: finishing the current frame, then shutting down")
         node.interrupted.set()
         ended.set_result(0)
 

@@ -105,10 +105,14 @@ class Parameters:
         high=1000.0,
         change="inactive",
     )
-    autostart: bool = _parameter(True, "Configure and activate the node at the start.", change="start")
+    autostart: bool = _parameter(
+        True,
+        "Configure and activate the node at the start; if a setting cannot be used, exit with code 2.",
+        change="start",
+    )
     build_only: bool = _parameter(
         False,
-        "Build and cache the engine's files, then exit: exit code 0, or 1 if that failed.",
+        "Build and cache the engine's files, then exit: exit code 0, or 2 if a setting cannot be used.",
         change="start",
     )
     max_pixels: int = _parameter(

@@ -106,15 +106,17 @@ class RosLog(logging.Handler):
     """Forwards log records of the packages without ROS to the node's logger and /rosout."""
 
     def __init__(self, node: Node) -> None:
-        super().__init__(logging.INFO)
+        super().__init__()
         self._logger = node.get_logger()
 
     def emit(self, record: logging.LogRecord) -> None:
         """See logging.Handler."""
         if record.levelno >= logging.WARNING:
             self._logger.warning(record.getMessage())
-        else:
+        elif record.levelno >= logging.INFO:
             self._logger.info(record.getMessage())
+        else:
+            self._logger.debug(record.getMessage())
 
 
 def subscription_events(node: Node, topic: str) -> SubscriptionEventCallbacks:

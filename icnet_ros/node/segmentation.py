@@ -21,6 +21,7 @@ from icnet_ros.engine.base import EngineError, LabelMap
 from icnet_ros.node.build import BuiltEngine, build_in_background
 from icnet_ros.node.camera import Camera, Job, ReceivedImage
 from icnet_ros.node.diagnostics import Snapshot, status
+from icnet_ros.node.exit_codes import CONFIGURATION_ERROR, DEFECT
 from icnet_ros.node.parameters import ParameterError, by_name
 from icnet_ros.node.ros import OVERRIDABLE, declare, duplicate_names
 from icnet_ros.node.worker import Counters, Worker
@@ -30,6 +31,10 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 DIAGNOSTICS_PERIOD = 1.0  # s, promised in docs/topics.md
 SUBSCRIBERS_PERIOD = 0.2  # s, how often a lazy node checks for subscribers
 FIXED = {name for name, entry in by_name().items() if entry.metadata["change"] == "inactive"}
+
+
+class _InterruptedError(Exception):
+    """SIGINT or SIGTERM while an engine is being built."""
 
 
 class SegmentationNode(LifecycleNode):
@@ -44,6 +49,7 @@ class SegmentationNode(LifecycleNode):
         self._cameras: dict[str, Camera] = {}
         self._worker: Worker[ReceivedImage] | None = None
         self._failure = ""  # of the last transition
+        self._exit_code = 0  # of the process, if that failure ends it
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False),
             post_callback=self._on_jump_back,
@@ -62,14 +68,14 @@ class SegmentationNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the checkpoint, build and warm up the engine, publish the class table."""
-        result = self._transition("configure", lambda: self._configure(state))
+        result = self._transition("configure", lambda: self._configure(state), "")
         if result != SUCCESS:
             self._release()
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to images."""
-        result = self._transition("activate", lambda: self._activate(state))
+        result = self._transition("activate", lambda: self._activate(state), "")
         if result != SUCCESS:
             self._stop_work()
         return result
@@ -77,30 +83,41 @@ class SegmentationNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe; the current frame is still published."""
         self._stop_work()
-        return self._transition("deactivate", lambda: super(SegmentationNode, self).on_deactivate(state))
+        return self._transition(
+            "deactivate", lambda: super(SegmentationNode, self).on_deactivate(state), "inactive: images are ignored"
+        )
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the device."""
-        return self._transition("cleanup", self._release)
+        return self._transition("cleanup", self._release, "unconfigured: the engine is released")
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop from any state."""
-        return self._transition("shutdown", self._release)
+        return self._transition("shutdown", self._release, "finalized")
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Return to unconfigured after a failed transition."""
-        return self._transition("error", self._release)
+        return self._transition("error", self._release, "unconfigured after an error")
 
-    def _transition(self, name: str, act: Callable[[], TransitionCallbackReturn]) -> TransitionCallbackReturn:
-        self._failure = ""
+    def _transition(
+        self, name: str, act: Callable[[], TransitionCallbackReturn], success: str
+    ) -> TransitionCallbackReturn:
+        """Run a transition. success: logged afterwards, unless empty."""
+        self._failure, self._exit_code = "", 0
         try:
-            return act()
+            result = act()
+        except _InterruptedError:
+            self.get_logger().info("stopped while the engine was being built")
         except (CheckpointError, EngineError) as err:
-            self._failure = str(err)
+            self._failure, self._exit_code = str(err), CONFIGURATION_ERROR
             self.get_logger().error(f"{name} failed: {err}")
         except Exception as err:
-            self._failure = f"{name} failed: {type(err).__name__}: {err}"
+            self._failure, self._exit_code = f"{name} failed: {type(err).__name__}: {err}", DEFECT
             self.get_logger().error(f"{name} failed:\n{traceback.format_exc()}")
+        else:
+            if success:
+                self.get_logger().info(success)
+            return result
         return FAILURE
 
     def _configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -126,7 +143,7 @@ class SegmentationNode(LifecycleNode):
     def _while_building(self) -> None:
         self._publish_diagnostics("building engine")
         if self.interrupted.is_set():
-            raise EngineError("interrupted while the engine was being built")
+            raise _InterruptedError
 
     def _activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         if self._built is None or any(
@@ -161,11 +178,13 @@ class SegmentationNode(LifecycleNode):
 
     def _on_autostart(self) -> None:
         self._autostart.cancel()
-        configured = self.trigger_configure() == SUCCESS
-        if self._settings.build_only:
-            self.finish(0 if configured else 1)
-        elif configured:
-            self.trigger_activate()
+        started = self.trigger_configure() == SUCCESS
+        if started and not self._settings.build_only:
+            started = self.trigger_activate() == SUCCESS
+        if self._exit_code:
+            self.get_logger().fatal(f"cannot start: {self._failure}")
+        if self._settings.build_only or self._exit_code:
+            self.finish(self._exit_code)
 
     # --- frames, on the worker's thread -----------------------------------------------------------
 

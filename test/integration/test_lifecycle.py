@@ -216,8 +216,56 @@ def test_build_only_makes_what_the_engine_needs_and_ends(graph, model, tmp_path)
     assert "active" not in process.text
     assert [path.suffix for path in sorted((tmp_path / "cache").iterdir())] == [".json", ".onnx"]
     process = graph.start_node(tmp_path / "none.safetensors", build_only=True)
-    assert process.popen.wait(60) == 1
+    assert process.popen.wait(60) == 2
     assert "none.safetensors: no such file" in process.text
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "words"),
+    [
+        ("model", "/none.safetensors", r"cannot start: /none\.safetensors: no such file"),
+        ("precision", "fp16", "cannot start: .*fp16"),
+        ("engine", "tensorrt", "cannot start: .*tensorrt"),
+        ("engine", "foo", "engine is 'foo'"),
+        ("enigne", "torch", "did you mean 'engine'"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_ends_the_process_with_exit_code_2(graph, model, parameter, value, words):
+    settings = {"model": model, "device": "cpu", parameter: value}
+    process = graph.start("--ros-args", *(word for item in settings.items() for word in ("-p", "{}:={}".format(*item))))
+    assert process.popen.wait(60) == 2, process.text
+    assert re.search(words, process.text)
+    assert "Traceback" not in process.text
+
+
+def test_every_transition_is_logged(graph, model):
+    process = graph.start_node(model, autostart=False)
+    for name, words in (
+        ("CONFIGURE", "ready after"),
+        ("ACTIVATE", "active, images from /image"),
+        ("DEACTIVATE", "inactive: images are ignored"),
+        ("CLEANUP", "unconfigured: the engine is released"),
+        ("UNCONFIGURED_SHUTDOWN", "finalized"),
+    ):
+        assert words not in process.text
+        assert graph.change(getattr(Transition, f"TRANSITION_{name}"))
+        assert words in process.text
+
+
+def test_the_log_level_debug_shows_each_frame(graph, model):
+    process = graph.start("--ros-args", "-p", f"model:={model}", "--log-level", "icnet:=debug")
+    camera = graph.camera()
+    graph.spin_until(lambda: "image 1001.988, " in process.text, again=lambda: camera.publish(image(1)))
+    assert re.search(r"image 1001\.988, \d+x\d+, sub124: ms transport .*inference \d+\.\d.*total \d+\.\d", process.text)
+
+
+@pytest.mark.parametrize(("words", "code"), [(("--help",), 0), (("bag",), 2), (("--model", "x"), 2)])
+def test_arguments_that_are_not_ros_arguments(graph, words, code):
+    process = graph.start(*words)
+    assert process.popen.wait(30) == code
+    assert "usage: ros2 run icnet_ros segmentation_node" in process.text
+    if not code:
+        assert all(f"  {name}: " in process.text for name in by_name())
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
@@ -238,6 +286,9 @@ def test_a_signal_while_the_engine_is_being_built(graph, model):
     graph.spin_until(lambda: graph.node.count_publishers("/diagnostics"))
     code, seconds = process.interrupt()
     assert (code, seconds < 5) == (0, True), process.text
+    assert "stopped while the engine was being built" in process.text
+    assert "ERROR" not in process.text
+    assert "FATAL" not in process.text
 
 
 def test_a_command_waits_for_the_node(graph, model):
