@@ -28,7 +28,11 @@ def segment(
     ] = 0.0,
     alpha: Annotated[float, typer.Option(min=0.0, max=1.0, help="Opacity of the class colours.")] = 0.5,
 ) -> None:
-    """Write overlays and label images; print how much each class covers and, for a video, how much labels flicker."""
+    """Write overlays with a legend, label images (class ids) and colour images; print the share of each class.
+
+    For a video also the share of pixels whose label changes from frame to frame. Takes .jpg, .png, .bmp, .ppm, .tif,
+    .webp, and the videos that OpenCV reads: .mp4, .avi, .mkv, .mov, .webm.
+    """
     media = find_media(source)
     checkpoint = load_model(model)
     if not checkpoint.spec.trained:

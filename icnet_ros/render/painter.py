@@ -53,16 +53,20 @@ def draw_banner(bgr: UInt8, text: str) -> None:
 
 
 def legend(names: Sequence[str], colours: Sequence[tuple[int, int, int]], width: int) -> UInt8:
-    """A strip of colour patches and class names, BGR uint8 (rows * 28, width, 3)."""
+    """A strip of colour patches and class names, BGR uint8 (height, width, 3); drawn smaller where width is small."""
     cell = max(cv2.getTextSize(name, FONT, 0.5, 1)[0][0] for name in names) + 44
-    columns = max(1, width // cell)
+    drawn = max(width, 3 * cell)
+    columns = drawn // cell
     rows = -(-len(names) // columns)
-    strip = np.full((28 * rows, width, 3), 32, np.uint8)
+    strip = np.full((28 * rows, drawn, 3), 32, np.uint8)
     for index, (name, colour) in enumerate(zip(names, colours, strict=True)):
         x, y = index % columns * cell + 8, index // columns * 28 + 6
         cv2.rectangle(strip, (x, y), (x + 20, y + 16), colour[::-1], cv2.FILLED)
         cv2.putText(strip, name, (x + 27, y + 13), FONT, 0.5, (235, 235, 235), 1, cv2.LINE_AA)
-    return strip
+    if drawn == width:
+        return strip
+    height = max(1, round(len(strip) * width / drawn))
+    return np.asarray(cv2.resize(strip, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def side_by_side(images: Sequence[UInt8]) -> UInt8:

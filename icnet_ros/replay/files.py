@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from icnet_ros.engine.base import Engine, Frame
-from icnet_ros.render.painter import Painter, UInt8
+from icnet_ros.render.painter import Painter, UInt8, legend
 from icnet_ros.render.video import VideoWriter
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.picture_file import read_picture
@@ -70,37 +70,47 @@ def segment_media(
 ) -> MediaSummary:
     """Label every frame.
 
-    Pictures: OUT/NAME_overlay.png and OUT/NAME_labels.png. A video: OUT/NAME_overlay.mp4 and
-    OUT/NAME_labels/000000.png, ... Label files hold class ids. Also OUT/coverage.json.
+    Pictures: OUT/NAME_overlay.png, OUT/NAME_labels.png and OUT/NAME_colour.png. A video: OUT/NAME_overlay.mp4,
+    OUT/NAME_colour.mp4 and OUT/NAME_labels/000000.png, ... Label files hold class ids, colour files the classes in
+    their colours; below each overlay is a legend. Also OUT/coverage.json.
     Raises MediaError for a damaged picture; the results of those before it stay.
     """
     out.mkdir(parents=True, exist_ok=True)
-    painter = Painter.for_network(engine.spec.classes.colours, trained=engine.spec.trained)
+    classes = engine.spec.classes
+    painter = Painter.for_network(classes.colours, trained=engine.spec.trained)
     totals = np.zeros(256, np.int64)
     previous: UInt8 | None = None
     changed: list[float] = []
-    with closing(VideoWriter(out / f"{media.paths[0].stem}_overlay.mp4", media.rate)) as video:
+    stem = media.paths[0].stem
+    with (
+        closing(VideoWriter(out / f"{stem}_overlay.mp4", media.rate)) as overlays,
+        closing(VideoWriter(out / f"{stem}_colour.mp4", media.rate)) as colours,
+    ):
         for number, (name, bgr) in enumerate(_frames(media)):
             try:
                 labels = engine.segment([Frame(bgr)])[0].labels
             except ValueError as err:
                 raise MediaError(f"{name}: {err}") from err
             totals += np.bincount(labels.reshape(-1), minlength=256)
+            colour = painter.colour(labels)
             overlay = painter.overlay(bgr, labels, alpha)
+            overlay = np.concatenate([overlay, legend(classes.names, classes.colours, overlay.shape[1])])
             if media.video:
                 if previous is not None:
                     changed.append(float((labels != previous).mean()))
                 previous = labels
-                video.write(overlay)
+                overlays.write(overlay)
+                colours.write(colour)
                 _write(out / f"{name}_labels" / f"{number:06d}.png", labels)
             else:
                 _write(out / f"{name}_overlay.png", overlay)
                 _write(out / f"{name}_labels.png", labels)
+                _write(out / f"{name}_colour.png", colour)
             progress(number + 1, media.count)
     if not totals.sum():
         raise MediaError(f"{media.paths[0]}: no frame could be read from this video")
-    order = sorted(range(len(engine.spec.classes)), key=lambda index: -totals[index])
-    coverage = {engine.spec.classes.names[index]: float(totals[index] / totals.sum()) for index in order}
+    order = sorted(range(len(classes)), key=lambda index: -totals[index])
+    coverage = {classes.names[index]: float(totals[index] / totals.sum()) for index in order}
     (out / "coverage.json").write_text(json.dumps(coverage, indent=2) + "\n")
     return MediaSummary(coverage, float(np.mean(changed)) if changed else None)
 

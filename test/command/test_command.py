@@ -44,7 +44,10 @@ def test_segment_a_picture(run, tmp_path, model, photo):
     assert "untrained" in err
     labels = cv2.imread(str(tmp_path / "out" / "street_labels.png"), cv2.IMREAD_UNCHANGED)
     assert (labels.shape, labels.dtype, labels.max() < 3) == ((60, 80), np.uint8, True)
-    assert cv2.imread(str(tmp_path / "out" / "street_overlay.png")).shape == (60, 80, 3)
+    overlay = cv2.imread(str(tmp_path / "out" / "street_overlay.png"))
+    assert (overlay.shape[1], overlay.shape[0] > 60) == (80, True)  # a legend below the picture
+    colour = cv2.imread(str(tmp_path / "out" / "street_colour.png"))
+    assert (colour == np.array(((128, 64, 128), (0, 0, 142), (70, 130, 180)), np.uint8)[labels][..., ::-1]).all()
     coverage = json.loads((tmp_path / "out" / "coverage.json").read_text())
     for index, name in enumerate(("road", "car", "sky")):
         assert coverage[name] == pytest.approx((labels == index).mean())
@@ -68,8 +71,10 @@ def test_segment_a_video(run, tmp_path, model, photo):
     video.release()
     assert run("segment", path, "-o", tmp_path / "out", "--model", model)[0] == 0
     assert len(list((tmp_path / "out" / "drive_labels").glob("*.png"))) == 4
-    overlay = cv2.VideoCapture(str(tmp_path / "out" / "drive_overlay.mp4"))
-    assert overlay.get(cv2.CAP_PROP_FRAME_COUNT) == 4
+    for name, height in (("overlay", None), ("colour", 60)):
+        written = cv2.VideoCapture(str(tmp_path / "out" / f"drive_{name}.mp4"))
+        assert written.get(cv2.CAP_PROP_FRAME_COUNT) == 4
+        assert height in (None, written.get(cv2.CAP_PROP_FRAME_HEIGHT))
 
 
 @pytest.mark.parametrize(

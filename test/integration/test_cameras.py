@@ -84,18 +84,23 @@ def test_none_starves_while_another_floods(graph, model):
     latencies = {name: graph.listen(FrameLatency, f"/icnet/{name}/latency", 100)[0] for name in cameras}
     graph.spin_until(lambda: latencies["front"], again=lambda: cameras["front"].publish(image()))
     flood = itertools.count()
+
+    def flooding(done):
+        for _ in range(10):
+            cameras["front"].publish(image(next(flood)))
+        return done()
+
     for number in range(1, 7):
         for name in ("left", "rear"):
             cameras[name].publish(image(number))
 
         def answered(number=number):
-            for _ in range(10):
-                cameras["front"].publish(image(next(flood)))
             return all(len(latencies[name]) == number for name in ("left", "rear"))
 
-        graph.spin_until(answered)
+        graph.spin_until(lambda answered=answered: flooding(answered))
     assert latencies["left"][-1].dropped == latencies["rear"][-1].dropped == 0
-    assert latencies["front"][-1].dropped > 0
+    # A quick node may have kept up with the few images so far.
+    graph.spin_until(lambda: flooding(lambda: latencies["front"][-1].dropped > 0))
 
 
 def test_a_lazy_node_takes_images_only_for_listeners(graph, model):

@@ -134,6 +134,14 @@ def test_without_autostart_and_with_simulated_time(graph, launch, model):
     graph.spin_until(lambda: graph.node.get_subscriptions_info_by_topic("/camera/image_raw/compressed"))
 
 
+@pytest.mark.parametrize("setting", ["engine:=foo", "model:=/none.safetensors"])
+def test_a_node_whose_settings_cannot_be_used_is_not_started_again(graph, launch, setting):
+    log = launch.start("use_respawn:=true", setting)
+    assert launch.popen.wait(60) in (0, 1)  # 1: the value is refused before a node is started
+    assert log.read_text().count("process started") <= 1
+    assert setting.partition(":=")[2] in log.read_text()
+
+
 def test_a_node_that_dies_comes_back_if_asked_to(graph, launch, model):
     launch.start(f"model:={model}", "use_respawn:=true")
 
