@@ -135,7 +135,7 @@ def test_without_autostart_and_with_simulated_time(graph, launch, model):
 
 
 @pytest.mark.parametrize("setting", ["engine:=foo", "model:=/none.safetensors"])
-def test_a_node_whose_settings_cannot_be_used_is_not_started_again(graph, launch, setting):
+def test_a_node_whose_settings_cannot_be_used_is_not_started_again(launch, setting):
     log = launch.start("use_respawn:=true", setting)
     assert launch.popen.wait(60) in (0, 1)  # 1: the value is refused before a node is started
     assert log.read_text().count("process started") <= 1
