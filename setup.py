@@ -13,6 +13,7 @@ FILES = (
     "config/train/*.yaml",
     "config/datasets/*.yaml",
     "config/mappings/*.yaml",
+    "config/groups/*.yaml",
     "demo/*",
     "models/*",
     "msg/*.msg",

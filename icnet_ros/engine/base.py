@@ -10,6 +10,7 @@ import numpy.typing as npt
 from icnet_ros.checkpoint.spec import ModelSpec
 
 UInt8 = npt.NDArray[np.uint8]
+Float32 = npt.NDArray[np.float32]
 ChannelOrder = Literal["bgr", "rgb"]
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 STAGES = ("preprocess", "inference", "postprocess")
@@ -26,10 +27,15 @@ def one_line(err: BaseException) -> str:
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture: `pixels` uint8 (H, W, 3), channels in `order`."""
+    """One picture: `pixels` uint8 (H, W, 3), channels in `order`.
+
+    size: (height, width) of its label map, None for the picture's own. Labels of another size are computed from the
+    logits, not resized.
+    """
 
     pixels: UInt8
     order: ChannelOrder = "bgr"
+    size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape
@@ -37,18 +43,27 @@ class Frame:
             raise ValueError(f"a frame is uint8 (H, W, 3), this one is {self.pixels.dtype} {shape}")
         if self.order not in ("bgr", "rgb"):
             raise ValueError(f"channel order {self.order!r} is neither 'bgr' nor 'rgb'")
+        if self.size is not None and min(self.size) < 1:
+            raise ValueError(f"a label map of size {self.size} has no pixels")
+
+    @property
+    def label_size(self) -> tuple[int, int]:
+        """(height, width) of its label map."""
+        return self.size or (self.pixels.shape[0], self.pixels.shape[1])
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """The segmentation of one frame, at the size of the frame.
+    """The segmentation of one frame, of size `Frame.label_size`.
 
     labels: uint8 (H, W), class ids. confidence: uint8 (H, W), 0..255 for a probability of 0..1 of
-    the class in `labels`, or None if it was not requested. stages: milliseconds of each of STAGES.
+    the class in `labels`, or None if it was not requested. scores: float32 (H, W, n), probabilities of the n classes
+    that were requested, or None. stages: milliseconds of each of STAGES.
     """
 
     labels: UInt8
     confidence: UInt8 | None = None
+    scores: Float32 | None = None
     stages: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -58,7 +73,9 @@ class EngineOptions:
 
     threads: CPU threads, 0 = as many as there are cores. scale: resize factor of the frame before
     the network, 0 = as the checkpoint specifies (labels have the frame's size either way). cuda_graph:
-    replay captured kernels instead of launching each, on CUDA.
+    replay captured kernels instead of launching each, on CUDA. label_groups: of `checkpoint.groups`, by name or path;
+    "" for the classes of the checkpoint. rotate: degrees (0, 90, 180, 270) by which frames are turned clockwise before
+    the network; labels are turned back. mask: PNG of the frames' size; where it is not black, pixels are unlabelled.
     """
 
     device: str = "auto"
@@ -67,6 +84,9 @@ class EngineOptions:
     threads: int = 0
     scale: float = 0.0
     cuda_graph: bool = True
+    label_groups: str = ""
+    rotate: int = 0
+    mask: str = ""
 
 
 @runtime_checkable
@@ -82,10 +102,13 @@ class Engine(Protocol):
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """Run frames of this size, so that the first real frame is not slower than later ones."""
 
-    def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
+    def segment(
+        self, frames: Sequence[Frame], *, confidence: bool = False, scores: Sequence[int] = ()
+    ) -> list[LabelMap]:
         """Label maps of the frames, in their order; sizes may differ.
 
-        Raises ValueError for a frame too small for the network, EngineError if the device fails.
+        scores: ids of the classes whose probabilities are wanted. Raises ValueError for a frame too small for the
+        network, EngineError if the device fails.
         """
 
     def memory(self) -> int | None:

@@ -98,12 +98,14 @@ class Cascade:
             cost[exit_] = median(times)
         self._chooser = ExitChooser(cost)
 
-    def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
+    def segment(
+        self, frames: Sequence[Frame], *, confidence: bool = False, scores: Sequence[int] = ()
+    ) -> list[LabelMap]:
         """See Engine."""
         started = perf_counter()
         chosen = self._chooser.choose(self.remaining_ms)
         self.exit = chosen if self.wanted_exit == "auto" else self.wanted_exit
-        label_maps = self._engines[self.exit].segment(frames, confidence=confidence)
+        label_maps = self._engines[self.exit].segment(frames, confidence=confidence, scores=scores)
         self._chooser.observe(self.exit, 1000 * (perf_counter() - started))
         return label_maps
 

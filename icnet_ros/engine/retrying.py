@@ -33,11 +33,13 @@ class RetryingEngine:
         for engine in self._engines():
             engine.warm_up(height, width, batch)
 
-    def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
+    def segment(
+        self, frames: Sequence[Frame], *, confidence: bool = False, scores: Sequence[int] = ()
+    ) -> list[LabelMap]:
         """See Engine. Sets `name` and `exit` to those of the engine that was used."""
         if self._now() >= self._next_try:
             try:
-                label_maps = self._run(self._engine, frames, confidence)
+                label_maps = self._run(self._engine, frames, confidence, scores)
             except ValueError:  # an invalid frame, not a failure of the engine
                 raise
             except Exception as err:  # runtimes have errors of their own
@@ -50,7 +52,7 @@ class RetryingEngine:
         if self._fallback is None:
             wait = self._next_try - self._now()
             raise EngineError(f"{self.last_error} (failed {self._failures} times in a row, next try in {wait:.1f} s)")
-        return self._run(self._fallback, frames, confidence)
+        return self._run(self._fallback, frames, confidence, scores)
 
     def memory(self) -> int | None:
         """See Engine."""
@@ -61,10 +63,10 @@ class RetryingEngine:
         for engine in self._engines():
             engine.close()
 
-    def _run(self, engine: Engine, frames: Sequence[Frame], confidence: bool) -> list[LabelMap]:
+    def _run(self, engine: Engine, frames: Sequence[Frame], confidence: bool, scores: Sequence[int]) -> list[LabelMap]:
         if isinstance(engine, Cascade):
             engine.remaining_ms, engine.wanted_exit = self.remaining_ms, self.wanted_exit
-        label_maps = engine.segment(frames, confidence=confidence)
+        label_maps = engine.segment(frames, confidence=confidence, scores=scores)
         self.name, self.exit = engine.name, engine.exit
         return label_maps
 

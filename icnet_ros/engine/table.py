@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.engine.adapted import adapted
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.cascade import Cascade
 
@@ -71,5 +72,4 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
             raise
         extra = f"'icnet_ros[{EXTRAS[name]}]'" if name in EXTRAS else err.name
         raise EngineError(f"engine {name!r} needs the package {err.name!r}: pip install {extra}") from err
-    engine: Engine = factory(checkpoint, options)
-    return engine
+    return adapted(factory(checkpoint, options), options)

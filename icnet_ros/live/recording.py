@@ -60,7 +60,7 @@ def recording_predictor(recording: Recording) -> Predictor:
         if stamp not in recording.labels:
             raise ValueError("dropped, failed or lost in the live run")
         stages = {name: getattr(latencies[stamp], f"{name}_ms") for name in STAGES if stamp in latencies}
-        return LabelMap(recording.labels[stamp], None, stages)
+        return LabelMap(recording.labels[stamp], stages=stages)
 
     return predict
 

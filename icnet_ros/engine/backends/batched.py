@@ -20,8 +20,8 @@ class Batched(ABC):
     spec: ModelSpec
 
     @abstractmethod
-    def _segment_batch(self, frames: list[Frame], confidence: bool) -> list[LabelMap]:
-        """Label maps of frames of one size and channel order."""
+    def _segment_batch(self, frames: list[Frame], confidence: bool, scores: Sequence[int]) -> list[LabelMap]:
+        """Label maps of frames of one size, channel order and label size."""
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """See Engine. Whatever is compiled on first use is compiled now."""
@@ -29,11 +29,13 @@ class Batched(ABC):
         for confidence in (False, True, False):
             self.segment([frame] * batch, confidence=confidence)
 
-    def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
+    def segment(
+        self, frames: Sequence[Frame], *, confidence: bool = False, scores: Sequence[int] = ()
+    ) -> list[LabelMap]:
         """See Engine."""
         label_maps: list[LabelMap] = []
-        for _, group in groupby(frames, key=lambda frame: (frame.pixels.shape, frame.order)):
-            label_maps += self._segment_batch(list(group), confidence)
+        for _, group in groupby(frames, key=lambda frame: (frame.pixels.shape, frame.order, frame.label_size)):
+            label_maps += self._segment_batch(list(group), confidence, scores)
         return label_maps
 
 

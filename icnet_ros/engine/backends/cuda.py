@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from time import perf_counter
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.backends.batched import Batched, LruCache, check_size
 from icnet_ros.engine.base import STAGES, EngineError, EngineOptions, Frame, LabelMap
-from icnet_ros.engine.kernels.ondevice import label, prepare
+from icnet_ros.engine.grouping import Grouping
+from icnet_ros.engine.kernels.ondevice import label, label_groups, prepare, probabilities
 
 log = logging.getLogger(__name__)
 Network = Callable[[Tensor], Tensor]
@@ -36,7 +38,8 @@ class CudaEngine(Batched):
         dtype: torch.dtype,
     ) -> None:
         self.name = name
-        self.spec = spec
+        self._grouping = Grouping(spec, options)
+        self.spec = self._grouping.spec
         self.exit = options.exit
         self.precision = options.precision
         on_gpu = device.type == "cuda"
@@ -58,13 +61,14 @@ class CudaEngine(Batched):
             torch.cuda.empty_cache()
 
     @torch.inference_mode()
-    def _segment_batch(self, frames: list[Frame], confidence: bool) -> list[LabelMap]:
+    def _segment_batch(self, frames: list[Frame], confidence: bool, scores: Sequence[int]) -> list[LabelMap]:
         height, width = frames[0].pixels.shape[:2]
         scale = self._scale or self.spec.scale_for(height)
         check_size(frames[0], [round(side * scale) for side in (height, width)])
         try:
             swap_channels = frames[0].order != self.spec.channel_order
-            run = self._run((len(frames), height, width), scale, swap_channels, confidence)
+            buffers = _Shape((len(frames), height, width), frames[0].label_size, confidence, tuple(scores))
+            run = self._run(buffers, scale, swap_channels)
             milliseconds = run([frame.pixels for frame in frames])
         except torch.OutOfMemoryError as err:
             raise EngineError(f"{self.device}: no memory for {len(frames)} frames of {width}x{height}: {err}") from err
@@ -73,35 +77,53 @@ class CudaEngine(Batched):
         if not run.finite:
             raise EngineError("the network gave NaN for this frame; no labels are returned")
         stages = {stage: value / len(frames) for stage, value in zip(STAGES, milliseconds, strict=True)}
-        maps = run.confidence
+
+        def of_frame(buffer: Tensor | None, number: int) -> Any:
+            return None if buffer is None else buffer[number].numpy().copy()
+
         return [
-            LabelMap(run.labels[number].numpy().copy(), None if maps is None else maps[number].numpy().copy(), stages)
+            LabelMap(*(of_frame(buffer, number) for buffer in (run.labels, run.confidence, run.scores)), stages)
             for number in range(len(frames))
         ]
 
-    def _run(self, shape: tuple[int, int, int], scale: float, swap_channels: bool, confidence: bool) -> "_Run":
+    def _run(self, shape: "_Shape", scale: float, swap_channels: bool) -> "_Run":
         def to_input(pixels: Tensor) -> Tensor:
             return prepare(pixels, self.spec, swap_channels, scale, self._dtype)
 
         def make() -> _Run:
-            run = _Run(shape, to_input, self._network, confidence, self._device)
+            run = _Run(shape, to_input, self._network, self._grouping, self._device)
             if self._graphs:
                 run.capture()
             return run
 
-        return self._runs.get((shape, swap_channels, confidence), make)
+        return self._runs.get((shape, swap_channels), make)
+
+
+class _Shape(NamedTuple):
+    """What the buffers of a run depend on: (frames, height, width), label size, outputs."""
+
+    frames: tuple[int, int, int]
+    labels: tuple[int, int]
+    confidence: bool
+    scores: tuple[int, ...]
 
 
 class _Run:
-    """Buffers and stages for one batch size and frame size, with or without confidence."""
+    """Buffers and stages for one batch size and frame size, with or without confidence and scores."""
 
     def __init__(
-        self, shape: tuple[int, int, int], to_input: Network, network: Network, confidence: bool, device: torch.device
+        self, shape: _Shape, to_input: Network, network: Network, grouping: Grouping, device: torch.device
     ) -> None:
         pinned = device.type == "cuda"
-        self.frames = torch.empty((*shape, 3), dtype=torch.uint8, pin_memory=pinned)
-        self.labels = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
-        self.confidence = torch.empty_like(self.labels, pin_memory=pinned) if confidence else None
+        size = (shape.frames[0], *shape.labels)
+        self.frames = torch.empty((*shape.frames, 3), dtype=torch.uint8, pin_memory=pinned)
+        self.labels = torch.empty(size, dtype=torch.uint8, pin_memory=pinned)
+        self.confidence = torch.empty_like(self.labels, pin_memory=pinned) if shape.confidence else None
+        channels = len(shape.scores)
+        self.scores = torch.empty((*size, channels), dtype=torch.float32, pin_memory=pinned) if channels else None
+        self._channel_of = torch.from_numpy(grouping.channel_of(shape.scores)).to(device)
+        self._group_of = None if grouping.groups is None else torch.from_numpy(grouping.group_of).to(device)
+        self._ids = torch.from_numpy(grouping.ids).to(device)
         self.finite = torch.ones((), dtype=torch.bool, pin_memory=pinned)
         self._uploaded = torch.empty_like(self.frames, device=device)
         self._to_input, self._network, self._device = to_input, network, device
@@ -161,7 +183,14 @@ class _Run:
         assert self._logits is not None
         _, height, width = self.labels.shape
         self.finite.copy_(~self._logits.isnan().any(), non_blocking=True)
-        labels, confidence = label(self._logits, height, width, self.confidence is not None)
+        confident = self.confidence is not None
+        if self._group_of is None:
+            labels, confidence = label(self._logits, height, width, confident)
+        else:
+            labels, confidence = label_groups(self._logits, self._group_of, self._ids, height, width, confident)
+        if self.scores is not None:
+            scores = probabilities(self._logits, self._channel_of, self.scores.shape[-1], height, width)
+            self.scores.copy_(scores.permute(0, 2, 3, 1), non_blocking=True)
         self.labels.copy_(labels, non_blocking=True)
         if self.confidence is not None and confidence is not None:
             self.confidence.copy_(confidence, non_blocking=True)

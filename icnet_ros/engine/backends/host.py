@@ -2,13 +2,16 @@
 
 import os
 from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
 from icnet_ros.checkpoint.spec import STRIDES, ModelSpec
 from icnet_ros.engine.backends.batched import Batched, check_size
 from icnet_ros.engine.base import EngineError, EngineOptions, Frame, LabelMap, UInt8
-from icnet_ros.engine.kernels import upsample
+from icnet_ros.engine.grouping import Grouping
+from icnet_ros.engine.kernels import groups, upsample
 from icnet_ros.engine.kernels.normalise import Batch, normalise
 
 
@@ -19,7 +22,8 @@ class HostEngine(Batched):
     planar = True  # `_infer` takes (N, 3, H, W), else (N, H, W, 3)
 
     def __init__(self, spec: ModelSpec, options: EngineOptions) -> None:
-        self.spec = spec
+        self._grouping = Grouping(spec, options)
+        self.spec = self._grouping.spec
         self.exit = options.exit
         self.precision = options.precision
         self.device = cpu_name()
@@ -39,7 +43,7 @@ class HostEngine(Batched):
     def close(self) -> None:
         """See Engine."""
 
-    def _segment_batch(self, frames: list[Frame], confidence: bool) -> list[LabelMap]:
+    def _segment_batch(self, frames: list[Frame], confidence: bool, scores: Sequence[int]) -> list[LabelMap]:
         upsample.use_threads(self._threads)
         started = perf_counter()
         scale = self._scale or self.spec.scale_for(frames[0].pixels.shape[0])
@@ -49,13 +53,8 @@ class HostEngine(Batched):
         logits = self._infer(batch)
         inferred = perf_counter()
         rows, columns = batch.shape[2:] if self.planar else batch.shape[1:3]
-        check_logits(logits.shape, len(frames), rows, columns, self.spec, self.exit)
-        height, width = frames[0].pixels.shape[:2]
-        maps: list[tuple[UInt8, UInt8 | None]]
-        if confidence:
-            maps = [upsample.label_and_confidence(one, height, width) for one in logits]
-        else:
-            maps = [(upsample.label_map(one, height, width), None) for one in logits]
+        check_logits(logits.shape, len(frames), rows, columns, self._grouping.classes, self.exit)
+        maps = [self._label(one, frames[0].label_size, confidence, scores) for one in logits]
         # The time of a frame is its share of the batch's time.
         share = 1000 / len(frames)
         stages = {
@@ -63,17 +62,32 @@ class HostEngine(Batched):
             "inference": (inferred - prepared) * share,
             "postprocess": (perf_counter() - inferred) * share,
         }
-        return [LabelMap(labels, confidence_map, stages) for labels, confidence_map in maps]
+        return [replace(label_map, stages=stages) for label_map in maps]
+
+    def _label(self, logits: Batch, size: tuple[int, int], confidence: bool, scores: Sequence[int]) -> LabelMap:
+        """Label map of one frame without its times; logits (h, w, classes)."""
+        grouping = self._grouping
+        confidence_map: UInt8 | None = None
+        if grouping.groups is not None:
+            labels, confidence_map = groups.group_map(
+                logits, grouping.group_of, grouping.ids, *size, confidence=confidence
+            )
+        elif confidence:
+            labels, confidence_map = upsample.label_and_confidence(logits, *size)
+        else:
+            labels = upsample.label_map(logits, *size)
+        score_map = groups.score_map(logits, grouping.channel_of(scores), len(scores), *size) if scores else None
+        return LabelMap(labels, confidence_map, score_map)
 
 
-def check_logits(shape: tuple[int, ...], frames: int, rows: int, columns: int, spec: ModelSpec, exit_: str) -> None:
+def check_logits(shape: tuple[int, ...], frames: int, rows: int, columns: int, classes: int, exit_: str) -> None:
     """Raise EngineError unless logits of this shape are (N, h, w, classes) of an input of `rows` x `columns`."""
     stride = STRIDES.get(exit_)
     size = shape[1:3] if stride is None else (-(-rows // stride), -(-columns // stride))
-    if shape != (frames, *size, len(spec.classes)):
+    if shape != (frames, *size, classes):
         raise EngineError(
-            f"the network gives {shape} for an input of {rows}x{columns}; {len(spec.classes)} classes need "
-            f"{(frames, *size, len(spec.classes))}: the file belongs to another network"
+            f"the network gives {shape} for an input of {rows}x{columns}; {classes} classes need "
+            f"{(frames, *size, classes)}: the file belongs to another network"
         )
 
 

@@ -39,6 +39,28 @@ def label(logits: Tensor, height: int, width: int, confidence: bool) -> tuple[Te
     return best, (255 * full.softmax(1).amax(1)).round().byte() if confidence else None
 
 
+def label_groups(
+    logits: Tensor, group_of: Tensor, ids: Tensor, height: int, width: int, confidence: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Logits (N, C, h, w) -> labels uint8 (N, height, width) of the most probable groups and, if requested, confidence.
+
+    group_of: int64 (C,). ids: uint8 (groups,), the label of each group.
+    """
+    sums = probabilities(logits, group_of, len(ids), height, width)
+    highest, best = sums.max(1)
+    return ids[best], (255 * highest).round().byte() if confidence else None
+
+
+def probabilities(logits: Tensor, channel_of: Tensor, channels: int, height: int, width: int) -> Tensor:
+    """Logits (N, C, h, w) -> probabilities float32 (N, channels, height, width).
+
+    channel_of: int64 (C,), the channel to which the probability of each class is added; -1 for none.
+    """
+    full = F.interpolate(logits.float(), (height, width), mode="bilinear", align_corners=True).softmax(1)
+    sums = full.new_zeros((len(full), channels + 1, height, width))
+    return sums.index_add_(1, channel_of % (channels + 1), full)[:, :channels]
+
+
 @cache
 def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
     """Cached for each device, as nothing may be uploaded while a CUDA graph is captured."""

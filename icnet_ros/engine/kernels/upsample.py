@@ -28,7 +28,7 @@ def label_map(logits: Logits, height: int, width: int) -> UInt8:
     logit is NaN.
     """
     labels: UInt8 = np.empty((height, width), np.uint8)
-    axes = *_axis(logits.shape[0], height), *_axis(logits.shape[1], width)
+    axes = *axis(logits.shape[0], height), *axis(logits.shape[1], width)
     _check(_label(np.ascontiguousarray(logits), *axes, labels))
     return labels
 
@@ -37,7 +37,7 @@ def label_and_confidence(logits: Logits, height: int, width: int) -> tuple[UInt8
     """`label_map` and the softmax probability of the chosen class, 0..255, each (height, width)."""
     labels: UInt8 = np.empty((height, width), np.uint8)
     confidence: UInt8 = np.empty((height, width), np.uint8)
-    axes = *_axis(logits.shape[0], height), *_axis(logits.shape[1], width)
+    axes = *axis(logits.shape[0], height), *axis(logits.shape[1], width)
     _check(_label_with_confidence(np.ascontiguousarray(logits), *axes, labels, confidence))
     return labels, confidence
 
@@ -47,7 +47,7 @@ def _check(invalid: npt.NDArray[np.bool_]) -> None:
         raise EngineError("the network gave NaN for this frame; no labels are returned")
 
 
-def _axis(source: int, target: int) -> tuple[Index, Weight]:
+def axis(source: int, target: int) -> tuple[Index, Weight]:
     """For each target coordinate the source coordinate at or before it, and the weight of the next."""
     step = np.float32((source - 1) / (target - 1)) if target > 1 else np.float32(0)
     position = np.arange(target, dtype=np.float32) * step

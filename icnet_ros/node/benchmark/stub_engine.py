@@ -21,11 +21,11 @@ class StubEngine:
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """See Engine."""
 
-    def segment(self, frames: Sequence[Frame], *, confidence: bool = False) -> list[LabelMap]:
+    def segment(
+        self, frames: Sequence[Frame], *, confidence: bool = False, scores: Sequence[int] = ()
+    ) -> list[LabelMap]:
         """See Engine."""
-        return [
-            LabelMap(np.zeros(frame.pixels.shape[:2], np.uint8), None, dict.fromkeys(STAGES, 0.0)) for frame in frames
-        ]
+        return [LabelMap(np.zeros(frame.label_size, np.uint8), stages=dict.fromkeys(STAGES, 0.0)) for frame in frames]
 
     def memory(self) -> int | None:
         """See Engine."""

@@ -1,0 +1,79 @@
+"""Label groups: many classes of a checkpoint become few."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
+from icnet_ros.share import share
+
+
+@dataclass(frozen=True)
+class LabelGroups:
+    """Which group each class of a checkpoint belongs to.
+
+    classes: the groups as a class table; its ids are those of the label maps. group_of: for each class of the
+    checkpoint the index of its group, len(classes) for those that become `classes.ignore` ("unlabelled").
+    """
+
+    classes: ClassTable
+    group_of: tuple[int, ...]
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Label of each group; the last one is `classes.ignore`."""
+        return (*range(len(self.classes)), self.classes.ignore)
+
+
+def load_groups(name: str, classes: ClassTable) -> LabelGroups:
+    """Groups for the classes of a checkpoint: of a file in config/groups by name ("nav2"), or of a .yaml file by path.
+
+    The names of classes in the file may be those of the checkpoint or of any shipped class table; groups without a
+    class of this checkpoint stay, so that their ids are the same for all checkpoints. Raises ClassTableError.
+    """
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        path = share("config", "groups", f"{name}.yaml")
+        if not path.is_file():
+            shipped = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
+            raise ClassTableError(f"no label groups {name!r}; there are {shipped}, or name a .yaml file")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+        raise ClassTableError(f"{path}: {err}") from err
+    try:
+        return _parse(values, classes)
+    except ClassTableError as err:
+        raise ClassTableError(f"{path}: {err}") from err
+    except (KeyError, TypeError, ValueError, AttributeError) as err:
+        raise ClassTableError(
+            f"{path}: not label groups ({type(err).__name__}: {err}); see config/groups/nav2.yaml for the form"
+        ) from err
+
+
+def _parse(values: Any, classes: ClassTable) -> LabelGroups:
+    if unknown := sorted(values.keys() - {"name", "groups", "rest", "unlabelled"}):
+        raise ClassTableError(f"no entry {unknown[0]!r}; there are name, groups, rest, unlabelled")
+    entries = [dict(entry) for entry in values["groups"]]
+    rest = len(entries) if "rest" in values else None
+    if rest is not None:
+        entries.append({**values["rest"], "classes": []})
+    table = ClassTable.from_dict({"name": values["name"], "classes": entries}, "its groups")
+    members = [*((entry["name"], entry["classes"]) for entry in entries), ("unlabelled", values.get("unlabelled", []))]
+    known = {*classes.names, *(one for file in _tables() for one in load_classes(file).names)}
+    group_of: dict[str, int] = {}
+    for index, (group, names) in enumerate(members):
+        for one in names:
+            if one not in known:
+                raise ClassTableError(f"group {group}: no class {one!r}; {classes.name} has {', '.join(classes.names)}")
+            if group_of.setdefault(one, index) != index:
+                raise ClassTableError(f"class {one!r} is in the groups {members[group_of[one]][0]} and {group}")
+    if rest is None and (missing := [one for one in classes.names if one not in group_of]):
+        raise ClassTableError(f"class {missing[0]!r} of {classes.name} is in no group, and there is no group 'rest'")
+    return LabelGroups(table, tuple(group_of.get(one, rest or 0) for one in classes.names))
+
+
+def _tables() -> list[str]:
+    return [path.stem for path in share("config", "classes").glob("*.yaml")]
