@@ -23,7 +23,16 @@ class BuiltEngine(NamedTuple):
 def build(settings: Parameters) -> BuiltEngine:
     """Build and warm up the engine for these parameters. Raises CheckpointError or EngineError."""
     checkpoint = load_model(settings.model)
-    options = EngineOptions(settings.device, settings.precision, settings.exit, settings.threads, settings.input_scale)
+    options = EngineOptions(
+        settings.device,
+        settings.precision,
+        settings.exit,
+        settings.threads,
+        settings.input_scale,
+        label_groups=settings.label_groups,
+        rotate=settings.rotate,
+        mask=settings.mask,
+    )
     fallback = None
     if settings.fallback_engine:
         fallback = open_engine(settings.fallback_engine, checkpoint, replace(options, device="cpu", precision="fp32"))

@@ -13,13 +13,15 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from icnet_ros.engine.base import Engine, Frame, LabelMap
 from icnet_ros.node.diagnostics import Snapshot
-from icnet_ros.node.outputs import Outputs
+from icnet_ros.node.optional_inputs import OptionalInputs
+from icnet_ros.node.outputs.outputs import Outputs
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, subscription_events, why_no_images
 from icnet_ros.node.statistics import Statistics
 from icnet_ros.node.worker import Counters
 from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
 
+TOLERANCE = 0.1  # share of the period of max_rate by which an image may be early
 FUTURE_S = 1.0  # stamps further in the future are invalid; clocks of two machines may differ by less
 
 
@@ -32,18 +34,22 @@ class ReceivedImage(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A decoded frame in the worker thread. taken, decoded: when each was done (monotonic s)."""
+    """A decoded frame in the worker thread.
+
+    taken, decoded: when each was done (monotonic s). size: (height, width) of its label map, None for the image's.
+    """
 
     camera: "Camera"
     arrival: ReceivedImage
     taken: float
     decoded: float
     picture: Picture
+    size: tuple[int, int] | None
 
     @property
     def frame(self) -> Frame:
         """The image as engine input."""
-        return Frame(self.picture.pixels, self.picture.order)
+        return Frame(self.picture.pixels, self.picture.order, self.size)
 
 
 class Camera:
@@ -51,7 +57,9 @@ class Camera:
 
     def __init__(self, node: LifecycleNode, name: str, engine: Engine, settings: Parameters) -> None:
         self.name = name
-        self.outputs = Outputs(node, name, engine)
+        self.outputs = Outputs(node, name, engine, settings)
+        topic = node.resolve_topic_name(f"{name}/image".lstrip("/"))
+        self._inputs = OptionalInputs(node, name, topic, settings)
         self.statistics = Statistics(settings.statistics_window_s)
         self.failure = ""
         self._node, self._engine = node, engine
@@ -76,14 +84,26 @@ class Camera:
 
     # --- input ------------------------------------------------------------------------------------
 
-    def subscribe(self, put: Callable[[str, ReceivedImage], bool]) -> None:
-        """Subscribe; every image goes to `put` with the camera's name, which returns whether one was dropped."""
+    def subscribe(
+        self, put: Callable[[str, ReceivedImage], bool], counters: Counters, max_rate: Callable[[], float]
+    ) -> None:
+        """Subscribe; images go to `put` with the camera's name, which returns whether one was dropped.
+
+        max_rate: images per second; those that come earlier are skipped and counted. 0: no limit.
+        """
         if self._subscription is not None:
             return
+        due = 0.0
 
         def on_image(data: bytes) -> None:
+            nonlocal due
             now = perf_counter()
             self._last_image, self._image_seen = now, True
+            if rate := max_rate():
+                if now < due - TOLERANCE / rate:  # images come a little early or late
+                    counters.skipped += 1
+                    return
+                due = max(due, now - 1 / rate) + 1 / rate
             dropped = put(self.name, ReceivedImage(data, now, self._node.get_clock().now().nanoseconds))
             self.statistics.arrived(now, dropped=dropped)
 
@@ -107,11 +127,17 @@ class Camera:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
+        self._inputs.close()
+
+    def update_inputs(self) -> None:
+        """Subscribe to what the outputs that have subscribers need beside the images."""
+        if self._subscription is not None:
+            self._inputs.update(camera_info=self.outputs.wants_camera_info(), points=self.outputs.wants_points())
 
     def decode(self, arrival: ReceivedImage, taken: float, max_pixels: int) -> Job:
-        """Decode an image message. Raises WireError."""
+        """Decode an image message. Raises WireError, or ValueError if the size of the labels is not known yet."""
         picture = (decode_compressed if self._compressed else decode_image)(arrival.data, max_pixels)
-        return Job(self, arrival, taken, perf_counter(), picture)
+        return Job(self, arrival, taken, perf_counter(), picture, self._inputs.label_size())
 
     def remaining_ms(self, job: Job, budget_ms: float) -> float:
         """Time left for the engine: the budget minus the time since arrival and the mean publishing time."""
@@ -120,13 +146,17 @@ class Camera:
     # --- output -----------------------------------------------------------------------------------
 
     def publish(self, job: Job, label_map: LabelMap, counters: Counters, settings: Parameters) -> None:
-        """Publish the labels, then the overlay, then the latency."""
+        """Publish the labels, then pictures and points, then the latency."""
         picture, started = job.picture, perf_counter()
-        self.outputs.publish_labels(picture, label_map)
+        if settings.confidence_threshold and label_map.confidence is not None:
+            unsure = label_map.confidence < 255 * settings.confidence_threshold
+            label_map.labels[unsure] = self._engine.spec.classes.ignore
+        self.outputs.publish_labels(picture, label_map, self._inputs.info)
         stamp = stamp_ns(picture.header)
         now_ns = self._node.get_clock().now().nanoseconds
         self._age_ms, self._stamp_trouble = since_stamp(now_ns, stamp), stamp_error(now_ns, stamp)
-        self.outputs.publish_overlay(picture, label_map, settings)
+        self.outputs.publish_pictures(picture, label_map, settings)
+        self._publish_points(picture, label_map)
         done = perf_counter()
         stages = {
             "transport_ms": since_stamp(job.arrival.clock_ns, stamp),
@@ -146,6 +176,20 @@ class Camera:
             times = ", ".join(f"{name.removesuffix('_ms')} {value:.1f}" for name, value in stages.items())
             frame = f"{self.name or 'image'} {stamp / 1e9:.3f}, {self._input_size}, {self._engine.exit}"
             logger.debug(f"{frame}: ms {times}")  # noqa: G004  rclpy's logger takes no arguments
+
+    def _publish_points(self, picture: Picture, label_map: LabelMap) -> None:
+        if not self.outputs.wants_points():
+            return
+        problem = "no depth image or CameraInfo for this image; are their topics and stamps right?"
+        try:
+            found, info = self._inputs.depth_at(stamp_ns(picture.header)), self._inputs.depth_info
+            if found is not None and info is not None:
+                frame_id, depth = found
+                self.outputs.publish_points(picture, label_map, depth, frame_id, info)
+                return
+        except ValueError as err:  # also WireError
+            problem = str(err)
+        self._node.get_logger().warning(f"no points: {problem}", throttle_duration_sec=5.0)
 
     def snapshot(self, common: Snapshot, counters: Counters | None) -> Snapshot:
         """`common`, the state that all cameras share, completed with the state of this camera."""

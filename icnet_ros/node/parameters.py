@@ -25,7 +25,7 @@ def _parameter(
     default: Any,
     description: str,
     *,
-    choices: tuple[str, ...] = (),
+    choices: tuple[str | int, ...] = (),
     low: float | None = None,
     high: float | None = None,
     change: Change = "running",
@@ -80,6 +80,48 @@ class Parameters:
         high=8.0,
         change="inactive",
     )
+    label_groups: str = _parameter(
+        "",
+        "Publish few groups instead of the checkpoint's classes: drivable, nav2, outdoor, or a .yaml file; empty: the "
+        "classes.",
+        change="inactive",
+    )
+    output_width: int = _parameter(
+        0, "Width of the label images, with output_height; 0: that of the image.", low=0, high=16384, change="inactive"
+    )
+    output_height: int = _parameter(
+        0, "Height of the label images, with output_width; 0: that of the image.", low=0, high=16384, change="inactive"
+    )
+    output_like: str = _parameter(
+        "",
+        "Topic (Image or CameraInfo) whose size the label images get, such as the depth image; {camera} stands for the "
+        "camera's name. Empty: output_width and output_height.",
+        change="inactive",
+    )
+    rotate: int = _parameter(
+        0,
+        "Degrees by which images are turned clockwise before the network; outputs stay as the camera sees them.",
+        choices=(0, 90, 180, 270),
+        change="inactive",
+    )
+    mask: str = _parameter(
+        "",
+        "PNG of the image's size; where it is not black (the robot itself), pixels are unlabelled. Empty: none.",
+        change="inactive",
+    )
+    score_classes: tuple[str, ...] = _parameter(
+        ("",),
+        "Classes (or groups) whose probabilities ~/scores holds, one channel each; '' alone: all.",
+        change="inactive",
+    )
+    publish_unlabelled: bool = _parameter(True, "List the id of unlabelled pixels in ~/label_info.", change="inactive")
+    confidence_threshold: float = _parameter(
+        0.0,
+        "Pixels with a lower probability become unlabelled; also `threshold` of ~/label_info. 0: none.",
+        low=0.0,
+        high=1.0,
+        change="inactive",
+    )
     threads: int = _parameter(0, "CPU threads of the engine; 0: all cores.", low=0, high=1024, change="inactive")
     input_transport: str = _parameter(
         "raw",
@@ -122,6 +164,12 @@ class Parameters:
         0.5, "Opacity of the class colours in the overlay; 0: only the image.", low=0.0, high=1.0
     )
     jpeg_quality: int = _parameter(90, "JPEG quality of overlay/compressed.", low=1, high=100)
+    max_rate: float = _parameter(
+        0.0, "Label at most this many images per second and camera; 0: all that can be labelled.", low=0.0, high=1000.0
+    )
+    points_tolerance_s: float = _parameter(
+        0.05, "Seconds by which the stamps of image and depth image may differ for ~/points.", low=0.0, high=10.0
+    )
     lazy: bool = _parameter(False, "Subscribe to a camera only while its outputs have subscribers.")
     publish_overlay: bool = _parameter(True, "Offer the overlay topics; computed only if someone subscribes.")
     publish_confidence: bool = _parameter(True, "Offer the confidence topic; computed only if someone subscribes.")
@@ -146,10 +194,13 @@ class Parameters:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "cameras", tuple(self.cameras))  # rclpy and yaml have lists
+        for name in ("cameras", "score_classes"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # rclpy and yaml have lists
         for entry in fields(self):
             check(entry, getattr(self, entry.name))
         _check_cameras(self.cameras)
+        if bool(self.output_width) != bool(self.output_height):
+            raise ParameterError("output_width and output_height belong together: set both, or leave both at 0")
 
 
 def check(entry: "Field[Any]", value: Any) -> None:
@@ -160,7 +211,7 @@ def check(entry: "Field[Any]", value: Any) -> None:
             f"{entry.name} is {value!r}, a {type(value).__name__}; it takes a {type(entry.default).__name__}"
         )
     if choices and value not in choices:
-        raise ParameterError(f"{entry.name} is {value!r}; it takes one of {', '.join(choices)}")
+        raise ParameterError(f"{entry.name} is {value!r}; it takes one of {', '.join(map(str, choices))}")
     if limits and not limits[0] <= value <= limits[1]:  # NaN is outside too
         raise ParameterError(f"{entry.name} is {value}; it takes {limits[0]:g} to {limits[1]:g}")
 
@@ -183,7 +234,7 @@ def by_name() -> "Mapping[str, Field[Any]]":
 def allowed(entry: "Field[Any]") -> str:
     """Allowed values as text; empty if all values of the type are allowed."""
     if entry.metadata["choices"]:
-        return "one of: " + ", ".join(choice or "empty" for choice in entry.metadata["choices"])
+        return "one of: " + ", ".join(str(choice) or "empty" for choice in entry.metadata["choices"])
     limits = entry.metadata["range"]
     return f"{limits[0]:.10g} to {limits[1]:.10g}" if limits else ""
 

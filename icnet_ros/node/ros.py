@@ -1,8 +1,10 @@
 """rclpy helpers of the nodes: QoS profiles, parameters, logging, QoS events."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import Field
 from difflib import get_close_matches
+from inspect import signature
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -18,6 +20,7 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
 
+CAN_REPORT_MATCHES = "matched" in signature(PublisherEventCallbacks.__init__).parameters
 # Only the newest image matters. Older ones are dropped, and counted, in the worker's mailbox; a DDS queue of
 # depth 1 would lose images uncounted if two arrive together.
 IMAGE_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -133,8 +136,15 @@ def subscription_events(node: Node, topic: str) -> SubscriptionEventCallbacks:
     return SubscriptionEventCallbacks(incompatible_qos=incompatible, use_default_callbacks=False)
 
 
-def publisher_events(node: Node, topic: str) -> PublisherEventCallbacks:
-    """Callbacks that log what to do if the QoS of a subscriber is incompatible."""
+def publisher_events(node: Node, topic: str, on_match: Callable[[], None] | None = None) -> PublisherEventCallbacks:
+    """Callbacks that log what to do if the QoS of a subscriber is incompatible.
+
+    on_match: called for every new subscriber, where rclpy reports them (after Humble).
+    """
+
+    def matched(event: Any) -> None:
+        if on_match is not None and event.current_count_change > 0:
+            on_match()
 
     def incompatible(event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
@@ -143,4 +153,5 @@ def publisher_events(node: Node, topic: str) -> PublisherEventCallbacks:
             f"Relax the QoS of the subscriber, or set -p qos_overrides.{topic}.publisher.{policy.lower()}:=... here."
         )
 
-    return PublisherEventCallbacks(incompatible_qos=incompatible, use_default_callbacks=False)
+    more = {"matched": matched} if on_match is not None and CAN_REPORT_MATCHES else {}
+    return PublisherEventCallbacks(incompatible_qos=incompatible, use_default_callbacks=False, **more)

@@ -132,7 +132,7 @@ class SegmentationNode(LifecycleNode):
         self._built, engine = built, built.engine
         for name in built.settings.cameras:
             self._cameras[name] = Camera(self, name, engine, built.settings)
-            self._cameras[name].outputs.publish_label_info()
+            self._cameras[name].outputs.publish_names()
         self.get_logger().info(
             f"{built.metadata['checkpoint']} on engine {engine.name} ({engine.device}, {engine.precision}, "
             f"{engine.exit}), ready after {perf_counter() - started:.1f} s"
@@ -155,8 +155,14 @@ class SegmentationNode(LifecycleNode):
         for camera in self._cameras.values():
             camera.forget()
             if not self._settings.lazy:
-                camera.subscribe(self._worker.put)
+                self._subscribe(camera)
         return super().on_activate(state)
+
+    def _subscribe(self, camera: Camera) -> None:
+        if self._worker is not None:
+            counters = self._worker.counters[camera.name]
+            camera.subscribe(self._worker.put, counters, lambda: self._settings.max_rate)
+            camera.update_inputs()
 
     def _stop_work(self, timeout: float = 30.0) -> None:
         for camera in self._cameras.values():
@@ -222,7 +228,8 @@ class SegmentationNode(LifecycleNode):
         engine.wanted_exit = settings.exit
         engine.remaining_ms = min(job.camera.remaining_ms(job, budget) for job in jobs)
         confidence = any(job.camera.outputs.wants_confidence(settings) for job in jobs)
-        return engine.segment([job.frame for job in jobs], confidence=confidence)
+        scores = max((job.camera.outputs.wanted_scores() for job in jobs), key=len)
+        return engine.segment([job.frame for job in jobs], confidence=confidence, scores=scores)
 
     @contextmanager
     def _reporting_failures(self, *cameras: Camera) -> Iterator[None]:
@@ -273,7 +280,7 @@ class SegmentationNode(LifecycleNode):
             return
         for camera in self._cameras.values():
             if not self._settings.lazy or camera.outputs.has_subscribers():
-                camera.subscribe(self._worker.put)
+                self._subscribe(camera)
             else:
                 camera.unsubscribe()
 
@@ -283,6 +290,8 @@ class SegmentationNode(LifecycleNode):
 
     def _publish_diagnostics(self, doing: str = "") -> None:
         worker, built = self._worker, self._built
+        for camera in self._cameras.values():
+            camera.update_inputs()
         common = Snapshot(
             state=doing or self._state(),
             parameters=self._settings,

@@ -11,12 +11,13 @@ T = TypeVar("T")
 
 @dataclass
 class Counters:
-    """received = processed + dropped + failed + at most one waiting and one being processed."""
+    """received = processed + dropped + failed + at most one waiting and one being processed; skipped: not received."""
 
     received: int = 0
     processed: int = 0
     dropped: int = 0
     failed: int = 0
+    skipped: int = 0
 
 
 class Worker(Generic[T]):

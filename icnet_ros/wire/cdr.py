@@ -12,6 +12,8 @@ from rosbags.typesys.store import Typestore
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
 FRAME_LATENCY = "icnet_ros/msg/FrameLatency"
 
 

@@ -69,7 +69,7 @@ def decode_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     check_size(message.height, message.width, max_pixels)
     if message.encoding in FAST:
         channels, order, conversion = FAST[message.encoding]
-        pixels = _rows(message, np.dtype(np.uint8), channels)
+        pixels = rows_of(message, np.dtype(np.uint8), channels)
         return Picture(message.header, pixels if conversion is None else cv2.cvtColor(pixels, conversion), order)
     return Picture(message.header, _convert(message), "bgr")
 
@@ -96,11 +96,11 @@ def decode_labels(data: bytes) -> tuple[Any, UInt8]:
     if message.encoding not in ("mono8", "8UC1"):
         raise WireError(f"a label image is mono8, this one is {message.encoding!r}")
     check_size(message.height, message.width)
-    return message.header, _rows(message, np.dtype(np.uint8), 1)
+    return message.header, rows_of(message, np.dtype(np.uint8), 1)
 
 
-def encode_image(header: Any, pixels: UInt8, encoding: str) -> bytes:
-    """Serialised sensor_msgs/Image of uint8 (H, W) or (H, W, channels), rows without padding."""
+def encode_image(header: Any, pixels: npt.NDArray[Any], encoding: str) -> bytes:
+    """Serialised sensor_msgs/Image of (H, W) or (H, W, channels), rows without padding; encoding names the type."""
     height, width = pixels.shape[:2]
     types = typestore().types
     message = types[IMAGE](
@@ -108,9 +108,9 @@ def encode_image(header: Any, pixels: UInt8, encoding: str) -> bytes:
         height=height,
         width=width,
         encoding=encoding,
-        is_bigendian=0,
-        step=pixels.size // height,
-        data=np.ascontiguousarray(pixels).reshape(-1),
+        is_bigendian=int(sys.byteorder == "big"),
+        step=pixels.nbytes // height,
+        data=np.ascontiguousarray(pixels).reshape(-1).view(np.uint8),
     )
     return serialise(message, IMAGE)
 
@@ -118,6 +118,14 @@ def encode_image(header: Any, pixels: UInt8, encoding: str) -> bytes:
 def encode_jpeg(header: Any, bgr: UInt8, quality: int = 90) -> bytes:
     """Serialised sensor_msgs/CompressedImage, JPEG of uint8 (H, W, 3) BGR."""
     return encode_compressed(header, jpeg_file(bgr, quality), "bgr8; jpeg compressed bgr8")
+
+
+def encode_png(header: Any, labels: UInt8) -> bytes:
+    """Serialised sensor_msgs/CompressedImage, lossless PNG of a label map uint8 (H, W)."""
+    done, content = cv2.imencode(".png", labels, (cv2.IMWRITE_PNG_COMPRESSION, 1))
+    if not done:
+        raise WireError(f"OpenCV cannot encode {labels.dtype} {labels.shape} as PNG")
+    return encode_compressed(header, np.asarray(content, np.uint8).reshape(-1), "mono8; png compressed mono8")
 
 
 def jpeg_file(bgr: UInt8, quality: int = 90) -> UInt8:
@@ -155,7 +163,7 @@ def check_size(height: int, width: int, max_pixels: int = DEFAULT_MAX_PIXELS) ->
         raise WireError(f"image declares {width}x{height}, over the limit of {max_pixels} pixels (max_pixels)")
 
 
-def _rows(message: Any, dtype: np.dtype[Any], channels: int) -> Any:
+def rows_of(message: Any, dtype: np.dtype[Any], channels: int) -> Any:
     """View (H, W) or (H, W, channels) of the image data; padding behind each row is skipped."""
     row = message.width * channels * dtype.itemsize
     if message.step < row:
@@ -180,7 +188,7 @@ def _convert(message: Any) -> UInt8:
     _, _, kind, channels = to_cvtype(message.encoding)
     dtype = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
     # Neither converter supports padded rows, and not both swap bytes.
-    pixels = np.ascontiguousarray(_rows(message, dtype, channels), np.dtype(kind))
+    pixels = np.ascontiguousarray(rows_of(message, dtype, channels), np.dtype(kind))
     compact = SimpleNamespace(
         height=message.height,
         width=message.width,

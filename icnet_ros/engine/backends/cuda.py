@@ -82,7 +82,9 @@ class CudaEngine(Batched):
             return None if buffer is None else buffer[number].numpy().copy()
 
         return [
-            LabelMap(*(of_frame(buffer, number) for buffer in (run.labels, run.confidence, run.scores)), stages)
+            LabelMap(
+                of_frame(run.labels, number), of_frame(run.confidence, number), of_frame(run.scores, number), stages
+            )
             for number in range(len(frames))
         ]
 

@@ -1,35 +1,41 @@
 """The topics a configured node publishes on for one camera."""
 
+from collections.abc import Callable
 from typing import Any
 
+import cv2
+import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import CompressedImage, Image
-from vision_msgs.msg import LabelInfo, VisionClass
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from vision_msgs.msg import LabelInfo
 
-from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.engine.base import Engine, LabelMap
 from icnet_ros.msg import FrameLatency
+from icnet_ros.node.outputs.camera_info import scaled
+from icnet_ros.node.outputs.label_info import CHANNEL_INFO, channel_info, label_info, score_channels
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.ros import OUTPUT_QOS, OVERRIDABLE, publisher_events
 from icnet_ros.node.worker import Counters
 from icnet_ros.render.painter import Painter
-from icnet_ros.wire.image import Picture, encode_image, encode_jpeg
+from icnet_ros.wire.cloud import Depth, encode_cloud
+from icnet_ros.wire.image import Picture, encode_image, encode_jpeg, encode_png
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Outputs:
-    """Lifecycle publishers for one camera; only label_info is also published while the node is inactive.
+    """Lifecycle publishers for one camera; class and channel names are also published while the node is inactive.
 
-    Images are serialised by `wire`; overlay and confidence are computed only for subscribers.
+    Images are serialised by `wire`; all but the labels and the latency are computed only for subscribers.
     """
 
-    def __init__(self, node: LifecycleNode, camera: str, engine: Engine) -> None:
-        """camera: its topics are `~/CAMERA/labels` and so on, `~/labels` if it is ""."""
+    def __init__(self, node: LifecycleNode, camera: str, engine: Engine, settings: Parameters) -> None:
+        """camera: its topics are `~/CAMERA/labels` and so on, `~/labels` if it is "". Raises EngineError."""
         self._node = node
         self._prefix = f"~/{camera}/" if camera else "~/"
-        self._engine = engine
+        self._engine, self._settings = engine, settings
+        self._channels = score_channels(engine.spec.classes, settings.score_classes)
         self._painter = Painter.for_network(engine.spec.classes.colours, trained=engine.spec.trained)
         self._publishers: list[Any] = []
         try:
@@ -40,46 +46,116 @@ class Outputs:
 
     def _open(self) -> None:
         self._labels = self._publisher(Image, "labels")
+        self._labels_png = self._publisher(CompressedImage, "labels/compressed")
+        self._color = self._publisher(Image, "color")
         self._confidence = self._publisher(Image, "confidence")
+        self._scores = self._publisher(Image, "scores")
         self._overlay = self._publisher(Image, "overlay")
         self._overlay_jpeg = self._publisher(CompressedImage, "overlay/compressed")
+        self._camera_info = self._publisher(CameraInfo, "camera_info")
+        self._points = self._publisher(PointCloud2, "points")
         self._latency = self._publisher(FrameLatency, "latency", QoSProfile(depth=10))
-        # No lifecycle publisher: it is published while the node is inactive.
-        self._label_info = self._publisher(LabelInfo, "label_info", LATCHED, managed=False)
+        # No lifecycle publishers: they are published while the node is inactive, and again for every new subscriber,
+        # which may be volatile and would miss the latched message.
+        self._label_info = self._publisher(LabelInfo, "label_info", LATCHED, on_match=self._publish_label_info)
+        self._channel_info = self._publisher(CHANNEL_INFO, "scores/channels", LATCHED, on_match=self._publish_channels)
 
-    def publish_label_info(self) -> None:
-        """Publish the class table, for current and later subscribers."""
-        info = _label_info(self._engine.spec.classes)
+    def publish_names(self) -> None:
+        """Publish class and channel names, for current and later subscribers."""
+        self._publish_label_info()
+        self._publish_channels()
+
+    def _publish_label_info(self) -> None:
+        settings = self._settings
+        info = label_info(
+            self._engine.spec.classes,
+            unlabelled=settings.publish_unlabelled,
+            threshold=settings.confidence_threshold,
+        )
         info.header.stamp = self._node.get_clock().now().to_msg()
         self._label_info.publish(info)
 
+    def _publish_channels(self) -> None:
+        info = channel_info(self._engine.spec.classes, self._channels)
+        info.header.stamp = self._node.get_clock().now().to_msg()
+        self._channel_info.publish(info)
+
     def wants_confidence(self, settings: Parameters) -> bool:
         """Whether the next frame needs a confidence map."""
-        return settings.publish_confidence and self._confidence.get_subscription_count() > 0
+        published = settings.publish_confidence and _wanted(self._confidence)
+        return published or settings.confidence_threshold > 0 or self.wants_points()
+
+    def wanted_scores(self) -> tuple[int, ...]:
+        """Ids of the classes whose probabilities the next frame needs."""
+        return self._channels if _wanted(self._scores) else ()
+
+    def wants_points(self) -> bool:
+        """Whether the point cloud has subscribers."""
+        return _wanted(self._points)
+
+    def wants_camera_info(self) -> bool:
+        """Whether the CameraInfo has subscribers."""
+        return _wanted(self._camera_info)
 
     def has_subscribers(self) -> bool:
         """Whether anyone subscribes to what is computed from images."""
-        computed = (self._labels, self._confidence, self._overlay, self._overlay_jpeg, self._latency)
-        return any(publisher.get_subscription_count() > 0 for publisher in computed)
+        managed = (
+            publisher for publisher in self._publishers if publisher not in (self._label_info, self._channel_info)
+        )
+        return any(_wanted(publisher) for publisher in managed)
 
-    def publish_labels(self, picture: Picture, label_map: LabelMap) -> None:
-        """Labels, and confidence if it was computed, with the header of the image."""
-        self._labels.publish(encode_image(picture.header, label_map.labels, "mono8"))
-        if label_map.confidence is not None:
-            self._confidence.publish(encode_image(picture.header, label_map.confidence, "mono8"))
+    def publish_labels(self, picture: Picture, label_map: LabelMap, info: CameraInfo | None) -> None:
+        """Labels and, if they were computed, confidence and scores, with the header of the image.
 
-    def publish_overlay(self, picture: Picture, label_map: LabelMap, settings: Parameters) -> None:
-        """The overlay, raw and as JPEG, each only if it has subscribers."""
-        raw = self._overlay.get_subscription_count() > 0
-        compressed = self._overlay_jpeg.get_subscription_count() > 0
+        info: of the camera, None if none was received; published for the size of the labels.
+        """
+        header, labels = picture.header, label_map.labels
+        self._labels.publish(encode_image(header, labels, "mono8"))
+        if label_map.confidence is not None and _wanted(self._confidence):
+            self._confidence.publish(encode_image(header, label_map.confidence, "mono8"))
+        if label_map.scores is not None:
+            self._scores.publish(encode_image(header, label_map.scores, f"32FC{len(self._channels)}"))
+        if info is not None and self.wants_camera_info():
+            self._camera_info.publish(scaled(info, header, *labels.shape))
+        if _wanted(self._labels_png):
+            self._labels_png.publish(encode_png(header, labels))
+
+    def publish_pictures(self, picture: Picture, label_map: LabelMap, settings: Parameters) -> None:
+        """The classes in their colours, and the overlay, raw and as JPEG, each only if it has subscribers."""
+        if _wanted(self._color):
+            colour = cv2.cvtColor(self._painter.colour(label_map.labels), cv2.COLOR_BGR2RGB)
+            self._color.publish(encode_image(picture.header, colour, "rgb8"))
+        raw, compressed = _wanted(self._overlay), _wanted(self._overlay_jpeg)
         if not settings.publish_overlay or not (raw or compressed):
             return
-        bgr = picture.bgr()
+        bgr = resized(picture.bgr(), label_map.labels.shape)
         overlay = self._painter.overlay(bgr, label_map.labels, settings.overlay_alpha)
         if raw:
             self._overlay.publish(encode_image(picture.header, overlay, "bgr8"))
         if compressed:
             self._overlay_jpeg.publish(encode_jpeg(picture.header, overlay, settings.jpeg_quality))
+
+    def publish_points(
+        self, picture: Picture, label_map: LabelMap, depth: Depth, frame_id: str, info: CameraInfo
+    ) -> None:
+        """The depth image as a labelled cloud in frame `frame_id`, with the stamp of the image.
+
+        Raises ValueError if depth and labels differ in size, or if the camera is not calibrated.
+        """
+        (rows, columns), (height, width) = depth.shape, label_map.labels.shape
+        if (rows, columns) != (height, width):
+            raise ValueError(
+                f"the depth image is {columns}x{rows}, the labels are {width}x{height}: set output_like to its topic"
+            )
+        if not info.k[0] or not info.k[4]:
+            raise ValueError("the CameraInfo of the depth image has no calibration (K is 0)")
+        k = scaled(info, picture.header, rows, columns).k
+        confidence = label_map.confidence
+        if confidence is None:  # the subscriber came while this frame was segmented
+            return
+        rgb = resized(picture.pixels if picture.order == "rgb" else picture.bgr()[..., ::-1], depth.shape)
+        header = type(picture.header)(stamp=picture.header.stamp, frame_id=frame_id)
+        self._points.publish(encode_cloud(header, depth, k, rgb, label_map.labels, confidence))
 
     def publish_latency(self, header: Any, stages: dict[str, float], counters: Counters) -> None:
         """Stage times of one frame; `stages` by the field names of FrameLatency."""
@@ -88,6 +164,7 @@ class Outputs:
         message.header.stamp.nanosec = header.stamp.nanosec
         message.header.frame_id = header.frame_id
         message.received, message.dropped, message.failed = counters.received, counters.dropped, counters.failed
+        message.skipped = counters.skipped
         message.processed = counters.processed + 1  # this frame is counted after publishing
         self._latency.publish(message)
 
@@ -97,16 +174,24 @@ class Outputs:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers.clear()
 
-    def _publisher(self, kind: type, topic: str, qos: QoSProfile = OUTPUT_QOS, *, managed: bool = True) -> Any:
+    def _publisher(
+        self, kind: type, topic: str, qos: QoSProfile = OUTPUT_QOS, *, on_match: Callable[[], None] | None = None
+    ) -> Any:
+        """on_match: called for every new subscriber; the publisher is no lifecycle publisher then."""
         name = f"{self._prefix}{topic}"
-        create = self._node.create_lifecycle_publisher if managed else self._node.create_publisher
-        events = publisher_events(self._node, self._node.resolve_topic_name(name))
+        create = self._node.create_publisher if on_match else self._node.create_lifecycle_publisher
+        events = publisher_events(self._node, self._node.resolve_topic_name(name), on_match)
         publisher = create(kind, name, qos, qos_overriding_options=OVERRIDABLE, event_callbacks=events)
         self._publishers.append(publisher)
         return publisher
 
 
-def _label_info(classes: ClassTable) -> LabelInfo:
-    table = [VisionClass(class_id=index, class_name=name) for index, name in enumerate(classes.names)]
-    table.append(VisionClass(class_id=classes.ignore, class_name="unlabelled"))
-    return LabelInfo(class_map=table)
+def resized(pixels: Any, shape: tuple[int, ...]) -> Any:
+    """Pixels (H, W, 3) at the size `shape` of a label map."""
+    if pixels.shape[:2] == shape:
+        return pixels
+    return cv2.resize(np.ascontiguousarray(pixels), shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _wanted(publisher: Any) -> bool:
+    return bool(publisher.get_subscription_count() > 0)

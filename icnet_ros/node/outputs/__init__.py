@@ -1,0 +1,1 @@
+"""What a configured node publishes for each camera."""
