@@ -15,6 +15,11 @@ EngineName = Annotated[str, typer.Option("--engine", help="auto, torch, onnxrunt
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N.")]
 EnginePrecision = Annotated[str, typer.Option("--precision", help="fp32, fp16, bf16, int8.")]
 Exit = Annotated[str, typer.Option("--exit", help="sub4 (fastest), sub24, sub124 (most accurate).")]
+LabelGroups = Annotated[
+    str, typer.Option("--label-groups", help="Groups instead of classes: drivable, nav2, outdoor, or a .yaml file.")
+]
+Rotate = Annotated[int, typer.Option("--rotate", help="Turn images by 0, 90, 180 or 270 degrees before the network.")]
+Mask = Annotated[str, typer.Option("--mask", help="PNG of the images' size; what is not black there is unlabelled.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0: all cores.")]
 
 # Datasets.

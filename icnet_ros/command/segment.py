@@ -9,7 +9,17 @@ from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console, errors, progress_bar
-from icnet_ros.command.options import Device, EngineName, EnginePrecision, Exit, Model, ResultFolder
+from icnet_ros.command.options import (
+    Device,
+    EngineName,
+    EnginePrecision,
+    Exit,
+    LabelGroups,
+    Mask,
+    Model,
+    ResultFolder,
+    Rotate,
+)
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
 from icnet_ros.replay.files import find_media, segment_media
@@ -26,6 +36,9 @@ def segment(
     scale: Annotated[
         float, typer.Option(min=0.0, max=8.0, help="Input scale of the network; 0: as in the checkpoint.")
     ] = 0.0,
+    label_groups: LabelGroups = "",
+    rotate: Rotate = 0,
+    mask: Mask = "",
     alpha: Annotated[float, typer.Option(min=0.0, max=1.0, help="Opacity of the class colours.")] = 0.5,
 ) -> None:
     """Write overlays with a legend, label images (class ids) and colour images; print the share of each class.
@@ -37,7 +50,8 @@ def segment(
     checkpoint = load_model(model)
     if not checkpoint.spec.trained:
         errors.print("[yellow]The network is untrained: its labels mean nothing. Name a checkpoint: --model[/]")
-    runner = open_engine(engine, checkpoint, EngineOptions(device, precision, exit_, scale=scale))
+    options = EngineOptions(device, precision, exit_, scale=scale, label_groups=label_groups, rotate=rotate, mask=mask)
+    runner = open_engine(engine, checkpoint, options)
     with progress_bar("segmenting") as update:
         summary = segment_media(media, runner, out, alpha, lambda done, total: update("segmenting", done, total))
     runner.close()

@@ -57,8 +57,8 @@ def find_media(path: Path) -> Media:
 class MediaSummary:
     """Statistics of the label maps.
 
-    coverage: share of each class over all pixels, most frequent first. changed_pixels: for a video, the mean share of
-    pixels whose label differs from the previous frame; None otherwise.
+    coverage: share of each class of the labelled pixels, most frequent first. changed_pixels: for a video, the mean
+    share of pixels whose label differs from the previous frame; None otherwise.
     """
 
     coverage: dict[str, float]
@@ -110,7 +110,8 @@ def segment_media(
     if not totals.sum():
         raise MediaError(f"{media.paths[0]}: no frame could be read from this video")
     order = sorted(range(len(classes)), key=lambda index: -totals[index])
-    coverage = {classes.names[index]: float(totals[index] / totals.sum()) for index in order}
+    labelled = max(1, totals[: len(classes)].sum())
+    coverage = {classes.names[index]: float(totals[index] / labelled) for index in order}
     (out / "coverage.json").write_text(json.dumps(coverage, indent=2) + "\n")
     return MediaSummary(coverage, float(np.mean(changed)) if changed else None)
 

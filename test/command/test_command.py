@@ -54,6 +54,25 @@ def test_segment_a_picture(run, tmp_path, model, photo):
         assert name in out
 
 
+def test_segment_with_groups_and_a_mask(run, tmp_path, model, photo):
+    (tmp_path / "two.yaml").write_text(
+        "name: two\ngroups:\n- {name: way, colour: [9, 8, 7], classes: [road]}\nrest: {name: other, colour: [1, 2, 3]}"
+    )
+    mask = np.zeros((60, 80), np.uint8)
+    mask[40:] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    words = ("--label-groups", tmp_path / "two.yaml", "--mask", tmp_path / "mask.png", "--rotate", "180")
+    code, out, _ = run("segment", photo, "-o", tmp_path / "out", "--model", model, *words)
+    assert (code, "way" in out, "other" in out) == (0, True, True)
+    labels = cv2.imread(str(tmp_path / "out" / "street_labels.png"), cv2.IMREAD_UNCHANGED)
+    assert (labels[40:] == 255).all()
+    assert labels[:40].max() < 2
+    coverage = json.loads((tmp_path / "out" / "coverage.json").read_text())
+    assert coverage == pytest.approx({"way": (labels[:40] == 0).mean(), "other": (labels[:40] == 1).mean()})
+    code, _, err = run("segment", photo, "-o", tmp_path / "out", "--model", model, "--label-groups", "nav3")
+    assert (code, "there are drivable, nav2, outdoor" in err) == (1, True)
+
+
 def test_segment_a_folder_keeps_every_answer(run, tmp_path, model, photo):
     cv2.imwrite(str(tmp_path / "street.png"), cv2.imread(str(photo)))
     (tmp_path / "notes.txt").write_text("no picture")
