@@ -13,7 +13,14 @@ from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node, SetParameter
 
 from icnet_ros.dds import NEW, OLD, profile_environment
-from icnet_ros.node.launch_arguments import SEGMENTATION, SHARE, argument_values, given_parameters, launch_description
+from icnet_ros.node.launch_arguments import (
+    SEGMENTATION,
+    SHARE,
+    argument_values,
+    given_parameters,
+    launch_description,
+    remappings,
+)
 from icnet_ros.node.parameters import ParameterError
 from icnet_ros.node.respawn import respawning
 from launch import LaunchContext, LaunchDescription
@@ -33,7 +40,6 @@ def _nodes(context: LaunchContext) -> list:
     rviz = values["rviz"].lower() == "true"
     if rviz and "rviz2" not in get_packages_with_prefixes():
         raise ParameterError("rviz:=true needs rviz2, which is not installed")  # launch would leave the node behind
-    topics = {f"{name}/image": values["image"].replace("{camera}", name) for name in cameras}
     logger = ".".join(part for part in (*values["namespace"].split("/"), "icnet") if part)
     profile = profile_environment(values["dds_profile"], context.environment)
 
@@ -44,7 +50,7 @@ def _nodes(context: LaunchContext) -> list:
             name="icnet",
             namespace=values["namespace"],
             parameters=[values["params_file"], given],
-            remappings=list((topics or {"image": values["image"]}).items()),
+            remappings=remappings(values, cameras or ("",)),
             arguments=["--ros-args", "--log-level", f"{logger}:={values['log_level']}"],
             output="screen",
         )

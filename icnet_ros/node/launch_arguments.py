@@ -33,6 +33,9 @@ def _node_parameters() -> Arguments:
 # Arguments of segmentation.launch.py, which the other launch files take, too.
 SEGMENTATION: Arguments = {
     "image": ("/camera/image_raw", "image topic; with cameras, {camera} stands for the name of each"),
+    "camera_info": ("", "CameraInfo of the image; empty: camera_info beside the image topic"),
+    "depth": ("", "depth image for ~/points, registered to the image; {camera} as in image"),
+    "depth_camera_info": ("", "CameraInfo of the depth image; empty: camera_info beside the depth topic"),
     "params_file": (PathJoinSubstitution([SHARE, "config", "segmentation.yaml"]), "ROS parameter file"),
     "namespace": ("", "namespace of the node"),
     "use_sim_time": ("false", "time from /clock"),
@@ -86,6 +89,23 @@ def argument_values(context: LaunchContext, arguments: Sequence[str]) -> dict[st
 def given_parameters(values: Mapping[str, str]) -> dict[str, Any]:
     """Node parameters from the arguments that are not empty. Raises ParameterError."""
     return {name: ros_value(parse(name, values[name])) for name in by_name() if values[name]}
+
+
+def remappings(values: Mapping[str, str], cameras: Sequence[str]) -> list[tuple[str, str]]:
+    """Topics of the node -> topics of the arguments; cameras: names, ("",) for a single camera without one."""
+    info = values["depth_camera_info"]
+    topics = {
+        "image": values["image"],
+        "camera_info": values["camera_info"],
+        "depth/image": values["depth"],
+        "depth/camera_info": info or (values["depth"] and f"{values['depth'].rpartition('/')[0]}/camera_info"),
+    }
+    return [
+        (f"{camera}/{name}".lstrip("/"), topic.replace("{camera}", camera))
+        for camera in cameras
+        for name, topic in topics.items()
+        if topic
+    ]
 
 
 def include_segmentation(given: Mapping[str, Any]) -> IncludeLaunchDescription:
