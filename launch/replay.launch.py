@@ -40,6 +40,7 @@ def generate_launch_description() -> LaunchDescription:
 def _actions(context: LaunchContext) -> list:
     values = argument_values(context, ARGUMENTS)
     namespace = context.launch_configurations.get("namespace", "")
+    groups = context.launch_configurations.get("label_groups", "")
     path = str(Path(values["bag"]).expanduser().absolute())
     with open_bag(path) as bag:
         image = bag.image_topic(values["image"], values["ground_truth"])
@@ -56,7 +57,7 @@ def _actions(context: LaunchContext) -> list:
         executable="evaluation_node",
         name="icnet_evaluation",
         namespace=namespace,
-        parameters=[{"out": values["out"], "bag": path, "model": values["model"]}],
+        parameters=[{"out": values["out"], "bag": path, "model": values["model"], "label_groups": groups}],
         remappings=[(name, f"icnet/{name}") for name in topics]
         + [("ground_truth", ground_truth.name if ground_truth else "ground_truth")],
         output="screen",

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
@@ -14,10 +16,12 @@ from icnet_ros.share import share
 class LabelGroups:
     """Which group each class of a checkpoint belongs to.
 
-    classes: the groups as a class table; its ids are those of the label maps. group_of: for each class of the
-    checkpoint the index of its group, len(classes) for those that become `classes.ignore` ("unlabelled").
+    source: the classes of the checkpoint. classes: the groups as a class table; its ids are those of the label maps.
+    group_of: for each class of `source` the index of its group, len(classes) for those that become `classes.ignore`
+    ("unlabelled").
     """
 
+    source: ClassTable
     classes: ClassTable
     group_of: tuple[int, ...]
 
@@ -25,6 +29,12 @@ class LabelGroups:
     def ids(self) -> tuple[int, ...]:
         """Label of each group; the last one is `classes.ignore`."""
         return (*range(len(self.classes)), self.classes.ignore)
+
+    def fold(self) -> npt.NDArray[np.uint8]:
+        """Table (256,) from ids of `source`, as in annotations, to ids of the groups; other ids are ignored."""
+        table = np.full(256, self.classes.ignore, np.uint8)
+        table[: len(self.group_of)] = np.array(self.ids, np.uint8)[list(self.group_of)]
+        return table
 
 
 def load_groups(name: str, classes: ClassTable) -> LabelGroups:
@@ -72,7 +82,7 @@ def _parse(values: Any, classes: ClassTable) -> LabelGroups:
                 raise ClassTableError(f"class {one!r} is in the groups {members[group_of[one]][0]} and {group}")
     if rest is None and (missing := [one for one in classes.names if one not in group_of]):
         raise ClassTableError(f"class {missing[0]!r} of {classes.name} is in no group, and there is no group 'rest'")
-    return LabelGroups(table, tuple(group_of.get(one, rest or 0) for one in classes.names))
+    return LabelGroups(classes, table, tuple(group_of.get(one, rest or 0) for one in classes.names))
 
 
 def _tables() -> list[str]:

@@ -12,7 +12,19 @@ from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model_spec
 from icnet_ros.command.console import console, errors, progress_bar
-from icnet_ros.command.options import Device, EngineName, EnginePrecision, Exit, Json, Model, ResultFolder, Threads
+from icnet_ros.command.options import (
+    Device,
+    EngineName,
+    EnginePrecision,
+    Exit,
+    Json,
+    LabelGroups,
+    Mask,
+    Model,
+    ResultFolder,
+    Rotate,
+    Threads,
+)
 from icnet_ros.engine.base import EngineOptions
 
 if TYPE_CHECKING:
@@ -31,6 +43,9 @@ def replay(
     precision: EnginePrecision = "fp32",
     exit_: Exit = "sub124",
     threads: Threads = 0,
+    label_groups: LabelGroups = "",
+    rotate: Rotate = 0,
+    mask: Mask = "",
     image_topic: Annotated[
         list[str] | None, typer.Option(help="Image topic; repeat for several. All cameras if not given.")
     ] = None,
@@ -76,6 +91,7 @@ def replay(
     Started again after a kill or Ctrl-C, it resumes. Exit code 1 if a bag is corrupt, the replay was interrupted,
     nothing was labelled or a --fail-if holds. The report then covers what could be read.
     """
+    from icnet_ros.engine.grouping import published_spec
     from icnet_ros.replay.drives import find_drives
     from icnet_ros.replay.folder_lock import locked
     from icnet_ros.replay.replay_drives import ReplaySettings, replay_drives
@@ -85,7 +101,8 @@ def replay(
     from icnet_ros.report.rerun import require_rerun
     from icnet_ros.report.writer import OutputOptions
 
-    spec = load_model_spec(model)
+    options = EngineOptions(device, precision, exit_, threads, label_groups=label_groups, rotate=rotate, mask=mask)
+    spec = published_spec(load_model_spec(model), options)
     gates = [Gate.parse(text, names(spec.classes.names)) for text in fail_if or ()]
     selection = Selection(
         "", ground_truth_topic, str(ground_truth or ""), str(mapping or ""), start, end, stride, limit, sync_tolerance
@@ -101,7 +118,6 @@ def replay(
         raise typer.BadParameter("--ground-truth belongs to one drive: name one bag, and one camera with --image-topic")
     if not spec.trained:
         errors.print("[yellow]The network is untrained: its labels mean nothing. Name a checkpoint: --model[/]")
-    options = EngineOptions(device, precision, exit_, threads)
     pool = _worker_pool(ray, workers, threads)
     settings = ReplaySettings(model, engine, options, confidence=confidence, resume=resume, pool=pool)
     outputs = OutputOptions(confidence=confidence, overlay=overlay, video=video, rerun=rerun)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from icnet_ros.checkpoint.classes import ClassTable
-from icnet_ros.metrics.confusion import ConfusionMatrix
+from icnet_ros.checkpoint.groups import LabelGroups
+from icnet_ros.metrics.confusion import UNLABELLED, ConfusionMatrix
 from icnet_ros.metrics.frame import PreviousFrame, UInt8
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.result import ReplayResult
@@ -24,8 +25,15 @@ class OnlineEvaluation:
     result: results so far. scored: number of frames compared with ground truth.
     """
 
-    def __init__(self, classes: ClassTable, out: Path, image: str, ground_truth: str) -> None:
-        """Label maps go to OUT/labels, as with `icnet replay`. image, ground_truth: names of topics."""
+    def __init__(
+        self, classes: ClassTable, out: Path, image: str, ground_truth: str, groups: LabelGroups | None = None
+    ) -> None:
+        """Label maps go to OUT/labels, as with `icnet replay`.
+
+        image, ground_truth: names of topics. groups: those that `classes` are the table of, None for the classes of
+        the checkpoint, which the ground truth has.
+        """
+        self._fold = None if groups is None else groups.fold()
         self._store = ResultStore(out)
         self._store.prepare("live", resume=False)
         self.result = ReplayResult(image, ground_truth, matrix=ConfusionMatrix(len(classes)))
@@ -44,8 +52,8 @@ class OnlineEvaluation:
 
     def labels(self, stamp: int, arrived_ns: int, labels: UInt8) -> None:
         """Add a label map with the stamp of its image (ns); `labels` must not be modified later."""
-        if labels.max() >= len(self._classes):
-            self.result.warn(f"label {labels.max()} is none of {len(self._classes)} classes", arrived_ns)
+        if (wrong := labels[(labels >= len(self._classes)) & (labels != UNLABELLED)]).size:
+            self.result.warn(f"label {wrong.max()} is none of {len(self._classes)} classes", arrived_ns)
             return
         self._store.write_labels(self._count, labels)
         if stamp in self._waiting:  # again, as when a bag is played in a loop
@@ -57,7 +65,7 @@ class OnlineEvaluation:
 
     def ground_truth(self, stamp: int, labels: UInt8) -> None:
         """Add a ground truth label map with the stamp of its image (ns)."""
-        self._annotations[stamp] = labels
+        self._annotations[stamp] = labels if self._fold is None else self._fold[labels]
         while len(self._annotations) > MAX_WAITING:
             del self._annotations[next(iter(self._annotations))]
         self._settle()

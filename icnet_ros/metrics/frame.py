@@ -57,22 +57,28 @@ def measure_frame(
     metrics: dict[str, Any] = dict.fromkeys(("changed_pixels", "pixel_accuracy", "miou"), NAN)
     metrics |= dict.fromkeys(COUNTS, ())
     metrics["previous_frame"] = -1
-    metrics["pixels"] = np.bincount(labels.reshape(-1), minlength=classes).tolist()
+    metrics["pixels"] = pixels_by_class(labels, classes)
     if previous is not None and previous.labels.shape == labels.shape:
         changed = previous.labels != labels
         metrics["previous_frame"] = previous.number
         metrics["changed_pixels"] = round(float(changed.mean()), 6)
-        metrics["changed_from"] = np.bincount(previous.labels[changed], minlength=classes).tolist()
+        metrics["changed_from"] = pixels_by_class(previous.labels[changed], classes)
     if ground_truth is None:
         return metrics, None
     matrix = ConfusionMatrix(classes)
     matrix.update(ground_truth, labels)
     for name, value in (("pixel_accuracy", matrix.pixel_accuracy()), ("miou", matrix.miou())):
         metrics[name] = NAN if value is None else round(value, 6)
-    metrics["ground_truth"] = matrix.counts.sum(1).tolist()
+    metrics["ground_truth"] = matrix.ground_truth().tolist()
     metrics["true_positives"] = np.diag(matrix.counts).tolist()
     metrics["predicted"] = matrix.counts.sum(0).tolist()
     return metrics, matrix
+
+
+def pixels_by_class(labels: UInt8, classes: int) -> list[int]:
+    """Number of pixels of each class; unlabelled ones are not counted."""
+    counts: list[int] = np.bincount(labels.reshape(-1), minlength=classes)[:classes].tolist()
+    return counts
 
 
 def sum_counts(frames: Iterable[FrameMetrics], name: str, classes: int) -> Counts:

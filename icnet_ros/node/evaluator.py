@@ -2,6 +2,7 @@
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from std_msgs.msg import Float32
 from vision_msgs.msg import LabelInfo
 
 from icnet_ros.checkpoint.default import load_model_spec
+from icnet_ros.engine.grouping import read_groups
 from icnet_ros.live.online import OnlineEvaluation
 from icnet_ros.msg import FrameLatency
 from icnet_ros.node.diagnostics import status_name
@@ -27,7 +29,7 @@ from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.image import decode_labels, stamp_ns
 
 METADATA = ("engine", "device", "precision", "exit", "checkpoint", "checkpoint_sha256")  # from the node's diagnostics
-COUNTERS = ("received", "processed", "dropped", "failed")
+COUNTERS = ("received", "processed", "dropped", "failed", "skipped")
 DEEP = QoSProfile(depth=100)  # no message is lost if this process stalls
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -36,8 +38,8 @@ class EvaluationNode(Node):
     """Topics (remap them): labels, latency and label_info of the node, and `ground_truth`, a mono8 image.
 
     Publishes ~/miou (std_msgs/Float32) after each scored frame, and a status in /diagnostics.
-    Parameters: `out`, folder for a report like that of `icnet replay`; `model`, checkpoint of the node; `bag`, the bag
-    that is played, for its hash in the report; `node`, name of the segmentation node, to find its status in
+    Parameters: `out`, folder for a report like that of `icnet replay`; `model` and `label_groups`, as of the node; `bag`,
+    the bag that is played, for its hash in the report; `node`, name of the segmentation node, to find its status in
     /diagnostics, from which the report's engine and checkpoint are read.
     """
 
@@ -48,6 +50,9 @@ class EvaluationNode(Node):
         node = f"{self.get_namespace()}/{self.declare_parameter('node', 'icnet').value}"
         self._status = status_name(node)
         self._spec = load_model_spec(str(self.declare_parameter("model", "").value))
+        groups = read_groups(self._spec, str(self.declare_parameter("label_groups", "").value))
+        if groups is not None:
+            self._spec = replace(self._spec, classes=groups.classes)
         self._metadata: dict[str, Any] = {"bag": self._bag, "live": {}}
         if self._bag and not Path(self._bag).exists():
             raise FileNotFoundError(f"parameter bag: {self._bag} does not exist")
@@ -56,7 +61,7 @@ class EvaluationNode(Node):
         self._hash = self._hasher.submit(bag_hash, Path(self._bag)) if self._bag else None
         ground_truth = self.resolve_topic_name("ground_truth")
         self._evaluation = OnlineEvaluation(
-            self._spec.classes, self._out, self.resolve_topic_name("labels"), ground_truth
+            self._spec.classes, self._out, self.resolve_topic_name("labels"), ground_truth, groups
         )
         self._class_error = ""
         for kind, topic, act in ((Image, "labels", self._on_labels), (Image, "ground_truth", self._on_ground_truth)):
@@ -108,7 +113,9 @@ class EvaluationNode(Node):
         names = tuple(entry.class_name for entry in message.class_map if entry.class_name != "unlabelled")
         self._class_error = ""
         if names != self._spec.classes.names:
-            self._class_error = f"the node's classes are {names}: set the parameter `model` to its checkpoint"
+            self._class_error = (
+                f"the node's classes are {names}: set the parameters `model` and `label_groups` to its own"
+            )
             self.get_logger().error(self._class_error)
 
     def _on_diagnostics(self, array: DiagnosticArray) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.checkpoint.groups import LabelGroups
 from icnet_ros.metrics.frame import UInt8
 from icnet_ros.replay.drive_index import DriveIndex
 from icnet_ros.replay.errors import GroundTruthError
@@ -152,13 +153,20 @@ def read_mapping(path: Path, classes: ClassTable) -> UInt8:
 
 
 def open_ground_truth(
-    bag: Bag, index: DriveIndex, classes: ClassTable, selection: Selection, result: ReplayResult
+    bag: Bag,
+    index: DriveIndex,
+    classes: ClassTable,
+    selection: Selection,
+    result: ReplayResult,
+    groups: LabelGroups | None = None,
 ) -> GroundTruth | None:
     """Ground truth of a camera, None if there is none.
 
+    groups: those that `classes` are the table of; the ground truth has the classes of the checkpoint and is folded.
     Sets `result.ground_truth`; warnings and corruption are added to `result` later. Raises GroundTruthError, WireError.
     """
-    table = read_mapping(Path(selection.mapping), classes) if selection.mapping else None
+    source = classes if groups is None else groups.source
+    table = read_mapping(Path(selection.mapping), source) if selection.mapping else None
     found: GroundTruth
     if selection.ground_truth_folder:
         result.ground_truth = selection.ground_truth_folder
@@ -177,4 +185,7 @@ def open_ground_truth(
         if table is not None:
             result.warn("there is a --mapping, but no ground truth", -1)
         return None
-    return found if table is None else MappedGroundTruth(found, table)
+    for ids in (table, None if groups is None else groups.fold()):
+        if ids is not None:
+            found = MappedGroundTruth(found, ids)
+    return found

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import TextIO
 
 from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.checkpoint.groups import LabelGroups
 from icnet_ros.engine.base import LabelMap
 from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.metrics.frame import PreviousFrame
@@ -35,12 +36,14 @@ def replay_drive(
     part: range | None = None,
     confidence: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
+    groups: LabelGroups | None = None,
 ) -> ReplayResult:
     """Label the frames of a bag into FOLDER/labels/*.png, and FOLDER/confidence/*.png if `confidence`.
 
     Call `ResultStore.prepare` first. Frames with stored labels are only scored, so that a killed run resumes when it is
     started again. index: from `index_drive`, computed if not given. part: range of the selected frames. should_stop:
-    called before each frame. Raises WireError for a bag that cannot be opened, GroundTruthError, EngineError.
+    called before each frame. groups: those that `classes` are the table of, None for the classes of the checkpoint.
+    Raises WireError for a bag that cannot be opened, GroundTruthError, EngineError.
     """
     # Opened twice: images and ground truth are read on two threads.
     with open_bag(path) as bag, open_bag(path) as ground_truth_bag:
@@ -52,7 +55,7 @@ def replay_drive(
         store = ResultStore(folder)
         labeller = FrameLabeller(image, predict, store, confidence=confidence)
         result = ReplayResult(image.name, corruption=index.corruption)
-        ground_truth = open_ground_truth(ground_truth_bag, index, classes, selection, result)
+        ground_truth = open_ground_truth(ground_truth_bag, index, classes, selection, result, groups)
         if ground_truth is not None:
             result.matrix = ConfusionMatrix(len(classes))
         started, untimed = perf_counter(), 0  # the first frame, which includes warm-up, is not timed

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from threading import Event
 from time import perf_counter
@@ -12,8 +13,10 @@ from typing import Any
 
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.groups import LabelGroups
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.base import Engine, EngineOptions
+from icnet_ros.engine.grouping import read_groups
 from icnet_ros.engine.table import open_engine
 from icnet_ros.replay.drive_index import DriveIndex, index_drive
 from icnet_ros.replay.drives import Drive
@@ -62,6 +65,7 @@ class DriveResult:
     index: DriveIndex | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    groups: LabelGroups | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,8 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
     checkpoint = load_model(settings.model)
     # Also makes the files that the workers will find in the cache.
     engine = open_engine(settings.engine, checkpoint, settings.options)
-    results = [DriveResult(drive, error=drive.error) for drive in drives]
+    groups = read_groups(checkpoint.spec, settings.options.label_groups)
+    results = [DriveResult(drive, error=drive.error, groups=groups) for drive in drives]
     usable = [one for one in results if not one.error and _index(one, progress, alone=len(drives) == 1)]
     hashes = {bag: _hash(bag, progress) for bag in dict.fromkeys(one.drive.bag for one in usable)}
     for one in usable:
@@ -105,13 +110,14 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
             "device": engine.device,
             "precision": engine.precision,
             "exit": settings.options.exit,
+            **_adaptation(settings.options, groups),
         }
         made_with = _made_with(one.metadata, confidence=settings.confidence)
         ResultStore(one.drive.folder).prepare(made_with, resume=settings.resume)
     if settings.pool is None:
-        _one_by_one(usable, engine, checkpoint, settings, progress)
+        _one_by_one(usable, engine, settings, progress)
         engine.close()
-        return ReplayRun(results, checkpoint.spec)
+        return ReplayRun(results, engine.spec)
     engine.close()
     gpu = engine.device.startswith("cuda")
     pool = settings.pool(gpu)
@@ -121,13 +127,12 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
     shared = replace(settings, engine=engine.name, options=options, pool=None)
     started = perf_counter()
     _pooled(usable, shared, pool, progress)
-    return ReplayRun(results, checkpoint.spec, perf_counter() - started)
+    return ReplayRun(results, engine.spec, perf_counter() - started)
 
 
 def _one_by_one(
     results: Sequence[DriveResult],
     engine: Engine,
-    checkpoint: Checkpoint,
     settings: ReplaySettings,
     progress: Progress,
 ) -> None:
@@ -139,9 +144,10 @@ def _one_by_one(
             drive = one.drive
             try:
                 one.result = replay_drive(
-                    drive.bag, engine_predictor(engine), checkpoint.spec.classes, drive.folder, drive.selection,
+                    drive.bag, engine_predictor(engine), engine.spec.classes, drive.folder, drive.selection,
                     lambda done, total, name=drive.name: progress(f"replaying {name}", done, total),  # type: ignore[misc]
                     index=one.index, confidence=settings.confidence, should_stop=stop.is_set,
+                    groups=one.groups,
                 )  # fmt: skip
             except Exception as err:  # any failure: the other drives must still be replayed
                 if len(results) == 1:
@@ -185,8 +191,9 @@ def run_task(task: Task, should_stop: Callable[[], bool]) -> ReplayResult:
     settings, drive = task.settings, task.drive
     checkpoint, engine = _engine(settings.model, settings.engine, settings.options)
     return replay_drive(
-        drive.bag, engine_predictor(engine), checkpoint.spec.classes, drive.folder, drive.selection, lambda *_: None,
+        drive.bag, engine_predictor(engine), engine.spec.classes, drive.folder, drive.selection, lambda *_: None,
         index=task.index, part=task.part, confidence=settings.confidence, should_stop=should_stop,
+        groups=read_groups(checkpoint.spec, settings.options.label_groups),
     )  # fmt: skip
 
 
@@ -223,6 +230,20 @@ def _index(one: DriveResult, progress: Progress, *, alone: bool) -> bool:
 def _selected(drive: Drive, digest: str) -> dict[str, Any]:
     selection = {name: value for name, value in asdict(drive.selection).items() if value != getattr(Selection(), name)}
     return {"bag": str(drive.bag), "bag_sha256": digest, "selection": selection}
+
+
+def _adaptation(options: EngineOptions, groups: LabelGroups | None) -> dict[str, Any]:
+    """Groups, rotation and mask, as far as they are used; a hash stands for the content of files."""
+    used: dict[str, Any] = {}
+    if groups is not None:
+        content = json.dumps([groups.classes.to_dict(), groups.group_of])
+        used |= {"label_groups": options.label_groups, "label_groups_sha256": sha256(content.encode()).hexdigest()}
+    if options.rotate:
+        used["rotate"] = options.rotate
+    if options.mask:
+        content_of_mask = Path(options.mask).expanduser().read_bytes()
+        used |= {"mask": options.mask, "mask_sha256": sha256(content_of_mask).hexdigest()}
+    return used
 
 
 def _made_with(metadata: Mapping[str, Any], *, confidence: bool) -> str:

@@ -54,7 +54,7 @@ class ReplayResult:
             self.warn(str(err), record.number)
             metrics, matrix = measure_frame(labels, previous, None, classes)
         if matrix is not None and self.matrix is not None:
-            self.matrix.counts += matrix.counts
+            self.matrix.add(matrix)
         return replace(record, **metrics)
 
 

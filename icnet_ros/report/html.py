@@ -24,6 +24,9 @@ METADATA = (
     "device",
     "precision",
     "exit",
+    "label_groups",
+    "rotate",
+    "mask",
     "selection",
 )
 

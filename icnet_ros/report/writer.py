@@ -94,7 +94,7 @@ def _write_outputs(
             # The replay has already warned about unusable ground truth.
             ignored = ReplayResult(result.image_topic)
             ground_truth = open_ground_truth(
-                ground_truth_bag, drive_result.index, spec.classes, drive.selection, ignored
+                ground_truth_bag, drive_result.index, spec.classes, drive.selection, ignored, drive_result.groups
             )
         painter = Painter.for_network(spec.classes.colours, trained=spec.trained)
         for done, frame in enumerate(labelled_frames(drive_result), 1):
