@@ -9,11 +9,16 @@ import torch
 from icnet_ros.benchmark import plain
 from icnet_ros.benchmark.timing import Progress, interleaved
 from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.groups import load_groups
 from icnet_ros.engine.base import Frame, UInt8
 from icnet_ros.engine.kernels import upsample
+from icnet_ros.engine.kernels.groups import group_map, score_map
 from icnet_ros.engine.kernels.normalise import normalise
 from icnet_ros.render.painter import Painter
-from icnet_ros.wire.image import decode_image, encode_image, encode_jpeg, make_header
+from icnet_ros.wire.cloud import encode_cloud
+from icnet_ros.wire.image import decode_image, encode_image, encode_jpeg, encode_png, make_header
+
+GROUPS = "nav2"
 
 
 def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, progress: Progress) -> list[dict[str, Any]]:
@@ -35,14 +40,26 @@ def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, prog
     painter = Painter(spec.classes.colours)
     colours = painter.colour(np.arange(256, dtype=np.uint8)[None])[0]
     header = make_header(1, "camera")
+    groups = load_groups(GROUPS, spec.classes)
+    grouping = np.array(groups.group_of, np.int64), np.array(groups.ids, np.uint8)
+    channel_of = np.arange(len(spec.classes))
+    channel_of[4:] = -1
+    depth = np.full((height, width), 2.0, np.float32)
+    k = np.array([width, 0, width / 2, 0, width, height / 2, 0, 0, 1], np.float64)
     data = encode_image(header, frame, "bgr8")
     ours: dict[str, Callable[[], object]] = {
         "decode": lambda: decode_image(data),
         "preprocess": lambda: normalise([Frame(frame)], spec, scale, planar=True, out=batch),
         "postprocess": lambda: upsample.label_map(array, height, width),
         "postprocess with confidence": lambda: upsample.label_and_confidence(array, height, width),
+        f"postprocess in groups {GROUPS}": lambda: group_map(array, *grouping, height, width, confidence=False),
+        "the same with confidence": lambda: group_map(array, *grouping, height, width, confidence=True),
+        "scores of 4 classes": lambda: score_map(array, channel_of, 4, height, width),
         "overlay": lambda: painter.overlay(frame, labels),
         "encode labels": lambda: encode_image(header, labels, "mono8"),
+        "encode labels as PNG": lambda: encode_png(header, labels),
+        "color": lambda: painter.colour(labels),
+        "points": lambda: encode_cloud(header, depth, k, frame, labels, labels),
         "encode overlay as JPEG": lambda: encode_jpeg(header, frame),
     }
     others: dict[str, Callable[[], object]] = {

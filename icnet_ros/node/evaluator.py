@@ -38,9 +38,9 @@ class EvaluationNode(Node):
     """Topics (remap them): labels, latency and label_info of the node, and `ground_truth`, a mono8 image.
 
     Publishes ~/miou (std_msgs/Float32) after each scored frame, and a status in /diagnostics.
-    Parameters: `out`, folder for a report like that of `icnet replay`; `model` and `label_groups`, as of the node; `bag`,
-    the bag that is played, for its hash in the report; `node`, name of the segmentation node, to find its status in
-    /diagnostics, from which the report's engine and checkpoint are read.
+    Parameters: `out`, folder for a report like that of `icnet replay`; `model` and `label_groups`, as of the node;
+    `bag`, the bag that is played, for its hash in the report; `node`, name of the segmentation node, to find its status
+    in /diagnostics, from which the report's engine and checkpoint are read.
     """
 
     def __init__(self) -> None:
