@@ -76,7 +76,7 @@ class Trainer:
         self._mean = torch.tensor(self._spec.mean, device=fabric.device)
         self.step, self._best = 0, 0.0
         if saved is None:
-            start.apply(self._network, lambda: self._crops(range(8))[0])
+            start.apply(self._network, self._spec.classes.names, lambda: self._crops(range(8))[0])
         self._origin = dict(start.origin)
         self._teacher: nn.Module | None = None
         if teacher is not None:

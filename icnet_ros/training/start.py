@@ -1,10 +1,11 @@
 """Initial weights of a training: random, from an ImageNet backbone, or from a checkpoint."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from icnet_ros.checkpoint.file import Checkpoint
@@ -16,34 +17,52 @@ from icnet_ros.training.pretrained.backbone import load_backbone
 from icnet_ros.training.pretrained.stem import rewrite_stem
 from icnet_ros.training.recipe import Recipe
 
+CLASSIFIERS = ("aux16", "aux8", "cls")  # layers with one row for each class
+
 
 @dataclass(frozen=True)
 class Start:
     """Initial weights of a training; random where nothing is given.
 
     backbone: file of an ImageNet ResNet-50. weights: state dict of a network of the same architecture and width;
-    its classifiers may differ. origin: provenance, for the header of the checkpoint.
+    its classifiers may differ. classes: names of the classes of `weights`. origin: provenance, for the header of the
+    checkpoint.
     """
 
     backbone: Path | None = None
     weights: Mapping[str, Tensor] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
     origin: dict[str, Any] = field(default_factory=dict)
 
-    def apply(self, network: ICNet | PSPNet50, images: Callable[[], Tensor]) -> None:
-        """Load the weights into a network. images: gives a few normalised images. Raises CheckpointError."""
+    def apply(self, network: ICNet | PSPNet50, classes: Sequence[str], images: Callable[[], Tensor]) -> None:
+        """Load the weights into a network.
+
+        If its classes are others, each classifier keeps the rows of those with the same name; the rows of new classes
+        are the mean of all rows. classes: names of its classes. images: gives a few normalised images. Raises
+        CheckpointError.
+        """
         if self.backbone is not None:
             load_backbone(network, self.backbone)
             rewrite_stem(network, self.backbone, images())
         if self.weights:
             own = network.state_dict()
-            resized = {key for key in own if key in self.weights and own[key].shape != self.weights[key].shape}
-            invalid = sorted(key for key in resized if key.split(".")[0] not in ("aux16", "aux8", "cls"))
-            invalid += sorted(own.keys() - self.weights.keys())
+            weights = dict(self.weights)
+            if self.classes and self.classes != tuple(classes):
+                for key in (key for key in weights if key.split(".")[0] in CLASSIFIERS):
+                    weights[key] = _rows(weights[key], self.classes, classes)
+            invalid = sorted(key for key in own if key in weights and own[key].shape != weights[key].shape)
+            invalid += sorted(own.keys() - weights.keys())
             if invalid:
                 raise CheckpointError(
                     f"the initial weights do not fit at {invalid[0]!r}; they need the same architecture and width"
                 )
-            network.load_state_dict({key: own[key] if key in resized else self.weights[key] for key in own})
+            network.load_state_dict({key: weights[key] for key in own})
+
+
+def _rows(weight: Tensor, old: Sequence[str], new: Sequence[str]) -> Tensor:
+    """Rows of a classifier (classes, ...) for other classes."""
+    mean = weight.mean(0)
+    return torch.stack([weight[old.index(name)] if name in old else mean for name in new])
 
 
 FROM_SCRATCH = Start()
@@ -55,8 +74,12 @@ def from_backbone(path: Path) -> Start:
 
 
 def from_checkpoint(checkpoint: Checkpoint) -> Start:
-    """Start from a trained network; classifiers for another number of classes are initialised randomly."""
-    return Start(weights=checkpoint.weights, origin={"init": {"name": checkpoint.name, "sha256": checkpoint.sha256}})
+    """Start from a trained network, of the same or of other classes."""
+    return Start(
+        weights=checkpoint.weights,
+        classes=checkpoint.spec.classes.names,
+        origin={"init": {"name": checkpoint.name, "sha256": checkpoint.sha256}},
+    )
 
 
 def network_spec(recipe: Recipe, data: Dataset) -> ModelSpec:

@@ -272,15 +272,20 @@ def checkpoint(classes, width=0.25, **changes):
     return Checkpoint(spec, build_network(spec).state_dict(), "other")
 
 
-def test_a_start_keeps_new_classifiers_and_refuses_another_width():
+def test_a_start_keeps_the_rows_of_known_classes_and_refuses_another_width():
+    old, new = load_classes("cityscapes").names, load_classes("camvid").names
     other = checkpoint(load_classes("cityscapes"))
     other.weights["k1.conv.weight"].fill_(7)
     network = ICNet(11, 0.25, EXITS)
-    from_checkpoint(other).apply(network, lambda: torch.zeros(0))
+    from_checkpoint(other).apply(network, new, lambda: torch.zeros(0))
     assert (network.k1.conv.weight == 7).all()
-    assert torch.equal(network.cls.weight, ICNet(11, 0.25, EXITS).cls.weight)
+    for layer in ("aux16", "aux8", "cls"):
+        for kind in ("weight", "bias"):
+            rows, trained = network.state_dict()[f"{layer}.{kind}"], other.weights[f"{layer}.{kind}"]
+            assert torch.equal(rows[new.index("car")], trained[old.index("car")])
+            assert torch.allclose(rows[new.index("bicyclist")], trained.mean(0))
     with pytest.raises(CheckpointError, match="need the same architecture and width"):
-        from_checkpoint(other).apply(ICNet(11, 0.5, EXITS), lambda: torch.zeros(0))
+        from_checkpoint(other).apply(ICNet(11, 0.5, EXITS), new, lambda: torch.zeros(0))
 
 
 def test_a_teacher_must_see_and_know_the_same():
