@@ -132,7 +132,11 @@ class Camera:
     def update_inputs(self) -> None:
         """Subscribe to what the outputs that have subscribers need beside the images."""
         if self._subscription is not None:
-            self._inputs.update(camera_info=self.outputs.wants_camera_info(), points=self.outputs.wants_points())
+            self._inputs.update(
+                camera_info=self.outputs.wants_camera_info(),
+                points=self.outputs.wants_points(),
+                cloud=self.outputs.wants_cloud(),
+            )
 
     def decode(self, arrival: ReceivedImage, taken: float, max_pixels: int) -> Job:
         """Decode an image message. Raises WireError, or ValueError if the size of the labels is not known yet."""
@@ -157,6 +161,7 @@ class Camera:
         self._age_ms, self._stamp_trouble = since_stamp(now_ns, stamp), stamp_error(now_ns, stamp)
         self.outputs.publish_pictures(picture, label_map, settings)
         self._publish_points(picture, label_map)
+        self._publish_cloud(picture, label_map)
         done = perf_counter()
         stages = {
             "transport_ms": since_stamp(job.arrival.clock_ns, stamp),
@@ -190,6 +195,20 @@ class Camera:
         except ValueError as err:  # also WireError
             problem = str(err)
         self._node.get_logger().warning(f"no points: {problem}", throttle_duration_sec=5.0)
+
+    def _publish_cloud(self, picture: Picture, label_map: LabelMap) -> None:
+        if not self.outputs.wants_cloud():
+            return
+        problem = "no cloud or CameraInfo for this image; are their topics and stamps right?"
+        try:
+            found = self._inputs.cloud_at(stamp_ns(picture.header), str(picture.header.frame_id))
+            info = self._inputs.info
+            if found is not None and info is not None:
+                self.outputs.publish_cloud(*found, label_map, info)
+                return
+        except ValueError as err:  # also WireError
+            problem = str(err)
+        self._node.get_logger().warning(f"no labelled cloud: {problem}", throttle_duration_sec=5.0)
 
     def snapshot(self, common: Snapshot, counters: Counters | None) -> Snapshot:
         """`common`, the state that all cameras share, completed with the state of this camera."""

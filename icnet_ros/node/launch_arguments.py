@@ -36,6 +36,7 @@ SEGMENTATION: Arguments = {
     "camera_info": ("", "CameraInfo of the image; empty: camera_info beside the image topic"),
     "depth": ("", "depth image for ~/points, registered to the image; {camera} as in image"),
     "depth_camera_info": ("", "CameraInfo of the depth image; empty: camera_info beside the depth topic"),
+    "cloud": ("", "LiDAR cloud for ~/cloud; {camera} as in image"),
     "params_file": (PathJoinSubstitution([SHARE, "config", "segmentation.yaml"]), "ROS parameter file"),
     "namespace": ("", "namespace of the node"),
     "use_sim_time": ("false", "time from /clock"),
@@ -97,6 +98,7 @@ def remappings(values: Mapping[str, str], cameras: Sequence[str]) -> list[tuple[
     topics = {
         "image": values["image"],
         "camera_info": values["camera_info"],
+        "cloud": values["cloud"],
         "depth/image": values["depth"],
         "depth/camera_info": info or (values["depth"] and f"{values['depth'].rpartition('/')[0]}/camera_info"),
     }

@@ -1,19 +1,22 @@
-"""Topics that a camera needs only for some outputs: CameraInfo, depth, and a topic whose size labels take."""
+"""Topics that a camera needs only for some outputs: CameraInfo, depth, LiDAR, and a topic whose size labels take."""
 
+import math
 from collections import deque
 from threading import Lock
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, subscription_events
-from icnet_ros.wire.cdr import CAMERA_INFO, IMAGE, deserialise
+from icnet_ros.node.transforms import Transforms
+from icnet_ros.wire.cdr import CAMERA_INFO, IMAGE, POINT_CLOUD, deserialise
 from icnet_ros.wire.cloud import Depth, decode_depth
 from icnet_ros.wire.image import stamp_ns
+from icnet_ros.wire.lidar import Matrix
 
-KEPT_DEPTHS = 10  # depth images that wait for the labels of their stamp
+KEPT = 10  # depth images and clouds that wait for the labels of their stamp
 
 
 class OptionalInputs:
@@ -32,16 +35,20 @@ class OptionalInputs:
         self._like = node.resolve_topic_name(like) if like else ""
         self._subscriptions: dict[str, Any] = {}  # by topic
         self._lock = Lock()
-        self._depths: deque[bytes] = deque(maxlen=KEPT_DEPTHS)
+        self._kept: dict[str, deque[bytes]] = {kind: deque(maxlen=KEPT) for kind in (IMAGE, POINT_CLOUD)}
+        self._cloud_topic = node.resolve_topic_name(f"{prefix}cloud")
+        self._transforms = Transforms(node, settings.cloud_transform)
         self._size: tuple[int, int] | None = None
         self.info: CameraInfo | None = None
         self.depth_info: CameraInfo | None = None
 
-    def update(self, *, camera_info: bool, points: bool) -> None:
+    def update(self, *, camera_info: bool, points: bool, cloud: bool) -> None:
         """Subscribe to the topics that are needed for these outputs, and unsubscribe from the others."""
         wanted: dict[str, tuple[type, Any, bool]] = {}
-        if camera_info:
+        if camera_info or cloud:
             wanted[self._info_topic] = (CameraInfo, self._on_info, False)
+        if cloud:
+            wanted[self._cloud_topic] = (PointCloud2, self._on_cloud, True)
         if points:
             wanted[self._depth_topic] = (Image, self._on_depth, True)
             wanted[self._depth_info_topic] = (CameraInfo, self._on_depth_info, False)
@@ -81,18 +88,30 @@ class OptionalInputs:
 
         Raises WireError.
         """
-        with self._lock:
-            kept = list(self._depths)
-        tolerance = 1e9 * self._settings.points_tolerance_s
-        near: tuple[float, bytes] | None = None
-        for data in kept:
-            distance = abs(stamp_ns(deserialise(data, IMAGE).header) - stamp)
-            if distance <= tolerance and (near is None or distance < near[0]):
-                near = distance, data
-        if near is None:
+        data = self._nearest(IMAGE, stamp)
+        if data is None:
             return None
-        header, metres = decode_depth(near[1])
+        header, metres = decode_depth(data)
         return str(header.frame_id), metres
+
+    def cloud_at(self, stamp: int, camera_frame: str) -> tuple[Any, Matrix] | None:
+        """The cloud (PointCloud2) nearest to `stamp` (ns) and its transform (4, 4) to the camera; None if none is near.
+
+        Raises WireError, and ValueError if the transform is not known.
+        """
+        data = self._nearest(POINT_CLOUD, stamp)
+        if data is None:
+            return None
+        cloud = deserialise(data, POINT_CLOUD)
+        return cloud, self._transforms.between(str(cloud.header.frame_id), camera_frame)
+
+    def _nearest(self, kind: str, stamp: int) -> bytes | None:
+        """The kept message whose stamp is nearest, if it is within the tolerance."""
+        with self._lock:
+            kept = list(self._kept[kind])
+        distances = [(abs(stamp_ns(deserialise(data, kind).header) - stamp), data) for data in kept]
+        distance, nearest = min(distances, key=lambda entry: entry[0], default=(math.inf, b""))
+        return nearest if distance <= 1e9 * self._settings.points_tolerance_s else None
 
     def close(self) -> None:
         """Unsubscribe from everything."""
@@ -112,10 +131,16 @@ class OptionalInputs:
         self.depth_info = message
 
     def _on_depth(self, data: bytes) -> None:
-        with self._lock:
-            self._depths.append(data)
+        self._keep(IMAGE, data)
         if self._like == self._depth_topic:
             self._on_like(data, IMAGE)
+
+    def _on_cloud(self, data: bytes) -> None:
+        self._keep(POINT_CLOUD, data)
+
+    def _keep(self, kind: str, data: bytes) -> None:
+        with self._lock:
+            self._kept[kind].append(data)
 
     def _on_like(self, data: bytes, kind: str) -> None:
         message = deserialise(data, kind)

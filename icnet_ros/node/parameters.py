@@ -11,6 +11,7 @@ from typing import Any, Literal
 from icnet_ros.checkpoint.spec import EXITS
 from icnet_ros.engine.base import PRECISIONS
 from icnet_ros.engine.table import NAMES
+from icnet_ros.wire.lidar import parse_transform
 
 # When a parameter may be changed: at any time, only while the node is not active, only before the start.
 Change = Literal["running", "inactive", "start"]
@@ -168,7 +169,15 @@ class Parameters:
         0.0, "Label at most this many images per second and camera; 0: all that can be labelled.", low=0.0, high=1000.0
     )
     points_tolerance_s: float = _parameter(
-        0.05, "Seconds by which the stamps of image and depth image may differ for ~/points.", low=0.0, high=10.0
+        0.05,
+        "Seconds by which the stamps of image and depth image (~/points) or cloud (~/cloud) may differ.",
+        low=0.0,
+        high=10.0,
+    )
+    cloud_transform: str = _parameter(
+        "",
+        "Transform from the LiDAR's frame to the camera's optical frame for ~/cloud, 'x y z qx qy qz qw'; empty: tf2.",
+        change="inactive",
     )
     lazy: bool = _parameter(False, "Subscribe to a camera only while its outputs have subscribers.")
     publish_overlay: bool = _parameter(True, "Offer the overlay topics; computed only if someone subscribes.")
@@ -199,6 +208,11 @@ class Parameters:
         for entry in fields(self):
             check(entry, getattr(self, entry.name))
         _check_cameras(self.cameras)
+        if self.cloud_transform:
+            try:
+                parse_transform(self.cloud_transform)
+            except ValueError as err:
+                raise ParameterError(f"cloud_transform: {err}") from None
         if bool(self.output_width) != bool(self.output_height):
             raise ParameterError("output_width and output_height belong together: set both, or leave both at 0")
 

@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 pytest.importorskip("launch_ros", reason="no launch system in this environment (launch_ros)")
 
+from consumers import Nav2SemanticLayer
 from diagnostic_msgs.msg import DiagnosticArray
 from drives import make_bag
 from messages import image
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Float32
 
 from icnet_ros.checkpoint.file import load
@@ -23,11 +26,14 @@ from icnet_ros.dds import NEW, OLD
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
 from icnet_ros.node.parameters import by_name
+from icnet_ros.share import share
 
 pytestmark = [
     pytest.mark.full_ros,
     pytest.mark.skipif(shutil.which("ros2") is None, reason="no ros2 command line in this environment"),
 ]
+PARAMETERS = yaml.safe_load(share("config", "nav2_semantic_costmap.yaml").read_text())
+LAYER = PARAMETERS["local_costmap"]["local_costmap"]["ros__parameters"]["semantic_layer"]["camera"]
 # A background job of a non-interactive shell ignores SIGINT, and so would everything it starts.
 LAUNCH = (
     "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
@@ -132,6 +138,27 @@ def test_without_autostart_and_with_simulated_time(graph, launch, model):
     assert launch.ros2("lifecycle", "set", "/icnet", "configure")
     assert launch.ros2("lifecycle", "set", "/icnet", "activate")
     graph.spin_until(lambda: graph.node.get_subscriptions_info_by_topic("/camera/image_raw/compressed"))
+
+
+def test_the_node_for_nav2_has_the_outputs_that_its_layer_needs(graph, launch, model):
+    """With the stand-in for the layer, and the parameters that are shipped for it."""
+    layer = Nav2SemanticLayer(graph.node, LAYER)
+    arguments = ("image:=/c/image_raw", "depth:=/d/image_raw")
+    launch.start(f"model:={model}", "engine:=torch", *arguments, file="nav2_costmap.launch.py")
+    camera = graph.camera("/c/image_raw")
+    depth_out = graph.node.create_publisher(Image, "/d/image_raw", 10)
+    info_out = graph.node.create_publisher(CameraInfo, "/d/camera_info", 10)
+    depth = Image(height=24, width=32, encoding="16UC1", step=64, data=np.full(768, 2000, np.uint16).tobytes())
+    info = CameraInfo(height=24, width=32, k=[40.0, 0.0, 16.0, 0.0, 40.0, 12.0, 0.0, 0.0, 1.0])
+
+    def send():
+        depth.header = image().header
+        for publisher, message in ((info_out, info), (depth_out, depth), (camera, image())):
+            publisher.publish(message)
+
+    graph.spin_until(lambda: layer.costs, again=send)
+    assert layer.complaints == []
+    assert launch.ros2("param", "get", "/icnet", "label_groups").strip() == "String value is: nav2"
 
 
 @pytest.mark.parametrize("setting", ["engine:=foo", "model:=/none.safetensors"])

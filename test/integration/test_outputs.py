@@ -12,7 +12,7 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 from icnet_ros.msg import ChannelInfo, FrameLatency
 from messages import image, pixels
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from vision_msgs.msg import LabelInfo
 
 from icnet_ros.checkpoint.file import load
@@ -196,6 +196,42 @@ def test_points_that_cannot_be_made_are_explained_and_labels_go_on(graph, node):
     assert not clouds
 
 
+def test_a_lidar_cloud_gets_the_labels_of_its_pixels(graph, node, model):
+    clouds, _ = graph.listen(PointCloud2, "/icnet/cloud")
+    node.start("/cam/image_rect", cloud_transform="0.1 0 0 0 0 0 1")
+    info_out = graph.node.create_publisher(CameraInfo, "/cam/camera_info", 10)
+    cloud_out = graph.node.create_publisher(PointCloud2, "/cloud", 10)
+    rng = np.random.default_rng(0)
+    points = rng.uniform((-3, -2, -1, 0), (3, 2, 6, 100), (500, 4)).astype(np.float32)  # x y z intensity
+    fields = [PointField(name=n, offset=4 * k, datatype=7, count=1) for k, n in enumerate(("x", "y", "z", "intensity"))]
+    cloud = PointCloud2(height=1, width=500, fields=fields, point_step=16, row_step=8000, data=points.tobytes())
+    cloud.header.stamp, cloud.header.frame_id = image(1).header.stamp, "lidar"
+
+    def again():
+        for publisher, message in ((info_out, calibration()), (cloud_out, cloud), (node.camera, image(1))):
+            publisher.publish(message)
+
+    graph.spin_until(lambda: clouds, again=again)
+    found = clouds[-1]
+    assert (found.header, found.width, found.point_step) == (cloud.header, 500, 24)
+    assert [field.name for field in found.fields] == ["x", "y", "z", "intensity", "label", "confidence"]
+    kinds = np.dtype([("given", "<f4", 4), ("label", "<u4"), ("confidence", "<f4")])
+    rows = np.frombuffer(found.data, kinds)
+    assert np.array_equal(rows["given"], points)
+    answer = engine(model).segment([Frame(pixels())], confidence=True)[0]
+    seen = 0
+    for row, (x, y, z, _) in zip(rows, points.astype(float), strict=True):
+        label, confidence = 255, 0.0
+        if z > 0:
+            u, v = round(50 * (x + 0.1) / z + 31.5), round(60 * y / z + 23.5)
+            if 0 <= u < 64 and 0 <= v < 48:
+                label, confidence = answer.labels[v, u], answer.confidence[v, u] / 255
+                seen += 1
+        assert row["label"] == label
+        assert math.isclose(row["confidence"], confidence, abs_tol=1e-6)
+    assert 50 < seen < 450
+
+
 def test_labels_as_png_are_the_labels(graph, node):
     labels, _ = graph.listen(Image, "/icnet/labels")
     packed, _ = graph.listen(CompressedImage, "/icnet/labels/compressed")
@@ -279,6 +315,8 @@ def test_label_info_without_unlabelled_and_with_a_threshold(graph, node, model):
         ("mask", "{}/none.png", r"mask: .*none\.png"),
         ("score_classes", "['road', 'lake']", "score_classes: no class 'lake'; there are road, car, sky"),
         ("output_width", "30", "output_width and output_height belong together"),
+        ("cloud_transform", "1 2 3", "cloud_transform: '1 2 3' is no transform: seven numbers"),
+        ("cloud_transform", "0 0 0 0 0 0 0", "cloud_transform: .*is no transform"),
         ("rotate", "45", "rotate is 45; it takes one of 0, 90, 180, 270"),
     ],
 )

@@ -20,6 +20,7 @@ from icnet_ros.node.worker import Counters
 from icnet_ros.render.painter import Painter
 from icnet_ros.wire.cloud import Depth, encode_cloud
 from icnet_ros.wire.image import Picture, encode_image, encode_jpeg, encode_png
+from icnet_ros.wire.lidar import Matrix, label_cloud
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -54,6 +55,7 @@ class Outputs:
         self._overlay_jpeg = self._publisher(CompressedImage, "overlay/compressed")
         self._camera_info = self._publisher(CameraInfo, "camera_info")
         self._points = self._publisher(PointCloud2, "points")
+        self._cloud = self._publisher(PointCloud2, "cloud")
         self._latency = self._publisher(FrameLatency, "latency", QoSProfile(depth=10))
         # No lifecycle publishers: they are published while the node is inactive, and again for every new subscriber,
         # which may be volatile and would miss the latched message.
@@ -83,7 +85,7 @@ class Outputs:
     def wants_confidence(self, settings: Parameters) -> bool:
         """Whether the next frame needs a confidence map."""
         published = settings.publish_confidence and _wanted(self._confidence)
-        return published or settings.confidence_threshold > 0 or self.wants_points()
+        return published or settings.confidence_threshold > 0 or self.wants_points() or self.wants_cloud()
 
     def wanted_scores(self) -> tuple[int, ...]:
         """Ids of the classes whose probabilities the next frame needs."""
@@ -92,6 +94,10 @@ class Outputs:
     def wants_points(self) -> bool:
         """Whether the point cloud has subscribers."""
         return _wanted(self._points)
+
+    def wants_cloud(self) -> bool:
+        """Whether the labelled LiDAR cloud has subscribers."""
+        return _wanted(self._cloud)
 
     def wants_camera_info(self) -> bool:
         """Whether the CameraInfo has subscribers."""
@@ -156,6 +162,19 @@ class Outputs:
         rgb = resized(picture.pixels if picture.order == "rgb" else picture.bgr()[..., ::-1], depth.shape)
         header = type(picture.header)(stamp=picture.header.stamp, frame_id=frame_id)
         self._points.publish(encode_cloud(header, depth, k, rgb, label_map.labels, confidence))
+
+    def publish_cloud(self, cloud: Any, to_camera: Matrix, label_map: LabelMap, info: CameraInfo) -> None:
+        """A LiDAR cloud (PointCloud2) with labels.
+
+        to_camera: (4, 4), from its frame to the camera's. info: of the camera. Raises WireError, or ValueError if the
+        camera is not calibrated.
+        """
+        if not info.k[0] or not info.k[4]:
+            raise ValueError("the camera's CameraInfo has no calibration (K is 0)")
+        if label_map.confidence is not None:  # else the subscriber came while this frame was segmented
+            k = np.array(scaled(info, cloud.header, *label_map.labels.shape).k)
+            ignore = self._engine.spec.classes.ignore
+            self._cloud.publish(label_cloud(cloud, to_camera, k, label_map.labels, label_map.confidence, ignore))
 
     def publish_latency(self, header: Any, stages: dict[str, float], counters: Counters) -> None:
         """Stage times of one frame; `stages` by the field names of FrameLatency."""

@@ -1,0 +1,39 @@
+"""Transforms between the frames of a sensor and a camera: from a parameter, or from tf2 where it is installed."""
+
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.time import Time
+
+from icnet_ros.wire.lidar import Matrix, parse_transform
+
+try:
+    import tf2_ros
+except ImportError:
+    tf2_ros = None
+
+
+class Transforms:
+    """Looks up transforms; listens to /tf only if the parameter is empty and one is needed."""
+
+    def __init__(self, node: Node, fixed: str) -> None:
+        """fixed: "x y z qx qy qz qw" for every pair of frames; "" for tf2. Raises ValueError."""
+        self._node = node
+        self._fixed = parse_transform(fixed) if fixed else None
+        self._buffer: Any = None
+
+    def between(self, source: str, target: str) -> Matrix:
+        """(4, 4) that maps points of frame `source` into frame `target`. Raises ValueError if it is not known."""
+        if self._fixed is not None:
+            return self._fixed
+        if tf2_ros is None:
+            raise ValueError("tf2_ros is not installed: set cloud_transform")
+        if self._buffer is None:
+            self._buffer = tf2_ros.Buffer()
+            self._listener = tf2_ros.TransformListener(self._buffer, self._node)
+        try:
+            found = self._buffer.lookup_transform(target, source, Time()).transform
+        except tf2_ros.TransformException as err:
+            raise ValueError(f"no transform from {source} to {target} yet: {err}") from err
+        p, q = found.translation, found.rotation
+        return parse_transform(f"{p.x} {p.y} {p.z} {q.x} {q.y} {q.z} {q.w}")
