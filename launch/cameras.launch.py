@@ -4,7 +4,7 @@ Images come from /front/image_raw and so on unless `image` says otherwise; label
 /icnet/front/labels and so on. Takes the other arguments of segmentation.launch.py, too.
 """
 
-from icnet_ros.node.launch_arguments import argument_values, include_segmentation, launch_description
+from icnet_ros.node.launching.arguments import argument_values, include_segmentation, launch_description
 from launch import LaunchDescription
 
 ARGUMENTS = {

@@ -7,7 +7,7 @@ cloud. The parameters of the layer are in config/nav2_semantic_costmap.yaml. Tak
 segmentation.launch.py, too.
 """
 
-from icnet_ros.node.launch_arguments import argument_values, include_segmentation, launch_description
+from icnet_ros.node.launching.arguments import argument_values, include_segmentation, launch_description
 from launch import LaunchDescription
 
 ARGUMENTS = {

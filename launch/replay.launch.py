@@ -14,7 +14,7 @@ from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch_ros.actions import Node
 
-from icnet_ros.node.launch_arguments import argument_values, include_segmentation, launch_description
+from icnet_ros.node.launching.arguments import argument_values, include_segmentation, launch_description
 from icnet_ros.wire.bag import open_bag
 from launch import LaunchContext, LaunchDescription
 
@@ -69,7 +69,7 @@ def _actions(context: LaunchContext) -> list:
     play = ["ros2", "bag", "play", path, "--clock", "--rate", values["rate"], "--delay", DISCOVERY_S]
     play += ["--loop"] if values["loop"].lower() == "true" else []
     player = ExecuteProcess(
-        cmd=[sys.executable, "-m", "icnet_ros.node.when_active", node, *play],
+        cmd=[sys.executable, "-m", "icnet_ros.node.launching.when_active", node, *play],
         name="player",
         output="screen",
         emulate_tty=False,

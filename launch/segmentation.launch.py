@@ -13,7 +13,7 @@ from launch.substitutions import PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node, SetParameter
 
 from icnet_ros.dds import NEW, OLD, profile_environment
-from icnet_ros.node.launch_arguments import (
+from icnet_ros.node.launching.arguments import (
     SEGMENTATION,
     SHARE,
     argument_values,
@@ -21,8 +21,8 @@ from icnet_ros.node.launch_arguments import (
     launch_description,
     remappings,
 )
+from icnet_ros.node.launching.respawn import respawning
 from icnet_ros.node.parameters import ParameterError
-from icnet_ros.node.respawn import respawning
 from launch import LaunchContext, LaunchDescription
 
 

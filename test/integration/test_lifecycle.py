@@ -294,7 +294,7 @@ def test_a_signal_while_the_engine_is_being_built(graph, model):
 def test_a_command_waits_for_the_node(graph, model):
     """What replay.launch.py starts the player with: nothing depends on when the node became active."""
     words = ("/icnet", sys.executable, "-c", "print('GO')")
-    early = graph.start(*words, module="icnet_ros.node.when_active")
+    early = graph.start(*words, module="icnet_ros.node.launching.when_active")
     graph.start_node(model, engine="torch", autostart=False)
     graph.spin_until(lambda: "icnet" in graph.node.get_node_names())
     assert graph.change(Transition.TRANSITION_CONFIGURE)
@@ -302,6 +302,6 @@ def test_a_command_waits_for_the_node(graph, model):
     assert "GO" not in early.text
     assert graph.change(Transition.TRANSITION_ACTIVATE)
     graph.spin_until(lambda: "GO" in early.text)
-    late = graph.start(*words, module="icnet_ros.node.when_active")
+    late = graph.start(*words, module="icnet_ros.node.launching.when_active")
     graph.spin_until(lambda: "GO" in late.text)
     assert (early.popen.wait(10), late.popen.wait(10)) == (0, 0)

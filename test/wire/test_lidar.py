@@ -23,8 +23,15 @@ def cloud(points, *, height=1, padding=0, **changes):
     data = np.zeros((height, 16 * width + padding), np.uint8)
     data[:, : 16 * width] = rows.view(np.uint8).reshape(height, -1)
     values = {
-        "header": make_header(5, "lidar"), "height": height, "width": width, "fields": fields, "is_dense": True,
-        "is_bigendian": False, "point_step": 16, "row_step": data.shape[1], "data": data.reshape(-1),
+        "header": make_header(5, "lidar"),
+        "height": height,
+        "width": width,
+        "fields": fields,
+        "is_dense": True,
+        "is_bigendian": False,
+        "point_step": 16,
+        "row_step": data.shape[1],
+        "data": data.reshape(-1),
     }
     return SimpleNamespace(**(values | changes))
 

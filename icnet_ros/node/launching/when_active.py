@@ -1,4 +1,4 @@
-"""`python -m icnet_ros.node.when_active NODE COMMAND...`: runs a command once a lifecycle node is active."""
+"""`python -m icnet_ros.node.launching.when_active NODE COMMAND...`: runs a command once a lifecycle node is active."""
 
 import os
 import sys
