@@ -27,6 +27,7 @@ from icnet_ros.command.info import info
 from icnet_ros.command.replay import replay
 from icnet_ros.command.segment import segment
 from icnet_ros.command.training.ablate import ablate
+from icnet_ros.command.training.average import average
 from icnet_ros.command.training.prune import prune
 from icnet_ros.command.training.quantize import quantize
 from icnet_ros.command.training.train import train
@@ -63,7 +64,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (segment, replay, compare, info, evaluate, train, prune, quantize, ablate, export, demo, doctor):
+for command in (
+    segment,
+    replay,
+    compare,
+    info,
+    evaluate,
+    train,
+    prune,
+    average,
+    quantize,
+    ablate,
+    export,
+    demo,
+    doctor,
+):
     app.command()(command)
 app.add_typer(dataset, name="dataset")
 app.add_typer(cache, name="cache")

@@ -1,0 +1,51 @@
+"""Averages of checkpoints."""
+
+import sys
+
+import pytest
+import torch
+
+from icnet_ros.checkpoint.classes import load_classes
+from icnet_ros.checkpoint.file import load, save, untrained
+from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.command.main import main
+from icnet_ros.training.averaging import average
+
+CLASSES = load_classes("camvid")
+
+
+@pytest.fixture
+def parts(tmp_path):
+    paths = []
+    for seed in range(2):
+        checkpoint = untrained(CLASSES, 0.25, seed)
+        paths.append(tmp_path / f"{seed}.safetensors")
+        save(paths[-1], checkpoint.spec, checkpoint.weights)
+    return paths
+
+
+def test_the_command_writes_the_weighted_mean(parts, tmp_path, monkeypatch):
+    out = tmp_path / "mean.safetensors"
+    monkeypatch.setattr(sys, "argv", ["icnet", "average", f"{parts[0]}:3", f"{parts[1]}:1", "-o", str(out)])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0
+    first, second, mean = (load(path) for path in (*parts, out))
+    for key, value in mean.weights.items():
+        expected = value if not value.is_floating_point() else 0.75 * first.weights[key] + 0.25 * second.weights[key]
+        assert torch.allclose(value, expected, atol=1e-3), key
+    found = mean.spec.training["averaged"]
+    assert [(entry["share"], entry["sha256"]) for entry in found] == [(0.75, first.sha256), (0.25, second.sha256)]
+    assert mean.spec.metrics == {}
+
+
+def test_what_cannot_be_averaged(parts, tmp_path, monkeypatch, capsys):
+    other = untrained(CLASSES, 0.5)
+    with pytest.raises(CheckpointError, match="has another width"):
+        average([load(parts[0]), other], [1, 1])
+    with pytest.raises(CheckpointError, match="must be positive"):
+        average([load(path) for path in parts], [1, 0])
+    monkeypatch.setattr(sys, "argv", ["icnet", "average", str(parts[0]), "-o", str(tmp_path / "x")])
+    with pytest.raises(SystemExit):
+        main()
+    assert "at least two" in capsys.readouterr().err
