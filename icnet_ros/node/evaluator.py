@@ -114,7 +114,7 @@ class EvaluationNode(Node):
         self._class_error = ""
         if names != self._spec.classes.names:
             self._class_error = (
-                f"the node's classes are {names}: set the parameters `model` and `label_groups` to its own"
+                f"the node's classes are {names}: set the parameter `model` to its checkpoint, and `label_groups`"
             )
             self.get_logger().error(self._class_error)
 

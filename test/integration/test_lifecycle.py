@@ -190,8 +190,9 @@ def test_another_model_without_another_process(graph, model, tmp_path):
         return graph.change(Transition.TRANSITION_ACTIVATE)
 
     assert swap(tmp_path / "two.safetensors")
-    graph.spin_until(lambda: camera.get_subscription_count() > 0 and len(infos) == 2)
-    assert [entry.class_name for entry in infos[-1].class_map] == ["free", "occupied", "unlabelled"]
+    names = ["free", "occupied", "unlabelled"]
+    graph.spin_until(lambda: [entry.class_name for entry in infos[-1].class_map] == names)
+    graph.spin_until(lambda: camera.get_subscription_count() > 0)
     graph.spin_for(0.3)
     camera.publish(image(2))
     graph.spin_until(lambda: len(labels) == 2)

@@ -12,7 +12,7 @@ from icnet_ros.msg import FrameLatency
 from icnet_ros.share import share
 from icnet_ros.wire.cdr import FRAME_LATENCY, typestore
 
-TOPICS = {"/icnet/overlay/compressed", "/icnet/labels", "/icnet/latency", "/icnet_evaluation/miou", "/diagnostics"}
+TOPICS = {"/icnet/overlay/compressed", "/icnet/color", "/icnet/latency", "/icnet_evaluation/miou", "/diagnostics"}
 
 
 def test_the_foxglove_layout_names_topics_and_fields_of_the_nodes():
