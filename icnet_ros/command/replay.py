@@ -75,6 +75,10 @@ def replay(
     confidence: Annotated[bool, typer.Option(help="Also store confidence maps, as PNGs and in the bag.")] = False,
     overlay: Annotated[bool, typer.Option(help="Also write overlays into the predictions bag.")] = False,
     video: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
+    export_worst: Annotated[
+        int, typer.Option(min=0, help="Export so many of the worst frames for annotation (CVAT), with their labels.")
+    ] = 0,
+    export_every: Annotated[int, typer.Option(min=0, help="Export every n-th frame for annotation.")] = 0,
     rerun: Annotated[Path | None, typer.Option(help="Write an .rrd file for the Rerun viewer (one drive).")] = None,
     workers: Annotated[
         int,
@@ -120,7 +124,14 @@ def replay(
         errors.print("[yellow]The network is untrained: its labels mean nothing. Name a checkpoint: --model[/]")
     pool = _worker_pool(ray, workers, threads)
     settings = ReplaySettings(model, engine, options, confidence=confidence, resume=resume, pool=pool)
-    outputs = OutputOptions(confidence=confidence, overlay=overlay, video=video, rerun=rerun)
+    outputs = OutputOptions(
+        confidence=confidence,
+        overlay=overlay,
+        video=video,
+        rerun=rerun,
+        export_worst=export_worst,
+        export_every=export_every,
+    )
     with locked(out), progress_bar("replaying") as update:
         written = write_reports(replay_drives(drives, settings, update), outputs, out, update)
     report = written.report

@@ -14,6 +14,7 @@ from icnet_ros.replay.labelled_frames import labelled_frames
 from icnet_ros.replay.replay_drives import DriveResult
 from icnet_ros.replay.result import ReplayResult
 from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.report.annotation_export import AnnotationExport
 from icnet_ros.report.html import PagePictures, write_page
 from icnet_ros.report.outputs import (
     ContactSheet,
@@ -35,7 +36,7 @@ class OutputOptions:
     """Outputs in addition to report.json, frames.csv and report.html.
 
     confidence, overlay: also write the stored confidence maps, the overlays into the predictions bag. rerun: file for
-    the Rerun viewer.
+    the Rerun viewer. export_worst, export_every: frames for `AnnotationExport`, 0 for none.
     """
 
     predictions: bool = True
@@ -43,6 +44,8 @@ class OutputOptions:
     overlay: bool = False
     video: bool = True
     rerun: Path | None = None
+    export_worst: int = 0
+    export_every: int = 0
 
 
 def write_drive_report(
@@ -88,6 +91,17 @@ def _write_outputs(
             from icnet_ros.report.rerun import RerunRecording
 
             add(RerunRecording(options.rerun, spec.classes))
+        if options.export_worst or options.export_every:
+            add(
+                AnnotationExport(
+                    folder / "annotation",
+                    drive.name,
+                    records,
+                    spec.classes,
+                    worst=options.export_worst,
+                    every=options.export_every,
+                )
+            )
         ground_truth_bag = stack.enter_context(open_bag(drive.bag))
         ground_truth = None
         if drive_result.index is not None:

@@ -1,0 +1,63 @@
+"""From a drive to training data and back: export, correct, train, evaluate."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from drives import icnet, make_bag
+
+from icnet_ros.dataset.table import open_dataset
+from icnet_ros.engine.base import EngineOptions
+from icnet_ros.engine.table import open_engine
+
+RECIPE = "iterations: 2\nbatch: 2\nwidth: 0.25\ncrop: [64, 64]\nscale: [1.0, 1.0]\nvalidate_every: 2\n"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, tiny, model):
+    folder = tmp_path_factory.mktemp("export")
+    bag = make_bag(folder / "bag", open_engine("torch", tiny, EngineOptions("cpu")))
+    words = ("--out", folder / "out", "--engine", "torch", "--model", model, "--no-video")
+    assert icnet("replay", bag, *words, "--export-worst", "3", "--export-every", "4") == 0
+    return folder / "out"
+
+
+def test_the_worst_and_every_nth_frame_are_exported(exported):
+    report = json.loads((exported / "report.json").read_text())
+    numbers = {entry["number"] for entry in report["worst"][:3]} | {0, 4, 8}
+    folder = exported / "annotation"
+    names = sorted(f"bag_{number:06d}" for number in numbers)
+    for kind, suffix in (("JPEGImages", "jpg"), ("SegmentationClass", "png"), ("SegmentationIds", "png")):
+        assert sorted(path.name for path in (folder / kind).iterdir()) == [f"{name}.{suffix}" for name in names]
+    assert (folder / "ImageSets" / "Segmentation" / "default.txt").read_text().split() == names
+    lines = ["road:128,64,128::", "car:0,0,142::", "sky:70,130,180::", "unlabelled:0,0,0::"]
+    assert (folder / "labelmap.txt").read_text().splitlines()[1:] == lines
+
+
+def test_the_labels_are_those_of_the_replay(exported):
+    data = open_dataset(str(exported / "annotation" / "dataset.yaml"), None, "train")
+    for index, pair in enumerate(data.pairs):
+        number = int(pair.image.stem.rpartition("_")[2])
+        stored = cv2.imread(str(exported / "labels" / f"{number:06d}.png"), cv2.IMREAD_UNCHANGED)
+        ids = cv2.imread(
+            str(exported / "annotation" / "SegmentationIds" / f"{pair.image.stem}.png"), cv2.IMREAD_UNCHANGED
+        )
+        assert np.array_equal(data[index][1], stored)
+        assert np.array_equal(ids, stored)
+
+
+def test_corrected_labels_are_trained_on_and_evaluated(exported, model, tmp_path):
+    folder = exported / "annotation"
+    first = min((folder / "SegmentationClass").iterdir())
+    corrected = cv2.imread(str(first))
+    corrected[:10], corrected[10:20] = (0, 0, 0), (142, 0, 0)  # unlabelled; car, BGR
+    cv2.imwrite(str(first), corrected)
+    data = open_dataset(str(folder / "dataset.yaml"), None, "train")
+    assert (data[0][1][:10] == 255).all()
+    assert (data[0][1][10:20] == 1).all()
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    words = ("--data", folder / "dataset.yaml", "--recipe", tmp_path / "recipe.yaml", "--init", model)
+    assert icnet("train", *words, "-o", tmp_path / "run") == 0
+    checkpoint = tmp_path / "run" / "best.safetensors"
+    assert icnet("evaluate", "--data", folder / "dataset.yaml", "--model", checkpoint) == 0
