@@ -5,13 +5,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.segment import Segment
 from rich.text import Text
 
-console = Console()
-errors = Console(stderr=True)
 LINE_PERIOD_S = 30.0
+# Control characters but newline: in a file name, a topic or a checkpoint's header they could steer the terminal.
+CONTROL = dict.fromkeys((*range(10), *range(11, 32), *range(127, 160)), "�")
+
+
+class SafeConsole(Console):
+    """A console that shows control characters in texts as a replacement character."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """See Console. Segments with control codes are rich's own."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(segment.text.translate(CONTROL), segment.style)
+
+
+console = SafeConsole()
+errors = SafeConsole(stderr=True)
 
 
 class Speed(ProgressColumn):
@@ -76,5 +90,5 @@ class ProgressLines:
 
     def _print(self) -> None:
         self._last = self._clock()
-        print(f"{self._line}, {self._last - self._begun:.0f} s", file=sys.stderr, flush=True)
+        print(f"{self._line.translate(CONTROL)}, {self._last - self._begun:.0f} s", file=sys.stderr, flush=True)
         self._line = ""

@@ -1,6 +1,9 @@
 """Progress of long operations without a terminal."""
 
-from icnet_ros.command.console import LINE_PERIOD_S, ProgressLines, progress_bar
+import pytest
+from rich.table import Table
+
+from icnet_ros.command.console import CONTROL, LINE_PERIOD_S, ProgressLines, console, errors, progress_bar
 
 
 def test_a_line_every_half_minute(capsys):
@@ -22,3 +25,23 @@ def test_what_is_quick_gets_one_line(capsys):
     with progress_bar("reading"):
         pass
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("where", [console, errors])
+def test_control_characters_of_texts_do_not_reach_the_terminal(where):
+    table = Table("a", title="title \x1b[2J")
+    table.add_row("evil \x1b[31m\x1b]0;owned\x07\x9b31m")
+    with where.capture() as captured:
+        where.print(table)
+        where.print("line\none \x1b[0m \r\x08", markup=False)
+    shown = captured.get()
+    assert not set(shown) & {chr(code) for code in CONTROL}
+    assert "line\none" in shown
+    assert "evil" in shown
+
+
+def test_control_characters_of_progress_lines(capsys):
+    lines = ProgressLines()
+    lines("replaying \x1b[2J", 1, 2)
+    lines.close()
+    assert "\x1b" not in capsys.readouterr().err
