@@ -189,8 +189,7 @@ class Camera:
         try:
             found, info = self._inputs.depth_at(stamp_ns(picture.header)), self._inputs.depth_info
             if found is not None and info is not None:
-                frame_id, depth = found
-                self.outputs.publish_points(picture, label_map, depth, frame_id, info)
+                self.outputs.publish_points(picture, label_map, *found, info)
                 return
         except ValueError as err:  # also WireError
             problem = str(err)

@@ -83,16 +83,13 @@ class OptionalInputs:
             return settings.output_height, settings.output_width
         return None
 
-    def depth_at(self, stamp: int) -> tuple[str, Depth] | None:
-        """Frame and metres (H, W) of the depth image nearest to `stamp` (ns), None if none is near enough.
+    def depth_at(self, stamp: int) -> tuple[Any, Depth] | None:
+        """Header and metres (H, W) of the depth image nearest to `stamp` (ns), None if none is near enough.
 
         Raises WireError.
         """
         data = self._nearest(IMAGE, stamp)
-        if data is None:
-            return None
-        header, metres = decode_depth(data)
-        return str(header.frame_id), metres
+        return None if data is None else decode_depth(data)
 
     def cloud_at(self, stamp: int, camera_frame: str) -> tuple[Any, Matrix] | None:
         """The cloud (PointCloud2) nearest to `stamp` (ns) and its transform (4, 4) to the camera; None if none is near.

@@ -142,26 +142,31 @@ class Outputs:
             self._overlay_jpeg.publish(encode_jpeg(picture.header, overlay, settings.jpeg_quality))
 
     def publish_points(
-        self, picture: Picture, label_map: LabelMap, depth: Depth, frame_id: str, info: CameraInfo
+        self, picture: Picture, label_map: LabelMap, header: Any, depth: Depth, info: CameraInfo
     ) -> None:
-        """The depth image as a labelled cloud in frame `frame_id`, with the stamp of the image.
+        """The depth image as a labelled cloud, with the header of the image.
 
-        Raises ValueError if depth and labels differ in size, or if the camera is not calibrated.
+        header, depth, info: of the depth image. Raises ValueError if it is not registered to the image, if it differs
+        from the labels in size, or if the camera is not calibrated.
         """
         (rows, columns), (height, width) = depth.shape, label_map.labels.shape
+        if header.frame_id != picture.header.frame_id:
+            raise ValueError(
+                f"the depth image has frame {header.frame_id!r}, the image {picture.header.frame_id!r}: it must be "
+                "registered to the image"
+            )
         if (rows, columns) != (height, width):
             raise ValueError(
                 f"the depth image is {columns}x{rows}, the labels are {width}x{height}: set output_like to its topic"
             )
         if not info.k[0] or not info.k[4]:
             raise ValueError("the CameraInfo of the depth image has no calibration (K is 0)")
-        k = scaled(info, picture.header, rows, columns).k
         confidence = label_map.confidence
         if confidence is None:  # the subscriber came while this frame was segmented
             return
+        k = np.array(scaled(info, picture.header, rows, columns).k)
         rgb = resized(picture.pixels if picture.order == "rgb" else picture.bgr()[..., ::-1], depth.shape)
-        header = type(picture.header)(stamp=picture.header.stamp, frame_id=frame_id)
-        self._points.publish(encode_cloud(header, depth, k, rgb, label_map.labels, confidence))
+        self._points.publish(encode_cloud(picture.header, depth, k, rgb, label_map.labels, confidence))
 
     def publish_cloud(self, cloud: Any, to_camera: Matrix, label_map: LabelMap, info: CameraInfo) -> None:
         """A LiDAR cloud (PointCloud2) with labels.
