@@ -18,7 +18,7 @@ from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.training.augment import augment
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
 from icnet_ros.training.errors import DivergedError, StateError
-from icnet_ros.training.loss import cascade_loss, distillation_loss
+from icnet_ros.training.loss import adjust_logits, cascade_loss, distillation_loss
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.sample_cache import SampleCache
 from icnet_ros.training.sampling import Sampler, class_counts
@@ -169,7 +169,10 @@ class Trainer:
     def _report(self, loss: float, rate: float, speed: float) -> None:
         self._check_finite(loss)
         if self._fabric.global_rank == 0:
-            checkpoint = Checkpoint(self._spec, self._ema, "training")
+            weights = self._ema
+            if self.recipe.logit_adjustment and (balance := self._class_weights()) is not None:
+                weights = adjust_logits(weights, balance, self.recipe.logit_adjustment)
+            checkpoint = Checkpoint(self._spec, weights, "training")
             ended = self.step == self.recipe.iterations
             device, images = str(self._fabric.device), 0 if ended else self.recipe.validate_images
             score = validate(checkpoint, self._validation, self._data, device, images)
@@ -184,7 +187,7 @@ class Trainer:
                 provenance = {**self._origin, "recipe": self.recipe.to_dict(), "step": self.step}
                 figures = final_figures(checkpoint, self._validation, device) if ended else {"miou": score.miou}
                 spec = replace(self._spec, training=provenance, metrics=figures)
-                save(self.out / "best.safetensors", spec, self._ema, half=True)
+                save(self.out / "best.safetensors", spec, weights, half=True)
             momentum = {
                 name: self._optimiser.state[p]["momentum_buffer"] for name, p in self._network.named_parameters()
             }

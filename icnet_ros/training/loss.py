@@ -1,12 +1,13 @@
 """Loss functions: cascade label guidance and distillation."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 IGNORE = 255
+CLASSIFIERS = ("aux16", "aux8", "cls")  # layers with one row for each class
 
 
 def cascade_loss(
@@ -81,3 +82,14 @@ def _quantile(values: Tensor, share: float) -> Tensor | float:
     if not values.numel():
         return 0.0
     return values.kthvalue(min(values.numel(), 1 + int(share * values.numel()))).values
+
+
+def adjust_logits(weights: Mapping[str, Tensor], class_weights: Tensor, amount: float) -> dict[str, Tensor]:
+    """State dict of a network whose classifiers subtract `amount` * log(class weight) from the logits.
+
+    A loss with class weights makes the probability of each class too large by its weight; this undoes a part of it
+    (post-hoc logit adjustment, Menon et al., 2021).
+    """
+    shift = amount * class_weights.log()
+    biases = {f"{layer}.bias" for layer in CLASSIFIERS}
+    return {key: value - shift.to(value) if key in biases else value for key, value in weights.items()}

@@ -26,6 +26,8 @@ class Recipe:
         training can be resumed with more iterations.
     class_balance: "log" weighs classes by 1 / ln(balance_offset + frequency) (Paszke et al., ENet, 2016),
         normalised to mean 1 over pixels. balance_offset: closer to 1 gives rare classes more weight.
+    logit_adjustment: undoes so much of class_balance in the saved weights: this multiple of the logarithm of the class
+        weights is subtracted from the logits (post-hoc logit adjustment, Menon et al., 2021). 0: nothing, 1: all.
     hardest: share of pixels, those with the largest loss, that are used (online hard example mining); 1: all.
     label_smoothing: share of each pixel's target that is spread over all classes.
     brightness, contrast, colour: ranges of random relative changes. gamma: range of the random log exponent.
@@ -62,6 +64,7 @@ class Recipe:
     loss_weights: tuple[float, float, float] = (0.4, 0.4, 1.0)
     class_balance: Literal["none", "log"] = "none"
     balance_offset: float = 1.1
+    logit_adjustment: float = 0.0
     hardest: float = 1.0
     label_smoothing: float = 0.0
     brightness: float = 0.0
@@ -95,7 +98,15 @@ class Recipe:
             raise RecipeError(f"hardest is {self.hardest}, it takes a share in 0..1")
         if not 0 <= self.ema < 1:
             raise RecipeError(f"ema is {self.ema}, it takes a decay in 0..1")
-        for name in ("class_uniform", "label_smoothing", "brightness", "contrast", "colour", "cooldown"):
+        for name in (
+            "class_uniform",
+            "logit_adjustment",
+            "label_smoothing",
+            "brightness",
+            "contrast",
+            "colour",
+            "cooldown",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}, it takes a share in 0..1")
         for name in ("gamma", "sharpness", "noise", "validate_images"):

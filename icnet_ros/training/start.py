@@ -13,11 +13,10 @@ from icnet_ros.checkpoint.spec import ARCHITECTURES, CheckpointError, ModelSpec
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.network.icnet import ICNet
 from icnet_ros.network.pspnet import PSPNet50
+from icnet_ros.training.loss import CLASSIFIERS
 from icnet_ros.training.pretrained.backbone import load_backbone
 from icnet_ros.training.pretrained.stem import rewrite_stem
 from icnet_ros.training.recipe import Recipe
-
-CLASSIFIERS = ("aux16", "aux8", "cls")  # layers with one row for each class
 
 
 @dataclass(frozen=True)

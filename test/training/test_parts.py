@@ -12,7 +12,7 @@ from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 from icnet_ros.network.icnet import EXITS, ICNet
 from icnet_ros.training.augment import augment
 from icnet_ros.training.errors import RecipeError
-from icnet_ros.training.loss import cascade_loss, distillation_loss, resize_labels
+from icnet_ros.training.loss import adjust_logits, cascade_loss, distillation_loss, resize_labels
 from icnet_ros.training.pretrained.backbone import load_backbone
 from icnet_ros.training.pretrained.stem import rewrite_stem
 from icnet_ros.training.recipe import Recipe, load_recipe
@@ -270,6 +270,21 @@ def test_a_teacher_is_not_heard_where_it_is_wrong():
 def checkpoint(classes, width=0.25, **changes):
     spec = ModelSpec(classes, width, trained=True, **changes)
     return Checkpoint(spec, build_network(spec).state_dict(), "other")
+
+
+def test_logit_adjustment_undoes_the_class_weights():
+    """A loss with weights w makes the probabilities w times too large; all of it is undone with amount 1."""
+    network = ICNet(3, 0.25, EXITS).eval()
+    balance = torch.tensor([0.5, 2.0, 4.0])
+    image = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        before = network(image)
+        for amount in (0.0, 0.5, 1.0):
+            adjusted = ICNet(3, 0.25, EXITS).eval()
+            adjusted.load_state_dict(adjust_logits(network.state_dict(), balance, amount))
+            for one, other in zip(before, adjusted(image), strict=True):
+                expected = one.softmax(1) / balance[:, None, None] ** amount
+                assert torch.allclose(other.softmax(1), expected / expected.sum(1, keepdim=True), atol=1e-5)
 
 
 def test_a_start_keeps_the_rows_of_known_classes_and_refuses_another_width():
