@@ -12,6 +12,7 @@ from icnet_ros.replay.frame_record import FrameRecord
 SCALAR_COLUMNS = tuple(entry.name for entry in fields(FrameRecord) if entry.name not in COUNTS)
 INTEGER_COLUMNS = ("number", "stamp_ns", "recorded_ns", "crc", "previous_frame")
 TEXT_COLUMNS = ("error", "drive")
+SCORES = ("ground_truth", "true_positives", "predicted")  # of a frame, all or none
 MAX_DIGITS = 15  # of a number of pixels: exact as float64
 # What columns were called before schema version 3.
 OLD_SCALAR_COLUMNS = {"previous_frame": "before", "changed_pixels": "changed", "error": "problem"}
@@ -49,6 +50,8 @@ def read_frames(path: Path, names: Sequence[str]) -> list[FrameRecord]:
                     name: _value(name, line[OLD_SCALAR_COLUMNS.get(name, name) if old else name])
                     for name in SCALAR_COLUMNS
                 }
+                if len({bool(counts[name]) for name in SCORES}) > 1:
+                    raise ValueError(f"some of {', '.join(SCORES)} are empty, others are not")
                 frames.append(FrameRecord(**single, **counts))
             except KeyError as err:
                 raise ValueError(f"no column {err}; run `icnet replay` again") from err
@@ -67,11 +70,13 @@ def _value(name: str, text: str) -> Any:
 
 
 def _counts(name: str, texts: list[str | None]) -> list[int]:
+    if None in texts:
+        raise ValueError(f"it ends before the last column of {name}")
     if not any(texts):
         return []
     counts = []
     for text in texts:
-        if not text or not text.isdecimal() or len(text) > MAX_DIGITS:  # None: the line is cut off
+        if not text or not text.isdecimal() or len(text) > MAX_DIGITS:
             raise ValueError(f"{name} is {text or ''!r:.40}, not a number of pixels")
         counts.append(int(text))
     return counts

@@ -154,7 +154,8 @@ def damaged_tables(table):
             changed = [list(row) for row in rows]
             changed[3][column] = value
             yield "\n".join(",".join(row) for row in changed).encode()
-    yield from (table[:size] for size in range(0, len(table), 61))
+    last = table.rstrip().rfind(b"\n")
+    yield from (table[:size] for size in (*range(0, last, 61), *range(last, len(table) - 2)))
     for place in range(0, len(table), 61):
         for byte in (0, table[place] ^ 0x80):
             yield table[:place] + bytes([byte]) + table[place + 1 :]
