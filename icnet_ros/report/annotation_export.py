@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
-import cv2
 import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable, Colour
-from icnet_ros.metrics.frame import UInt8
 from icnet_ros.render.painter import Painter
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.report.outputs import Output, PaintedFrame
 from icnet_ros.report.report_json import worst_first
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, deserialise
+from icnet_ros.wire.image import png_file
 from icnet_ros.wire.picture_file import picture_size
 
 UNLABELLED = "unlabelled"
@@ -49,8 +48,8 @@ class AnnotationExport(Output):
         name = f"{self._drive}_{number:06d}"
         suffix, content = _image_file(frame)
         self._write("JPEGImages", name + suffix, content)
-        self._write("SegmentationClass", f"{name}.png", _png(self._painter.colour(frame.frame.labels)))
-        self._write("SegmentationIds", f"{name}.png", _png(frame.frame.labels))
+        self._write("SegmentationClass", f"{name}.png", png_file(self._painter.colour(frame.frame.labels)).tobytes())
+        self._write("SegmentationIds", f"{name}.png", png_file(frame.frame.labels).tobytes())
         self._names.append(name)
 
     def close(self) -> None:
@@ -85,14 +84,7 @@ def _image_file(frame: PaintedFrame) -> tuple[str, bytes]:
     if frame.frame.topic.kind == COMPRESSED_IMAGE:
         content = bytes(deserialise(frame.frame.message.data, COMPRESSED_IMAGE).data)
         return (".jpg" if picture_size(content)[0] == "JPEG" else ".png"), content
-    return ".png", _png(frame.bgr)
-
-
-def _png(picture: UInt8) -> bytes:
-    done, content = cv2.imencode(".png", picture)
-    if not done:
-        raise OSError(f"OpenCV cannot encode {picture.dtype} {picture.shape} as PNG")
-    return content.tobytes()
+    return ".png", png_file(frame.bgr).tobytes()
 
 
 def _unused_colour(classes: ClassTable) -> Colour:

@@ -122,10 +122,16 @@ def encode_jpeg(header: Any, bgr: UInt8, quality: int = 90) -> bytes:
 
 def encode_png(header: Any, labels: UInt8) -> bytes:
     """Serialised sensor_msgs/CompressedImage, lossless PNG of a label map uint8 (H, W)."""
-    done, content = cv2.imencode(".png", labels, (cv2.IMWRITE_PNG_COMPRESSION, 1))
+    return encode_compressed(header, png_file(labels), "mono8; png compressed mono8")
+
+
+def png_file(pixels: UInt8) -> UInt8:
+    """Content of a PNG file, uint8 with one axis."""
+    done, content = cv2.imencode(".png", pixels, (cv2.IMWRITE_PNG_COMPRESSION, 1))
     if not done:
-        raise WireError(f"OpenCV cannot encode {labels.dtype} {labels.shape} as PNG")
-    return encode_compressed(header, np.asarray(content, np.uint8).reshape(-1), "mono8; png compressed mono8")
+        raise WireError(f"OpenCV cannot encode {pixels.dtype} {pixels.shape} as PNG")
+    flat: UInt8 = content.reshape(-1)
+    return flat
 
 
 def jpeg_file(bgr: UInt8, quality: int = 90) -> UInt8:

@@ -42,7 +42,8 @@ def label_cloud(cloud: Any, to_camera: Matrix, k: Matrix, labels: UInt8, confide
     the camera matrix at the size of the labels; distortion is not considered, so images should be rectified. labels,
     confidence: (H, W). Points that the camera does not see get the id `ignore` and confidence 0. Raises WireError.
     """
-    points = _xyz(cloud)
+    rows = _rows(cloud)
+    points = _xyz(cloud, rows)
     x, y, z = to_camera[:3, :3] @ points + to_camera[:3, 3:]
     with np.errstate(divide="ignore", invalid="ignore"):
         column, row = np.rint(k[0] * x / z + k[2]), np.rint(k[4] * y / z + k[5])
@@ -54,7 +55,7 @@ def label_cloud(cloud: Any, to_camera: Matrix, k: Matrix, labels: UInt8, confide
     probability[seen] = confidence[places] / np.float32(255)
     step = int(cloud.point_step)
     data = np.empty((len(label), step + 8), np.uint8)
-    data[:, :step] = _rows(cloud).reshape(-1, step)
+    data[:, :step] = rows.reshape(-1, step)
     data[:, step : step + 4] = label[:, None].view(np.uint8)
     data[:, step + 4 :] = probability[:, None].view(np.uint8)
     types = typestore().types
@@ -89,9 +90,8 @@ def _rows(cloud: Any) -> UInt8:
     return np.ascontiguousarray(data.reshape(cloud.height, cloud.row_step)[:, :size])
 
 
-def _xyz(cloud: Any) -> Matrix:
-    """Coordinates (3, points)."""
-    data = _rows(cloud)
+def _xyz(cloud: Any, data: UInt8) -> Matrix:
+    """Coordinates (3, points); data: of `_rows`."""
     fields = {entry.name: entry for entry in cloud.fields}
     columns = []
     for name in "xyz":

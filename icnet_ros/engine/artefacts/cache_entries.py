@@ -72,10 +72,10 @@ def trim() -> None:
 
     Also removes temporary files that a killed process left. Errors are logged: the cache is not worth a failure.
     """
-    total = 0
+    total, limit = 0, limit_bytes()
     for number, entry in enumerate(entries()):
         total += entry.size
-        if number and (number >= MAX_ENTRIES or total > limit_bytes()):
+        if number and (number >= MAX_ENTRIES or total > limit):
             log.info("removing %s from the cache: not used for %.0f h", entry.name, (time.time() - entry.used) / 3600)
             _remove(entry)
     for path in _children(cache_folder()):

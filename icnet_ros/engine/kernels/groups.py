@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
-from icnet_ros.engine.base import EngineError, Float32, UInt8
-from icnet_ros.engine.kernels.upsample import Index, Logits, Weight, axis
+from icnet_ros.engine.base import Float32, UInt8
+from icnet_ros.engine.kernels.upsample import Index, Logits, Weight, axis, check_rows
 
 Integers = npt.NDArray[np.int64]
 
@@ -30,7 +30,7 @@ def group_map(
     leading = np.zeros(logits.shape[:2], np.int64) - 1
     if not confidence:
         _certain(logits, group_of, leading)
-    check(_group(logits, group_of, len(ids), ids, leading, *axes, labels, probability))
+    check_rows(_group(logits, group_of, len(ids), ids, leading, *axes, labels, probability))
     return labels, probability if confidence else None
 
 
@@ -43,14 +43,22 @@ def score_map(logits: Logits, channel_of: Integers, channels: int, height: int, 
     scores: Float32 = np.empty((height, width, channels), np.float32)
     logits = np.ascontiguousarray(logits)
     axes = *axis(logits.shape[0], height), *axis(logits.shape[1], width)
-    check(_score(logits, channel_of, *axes, scores))
+    check_rows(_score(logits, channel_of, *axes, scores))
     return scores
 
 
-def check(invalid: npt.NDArray[np.bool_]) -> None:
-    """Raise EngineError if a row is invalid."""
-    if invalid.any():
-        raise EngineError("the network gave NaN for this frame; no labels are returned")
+@njit(inline="always")
+def _interpolate(  # pragma: no cover
+    logits: Logits, top: int, bottom: int, left: int, right: int, u: float, v: float, values: Float32
+) -> np.float32:  # pragma: no cover
+    """Write the logits between four neighbours into `values`; returns the largest. u: weight of right, v: of bottom."""
+    highest = np.float32(-np.inf)
+    for c in range(len(values)):
+        above = (1 - u) * logits[top, left, c] + u * logits[top, right, c]
+        below = (1 - u) * logits[bottom, left, c] + u * logits[bottom, right, c]
+        values[c] = (1 - v) * above + v * below
+        highest = max(highest, values[c])
+    return highest
 
 
 @njit(cache=True, parallel=True, nogil=True)
@@ -105,12 +113,7 @@ def _group(  # pragma: no cover
                 labels[y, x] = ids[group_of[lead]]
                 continue
             u = column_weights[x]
-            highest = np.float32(-np.inf)
-            for c in range(classes):
-                above = (1 - u) * logits[top, left, c] + u * logits[top, right, c]
-                below = (1 - u) * logits[bottom, left, c] + u * logits[bottom, right, c]
-                values[c] = (1 - v) * above + v * below
-                highest = max(highest, values[c])
+            highest = _interpolate(logits, top, bottom, left, right, u, v, values)
             sums[:] = 0
             for c in range(classes):
                 sums[group_of[c]] += np.exp(values[c] - highest)
@@ -147,12 +150,7 @@ def _score(  # pragma: no cover
         for x in range(width):
             left, right = columns[x], min(columns[x] + 1, w - 1)
             u = column_weights[x]
-            highest = np.float32(-np.inf)
-            for c in range(classes):
-                above = (1 - u) * logits[top, left, c] + u * logits[top, right, c]
-                below = (1 - u) * logits[bottom, left, c] + u * logits[bottom, right, c]
-                values[c] = (1 - v) * above + v * below
-                highest = max(highest, values[c])
+            highest = _interpolate(logits, top, bottom, left, right, u, v, values)
             total = np.float32(0)
             for c in range(classes):
                 values[c] = np.exp(values[c] - highest)

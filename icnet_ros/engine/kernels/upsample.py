@@ -29,7 +29,7 @@ def label_map(logits: Logits, height: int, width: int) -> UInt8:
     """
     labels: UInt8 = np.empty((height, width), np.uint8)
     axes = *axis(logits.shape[0], height), *axis(logits.shape[1], width)
-    _check(_label(np.ascontiguousarray(logits), *axes, labels))
+    check_rows(_label(np.ascontiguousarray(logits), *axes, labels))
     return labels
 
 
@@ -38,11 +38,12 @@ def label_and_confidence(logits: Logits, height: int, width: int) -> tuple[UInt8
     labels: UInt8 = np.empty((height, width), np.uint8)
     confidence: UInt8 = np.empty((height, width), np.uint8)
     axes = *axis(logits.shape[0], height), *axis(logits.shape[1], width)
-    _check(_label_with_confidence(np.ascontiguousarray(logits), *axes, labels, confidence))
+    check_rows(_label_with_confidence(np.ascontiguousarray(logits), *axes, labels, confidence))
     return labels, confidence
 
 
-def _check(invalid: npt.NDArray[np.bool_]) -> None:
+def check_rows(invalid: npt.NDArray[np.bool_]) -> None:
+    """Raise EngineError if a row of the kernel's output is invalid."""
     if invalid.any():
         raise EngineError("the network gave NaN for this frame; no labels are returned")
 
