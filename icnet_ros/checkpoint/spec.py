@@ -10,7 +10,7 @@ from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
 FORMAT = 1
 EXITS = ("sub4", "sub24", "sub124")
 # Exits of each architecture, coarse to fine.
-ARCHITECTURES = {"icnet": EXITS, "pspnet50": ("main",)}
+ARCHITECTURES = {"icnet": EXITS, "pspnet50": ("main",), "onnx": ("sub124",)}
 # Rows of the input per row of logits; the corners are aligned.
 STRIDES = {"sub4": 16, "sub24": 8, "sub124": 4}
 # BGR means of the ImageNet training images, as in the official ICNet input.
@@ -26,12 +26,17 @@ class CheckpointError(ValueError):
 class ModelSpec:
     """Everything needed to run the network and to interpret its output.
 
-    architecture: "icnet" with width, exits, windows and fusion as `network.icnet.ICNet` takes them, or
-        "pspnet50" with width, output_stride and head as `network.pspnet.PSPNet50` does, and exit "main".
+    architecture: "icnet" with width, exits, windows and fusion as `network.icnet.ICNet` takes them,
+        "pspnet50" with width, output_stride and head as `network.pspnet.PSPNet50` does, and exit "main", or
+        "onnx" for any network in an ONNX file, with exit "sub124"; see `checkpoint.onnx_file`.
     channel_order, mean, std: network input = (pixel 0..255 - mean) / std, channels in this order.
     input_scale: factor by which frames are resized before inference (labels keep the frame's size).
     frame_height: height of the frames that input_scale applies to, pixels; frames of other heights are
         resized to the same network input height. 0: input_scale applies to all frames.
+    input_size: (height, width) of a network that takes only one size; input_scale is not used then.
+    size_multiple: height and width of the network input are multiples of this.
+    align_corners: True: the corners of logits and image are aligned, False: their edges, as
+        `torch.nn.functional.interpolate` defines it.
     trained: False for random weights; logs, diagnostics and overlays then say "untrained".
     training, metrics: provenance and scores, JSON values. data_licence: terms of the training data.
     """
@@ -48,17 +53,21 @@ class ModelSpec:
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     data_licence: str = ""
-    architecture: Literal["icnet", "pspnet50"] = "icnet"
+    architecture: Literal["icnet", "pspnet50", "onnx"] = "icnet"
     fusion: Literal["cff", "deconv3", "deconv5", "deconv7"] = "cff"
     output_stride: Literal[8, 16, 32] = 8
     head: Literal["concat", "sum"] = "concat"
     frame_height: int = 0
+    input_size: tuple[int, int] | None = None
+    size_multiple: int = 1
+    align_corners: bool = True
 
     def __post_init__(self) -> None:
         for name, kinds, words in (
             ("width", (int, float), "a number"),
             ("input_scale", (int, float), "a number"),
             ("frame_height", (int,), "a whole number"),
+            ("size_multiple", (int,), "a whole number"),
             ("data_licence", (str,), "a text"),
         ):
             if type(getattr(self, name)) not in kinds:  # isinstance takes True for a number
@@ -71,6 +80,7 @@ class ModelSpec:
             ("windows", ("adaptive", "official")),
             ("channel_order", ("bgr", "rgb")),
             ("trained", (True, False)),
+            ("align_corners", (True, False)),
         ):
             if getattr(self, name) not in allowed:
                 raise CheckpointError(f"{name} is {getattr(self, name)!r}, not one of {allowed}")
@@ -83,6 +93,12 @@ class ModelSpec:
             raise CheckpointError(f"input_scale is {self.input_scale}, not in 0.1..8")
         if not 0 <= self.frame_height <= MAX_ROWS:
             raise CheckpointError(f"frame_height is {self.frame_height}, not a number of rows up to {MAX_ROWS}")
+        if not 1 <= self.size_multiple <= 256:
+            raise CheckpointError(f"size_multiple is {self.size_multiple}, not in 1..256")
+        if self.input_size is not None and not (
+            len(self.input_size) == 2 and all(type(side) is int and 1 <= side <= MAX_ROWS for side in self.input_size)
+        ):
+            raise CheckpointError(f"input_size is {self.input_size}, not height and width up to {MAX_ROWS}")
         for name in ("training", "metrics"):
             if not isinstance(getattr(self, name), dict):
                 raise CheckpointError(f"{name} is {getattr(self, name)!r}, not a JSON object")
@@ -91,6 +107,16 @@ class ModelSpec:
                 raise CheckpointError(f"{name} is {values}, not three finite numbers")
         if not all(v > 0 for v in self.std):
             raise CheckpointError(f"std is {self.std}, not three positive numbers")
+
+    def network_size(self, height: int, width: int, scale: float = 0.0) -> tuple[int, int]:
+        """(height, width) of the network input for a frame of this size. scale: in place of input_scale, if not 0."""
+        if self.input_size is not None:
+            return self.input_size
+        scale = scale or self.scale_for(height)
+        rows, columns = (
+            max(round(side * scale / self.size_multiple), 1) * self.size_multiple for side in (height, width)
+        )
+        return rows, columns
 
     def scale_for(self, height: int) -> float:
         """Factor by which a frame of this height is resized before inference."""
@@ -111,6 +137,8 @@ class ModelSpec:
             values["classes"] = ClassTable.from_dict(values["classes"], "its class table")
             for name in ("exits", "mean", "std"):
                 values[name] = tuple(values[name])
+            if values.get("input_size") is not None:
+                values["input_size"] = tuple(values["input_size"])
             return cls(**values)
         except CheckpointError:
             raise

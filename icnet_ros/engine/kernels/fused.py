@@ -14,13 +14,15 @@ from torch import Tensor
 BLOCK = 256
 
 
-def label_fused(logits: Tensor, height: int, width: int, confidence: bool) -> tuple[Tensor, Tensor | None]:
+def label_fused(
+    logits: Tensor, height: int, width: int, confidence: bool, *, align_corners: bool = True
+) -> tuple[Tensor, Tensor | None]:
     """Logits (N, C, h, w), any strides -> labels uint8 (N, height, width) and, if requested, confidence."""
     frames, classes, h, w = logits.shape
     labels = torch.empty((frames, height, width), dtype=torch.uint8, device=logits.device)
     confidence_map = torch.empty_like(labels) if confidence else None
-    down = (h - 1) / (height - 1) if height > 1 else 0.0
-    across = (w - 1) / (width - 1) if width > 1 else 0.0
+    down, down_start = _positions(h, height, align_corners)
+    across, across_start = _positions(w, width, align_corners)
     grid = (triton.cdiv(width, BLOCK), height, frames)
     sizes = h, w, height, width, classes
     _label[grid](
@@ -31,10 +33,19 @@ def label_fused(logits: Tensor, height: int, width: int, confidence: bool) -> tu
         *logits.stride(),
         down,
         across,
+        down_start,
+        across_start,
         confidence_map is not None,
         BLOCK,
     )
     return labels, confidence_map
+
+
+def _positions(source: int, target: int, align_corners: bool) -> tuple[float, float]:
+    """Source pixels per target pixel, and the source position of target pixel 0, which is cut off at 0."""
+    if align_corners:
+        return ((source - 1) / (target - 1) if target > 1 else 0.0), 0.0
+    return source / target, 0.5 * source / target - 0.5
 
 
 @triton.jit
@@ -42,17 +53,17 @@ def _label(
     logits, labels, confidence,  # pointers
     h, w, height, width, classes,
     by_frame, by_class, by_row, by_column,  # strides of the logits
-    down, across,  # source pixels per target pixel
+    down, across, down_start, across_start,  # source pixels per target pixel, source position of target pixel 0
     confident: tl.constexpr, block: tl.constexpr,
 ):  # fmt: skip
     x = tl.program_id(0) * block + tl.arange(0, block)
     y = tl.program_id(1)
     frame = tl.program_id(2)
     inside = x < width
-    row = y * down
+    row = tl.maximum(y * down + down_start, 0.0)
     top = tl.minimum(row.to(tl.int32), h - 1)
     v = row - top
-    column = x * across
+    column = tl.maximum(x * across + across_start, 0.0)
     left = tl.minimum(column.to(tl.int32), w - 1)
     u = column - left
     right = tl.minimum(left + 1, w - 1)

@@ -1,7 +1,7 @@
 """Label groups and scores from logits, on the CPU: probabilities of classes, summed over each group.
 
 A pixel gets the group with the largest probability: the sum of the softmax probabilities of its classes, after the
-bilinear interpolation of the logits (corners aligned). Where the same class leads at all four neighbouring logit
+bilinear interpolation of the logits. Where the same class leads at all four neighbouring logit
 vectors, with a logit above the log-sum-exp of all classes outside its group, the group leads at every interpolation of
 them, too: the leading logit is interpolated linearly, and log-sum-exp is convex.
 """
@@ -17,7 +17,14 @@ Integers = npt.NDArray[np.int64]
 
 
 def group_map(
-    logits: Logits, group_of: Integers, ids: UInt8, height: int, width: int, *, confidence: bool
+    logits: Logits,
+    group_of: Integers,
+    ids: UInt8,
+    height: int,
+    width: int,
+    *,
+    confidence: bool,
+    align_corners: bool = True,
 ) -> tuple[UInt8, UInt8 | None]:
     """Group ids uint8 (height, width) of logits float32 (h, w, classes) and, if requested, their probability, 0..255.
 
@@ -26,7 +33,7 @@ def group_map(
     labels: UInt8 = np.empty((height, width), np.uint8)
     probability: UInt8 = np.empty((height, width) if confidence else (0, 0), np.uint8)
     logits = np.ascontiguousarray(logits)
-    axes = *axis(logits.shape[0], height), *axis(logits.shape[1], width)
+    axes = *axis(logits.shape[0], height, align_corners), *axis(logits.shape[1], width, align_corners)
     leading = np.zeros(logits.shape[:2], np.int64) - 1
     if not confidence:
         _certain(logits, group_of, leading)
@@ -34,7 +41,9 @@ def group_map(
     return labels, probability if confidence else None
 
 
-def score_map(logits: Logits, channel_of: Integers, channels: int, height: int, width: int) -> Float32:
+def score_map(
+    logits: Logits, channel_of: Integers, channels: int, height: int, width: int, *, align_corners: bool = True
+) -> Float32:
     """Probabilities float32 (height, width, channels) of logits float32 (h, w, classes).
 
     channel_of: for each class the channel to which its probability is added, -1 for none. Raises EngineError if a
@@ -42,7 +51,7 @@ def score_map(logits: Logits, channel_of: Integers, channels: int, height: int, 
     """
     scores: Float32 = np.empty((height, width, channels), np.float32)
     logits = np.ascontiguousarray(logits)
-    axes = *axis(logits.shape[0], height), *axis(logits.shape[1], width)
+    axes = *axis(logits.shape[0], height, align_corners), *axis(logits.shape[1], width, align_corners)
     check_rows(_score(logits, channel_of, *axes, scores))
     return scores
 

@@ -14,14 +14,14 @@ Batch = npt.NDArray[np.float32]
 
 
 def normalise(
-    frames: Sequence[Frame], spec: ModelSpec, scale: float, *, planar: bool = False, out: Batch | None = None
+    frames: Sequence[Frame], spec: ModelSpec, size: tuple[int, int], *, planar: bool = False, out: Batch | None = None
 ) -> Batch:
-    """Frames of one size, resized by `scale` -> (pixel - mean) / std, float32.
+    """Frames of one size, resized to `size` (H', W') -> (pixel - mean) / std, float32.
 
     planar: (N, 3, H', W') instead of (N, H', W', 3). out: reused if it has that shape, otherwise
     a new array is returned. On a large frame, allocation costs more than the arithmetic.
     """
-    height, width = (round(side * scale) for side in frames[0].pixels.shape[:2])
+    height, width = size
     shape = (len(frames), 3, height, width) if planar else (len(frames), height, width, 3)
     batch = out if out is not None and out.shape == shape else np.empty(shape, np.float32)
     for pixels, frame in zip(batch, frames, strict=True):

@@ -1,6 +1,6 @@
 """Upsampling of low-resolution logits to a label map at frame size, on the CPU.
 
-Every pixel gets the class with the largest bilinearly interpolated logit (corners aligned), which is
+Every pixel gets the class with the largest bilinearly interpolated logit (align_corners: as in torch), which is
 what `interpolate(...)` and `argmax` give. Most cells between four neighbouring logit vectors need no
 interpolation: if all four have the same largest class, so has every interpolation of them.
 """
@@ -21,23 +21,23 @@ def use_threads(count: int) -> None:
     set_num_threads(max(1, min(count, config.NUMBA_NUM_THREADS)))
 
 
-def label_map(logits: Logits, height: int, width: int) -> UInt8:
+def label_map(logits: Logits, height: int, width: int, *, align_corners: bool = True) -> UInt8:
     """Labels uint8 (height, width) of logits float32 (h, w, classes).
 
     Equal to interpolating all logits and taking the argmax, up to ties within float rounding. Raises EngineError if a
     logit is NaN.
     """
     labels: UInt8 = np.empty((height, width), np.uint8)
-    axes = *axis(logits.shape[0], height), *axis(logits.shape[1], width)
+    axes = *axis(logits.shape[0], height, align_corners), *axis(logits.shape[1], width, align_corners)
     check_rows(_label(np.ascontiguousarray(logits), *axes, labels))
     return labels
 
 
-def label_and_confidence(logits: Logits, height: int, width: int) -> tuple[UInt8, UInt8]:
+def label_and_confidence(logits: Logits, height: int, width: int, *, align_corners: bool = True) -> tuple[UInt8, UInt8]:
     """`label_map` and the softmax probability of the chosen class, 0..255, each (height, width)."""
     labels: UInt8 = np.empty((height, width), np.uint8)
     confidence: UInt8 = np.empty((height, width), np.uint8)
-    axes = *axis(logits.shape[0], height), *axis(logits.shape[1], width)
+    axes = *axis(logits.shape[0], height, align_corners), *axis(logits.shape[1], width, align_corners)
     check_rows(_label_with_confidence(np.ascontiguousarray(logits), *axes, labels, confidence))
     return labels, confidence
 
@@ -48,10 +48,13 @@ def check_rows(invalid: npt.NDArray[np.bool_]) -> None:
         raise EngineError("the network gave NaN for this frame; no labels are returned")
 
 
-def axis(source: int, target: int) -> tuple[Index, Weight]:
+def axis(source: int, target: int, align_corners: bool = True) -> tuple[Index, Weight]:
     """For each target coordinate the source coordinate at or before it, and the weight of the next."""
-    step = np.float32((source - 1) / (target - 1)) if target > 1 else np.float32(0)
-    position = np.arange(target, dtype=np.float32) * step
+    coordinates = np.arange(target, dtype=np.float32)
+    if align_corners:
+        position = coordinates * (np.float32((source - 1) / (target - 1)) if target > 1 else np.float32(0))
+    else:
+        position = np.maximum((coordinates + np.float32(0.5)) * np.float32(source / target) - np.float32(0.5), 0)
     index = np.minimum(position.astype(np.int64), source - 1)
     return index, position - index.astype(np.float32)
 

@@ -11,21 +11,25 @@ from icnet_ros.engine.kernels import upsample
 sizes = st.integers(1, 24)
 
 
-def interpolated(logits, height, width, dtype=torch.float32):
+def interpolated(logits, height, width, dtype=torch.float32, align_corners=True):
     tensor = torch.from_numpy(logits).permute(2, 0, 1)[None].to(dtype)
-    return F.interpolate(tensor, (height, width), mode="bilinear", align_corners=True)[0].numpy()
+    return F.interpolate(tensor, (height, width), mode="bilinear", align_corners=align_corners)[0].numpy()
 
 
 @settings(max_examples=150, deadline=None)
-@given(sizes, sizes, st.integers(1, 80), st.integers(1, 80), st.integers(2, 30), st.integers(0, 2**32 - 1))
-def test_labels_equal_interpolate_and_argmax(h, w, height, width, classes, seed):
+@given(
+    sizes, sizes, st.integers(1, 80), st.integers(1, 80), st.integers(2, 30), st.booleans(), st.integers(0, 2**32 - 1)
+)
+def test_labels_equal_interpolate_and_argmax(h, w, height, width, classes, align_corners, seed):
     logits = np.random.default_rng(seed).standard_normal((h, w, classes)).astype(np.float32)
-    full = interpolated(logits, height, width)
+    full = interpolated(logits, height, width, align_corners=align_corners)
     # A pixel where two classes tie within float rounding may go either way; random logits have none
     # but for the rounding itself.
     top = np.sort(full, axis=0)
     clear = top[-1] - top[-2] > 1e-5
-    labels = upsample.label_map(logits, height, width)
+    labels = upsample.label_map(logits, height, width, align_corners=align_corners)
+    assert np.array_equal(labels[clear], full.argmax(0)[clear])
+    labels, _ = upsample.label_and_confidence(logits, height, width, align_corners=align_corners)
     assert np.array_equal(labels[clear], full.argmax(0)[clear])
     assert clear.mean() > 0.98 or labels.size < 400
 
