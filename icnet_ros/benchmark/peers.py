@@ -1,81 +1,101 @@
-"""Comparison with other networks (ONNX files): inference only, same engine, same number of threads."""
+"""Compares networks on the same images: time of the whole path, size and accuracy."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
-import numpy as np
-
+from icnet_ros.benchmark.onnx_cost import onnx_cost
 from icnet_ros.benchmark.timing import Progress, interleaved
 from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.dataset.base import Dataset, DatasetError
 from icnet_ros.engine.artefacts.export import onnx_file
-from icnet_ros.engine.base import EngineError
+from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, UInt8
+from icnet_ros.engine.table import open_engine
+from icnet_ros.evaluation.evaluate import evaluate_engine
+from icnet_ros.evaluation.mapping import ClassMapping
 
-TYPES = {"f32": np.float32, "f16": np.float16, "u8": np.uint8}
+
+class Candidate(NamedTuple):
+    """A network to compare, at one exit and precision."""
+
+    checkpoint: Checkpoint
+    exit: str
+    precision: str
+
+    @property
+    def name(self) -> str:
+        """For tables: name of the checkpoint, its exit if there are several, its precision if not fp32."""
+        words = [self.checkpoint.name]
+        words += [self.exit] if len(self.checkpoint.spec.exits) > 1 else []
+        words += [self.precision] if self.precision != "fp32" else []
+        return " ".join(words)
+
+
+def candidates(checkpoints: Sequence[Checkpoint], exits: Sequence[str], precisions: Sequence[str]) -> list[Candidate]:
+    """Each checkpoint with each of the exits that it has (its deepest if it has none of them) and each precision."""
+    chosen = []
+    for checkpoint in checkpoints:
+        of_it = [exit_ for exit_ in exits if exit_ in checkpoint.spec.exits] or [*checkpoint.spec.exits[-1:]]
+        chosen += [Candidate(checkpoint, exit_, precision) for exit_ in of_it for precision in precisions]
+    return chosen
 
 
 def compare_peers(
-    checkpoint: Checkpoint,
-    exits: Sequence[str],
-    files: Sequence[Path],
+    networks: Sequence[Candidate],
     engine: str,
-    size: tuple[int, int],
+    picture: UInt8,
     threads: int,
     rounds: int,
     progress: Progress,
+    *,
+    dataset: Dataset | None = None,
+    mapping: ClassMapping | None = None,
 ) -> list[dict[str, Any]]:
-    """Rows {name, ms, ratio}; ratio: to the time of our deepest exit. A file that cannot run has an `error` instead.
+    """A row for each network; one that cannot run has an `error` instead of figures.
 
-    engine: openvino or onnxruntime. size: height, width of the input. Raises EngineError for another
-    engine.
+    ms: from the picture to its label map, with the input size that the network wants for it (`input`: height, width).
+    ratio: to the time of the first network. gmac: multiply-accumulates at that size, 1e9. miou, pixel_accuracy: on
+    `dataset`, None without one, or if its classes are others (`note`).
     """
-    if engine not in OPENERS:
-        raise EngineError(f"peers run under {' or '.join(OPENERS)}, not {engine!r}")
-    height, width = size
-    candidates: dict[str, Callable[[], object]] = {}
-    failed: list[dict[str, Any]] = []
-    ours = {f"icnet {checkpoint.spec.width:g} {exit_}": onnx_file(checkpoint, exit_) for exit_ in exits}
-    for name, path in {**ours, **{path.name: path for path in files}}.items():
+    engines: dict[str, Engine] = {}
+    rows: dict[str, dict[str, Any]] = {}
+    for network in networks:
+        row: dict[str, Any] = {"name": network.name, "exit": network.exit, "precision": network.precision}
+        rows[network.name] = row
         try:
-            candidates[name] = OPENERS[engine](path, (1, 3, height, width), threads)
-            candidates[name]()
-        except Exception as err:  # runtimes raise all kinds of errors for a file they cannot run
-            if name in ours:
-                raise
-            failed.append({"name": name, "error": str(err).strip().splitlines()[0]})
-            candidates.pop(name, None)
-    seconds = interleaved(candidates, rounds, progress)
-    reference = seconds[list(ours)[-1]]
-    return [{"name": name, "ms": 1000 * value, "ratio": value / reference} for name, value in seconds.items()] + failed
+            opened = open_engine(
+                engine, network.checkpoint, EngineOptions("cpu", network.precision, network.exit, threads)
+            )
+            opened.segment([Frame(picture)])
+            size = network.checkpoint.spec.network_size(*picture.shape[:2])
+            macs, parameters = onnx_cost(onnx_file(network.checkpoint, network.exit), *size)
+        except (EngineError, CheckpointError, ValueError) as err:
+            row["error"] = str(err)
+            continue
+        engines[network.name] = opened
+        row |= {"input": size, "gmac": macs / 1e9, "parameters": parameters}
+    seconds = interleaved({name: _whole(opened, picture) for name, opened in engines.items()}, rounds, progress)
+    for name, value in seconds.items():
+        rows[name] |= {"ms": 1000 * value, "ratio": value / next(iter(seconds.values()))}
+    for name, opened in engines.items():
+        if dataset is not None:
+            rows[name] |= _accuracy(opened, dataset, mapping, partial(progress, f"mIoU of {name}"))
+        opened.close()
+    return list(rows.values())
 
 
-def _openvino(path: Path, shape: tuple[int, ...], threads: int) -> Callable[[], object]:
-    import openvino
-
-    core = openvino.Core()
-    model = core.read_model(str(path))
-    model.reshape(list(shape))
-    settings = {
-        "INFERENCE_NUM_THREADS": threads,
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_PRECISION_HINT": "f32",
-    }
-    request = core.compile_model(model, "CPU", settings).create_infer_request()
-    image = np.zeros(shape, TYPES[model.input().get_element_type().to_string()])
-    return lambda: request.infer({0: image}, share_inputs=True, share_outputs=True)
+def _accuracy(
+    engine: Engine, dataset: Dataset, mapping: ClassMapping | None, progress: Callable[[int, int], None]
+) -> dict[str, Any]:
+    if mapping is not None and mapping.source.names != engine.spec.classes.names:
+        mapping = None  # a network of the dataset's own classes
+    try:
+        matrix = evaluate_engine(engine, dataset, progress, mapping=mapping)
+    except DatasetError as err:
+        return {"miou": None, "pixel_accuracy": None, "note": str(err)}
+    return {"miou": matrix.miou(), "pixel_accuracy": matrix.pixel_accuracy()}
 
 
-def _onnxruntime(path: Path, shape: tuple[int, ...], threads: int) -> Callable[[], object]:
-    import onnxruntime
-
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads, settings.inter_op_num_threads = threads, 1
-    settings.log_severity_level = 4
-    session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-    wanted = session.get_inputs()[0]
-    kind = {"tensor(float)": "f32", "tensor(float16)": "f16", "tensor(uint8)": "u8"}[wanted.type]
-    image = np.zeros(shape, TYPES[kind])
-    return lambda: session.run(None, {wanted.name: image})
-
-
-OPENERS = {"openvino": _openvino, "onnxruntime": _onnxruntime}
+def _whole(engine: Engine, picture: UInt8) -> Callable[[], object]:
+    return lambda: engine.segment([Frame(picture)])

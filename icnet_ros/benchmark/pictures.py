@@ -36,3 +36,22 @@ def draw_layers(rows: Sequence[dict[str, Any]], picture: Path, title: str) -> No
     panel.set(ylabel="ms", title=title)
     panel.legend()
     figure.savefig(picture, dpi=120)
+
+
+def draw_peers(rows: Sequence[dict[str, Any]], picture: Path, title: str) -> None:
+    """MIoU against time of the networks that have both, else bars of the time, as a PNG."""
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    panel = figure.subplots()
+    scored = [row for row in rows if row.get("miou") is not None]
+    if scored:
+        for row in scored:
+            panel.plot(row["ms"], row["miou"], "o" if row["precision"] == "fp32" else "s")
+            panel.annotate(row["name"], (row["ms"], row["miou"]), xytext=(6, 4), textcoords="offset points")
+        panel.set(xlabel="ms from picture to labels", ylabel="mIoU")
+        panel.set_xlim(0, 1.25 * max(row["ms"] for row in scored))
+    else:
+        panel.barh([row["name"] for row in rows], [row["ms"] for row in rows])
+        panel.invert_yaxis()
+        panel.set(xlabel="ms from picture to labels")
+    panel.set_title(title)
+    figure.savefig(picture, dpi=120)

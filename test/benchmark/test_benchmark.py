@@ -5,6 +5,7 @@ import warnings
 import cv2
 import pytest
 import torch
+import yaml
 from street import draw_camvid
 from torch import nn
 
@@ -130,24 +131,35 @@ def test_benchmark_layers(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
-def test_benchmark_peers(monkeypatch, tmp_path, engine):
+def test_benchmark_peers(monkeypatch, tmp_path, engine, capsys):
     pytest.importorskip("onnx")
     pytest.importorskip(engine)
-    peer = tmp_path / "peer.onnx"
+    draw_camvid(tmp_path / "data")
+    table = {"classes": "camvid", "channel_order": "rgb", "value_range": 1, "mean": [0, 0, 0], "std": [1, 1, 1]}
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, 2, 1), torch.nn.Conv2d(8, 11, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(torch.nn.Conv2d(3, 2, 3), (torch.zeros(1, 3, 64, 96),), str(peer), dynamo=False)
-    (tmp_path / "words.onnx").write_text("words")
+        torch.onnx.export(network, (torch.zeros(1, 3, 64, 96),), str(tmp_path / "peer.onnx"), dynamo=False)
+    (tmp_path / "peer.yaml").write_text(yaml.safe_dump(table))
     save(tmp_path / "m.safetensors", (model := untrained(load_classes("camvid"), 0.25)).spec, model.weights)
-    out = tmp_path / "peers.json"
-    words = ["--peer", peer, "--peer", tmp_path / "words.onnx", "--model", tmp_path / "m.safetensors"]
-    options = ["--size", "64x96", "--rounds", 3, "--engine", engine, "--exit", "sub4", "--exit", "sub124"]
-    run(monkeypatch, "peers", *words, *options, "--json", out)
+    out, picture = tmp_path / "peers.json", tmp_path / "peers.png"
+    words = ["--model", tmp_path / "m.safetensors", "--model", tmp_path / "peer.onnx", "--size", "64x96", "--rounds", 3]
+    words += ["--engine", engine, "--exit", "sub124", "--exit", "sub4", "--precision", "fp32", "--precision", "int8"]
+    words += ["--data", "camvid", "--root", tmp_path / "data", "--limit", 2, "--picture", picture]
+    run(monkeypatch, "peers", *words, "--json", out)
     rows = {row["name"]: row for row in json.loads(out.read_text())["rows"]}
-    assert list(rows) == ["icnet 0.25 sub4", "icnet 0.25 sub124", "peer.onnx", "words.onnx"]
-    assert rows["icnet 0.25 sub124"]["ratio"] == 1
-    assert rows["peer.onnx"]["ratio"] == pytest.approx(rows["peer.onnx"]["ms"] / rows["icnet 0.25 sub124"]["ms"])
-    assert rows["words.onnx"]["error"]
+    assert list(rows) == ["m sub124", "m sub124 int8", "m sub4", "m sub4 int8", "peer", "peer int8"]
+    assert all("icnet quantize" in rows[f"{name} int8"]["error"] for name in ("m sub124", "m sub4", "peer"))
+    assert rows["m sub124"]["ratio"] == 1
+    assert rows["peer"]["ratio"] == pytest.approx(rows["peer"]["ms"] / rows["m sub124"]["ms"])
+    # The exported pyramid pools with matrix products, which count.
+    assert rows["m sub124"]["gmac"] == pytest.approx(conv_macs(model.network(["sub124"]), 64, 96) / 1e9, rel=0.01)
+    assert rows["m sub4"]["gmac"] < rows["m sub124"]["gmac"]
+    assert rows["peer"]["gmac"] * 1e9 == 32 * 48 * (8 * 27 + 11 * 8)
+    assert rows["peer"]["parameters"] == sum(parameter.numel() for parameter in network.parameters())
+    assert all(0 <= row["miou"] <= 1 for row in rows.values() if "error" not in row)
+    assert cv2.imread(str(picture)) is not None
+    assert "peer int8: precision int8 needs" in capsys.readouterr().out
 
 
 def test_a_wrong_size_is_explained(monkeypatch, capsys):

@@ -5,15 +5,27 @@ from typing import Annotated
 
 import cv2
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.benchmark.common import Picture, Rounds, Size, Sizes, cores, parse_size, read_picture, write_json
 from icnet_ros.command.console import console, progress_bar
-from icnet_ros.command.options import Data, EngineName, EnginePrecision, JsonFile, Model, Root, Threads
+from icnet_ros.command.options import (
+    Data,
+    EngineName,
+    EnginePrecision,
+    JsonFile,
+    Mapping,
+    Model,
+    Root,
+    Sources,
+    Threads,
+)
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import ENGINES
+from icnet_ros.evaluation.mapping import load_mapping
 
 
 def engines(
@@ -59,30 +71,60 @@ def engines(
 
 
 def peers(
-    peer: Annotated[list[Path], typer.Option(help="ONNX file of another network, N x 3 x H x W; repeat for several.")],
-    size: Size = "1024x2048",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Checkpoint or ONNX network; repeat for several; the first is the reference."),
+    ] = None,
+    size: Size = "720x1280",
     engine: Annotated[str, typer.Option(help="openvino, onnxruntime.")] = "openvino",
     exit_: Annotated[list[str] | None, typer.Option("--exit", help="Repeat for several; sub124 if not given.")] = None,
-    model: Model = "",
+    precision: Annotated[list[str] | None, typer.Option(help="fp32, int8; repeat for several.")] = None,
+    data: Annotated[str, typer.Option("--data", help="Also measure mIoU on this dataset; see `icnet evaluate`.")] = "",
+    root: Root = None,
+    split: Annotated[str, typer.Option(help="train, val, ...")] = "val",
+    source: Sources = None,
+    mapping: Mapping = "",
+    limit: Annotated[int, typer.Option(min=0, help="Maximum number of images, evenly spaced; 0: all.")] = 0,
+    frame: Picture = None,
     threads: Threads = 0,
     rounds: Rounds = 9,
+    picture: Annotated[Path | None, typer.Option(help="Draw mIoU against time, as a PNG.")] = None,
     out: JsonFile = None,
 ) -> None:
-    """Compare inference time with other networks: same engine, same number of threads, fp32."""
-    from icnet_ros.benchmark.peers import compare_peers
+    """Compare networks in one table: time from picture to labels, multiply-accumulates, parameters, accuracy.
 
+    All run on the same engine and the same number of threads, alternately. Each sees the picture at the input size that
+    it was made for. A network of another kind needs a description beside it, see docs/networks.md.
+    """
+    from icnet_ros.benchmark.peers import candidates, compare_peers
+    from icnet_ros.benchmark.pictures import draw_peers
+
+    height, width = parse_size(size)
+    checkpoints = [load_model(name) for name in model or [""]]
+    networks = candidates(checkpoints, exit_ or ["sub124"], precision or ["fp32"])
+    images = open_dataset(data, root, split).select_sources(source or ()).subsample(limit) if data else None
     with progress_bar("building engines") as update:
         rows = compare_peers(
-            load_model(model), exit_ or ["sub124"], peer, engine, parse_size(size), threads or cores(), rounds, update
-        )
-    table = Table("network", "ms", "times ours")
+            networks, engine, cv2.resize(read_picture(frame), (width, height)), threads or cores(), rounds, update,
+            dataset=images, mapping=load_mapping(mapping) if mapping else None,
+        )  # fmt: skip
+    table = Table("network", "input", "GMAC", "parameters", "ms", "ratio", "mIoU", "accuracy")
     for row in rows:
-        figures = ("", row["error"]) if "error" in row else (f"{row['ms']:.1f}", f"{row['ratio']:.2f}")
-        table.add_row(row["name"], *figures)
+        if "error" in row:
+            continue
+        scores = (f"{row[key]:.3f}" if row.get(key) is not None else "-" for key in ("miou", "pixel_accuracy"))
+        shown = "{}x{}".format(*row["input"]), f"{row['gmac']:.1f}", f"{row['parameters'] / 1e6:.2f} M"
+        table.add_row(escape(row["name"]), *shown, f"{row['ms']:.1f}", f"{row['ratio']:.2f}", *scores)
     console.print(table)
-    write_json(
-        out, {"engine": engine, "size": parse_size(size), "threads": threads or cores(), "rounds": rounds, "rows": rows}
-    )
+    for row in rows:
+        if problem := row.get("error") or row.get("note"):
+            console.print(f"{row['name']}: {problem}", highlight=False, markup=False)
+    if picture is not None:
+        draw_peers(
+            [row for row in rows if "error" not in row], picture, f"{engine}, {width}x{height}, {data or 'no data'}"
+        )
+    settings = {"engine": engine, "size": [height, width], "threads": threads or cores(), "rounds": rounds}
+    write_json(out, {**settings, "dataset": data, "split": split, "sources": source or [], "rows": rows})
 
 
 def agreement(
