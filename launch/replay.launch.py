@@ -28,7 +28,7 @@ ARGUMENTS = {
     "loop": ("false", "true: play in a loop until Ctrl-C"),
     "image": ("", "image topic; empty: found in the bag"),
     "ground_truth": ("", "mono8 topic of class ids; empty: found in the bag by name"),
-    "model": ("", "checkpoint, .safetensors"),
+    "model": ("", "checkpoint (.safetensors) or network (.onnx)"),
 }
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import cv2
@@ -35,21 +36,22 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Every engine and exit at every size: ms, speed-up over eager torch, label agreement with eager torch.
 
-    Eager torch is the network without batch norm folding, then interpolate and argmax. An engine that cannot be opened
-    gives a row with its `error`. picture: BGR, resized to each of `sizes` (height, width); the input scale of the
-    checkpoint is ignored.
+    Eager torch is the network without batch norm folding, then interpolate and argmax; for an ONNX network the first
+    engine is in its place. An engine that cannot be opened gives a row with its `error`. picture: BGR, resized to each
+    of `sizes` (height, width); the input scale of the checkpoint is ignored.
     """
     torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))
     rows: list[dict[str, Any]] = []
+    fixed = 0.0 if checkpoint.spec.input_size else 1.0  # the input scale
     for exit_ in exits:
         engines: dict[str, Engine] = {}
         for name in names:
             try:
-                wanted = EngineOptions(options.device, options.precision, exit_, options.threads, scale=1.0)
+                wanted = EngineOptions(options.device, options.precision, exit_, options.threads, scale=fixed)
                 engines[name] = open_engine(name, checkpoint, wanted)
             except EngineError as err:
                 rows.append({"engine": name, "exit": exit_, "error": str(err)})
-        network = checkpoint.network([exit_])
+        network = None if checkpoint.spec.architecture == "onnx" else checkpoint.network([exit_])
         for height, width in sizes:
             rows += _at_size(
                 network, checkpoint, engines, exit_, cv2.resize(picture, (width, height)), rounds, progress
@@ -60,7 +62,7 @@ def compare(
 
 
 def _at_size(
-    network: torch.nn.Module,
+    network: torch.nn.Module | None,
     checkpoint: Checkpoint,
     engines: dict[str, Engine],
     exit_: str,
@@ -74,10 +76,14 @@ def _at_size(
     def update(what: str, done: int, total: int) -> None:
         progress(f"{exit_} {width}x{height}: {what}", done, total)
 
-    candidates: dict[str, Callable[[], object]] = {BASELINE: lambda: plain.segment(network, frame, spec)}
-    candidates |= {name: _whole(engine, frame) for name, engine in engines.items()}
-    seconds = interleaved(candidates, rounds, update)
-    expected = plain.segment(network, frame, spec)
+    segment: dict[str, Callable[[], UInt8]] = {name: _whole(engine, frame) for name, engine in engines.items()}
+    if network is not None:
+        segment = {BASELINE: partial(plain.segment, network, frame, spec)} | segment
+    if not segment:
+        return []
+    seconds = interleaved(segment, rounds, update)
+    baseline = next(iter(segment))
+    expected = segment[baseline]()
     return [
         {
             "engine": name,
@@ -85,10 +91,8 @@ def _at_size(
             "height": height,
             "width": width,
             "ms": 1000 * value,
-            "speedup": seconds[BASELINE] / value,
-            "agreement": 1.0
-            if name == BASELINE
-            else float((engines[name].segment([Frame(frame)])[0].labels == expected).mean()),
+            "speedup": seconds[baseline] / value,
+            "agreement": float((segment[name]() == expected).mean()),
         }
         for name, value in seconds.items()
     ]
@@ -99,8 +103,8 @@ def unscaled(checkpoint: Checkpoint) -> ModelSpec:
     return replace(checkpoint.spec, input_scale=1.0, frame_height=0)
 
 
-def _whole(engine: Engine, frame: UInt8) -> Callable[[], object]:
-    return lambda: engine.segment([Frame(frame)])
+def _whole(engine: Engine, frame: UInt8) -> Callable[[], UInt8]:
+    return lambda: engine.segment([Frame(frame)])[0].labels
 
 
 def agreement(
@@ -133,7 +137,9 @@ from icnet_ros.checkpoint.default import load_model
 from icnet_ros.engine.base import EngineOptions, Frame
 from icnet_ros.engine.table import open_engine
 name, model, exit_, precision, threads, height, width = sys.argv[1:]
-engine = open_engine(name, load_model(model), EngineOptions("cpu", precision, exit_, int(threads), 1.0))
+checkpoint = load_model(model)
+scale = 0.0 if checkpoint.spec.input_size else 1.0
+engine = open_engine(name, checkpoint, EngineOptions("cpu", precision, exit_, int(threads), scale))
 engine.segment([Frame(numpy.zeros((int(height), int(width), 3), numpy.uint8))])
 first = time.perf_counter() - began
 # VmHWM: ru_maxrss starts at the peak of the parent process.

@@ -31,12 +31,12 @@ def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, prog
     upsample.use_threads(threads)
     height, width = frame.shape[:2]
     spec = checkpoint.spec
-    scale = spec.scale_for(height)
+    size = spec.network_size(height, width)
     with torch.inference_mode():
         logits = checkpoint.network(spec.exits[-1:])(plain.preprocess(frame, spec))[-1]
     array = np.ascontiguousarray(logits[0].permute(1, 2, 0).numpy())
     labels = upsample.label_map(array, height, width)
-    batch = normalise([Frame(frame)], spec, scale, planar=True)
+    batch = normalise([Frame(frame)], spec, size, planar=True)
     painter = Painter(spec.classes.colours)
     colours = painter.colour(np.arange(256, dtype=np.uint8)[None])[0]
     header = make_header(1, "camera")
@@ -49,7 +49,7 @@ def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, prog
     data = encode_image(header, frame, "bgr8")
     ours: dict[str, Callable[[], object]] = {
         "decode": lambda: decode_image(data),
-        "preprocess": lambda: normalise([Frame(frame)], spec, scale, planar=True, out=batch),
+        "preprocess": lambda: normalise([Frame(frame)], spec, size, planar=True, out=batch),
         "postprocess": lambda: upsample.label_map(array, height, width),
         "postprocess with confidence": lambda: upsample.label_and_confidence(array, height, width),
         f"postprocess in groups {GROUPS}": lambda: group_map(array, *grouping, height, width, confidence=False),

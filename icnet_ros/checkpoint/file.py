@@ -1,4 +1,4 @@
-"""Checkpoints on disk: a .safetensors file whose header holds the ModelSpec."""
+"""Checkpoints on disk: a .safetensors file whose header holds the ModelSpec, or an ONNX file of any network."""
 
 import hashlib
 import os
@@ -40,8 +40,10 @@ class Checkpoint:
     def network(self, exits: Sequence[str] | None = None) -> "ICNet | PSPNet50":
         """The network with these exits only (default: all the checkpoint has), in evaluation mode.
 
-        Raises CheckpointError for an exit the checkpoint was not trained with.
+        Raises CheckpointError for an exit the checkpoint was not trained with, and for an ONNX file.
         """
+        if self.spec.architecture == "onnx":
+            raise CheckpointError(f"{self.path}: an ONNX file; this needs a .safetensors checkpoint of icnet_ros")
         wanted = self.spec.exits if exits is None else tuple(exits)
         self.check_exits(wanted)
         network = build_network(replace(self.spec, exits=wanted))
@@ -67,6 +69,10 @@ def untrained(classes: ClassTable, width: float = 0.5, seed: int = 0) -> Checkpo
 def load_spec(path: str | Path) -> ModelSpec:
     """Read only the ModelSpec in the header; needs no torch. Raises CheckpointError."""
     path = Path(path)
+    if path.suffix == ".onnx":
+        from icnet_ros.checkpoint.onnx_file import read_onnx
+
+        return read_onnx(path).spec
     with _opened(path, "numpy") as file:
         header = (file.metadata() or {}).get(HEADER_KEY)
     if header is None:
@@ -85,12 +91,18 @@ def load(path: str | Path) -> Checkpoint:
     Nothing is ever unpickled. Raises CheckpointError that names the file and what is wrong.
     """
     checkpoint = open_checkpoint(path)
+    if checkpoint.spec.architecture == "onnx":
+        raise CheckpointError(f"{path}: an ONNX file; only a .safetensors checkpoint has weights that can be trained")
     return replace(checkpoint, weights=dict(checkpoint.weights))
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
     """Like `load`, but weights are read on first access, so that the spec alone needs no torch."""
     path = Path(path)
+    if path.suffix == ".onnx":
+        from icnet_ros.checkpoint.onnx_file import open_onnx
+
+        return open_onnx(path)
     spec = load_spec(path)
     return Checkpoint(spec, _LazyWeights(path, spec), path.stem, hashlib.sha256(path.read_bytes()).hexdigest(), path)
 

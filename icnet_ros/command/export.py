@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from icnet_ros.checkpoint.default import load_model
+from icnet_ros.checkpoint.default import load_model, load_model_spec
+from icnet_ros.checkpoint.onnx_file import describe
 from icnet_ros.command.console import console
 from icnet_ros.engine.base import EngineError
 from icnet_ros.engine.table import EXTRAS
@@ -41,6 +42,12 @@ def export(
         import openvino
 
         openvino.save_model(openvino.Core().read_model(str(made)), str(out), compress_to_fp16=False)
+    elif kind == "onnx":
+        import onnx
+
+        network = onnx.load(made)
+        describe(network, load_model_spec(model))  # so that the file can be used as a model itself
+        onnx.save(network, out)
     else:
         shutil.copyfile(made, out)
     console.print(f"{out}", highlight=False)

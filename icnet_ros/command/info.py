@@ -1,4 +1,4 @@
-"""`icnet info`: shows the metadata of a checkpoint."""
+"""`icnet info`: shows the metadata of a checkpoint or an ONNX network."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +15,11 @@ from icnet_ros.command.console import console
 
 def info(
     model: Annotated[
-        Path | None, typer.Argument(help="Checkpoint, .safetensors; the shipped one if not given.")
+        Path | None, typer.Argument(help="Checkpoint (.safetensors) or network (.onnx); the shipped one if not given.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the header as JSON.")] = False,
 ) -> None:
-    """Show the metadata of a checkpoint: architecture, classes, training, metrics."""
+    """Show the metadata of a checkpoint or ONNX network: architecture, classes, training, metrics."""
     path = model or model_path("")
     if path is None:
         raise CheckpointError("no checkpoint is shipped with this installation: name one")
@@ -28,11 +28,11 @@ def info(
         print(spec.to_json())
         return
     table = Table("property", "value", title=escape(str(path)), title_justify="left")
+    of_network = ("input_size", "size_multiple", "align_corners")
+    of_icnet = ("width", "exits", "windows")
     for name in (
         "architecture",
-        "width",
-        "exits",
-        "windows",
+        *(of_network if spec.architecture == "onnx" else of_icnet),
         "trained",
         "input_scale",
         "frame_height",

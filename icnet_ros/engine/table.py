@@ -38,11 +38,16 @@ def installed_library(name: str) -> str:
     return next(found, "")
 
 
-def auto_candidates(options: EngineOptions) -> list[str]:
-    """Engines that "auto" tries, in order: TensorRT and torch on a GPU; on a CPU only the fastest installed one."""
+def auto_candidates(options: EngineOptions, architecture: str = "icnet") -> list[str]:
+    """Engines that "auto" tries, in order: TensorRT and torch on a GPU; on a CPU only the fastest installed one.
+
+    An ONNX network has onnxruntime in place of torch.
+    """
     gpu = options.device.startswith("cuda") or (options.device == "auto" and Path("/dev/nvidiactl").exists())
-    names = ("tensorrt", "torch") if gpu else ("openvino", "onnxruntime", "torch")
-    available = [name for name in names if installed_library(name)] or ["torch"]
+    names = ["tensorrt", "torch"] if gpu else ["openvino", "onnxruntime", "torch"]
+    if architecture == "onnx":
+        names = ["tensorrt", "onnxruntime"] if gpu else ["openvino", "onnxruntime"]
+    available = [name for name in names if installed_library(name)] or names[-1:]
     return available if gpu else available[:1]
 
 
@@ -56,7 +61,7 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
     if options.exit == "auto":
         return Cascade([open_engine(name, checkpoint, replace(options, exit=exit_)) for exit_ in checkpoint.spec.exits])
     if name == "auto":
-        *candidates, name = auto_candidates(options)
+        *candidates, name = auto_candidates(options, checkpoint.spec.architecture)
         for candidate in candidates:
             try:
                 return open_engine(candidate, checkpoint, options)
@@ -64,6 +69,12 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
                 log.warning("engine %s is not usable here, the next one is tried: %s", candidate, err)
     if name not in ENGINES:
         raise EngineError(f"unknown engine {name!r}; choose one of {', '.join(NAMES)}")
+    spec = checkpoint.spec
+    if spec.architecture == "onnx" and name == "torch":
+        raise EngineError(f"{checkpoint.path}: engine 'torch' runs .safetensors checkpoints only; set engine to auto")
+    if spec.input_size is not None and options.scale:
+        height, width = spec.input_size
+        raise EngineError(f"{checkpoint.name} takes {width}x{height} only: the input scale must be 0")
     module, attribute = ENGINES[name]
     try:
         factory = getattr(import_module(module), attribute)

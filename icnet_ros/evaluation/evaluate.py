@@ -150,7 +150,9 @@ def _logits(
     """Logits (classes, h, w) of every exit for one scaled, perhaps mirrored, image; mirrored back."""
     scale, mirrored = view
     pixels = np.ascontiguousarray(image[:, ::-1]) if mirrored else image
-    batch = torch.from_numpy(normalise([Frame(pixels)], checkpoint.spec, scale)).permute(0, 3, 1, 2).to(device)
+    height, width = pixels.shape[:2]
+    size = checkpoint.spec.network_size(height, width, scale)
+    batch = torch.from_numpy(normalise([Frame(pixels)], checkpoint.spec, size)).permute(0, 3, 1, 2).to(device)
     return [logits[0].flip(-1) if mirrored else logits[0] for logits in network(batch)]
 
 

@@ -36,7 +36,12 @@ class EvaluationOptions:
 def evaluate_dataset(
     checkpoint: Checkpoint, dataset: Dataset, options: EvaluationOptions, progress: Progress
 ) -> dict[str, Any]:
-    """Run the evaluation; returns the content of `report`. Raises EngineError for conflicting options."""
+    """Run the evaluation; returns the content of `report`. Raises EngineError for conflicting options.
+
+    An ONNX network is evaluated with engine "auto" if none is given.
+    """
+    if checkpoint.spec.architecture == "onnx" and not options.engine:
+        options = replace(options, engine="auto")
     if options.engine and (options.flip or options.figures or len(options.scales) > 1):
         raise EngineError("--engine labels each image once: leave out --flip, --figures and the second --scale")
     if options.figures and options.mapping:

@@ -71,7 +71,7 @@ class Parameters:
     )
     model: str = _parameter(
         "",
-        "Checkpoint (.safetensors); empty: the shipped one, or random weights if none is shipped.",
+        "Checkpoint (.safetensors) or network (.onnx); empty: the shipped one, or random weights if none is shipped.",
         change="inactive",
     )
     input_scale: float = _parameter(

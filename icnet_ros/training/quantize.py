@@ -66,8 +66,8 @@ def quantize(
     def read(index: int) -> dict[str, Any]:
         progress("calibrating", chosen.index(index) + 1, count)
         frame = Frame(calibration[index][0])
-        scale = checkpoint.spec.scale_for(frame.pixels.shape[0])
-        return {"image": normalise([frame], checkpoint.spec, scale, planar=True)}
+        size = checkpoint.spec.network_size(*frame.label_size)
+        return {"image": normalise([frame], checkpoint.spec, size, planar=True)}
 
     model = nncf.quantize(
         onnx.load(onnx_file(checkpoint, exit_)),

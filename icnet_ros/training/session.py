@@ -33,6 +33,7 @@ def open_data(recipe: Recipe, data: str, root: Path | None, without: Sequence[st
 def recipe_for(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
     """The recipe with the architecture and width of `checkpoint`."""
     spec = checkpoint.spec
+    assert spec.architecture != "onnx"  # `load` refuses those
     return replace(
         recipe,
         architecture=spec.architecture,

@@ -101,7 +101,7 @@ def test_segment_a_video(run, tmp_path, model, photo):
     [
         (("none.jpg",), "none.jpg: no such file"),
         (("[/odd].jpg",), "[/odd].jpg: no such file"),
-        (("small.png",), "small: ICNet needs at least 32x32, this 16x16 frame gives it 16x16"),
+        (("small.png",), "small: the network needs at least 32x32, this 16x16 frame gives it 16x16"),
         (("empty",), "no pictures in this folder"),
         (("words.txt",), "neither a picture"),
         (("damaged.png",), "damaged.png: not a readable picture"),

@@ -2,6 +2,7 @@
 
 import hashlib
 import warnings
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import numpy as np
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.cache import cached_file
 from icnet_ros.engine.artefacts.int8 import int8_file
-from icnet_ros.engine.base import EngineError, EngineOptions
+from icnet_ros.engine.artefacts.onnx_adapter import adapt, probe_size
+from icnet_ros.engine.base import EngineError, EngineOptions, Float32
 
 FORMAT = 1
 # (batch, height, width), odd and even, below and above the pyramid's windows: detects exports with a fixed size.
@@ -21,11 +23,15 @@ TOLERANCE = 2e-3  # largest difference of a logit, relative to the largest logit
 def onnx_file(checkpoint: Checkpoint, exit_: str) -> Path:
     """The ONNX file of a checkpoint and exit, from the cache or exported now. Raises EngineError."""
     key = {"format": str(FORMAT), **identity(checkpoint, exit_)}
+    if checkpoint.spec.architecture == "onnx":
+        return cached_file("network with our input and output", "onnx", key, lambda path: adapt(checkpoint, path))
     return cached_file("ONNX export", "onnx", key, lambda path: export_onnx(checkpoint, exit_, path))
 
 
 def identity(checkpoint: Checkpoint, exit_: str) -> dict[str, str]:
     """Cache key of an export: hash of the checkpoint, exit, torch version."""
+    if checkpoint.spec.architecture == "onnx":
+        return {"network": checkpoint.sha256}
     return {"checkpoint": checkpoint.sha256 or _digest(checkpoint), "exit": exit_, "torch": version("torch")}
 
 
@@ -75,27 +81,47 @@ def export_onnx(checkpoint: Checkpoint, exit_: str, path: Path) -> None:
 
 
 def check_export(checkpoint: Checkpoint, exit_: str, path: Path, tolerance: float) -> None:
-    """Raise EngineError if the logits of ONNX Runtime and torch differ by more than `tolerance`.
+    """Raise EngineError if the logits of ONNX Runtime and the reference differ by more than `tolerance`.
 
-    tolerance: relative to the largest logit. Compared at the sizes in CHECKED.
+    The reference is torch, or for an ONNX network its fp32 form. tolerance: relative to the largest logit. Compared at
+    the sizes in CHECKED, or at the one that an ONNX network takes.
     """
     import onnxruntime
-    import torch
 
-    network = checkpoint.network([exit_])
+    run, sizes, reference = _reference(checkpoint, exit_)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     dtype = np.float16 if session.get_inputs()[0].type == "tensor(float16)" else np.float32
     generator = np.random.default_rng(0)
-    for frames, height, width in CHECKED:
+    for frames, height, width in sizes:
         image = generator.normal(0, 60, (frames, 3, height, width)).astype(np.float32)
-        with torch.inference_mode():
-            expected = network(torch.from_numpy(image))[-1].permute(0, 2, 3, 1).numpy()
+        expected = run(image)
         actual = session.run(None, {"image": image.astype(dtype)})[0].astype(np.float32)
         if actual.shape != expected.shape or np.abs(actual - expected).max() > tolerance * np.abs(expected).max():
             raise EngineError(
-                f"the ONNX export is wrong at {width}x{height} (torch {torch.__version__}, ONNX Runtime "
+                f"the ONNX file is wrong at {width}x{height} ({reference}, ONNX Runtime "
                 f"{onnxruntime.__version__}); use engine torch, and please report it"
             )
+
+
+def _reference(
+    checkpoint: Checkpoint, exit_: str
+) -> tuple[Callable[[Float32], Float32], Sequence[tuple[int, int, int]], str]:
+    """Images float32 (N, 3, H, W) -> logits (N, h, w, classes); sizes (N, H, W) to compare at; what it is."""
+    if checkpoint.spec.architecture == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(onnx_file(checkpoint, exit_)), providers=["CPUExecutionProvider"])
+        return lambda image: session.run(None, {"image": image})[0], [(1, *probe_size(checkpoint.spec))], "fp32"
+    import torch
+
+    network = checkpoint.network([exit_])
+
+    def run(image: Float32) -> Float32:
+        with torch.inference_mode():
+            logits: Float32 = network(torch.from_numpy(image))[-1].permute(0, 2, 3, 1).numpy()
+        return logits
+
+    return run, CHECKED, f"torch {torch.__version__}"
 
 
 def _digest(checkpoint: Checkpoint) -> str:

@@ -48,16 +48,17 @@ def plan_file(checkpoint: Checkpoint, exit_: str, precision: str) -> Path:
         raise EngineError(f"engine 'tensorrt' has {', '.join(FILES)}, not {precision!r}")
     trt = library()
     onnx = FILES[precision](checkpoint, exit_)
+    profile = PROFILE if checkpoint.spec.input_size is None else ((1, 3, *checkpoint.spec.input_size),) * 3
     key = {
         "onnx": hashlib.sha256(onnx.read_bytes()).hexdigest(),
         "library": f"{trt.__name__} {trt.__version__}",
         "gpu": gpu_name(),
-        "profile": str(PROFILE),
+        "profile": str(profile),
         "precision": precision,
     }
 
     def write(path: Path) -> None:
-        path.write_bytes(build(trt, onnx))
+        path.write_bytes(build(trt, onnx, profile))
 
     return cached_file("TensorRT plan", "plan", key, write)
 
@@ -71,8 +72,11 @@ def gpu_name() -> str:
     return f"{torch.cuda.get_device_name()} sm_{major}{minor}, {driver}, CUDA {torch.version.cuda}"
 
 
-def build(trt: Any, onnx: Path) -> bytes:
-    """Compile an ONNX file to a plan. Raises EngineError with TensorRT's error messages."""
+def build(trt: Any, onnx: Path, shapes: tuple[tuple[int, ...], ...] = PROFILE) -> bytes:
+    """Compile an ONNX file to a plan. shapes: smallest, typical and largest input.
+
+    Raises EngineError with TensorRT's error messages.
+    """
     messages: list[str] = []
     logger = _logger(trt, messages)
     builder = trt.Builder(logger)
@@ -85,7 +89,7 @@ def build(trt: Any, onnx: Path) -> bytes:
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)  # keep fp32 exact; fp16 is the faster option
     profile = builder.create_optimization_profile()
-    profile.set_shape("image", *PROFILE)
+    profile.set_shape("image", *shapes)
     config.add_optimization_profile(profile)
     timings = writable_folder() / f"tensorrt-{trt.__version__}.timings"
     has_timing_cache = trt.__name__ == "tensorrt"  # TensorRT-RTX selects kernels at run time

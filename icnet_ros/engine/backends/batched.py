@@ -35,7 +35,10 @@ class Batched(ABC):
         """See Engine."""
         label_maps: list[LabelMap] = []
         for _, group in groupby(frames, key=lambda frame: (frame.pixels.shape, frame.order, frame.label_size)):
-            label_maps += self._segment_batch(list(group), confidence, scores)
+            alike = list(group)
+            size = 1 if self.spec.architecture == "onnx" else len(alike)  # other networks may take one image only
+            for first in range(0, len(alike), size):
+                label_maps += self._segment_batch(alike[first : first + size], confidence, scores)
         return label_maps
 
 
@@ -67,4 +70,4 @@ def check_size(frame: Frame, size: Sequence[int]) -> None:
     """Raise ValueError if the network would see less than 32 x 32."""
     if min(size) < 32:
         height, width = frame.pixels.shape[:2]
-        raise ValueError(f"ICNet needs at least 32x32, this {width}x{height} frame gives it {size[1]}x{size[0]}")
+        raise ValueError(f"the network needs at least 32x32, this {width}x{height} frame gives it {size[1]}x{size[0]}")

@@ -63,12 +63,12 @@ class CudaEngine(Batched):
     @torch.inference_mode()
     def _segment_batch(self, frames: list[Frame], confidence: bool, scores: Sequence[int]) -> list[LabelMap]:
         height, width = frames[0].pixels.shape[:2]
-        scale = self._scale or self.spec.scale_for(height)
-        check_size(frames[0], [round(side * scale) for side in (height, width)])
+        size = self.spec.network_size(height, width, self._scale)
+        check_size(frames[0], size)
         try:
             swap_channels = frames[0].order != self.spec.channel_order
             buffers = _Shape((len(frames), height, width), frames[0].label_size, confidence, tuple(scores))
-            run = self._run(buffers, scale, swap_channels)
+            run = self._run(buffers, size, swap_channels)
             milliseconds = run([frame.pixels for frame in frames])
         except torch.OutOfMemoryError as err:
             raise EngineError(f"{self.device}: no memory for {len(frames)} frames of {width}x{height}: {err}") from err
@@ -88,9 +88,9 @@ class CudaEngine(Batched):
             for number in range(len(frames))
         ]
 
-    def _run(self, shape: "_Shape", scale: float, swap_channels: bool) -> "_Run":
+    def _run(self, shape: "_Shape", size: tuple[int, int], swap_channels: bool) -> "_Run":
         def to_input(pixels: Tensor) -> Tensor:
-            return prepare(pixels, self.spec, swap_channels, scale, self._dtype)
+            return prepare(pixels, self.spec, swap_channels, size, self._dtype)
 
         def make() -> _Run:
             run = _Run(shape, to_input, self._network, self._grouping, self._device)
@@ -129,6 +129,7 @@ class _Run:
         self.finite = torch.ones((), dtype=torch.bool, pin_memory=pinned)
         self._uploaded = torch.empty_like(self.frames, device=device)
         self._to_input, self._network, self._device = to_input, network, device
+        self._align_corners = grouping.spec.align_corners
         self._batch: Tensor | None = None
         self._logits: Tensor | None = None
         self._stages: list[Callable[[], object]] = [self._preprocess, self._infer, self._postprocess]
@@ -186,12 +187,17 @@ class _Run:
         _, height, width = self.labels.shape
         self.finite.copy_(~self._logits.isnan().any(), non_blocking=True)
         confident = self.confidence is not None
+        corners = self._align_corners
         if self._group_of is None:
-            labels, confidence = label(self._logits, height, width, confident)
+            labels, confidence = label(self._logits, height, width, confident, align_corners=corners)
         else:
-            labels, confidence = label_groups(self._logits, self._group_of, self._ids, height, width, confident)
+            labels, confidence = label_groups(
+                self._logits, self._group_of, self._ids, height, width, confident, align_corners=corners
+            )
         if self.scores is not None:
-            scores = probabilities(self._logits, self._channel_of, self.scores.shape[-1], height, width)
+            scores = probabilities(
+                self._logits, self._channel_of, self.scores.shape[-1], height, width, align_corners=corners
+            )
             self.scores.copy_(scores.permute(0, 2, 3, 1), non_blocking=True)
         self.labels.copy_(labels, non_blocking=True)
         if self.confidence is not None and confidence is not None:

@@ -28,6 +28,7 @@ class HostEngine(Batched):
         self.precision = options.precision
         self.device = cpu_name()
         self._scale = options.scale
+        self._stride = STRIDES.get(options.exit) if spec.architecture == "icnet" else None
         self._batch: Batch | None = None
         self._threads = options.threads or len(os.sched_getaffinity(0))
 
@@ -46,14 +47,14 @@ class HostEngine(Batched):
     def _segment_batch(self, frames: list[Frame], confidence: bool, scores: Sequence[int]) -> list[LabelMap]:
         upsample.use_threads(self._threads)
         started = perf_counter()
-        scale = self._scale or self.spec.scale_for(frames[0].pixels.shape[0])
-        batch = self._batch = normalise(frames, self.spec, scale, planar=self.planar, out=self._batch)
-        check_size(frames[0], batch.shape[2:] if self.planar else batch.shape[1:3])
+        height, width = frames[0].pixels.shape[:2]
+        size = self.spec.network_size(height, width, self._scale)
+        check_size(frames[0], size)
+        batch = self._batch = normalise(frames, self.spec, size, planar=self.planar, out=self._batch)
         prepared = perf_counter()
         logits = self._infer(batch)
         inferred = perf_counter()
-        rows, columns = batch.shape[2:] if self.planar else batch.shape[1:3]
-        check_logits(logits.shape, len(frames), rows, columns, self._grouping.classes, self.exit)
+        check_logits(logits.shape, len(frames), size, self._grouping.classes, self._stride)
         maps = [self._label(one, frames[0].label_size, confidence, scores) for one in logits]
         # The time of a frame is its share of the batch's time.
         share = 1000 / len(frames)
@@ -66,23 +67,28 @@ class HostEngine(Batched):
 
     def _label(self, logits: Batch, size: tuple[int, int], confidence: bool, scores: Sequence[int]) -> LabelMap:
         """Label map of one frame without its times; logits (h, w, classes)."""
-        grouping = self._grouping
+        grouping, corners = self._grouping, self.spec.align_corners
         confidence_map: UInt8 | None = None
         if grouping.groups is not None:
             labels, confidence_map = groups.group_map(
-                logits, grouping.group_of, grouping.ids, *size, confidence=confidence
+                logits, grouping.group_of, grouping.ids, *size, confidence=confidence, align_corners=corners
             )
         elif confidence:
-            labels, confidence_map = upsample.label_and_confidence(logits, *size)
+            labels, confidence_map = upsample.label_and_confidence(logits, *size, align_corners=corners)
         else:
-            labels = upsample.label_map(logits, *size)
-        score_map = groups.score_map(logits, grouping.channel_of(scores), len(scores), *size) if scores else None
+            labels = upsample.label_map(logits, *size, align_corners=corners)
+        score_map = None
+        if scores:
+            channel_of = grouping.channel_of(scores)
+            score_map = groups.score_map(logits, channel_of, len(scores), *size, align_corners=corners)
         return LabelMap(labels, confidence_map, score_map)
 
 
-def check_logits(shape: tuple[int, ...], frames: int, rows: int, columns: int, classes: int, exit_: str) -> None:
-    """Raise EngineError unless logits of this shape are (N, h, w, classes) of an input of `rows` x `columns`."""
-    stride = STRIDES.get(exit_)
+def check_logits(
+    shape: tuple[int, ...], frames: int, network_size: tuple[int, int], classes: int, stride: int | None
+) -> None:
+    """Raise EngineError unless logits of this shape are (N, h, w, classes). stride: of the network, None if unknown."""
+    rows, columns = network_size
     size = shape[1:3] if stride is None else (-(-rows // stride), -(-columns // stride))
     if shape != (frames, *size, classes):
         raise EngineError(

@@ -35,9 +35,10 @@ def test_prepare_is_normalise(height, width, scale, order):
         ClassTable("two", ("a", "b"), ((0, 0, 0), (1, 1, 1))), mean=(100.0, 110.0, 120.0), std=(57.0, 58.0, 59.0)
     )
     frame = Frame(picture(height, width), order)
-    expected = normalise([frame], spec, scale, planar=True)
+    size = spec.network_size(height, width, scale)
+    expected = normalise([frame], spec, size, planar=True)
     pixels = torch.from_numpy(frame.pixels)[None]
-    given = ondevice.prepare(pixels, spec, order != spec.channel_order, scale, torch.float32)
+    given = ondevice.prepare(pixels, spec, order != spec.channel_order, size, torch.float32)
     assert given.is_contiguous(memory_format=torch.channels_last)
     # OpenCV resizes uint8 in fixed point: one grey level of difference is allowed then, and nothing else.
     assert np.abs(given.numpy() - expected).max() <= (1.01 / 57 if scale != 1 else 1e-5)

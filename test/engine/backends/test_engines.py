@@ -161,7 +161,7 @@ def test_openvino_keeps_few_sizes(tiny):
 
 
 def test_too_small_a_frame(tiny, cpu_engine):
-    with pytest.raises(ValueError, match="ICNet needs at least 32x32, this 64x16 frame gives it 64x16"):
+    with pytest.raises(ValueError, match="the network needs at least 32x32, this 64x16 frame gives it 64x16"):
         cpu_engine(tiny).segment([Frame(np.zeros((16, 64, 3), np.uint8))])
 
 

@@ -107,7 +107,7 @@ class TestPlans:
 
     def test_another_gpu_gets_another_plan(self, stored, monkeypatch):
         made = []
-        monkeypatch.setattr(plan, "build", lambda trt, onnx: made.append(trt) or b"plan")
+        monkeypatch.setattr(plan, "build", lambda trt, onnx, shapes: made.append(trt) or b"plan")
         paths = set()
         for gpu in ("sm_87", "sm_90", "sm_87"):
             monkeypatch.setattr(plan, "gpu_name", lambda gpu=gpu: gpu)

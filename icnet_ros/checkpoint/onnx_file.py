@@ -1,0 +1,312 @@
+"""Any segmentation network in an ONNX file, with a description of its classes and its input.
+
+The description is a YAML file of the same name beside it (net.onnx, net.yaml), or JSON of the same form in the file's
+metadata, under the key "icnet". See docs/networks.md. Needs the package onnx, not torch.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import yaml
+
+from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
+
+if TYPE_CHECKING:
+    import onnx
+
+METADATA_KEY = "icnet"
+INT8_KEY = "icnet_int8"  # of the files that `icnet quantize` writes
+MAX_BYTES = 2 << 30  # of a protobuf message
+DOMAINS = ("", "ai.onnx")  # of the operators that every runtime has
+EXAMPLE = """\
+classes: cityscapes            # a table of config/classes, a .yaml file like those, or such a table itself
+channel_order: rgb             # or bgr
+value_range: 1                 # 1: pixels are divided by 255 first; 255: they are not
+mean: [0.485, 0.456, 0.406]    # network input = (pixel - mean) / std
+std: [0.229, 0.224, 0.225]"""
+REQUIRED = ("classes", "channel_order", "value_range", "mean", "std")
+OF_SPEC = (  # entries that become fields of the ModelSpec as they are
+    "input_scale",
+    "frame_height",
+    "size_multiple",
+    "align_corners",
+    "trained",
+    "training",
+    "metrics",
+    "data_licence",
+)
+OF_FILE = ("input", "input_layout", "output", "output_kind")
+LAYOUTS = ("nchw", "nhwc")
+KINDS = ("logits", "probabilities", "labels")
+
+
+@dataclass(frozen=True)
+class OnnxInput:
+    """The input of a network. size: (height, width) if it takes only one. type: of its elements, as in onnx."""
+
+    name: str
+    layout: Literal["nchw", "nhwc"]
+    type: Literal["float32", "float16", "uint8"]
+    size: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class OnnxNetwork:
+    """A network in an ONNX file, and what is known about it.
+
+    output: name of the output with the result. output_kind: "logits", "probabilities" or "labels" (class ids); None:
+    as the type of the output and its last operator say.
+    """
+
+    spec: ModelSpec
+    model: "onnx.ModelProto" = field(repr=False)
+    input: OnnxInput
+    output: str
+    output_kind: str | None
+
+
+def open_onnx(path: Path) -> Checkpoint:
+    """The network as a Checkpoint without weights; engines read the file. Raises CheckpointError."""
+    spec = read_onnx(path).spec
+    digest = hashlib.sha256(path.read_bytes())
+    for file in (path.with_suffix(".yaml"), *_external_files(path, _parse(path))):
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return Checkpoint(spec, {}, path.stem, digest.hexdigest(), path)
+
+
+def read_onnx(path: Path) -> OnnxNetwork:
+    """Read and check an ONNX file and its description. Raises CheckpointError that says what is missing or wrong."""
+    model = _parse(path)
+    _check_operators(path, model)
+    _external_files(path, model)
+    values, source = _description(path, model)
+    network_input = _input(path, model, values)
+    if network_input.type == "uint8":  # normalises inside
+        values = {"value_range": 255, "mean": [0, 0, 0], "std": [1, 1, 1], **values}
+    if missing := [key for key in REQUIRED if key not in values]:
+        raise CheckpointError(
+            f"{path}: nothing says its {', '.join(missing)}: write {path.with_suffix('.yaml').name} beside it, for "
+            f"example (values of another network):\n{EXAMPLE}"
+        )
+    if unknown := values.keys() - {*REQUIRED, *OF_SPEC, *OF_FILE}:
+        known = ", ".join((*REQUIRED, *OF_SPEC, *OF_FILE))
+        raise CheckpointError(f"{source}: unknown entry {min(map(str, unknown))!r}; known: {known}")
+    spec = _spec(values, network_input, source)
+    return OnnxNetwork(spec, model, network_input, _output(path, model, values), values.get("output_kind"))
+
+
+def describe(model: "onnx.ModelProto", spec: ModelSpec, output_kind: str = "logits") -> None:
+    """Write the description of a network of this package into its ONNX file, so that it can be used without a YAML."""
+    import onnx
+
+    values = {key: getattr(spec, key) for key in OF_SPEC} | {
+        "classes": spec.classes.to_dict(),
+        "channel_order": spec.channel_order,
+        "value_range": 255,
+        "mean": spec.mean,
+        "std": spec.std,
+        "output_kind": output_kind,
+    }
+    kept = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, {**kept, METADATA_KEY: json.dumps(values)})
+
+
+def load_with_data(path: Path, model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """`model` of the file `path` with the tensors that are stored in other files."""
+    import onnx
+
+    onnx.load_external_data_for_model(model, str(path.parent))
+    return model
+
+
+def _parse(path: Path) -> "onnx.ModelProto":
+    """The file without the tensors that are stored in other files."""
+    try:
+        import onnx
+    except ModuleNotFoundError as err:
+        raise CheckpointError(f"{path}: ONNX files need the package onnx: pip install 'icnet_ros[onnx]'") from err
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such file")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: not a regular file")
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise CheckpointError(f"{path}: larger than 2 GiB")
+        model = onnx.load(path, load_external_data=False)
+    except OSError as err:
+        raise CheckpointError(f"{path}: cannot be read: {err.strerror or err}") from err
+    except CheckpointError:
+        raise
+    except Exception as err:  # protobuf errors have no common base class in the API of onnx
+        raise CheckpointError(f"{path}: not an ONNX file, or damaged ({type(err).__name__})") from err
+    if not model.graph.node or not model.graph.output:
+        raise CheckpointError(f"{path}: not an ONNX file, or one without a network")
+    if any(entry.key == INT8_KEY for entry in model.metadata_props):
+        raise CheckpointError(
+            f"{path}: the int8 form of another model: name that model instead, and set precision to int8"
+        )
+    return model
+
+
+def _check_operators(path: Path, model: "onnx.ModelProto") -> None:
+    from onnx import defs
+
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    opset = max(opsets.get("", 0), opsets.get("ai.onnx", 0))
+    if not 11 <= opset <= defs.onnx_opset_version():
+        raise CheckpointError(
+            f"{path}: opset {opset}; this onnx reads 11 to {defs.onnx_opset_version()}: export it again"
+        )
+    own = {(function.domain, function.name) for function in model.functions}
+    for node in _nodes(model):
+        if (node.domain, node.op_type) in own:
+            continue
+        if node.domain not in DOMAINS or not defs.has(node.op_type, opset, ""):
+            name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
+            raise CheckpointError(
+                f"{path}: the operator {name!r} is not part of ONNX (opset {opset}); export without custom operators"
+            )
+
+
+def _nodes(model: "onnx.ModelProto") -> Iterator[Any]:
+    """All nodes, also those of branches, loops and functions."""
+    waiting: list[Any] = [model.graph, *model.functions]
+    while waiting:
+        for node in waiting.pop().node:
+            yield node
+            for attribute in node.attribute:
+                waiting += [attribute.g] if attribute.HasField("g") else []
+                waiting += attribute.graphs
+
+
+def _external_files(path: Path, model: "onnx.ModelProto") -> list[Path]:
+    """Files with tensors of the network. Raises CheckpointError for one outside the folder of the network."""
+    from onnx.external_data_helper import uses_external_data
+
+    tensors = list(model.graph.initializer)
+    for node in _nodes(model):
+        for attribute in node.attribute:
+            tensors += [attribute.t] if attribute.HasField("t") else []
+            tensors += attribute.tensors
+    files: dict[str, Path] = {}
+    folder = path.parent.resolve()
+    for tensor in tensors:
+        if not uses_external_data(tensor):
+            continue
+        location = {entry.key: entry.value for entry in tensor.external_data}.get("location", "")
+        file = folder / location
+        parts = PurePosixPath(location).parts
+        if not location or ".." in parts or PurePosixPath(location).is_absolute():
+            raise CheckpointError(f"{path}: tensor {tensor.name!r} is stored in {location!r}, outside its folder")
+        if not file.is_file():
+            raise CheckpointError(f"{path}: its tensors are stored in {location!r}, which is not beside it")
+        if not file.resolve().is_relative_to(folder):  # a symbolic link
+            raise CheckpointError(f"{path}: tensor {tensor.name!r} is stored in {location!r}, outside its folder")
+        files[location] = file
+    return list(files.values())
+
+
+def _description(path: Path, model: "onnx.ModelProto") -> tuple[dict[str, Any], str]:
+    """Entries of the YAML beside the file, else of its metadata; and where they are from."""
+    beside = path.with_suffix(".yaml")
+    values: Any = {}
+    source = str(beside)
+    try:
+        if beside.is_file():
+            values = yaml.safe_load(beside.read_text()) or {}
+        else:
+            source = f"{path}, metadata {METADATA_KEY!r}"
+            values = json.loads(
+                next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), "{}")
+            )
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as err:
+        raise CheckpointError(f"{source}: {err}") from err
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{source}: not a mapping, but {values!r:.60}")
+    for key, allowed in (("input_layout", LAYOUTS), ("output_kind", KINDS)):
+        if values.get(key) is not None and values[key] not in allowed:
+            raise CheckpointError(f"{source}: {key} is {values[key]!r}, not one of {', '.join(allowed)}")
+    return values, source
+
+
+def _input(path: Path, model: "onnx.ModelProto", values: dict[str, Any]) -> OnnxInput:
+    from onnx import TensorProto
+
+    constants = {tensor.name for tensor in model.graph.initializer}
+    inputs = {entry.name: entry for entry in model.graph.input if entry.name not in constants}
+    if len(inputs) != 1:
+        raise CheckpointError(f"{path}: {len(inputs)} inputs ({', '.join(inputs)}); a network takes one, the image")
+    name, entry = next(iter(inputs.items()))
+    if values.get("input", name) != name:
+        raise CheckpointError(f"{path}: its input is {name!r}, not {values['input']!r} as its description says")
+    tensor = entry.type.tensor_type
+    types = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16", TensorProto.UINT8: "uint8"}
+    if tensor.elem_type not in types:
+        raise CheckpointError(f"{path}: its input {name!r} is not float32, float16 or uint8")
+    sides = [side.dim_value if side.HasField("dim_value") else 0 for side in tensor.shape.dim]  # 0: any
+    shape = " x ".join(str(side or "?") for side in sides)
+    if len(sides) != 4 or sides[0] not in (0, 1):
+        raise CheckpointError(f"{path}: its input {name!r} is {shape}, not one image: 1 x 3 x height x width")
+    possible = [layout for layout, at in (("nchw", 1), ("nhwc", 3)) if sides[at] == 3]
+    layout: Any = values.get("input_layout") or (possible[0] if len(possible) == 1 else None)
+    if layout is None:
+        raise CheckpointError(f"{path}: its input {name!r} is {shape}: add input_layout, nchw or nhwc, to its .yaml")
+    if sides[1 if layout == "nchw" else 3] not in (0, 3):
+        raise CheckpointError(f"{path}: its input {name!r} is {shape}, in {layout} not an image of 3 channels")
+    height, width = sides[2:] if layout == "nchw" else sides[1:3]
+    if bool(height) != bool(width):
+        raise CheckpointError(f"{path}: its input {name!r} is {shape}; height and width must both be fixed or neither")
+    return OnnxInput(name, layout, cast("Any", types[tensor.elem_type]), (height, width) if height else None)
+
+
+def _output(path: Path, model: "onnx.ModelProto", values: dict[str, Any]) -> str:
+    names = [entry.name for entry in model.graph.output]
+    wanted = values.get("output")
+    if wanted is None and len(names) > 1:
+        raise CheckpointError(f"{path}: it has several outputs: add output to its .yaml, one of {', '.join(names)}")
+    if wanted is not None and wanted not in names:
+        raise CheckpointError(f"{path}: it has no output {wanted!r}; it has {', '.join(names)}")
+    return str(wanted or names[0])
+
+
+def _spec(values: dict[str, Any], network_input: OnnxInput, source: str) -> ModelSpec:
+    value_range = values["value_range"]
+    if value_range not in (1, 255):
+        raise CheckpointError(f"{source}: value_range is {value_range!r}, not 1 or 255")
+    try:
+        mean, std = (tuple(float(value) * 255 / value_range for value in values[key]) for key in ("mean", "std"))
+        if not all(map(math.isfinite, mean + std)):
+            raise CheckpointError(f"{source}: mean and std must be finite numbers")
+        spec = ModelSpec(
+            classes=_classes(values["classes"], source),
+            architecture="onnx",
+            exits=("sub124",),
+            channel_order=values["channel_order"],
+            mean=cast("Any", mean),
+            std=cast("Any", std),
+            input_size=network_input.size,
+            size_multiple=1 if network_input.size else 32,
+            align_corners=False,
+            trained=True,
+        )
+        return replace(spec, **{key: values[key] for key in OF_SPEC if key in values})
+    except (CheckpointError, ClassTableError) as err:
+        raise CheckpointError(f"{source}: {err}") from err
+    except (TypeError, ValueError, OverflowError) as err:
+        raise CheckpointError(f"{source}: mean or std are not three numbers ({err})") from err
+
+
+def _classes(given: Any, source: str) -> ClassTable:
+    if isinstance(given, dict):
+        return ClassTable.from_dict(given, source)
+    name = str(given)
+    beside = Path(source).parent / name
+    return load_classes(beside if name.endswith((".yaml", ".yml")) and beside.is_file() else name)

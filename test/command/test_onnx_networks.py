@@ -1,0 +1,110 @@
+"""The commands with a network that is not ICNet."""
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from networks import CLASSES, DESCRIPTION, Small, export
+
+from icnet_ros.checkpoint.file import open_checkpoint
+from icnet_ros.engine.base import EngineOptions, Frame
+from icnet_ros.engine.table import open_engine
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("openvino")
+
+
+def icnet(*words):
+    done = subprocess.run(
+        [sys.executable, "-m", "icnet_ros.command.main", *map(str, words)], check=False, capture_output=True, text=True
+    )
+    return done.returncode, done.stdout, " ".join(done.stderr.split())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A network of one size, and a dataset that it labels without an error."""
+    folder = tmp_path_factory.mktemp("onnx")
+    path = export(Small(8), folder / "net.onnx", size=(96, 160), description=DESCRIPTION)
+    engine = open_engine("onnxruntime", open_checkpoint(path), EngineOptions("cpu"))
+    for kind in ("images", "labels"):
+        (folder / "data" / kind).mkdir(parents=True)
+    for number in range(4):
+        coarse = np.random.default_rng(number).integers(0, 256, (8, 12, 3), np.uint8)
+        bgr = cv2.resize(coarse, (150, 100), interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(folder / "data" / "images" / f"{number}.png"), bgr)
+        cv2.imwrite(str(folder / "data" / "labels" / f"{number}.png"), engine.segment([Frame(bgr)])[0].labels)
+    part = [{"images": "images", "labels": "labels"}]
+    (folder / "data" / "dataset.yaml").write_text(
+        json.dumps({"name": "its own", "classes": CLASSES, "splits": {"train": part, "val": part}})
+    )
+    return folder
+
+
+def test_info(folder):
+    code, out, _ = icnet("info", folder / "net.onnx")
+    assert code == 0
+    assert all(word in out for word in ("onnx", "96, 160", "rgb", "road", "car", "sky"))
+
+
+def test_segment(folder, tmp_path):
+    code, _, err = icnet("segment", folder / "data" / "images", "-o", tmp_path, "--model", folder / "net.onnx")
+    assert code == 0, err
+    for number in range(4):
+        labels = cv2.imread(str(tmp_path / f"{number}_labels.png"), cv2.IMREAD_UNCHANGED)
+        expected = cv2.imread(str(folder / "data" / "labels" / f"{number}.png"), cv2.IMREAD_UNCHANGED)
+        assert (labels == expected).mean() > 0.999
+
+
+def test_evaluate(folder, tmp_path):
+    words = [
+        "--model",
+        folder / "net.onnx",
+        "--data",
+        folder / "data" / "dataset.yaml",
+        "--json",
+        tmp_path / "figures.json",
+    ]
+    code, _, err = icnet("evaluate", *words)
+    assert code == 0, err
+    assert json.loads((tmp_path / "figures.json").read_text())["miou"] > 0.999
+    code, _, err = icnet("evaluate", *words, "--flip")
+    assert code == 1
+    assert "leave out --flip" in err
+
+
+def test_quantize(folder, tmp_path):
+    pytest.importorskip("nncf")
+    words = ["--model", folder / "net.onnx", "--data", folder / "data" / "dataset.yaml"]
+    code, out, err = icnet("quantize", *words, "--images", 4, "--max-drop", 20)
+    assert code == 0, err
+    assert (folder / "net.sub124.int8.onnx").is_file()
+    assert "in int8" in out
+    code, _, err = icnet(
+        "evaluate", *words, "--precision", "int8", "--engine", "openvino", "--json", tmp_path / "f.json"
+    )
+    assert code == 0, err
+    assert 0.8 < json.loads((tmp_path / "f.json").read_text())["miou"] < 1
+    code, _, err = icnet("info", folder / "net.sub124.int8.onnx")
+    assert code == 1
+    assert "the int8 form of another model" in err
+
+
+def test_training_refuses_it(folder, tmp_path):
+    words = ["--data", folder / "data" / "dataset.yaml", "--init", folder / "net.onnx", "-o", tmp_path]
+    code, _, err = icnet("train", *words)
+    assert code == 1
+    assert "only a .safetensors checkpoint has weights" in err
+
+
+def test_benchmark_engines(folder, tmp_path):
+    words = ["--model", folder / "net.onnx", "--size", "96x160", "--rounds", 2, "--json", tmp_path / "engines.json"]
+    code, out, err = icnet("benchmark", "engines", *words)
+    assert code == 0, err
+    rows = {row["engine"]: row for row in json.loads((tmp_path / "engines.json").read_text())["rows"]}
+    assert "runs .safetensors checkpoints only" in rows["torch"]["error"]
+    assert rows["openvino"]["agreement"] > 0.99
+    assert "first label after" in out
