@@ -10,9 +10,7 @@ import typer
 from icnet_ros.training.errors import RecipeError
 
 # Checkpoint, engine, device.
-Model = Annotated[
-    str, typer.Option("--model", help="Checkpoint or .onnx network; the shipped one if not given.")
-]
+Model = Annotated[str, typer.Option("--model", help="Checkpoint or .onnx network; the shipped one if not given.")]
 EngineName = Annotated[str, typer.Option("--engine", help="auto, torch, onnxruntime, openvino, tensorrt.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N.")]
 EnginePrecision = Annotated[str, typer.Option("--precision", help="fp32, fp16, bf16, int8.")]
