@@ -197,7 +197,8 @@ def build_network(spec: ModelSpec, device: str = "cpu") -> "ICNet | PSPNet50":
     with torch.device(device):
         if spec.architecture == "pspnet50":
             return PSPNet50(classes, spec.width, spec.output_stride, spec.head)
-        return ICNet(classes, spec.width, cast("tuple[Exit, ...]", spec.exits), spec.windows, spec.fusion)
+        exits = cast("tuple[Exit, ...]", spec.exits)
+        return ICNet(classes, spec.width, exits, spec.windows, spec.fusion, spec.stride_at)
 
 
 def _opened(path: Path, framework: str) -> safe_open:

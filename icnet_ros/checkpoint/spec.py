@@ -26,7 +26,7 @@ class CheckpointError(ValueError):
 class ModelSpec:
     """Everything needed to run the network and to interpret its output.
 
-    architecture: "icnet" with width, exits, windows and fusion as `network.icnet.ICNet` takes them,
+    architecture: "icnet" with width, exits, windows, fusion and stride_at as `network.icnet.ICNet` takes them,
         "pspnet50" with width, output_stride and head as `network.pspnet.PSPNet50` does, and exit "main", or
         "onnx" for any network in an ONNX file, with exit "sub124"; see `checkpoint.onnx_file`.
     channel_order, mean, std: network input = (pixel 0..255 - mean) / std, channels in this order.
@@ -55,6 +55,7 @@ class ModelSpec:
     data_licence: str = ""
     architecture: Literal["icnet", "pspnet50", "onnx"] = "icnet"
     fusion: Literal["cff", "deconv3", "deconv5", "deconv7"] = "cff"
+    stride_at: Literal["reduce", "conv3"] = "reduce"
     output_stride: Literal[8, 16, 32] = 8
     head: Literal["concat", "sum"] = "concat"
     frame_height: int = 0
@@ -75,6 +76,7 @@ class ModelSpec:
         for name, allowed in (
             ("architecture", tuple(ARCHITECTURES)),
             ("fusion", ("cff", "deconv3", "deconv5", "deconv7")),
+            ("stride_at", ("reduce", "conv3")),
             ("output_stride", (8, 16, 32)),
             ("head", ("concat", "sum")),
             ("windows", ("adaptive", "official")),

@@ -23,6 +23,7 @@ from icnet_ros.command.demo import demo
 from icnet_ros.command.doctor import doctor
 from icnet_ros.command.evaluate import evaluate
 from icnet_ros.command.export import export
+from icnet_ros.command.import_weights import import_weights
 from icnet_ros.command.info import info
 from icnet_ros.command.replay import replay
 from icnet_ros.command.segment import segment
@@ -80,6 +81,7 @@ for command in (
     doctor,
 ):
     app.command()(command)
+app.command("import")(import_weights)
 app.add_typer(dataset, name="dataset")
 app.add_typer(cache, name="cache")
 app.add_typer(benchmark, name="benchmark")

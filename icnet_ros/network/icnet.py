@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from icnet_ros.network.layers import (
     ConvBN,
     DeconvBN,
+    StrideAt,
     channels,
     halve,
     initialise,
@@ -76,6 +77,7 @@ class ICNet(nn.Module):
         exits are the auxiliary heads of cascade label guidance.
     windows: pyramid pooling windows; "official" runs at 1025 x 2049 only.
     fusion: "cff" is ICNet; the others are the baselines of table 3.
+    stride_at: layer with the stride in the first block of stage 3; "conv3" is a variant of other implementations.
 
     Logits are float (N, classes, h, w) with h = ceil(H / 16), ceil(H / 8) and ceil(H / 4) for
     sub4, sub24 and sub124 (each map is upsampled by 2 before its classifier). Resize them to the image
@@ -89,6 +91,7 @@ class ICNet(nn.Module):
         exits: Sequence[Exit] = ("sub124",),
         windows: Windows = "adaptive",
         fusion: Fusion = "cff",
+        stride_at: StrideAt = "reduce",
     ) -> None:
         super().__init__()
         if not exits or list(exits) != [name for name in EXITS if name in exits]:
@@ -102,7 +105,7 @@ class ICNet(nn.Module):
 
         self.stem = stem(c(128))
         self.res2 = stage(3, c(128), c(256))
-        self.res3 = stage(4, c(256), c(512), stride=2)
+        self.res3 = stage(4, c(256), c(512), stride=2, stride_at=stride_at)
         self.res4 = stage(6, c(512), c(1024), dilation=2)
         self.res5 = stage(3, c(1024), c(2048), dilation=4)
         self.pyramid = SumPyramid(windows)

@@ -1,11 +1,13 @@
 """Building blocks of the networks."""
 
 from collections import OrderedDict
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+StrideAt = Literal["reduce", "conv3"]
 BN_EPSILON = 1e-5
 BN_MOMENTUM = 0.05  # torch's convention; Caffe's moving_average_fraction is 1 - 0.05
 
@@ -48,16 +50,19 @@ class ConvBN(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Residual block 1x1 reduce, 3x3, 1x1 increase; the stride sits on the 1x1 reduce (Caffe style).
+    """Residual block 1x1 reduce, 3x3, 1x1 increase; a 1x1 projection on the shortcut wherever the shape changes.
 
-    A 1x1 projection on the shortcut wherever the shape changes.
+    stride_at: the layer with the stride, the 1x1 reduce as in Caffe, or the 3x3 as in torchvision.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1, stride_at: StrideAt = "reduce"
+    ) -> None:
         super().__init__()
         middle = outputs // 4
-        self.reduce = ConvBN(inputs, middle, 1, stride=stride)
-        self.conv3 = ConvBN(middle, middle, 3, dilation=dilation)
+        at_reduce = stride_at == "reduce"
+        self.reduce = ConvBN(inputs, middle, 1, stride=stride if at_reduce else 1)
+        self.conv3 = ConvBN(middle, middle, 3, stride=1 if at_reduce else stride, dilation=dilation)
         self.increase = ConvBN(middle, outputs, 1, relu=False)
         self.proj = ConvBN(inputs, outputs, 1, stride=stride, relu=False) if stride != 1 or inputs != outputs else None
 
@@ -87,12 +92,14 @@ def numbered(*modules: nn.Module) -> nn.Sequential:
     return nn.Sequential(OrderedDict((str(number), module) for number, module in enumerate(modules, 1)))
 
 
-def stage(blocks: int, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> nn.Sequential:
+def stage(
+    blocks: int, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1, stride_at: StrideAt = "reduce"
+) -> nn.Sequential:
     """A ResNet stage: `blocks` bottlenecks, the first with the stride.
 
     The dilation is the same in all of them, as in the official graph.
     """
-    first = Bottleneck(inputs, outputs, stride=stride, dilation=dilation)
+    first = Bottleneck(inputs, outputs, stride=stride, dilation=dilation, stride_at=stride_at)
     rest = (Bottleneck(outputs, outputs, dilation=dilation) for _ in range(blocks - 1))
     return numbered(first, *rest)
 

@@ -15,7 +15,7 @@ from icnet_ros.training.errors import RecipeError
 class Recipe:
     """Hyperparameters of a training. Defaults are the paper's (sec. 5.1) where it states them.
 
-    architecture, width, fusion, output_stride, head: the network, as in `ModelSpec`.
+    architecture, width, fusion, stride_at, output_stride, head: the network, as in `ModelSpec`.
     loss_weights: of the branches, coarse to fine; (0, 0, 1) is training without label guidance. A
         network with one exit uses the last.
     crop: (height, width) of the network input. scale: range of the random resize.
@@ -46,6 +46,7 @@ class Recipe:
     architecture: Literal["icnet", "pspnet50"] = "icnet"
     width: float = 0.5
     fusion: Literal["cff", "deconv3", "deconv5", "deconv7"] = "cff"
+    stride_at: Literal["reduce", "conv3"] = "reduce"
     output_stride: Literal[8, 16, 32] = 8
     head: Literal["concat", "sum"] = "concat"
     iterations: int = 30_000

@@ -89,6 +89,7 @@ def network_spec(recipe: Recipe, data: Dataset) -> ModelSpec:
         exits=ARCHITECTURES[recipe.architecture],
         architecture=recipe.architecture,
         fusion=recipe.fusion,
+        stride_at=recipe.stride_at,
         output_stride=recipe.output_stride,
         head=recipe.head,
         trained=True,

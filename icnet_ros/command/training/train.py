@@ -1,5 +1,6 @@
 """`icnet train`: cascade label guidance on an annotated dataset."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +51,11 @@ def train(
     if backbone is not None and init is not None:
         raise RecipeError("give either --backbone or --init, not both")
     chosen = load_recipe(recipe, iterations=iterations, seed=seed)
-    start = from_backbone(backbone) if backbone else from_checkpoint(load(init)) if init else FROM_SCRATCH
+    start = from_backbone(backbone) if backbone else FROM_SCRATCH
+    if init is not None:
+        initial = load(init)
+        start = from_checkpoint(initial)
+        chosen = replace(chosen, stride_at=initial.spec.stride_at)  # the shapes of the tensors do not show it
     teacher_checkpoint = load(teacher) if teacher else None
     train_split, validation = open_data(chosen, data, root, without or ())
     out.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,200 @@
+"""Recognises a published ICNet and converts it to a checkpoint."""
+
+import hashlib
+import io
+import pickle
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from icnet_ros.checkpoint.classes import ClassTable, load_classes
+from icnet_ros.checkpoint.file import Checkpoint, build_network
+from icnet_ros.checkpoint.published import caffe, hellochick, semseg
+from icnet_ros.checkpoint.published.units import HEADS, Array, Unit, weights_of
+from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
+
+MAX_BYTES = 2 << 30
+FULL_WIDTH = 64  # channels of stem.1 in the network of width 1
+TABLES = {19: "cityscapes", 11: "camvid"}  # class tables by number of classes
+OFFICIAL_SIZE = (1025, 2049)  # the only size for which the authors' pyramid windows are defined
+EXPORT = "Export it to ONNX with its own code and run that: docs/networks.md"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """checkpoint: with weights in memory. format: what was recognised. unused: names in the file that have no use."""
+
+    checkpoint: Checkpoint
+    format: str
+    unused: list[str]
+
+
+class _Format(NamedTuple):
+    """name: for people. stride_at: of the network it was made for."""
+
+    name: str
+    units: Callable[[Any, str], tuple[dict[str, Unit], list[str]]]
+    stride_at: Literal["reduce", "conv3"] = "reduce"
+
+
+CAFFE = _Format("Caffe (hszhao/ICNet)", caffe.units_of)
+HELLOCHICK = _Format("hellochick/ICNet-tensorflow", hellochick.units_of)
+SEMSEG = _Format("pytorch-semseg", semseg.units_of, "conv3")
+
+# Keys that identify a network of another graph -> its name, and the layers that this ICNet does not have.
+OTHER_GRAPHS = (
+    (
+        ("pretrained.layer1.", "head.cff_24."),
+        "liminn/ICNet-pytorch or Tramac",
+        "its trunk runs twice, at half and quarter size; conv5_4_k1 is missing; head.cff_24 reads 2048 channels",
+    ),
+    (
+        ("backbone.psp_bottleneck.",),
+        "mmsegmentation",
+        "backbone.psp_bottleneck reads a concatenated pyramid, backbone.conv_sub2 and conv_sub4 are further layers",
+    ),
+    (
+        ("psp_head.psp.conv1.",),
+        "GluonCV",
+        "psp_head concatenates the pyramid, conv_sub2 and conv_sub4 are further layers",
+    ),
+    (("backbone.head.stages.",), "lxtGH/Fast_Seg", "backbone.head concatenates the pyramid"),
+    (("bottom_branch.", "cff42."), "zh320/realtime-semantic-segmentation-pytorch", "its trunk is a ResNet-18"),
+)
+
+
+def import_weights(
+    path: Path, classes: str = "", windows: Literal["adaptive", "official"] = "adaptive", stride_at: str = ""
+) -> Imported:
+    """Read published weights.
+
+    classes: class table; by default by the number of classes. windows: of the pyramid; "official" are the authors', for
+    an input of 1025 x 2049 only. stride_at: of the first block of stage 3, "reduce" or "conv3"; by default as in the
+    code that the format belongs to. Raises CheckpointError.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
+    if path.stat().st_size > MAX_BYTES:
+        raise CheckpointError(f"{path}: larger than 2 GiB")
+    content = path.read_bytes()
+    kind, tensors = _recognise(content, str(path))
+    units, unused = kind.units(tensors, str(path))
+    _check_finite(units, str(path))
+    spec = _spec(units, kind, classes, windows, stride_at, path)
+    return Imported(
+        Checkpoint(spec, _checked(weights_of(units), spec, str(path)), path.stem, hashlib.sha256(content).hexdigest()),
+        kind.name,
+        unused,
+    )
+
+
+def _recognise(content: bytes, source: str) -> tuple[_Format, Any]:
+    """The format of a file, and its tensors by the names that they have there. Raises CheckpointError."""
+    if content.startswith(b"\x93NUMPY"):
+        return HELLOCHICK, hellochick.read_npy(content, source)
+    if b"conv1_1_3x3_s2" in content and not content.startswith((b"PK", b"\x80")):
+        return CAFFE, caffe.read_caffemodel(content, source)
+    if not content.startswith((b"PK", b"\x80")):
+        raise CheckpointError(
+            f"{source}: not a caffemodel of ICNet, nor a .npy of hellochick, nor a file of torch; a .safetensors "
+            "checkpoint needs no import"
+        )
+    tensors = _read_torch(content, source)
+    if any(key.startswith("convbnrelu1_1.") for key in tensors):
+        return SEMSEG, tensors
+    for prefixes, name, difference in OTHER_GRAPHS:
+        if all(any(key.startswith(prefix) for key in tensors) for prefix in prefixes):
+            raise CheckpointError(f"{source}: weights of {name}, whose network is another one: {difference}. {EXPORT}")
+    first = ", ".join(list(tensors)[:3])
+    raise CheckpointError(f"{source}: no ICNet that is known here; its first tensors are {first}. {EXPORT}")
+
+
+def _read_torch(content: bytes, source: str) -> dict[str, Array]:
+    """Tensors of a state dict, without the prefix of DataParallel. Raises CheckpointError."""
+    import torch
+
+    scalar = np.float64(0).__reduce__()[0]  # files of pytorch-semseg hold their best mIoU as a scalar of numpy
+    types = [np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType, np.dtypes.Int64DType]
+    names = [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), *types]
+    try:
+        with torch.serialization.safe_globals(names), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that torch did not write
+            loaded: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as err:
+        line = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
+        raise CheckpointError(f"{source}: not a file of tensors, or damaged; nothing else is loaded ({line})") from err
+    for key in ("state_dict", "model_state", "model"):
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+            loaded = loaded[key]
+    if not isinstance(loaded, Mapping) or not loaded:
+        raise CheckpointError(f"{source}: holds no state dict")
+    return {
+        str(key).removeprefix("module."): value.float().numpy()
+        for key, value in loaded.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def _spec(
+    units: Mapping[str, Unit], kind: _Format, classes: str, windows: Any, stride_at: str, path: Path
+) -> ModelSpec:
+    first, count = len(units["stem.1"].weight), len(units["cls"].weight)
+    table = _classes(classes, count, str(path))
+    merged = units["stem.1"].norm is None
+    return ModelSpec(
+        classes=table,
+        width=first / FULL_WIDTH,
+        exits=tuple(exit_ for exit_, head in HEADS.items() if head in units),
+        windows=windows,
+        input_size=OFFICIAL_SIZE if windows == "official" else None,
+        stride_at=stride_at or kind.stride_at,  # type: ignore[arg-type]
+        trained=True,
+        training={"imported_from": path.name, "format": kind.name, "batch_norm": "merged" if merged else "kept"},
+        data_licence="unknown: that of the published weights",
+    )
+
+
+def _classes(named: str, count: int, source: str) -> ClassTable:
+    name = named or TABLES.get(count)
+    if name is None:
+        raise CheckpointError(f"{source}: {count} classes; name their table with --classes, a .yaml file")
+    table = load_classes(name)
+    if len(table) != count:
+        raise CheckpointError(f"{source}: {count} classes, but {table.name} has {len(table)}; name another --classes")
+    return table
+
+
+def _check_finite(units: Mapping[str, Unit], source: str) -> None:
+    for name, unit in units.items():
+        norm = unit.norm
+        arrays = [unit.weight, unit.bias] + ([norm.gamma, norm.beta, norm.mean, norm.variance] if norm else [])
+        if not all(np.isfinite(array).all() for array in arrays if array is not None):
+            raise CheckpointError(f"{source}: layer {name} holds NaN or infinity")
+        if norm is not None and (norm.variance < 0).any():
+            raise CheckpointError(f"{source}: layer {name} has a negative variance")
+
+
+def _checked(weights: dict[str, Array], spec: ModelSpec, source: str) -> Any:
+    """The weights as tensors, if they have the shapes of the network that `spec` describes. Raises CheckpointError."""
+    import torch
+
+    try:
+        expected = build_network(spec, device="meta").state_dict()
+    except ValueError as err:
+        raise CheckpointError(f"{source}: {err}") from err
+    tensors = {}
+    for key, value in expected.items():
+        if key.endswith("num_batches_tracked"):
+            tensors[key] = torch.zeros((), dtype=torch.int64)
+            continue
+        if key not in weights or weights[key].shape != tuple(value.shape):
+            given = weights[key].shape if key in weights else "missing"
+            raise CheckpointError(
+                f"{source}: {key} is {given}, an ICNet of width {spec.width:g} has {tuple(value.shape)}"
+            )
+        tensors[key] = torch.from_numpy(weights[key])
+    return tensors

@@ -1,0 +1,288 @@
+"""`icnet import`: small files of each published format, made from a checkpoint of ours."""
+
+import io
+import os
+import pickle
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from icnet_ros.checkpoint.classes import load_classes
+from icnet_ros.checkpoint.file import load, untrained
+from icnet_ros.checkpoint.published.caffe import HEADS as CAFFE_HEADS
+from icnet_ros.checkpoint.published.caffe import caffe_names
+from icnet_ros.checkpoint.published.convert import import_weights
+from icnet_ros.checkpoint.published.hellochick import HEADS as NPY_HEADS
+from icnet_ros.checkpoint.published.semseg import HEADS as SEMSEG_HEADS
+from icnet_ros.checkpoint.published.semseg import semseg_names
+from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.network.fold import fold_batch_norm
+from icnet_ros.network.icnet import ICNet
+
+ROLES = ("weight", "bias", "running_mean", "running_var")
+
+
+@pytest.fixture(scope="module")
+def source():
+    """A quarter-width ICNet whose batch norms are not the identity."""
+    checkpoint = untrained(load_classes("cityscapes"), width=0.25, seed=3)
+    generator = torch.Generator().manual_seed(0)
+    weights = {}
+    for key, value in checkpoint.weights.items():
+        if key.endswith("running_var"):
+            weights[key] = 0.5 + torch.rand(value.shape, generator=generator)
+        elif value.is_floating_point() and value.ndim == 1:
+            weights[key] = value + 0.1 * torch.randn(value.shape, generator=generator)
+        else:
+            weights[key] = value
+    return weights
+
+
+def logits(weights, exits=("sub4", "sub24", "sub124"), stride_at="reduce", size=(64, 96)):
+    network = ICNet(19, 0.25, exits, stride_at=stride_at).eval()
+    network.load_state_dict({key: weights[key] for key in network.state_dict()})
+    image = 50 * torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        return [one.numpy() for one in network(image)]
+
+
+def same(imported, expected):
+    spec = imported.checkpoint.spec
+    given = logits(imported.checkpoint.weights, spec.exits, spec.stride_at)
+    for ours, theirs in zip(given, expected, strict=True):
+        assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
+
+
+def norm(weights, name):
+    return [weights[f"{name}.bn.{role}"].numpy() for role in ROLES]
+
+
+# -- Caffe: the wire format is written by hand, as protobuf describes it
+
+
+def varint(value):
+    out = b""
+    while value > 127:
+        out, value = out + bytes([value & 127 | 128]), value >> 7
+    return out + bytes([value])
+
+
+def chunk(field, content):
+    return varint(field << 3 | 2) + varint(len(content)) + content
+
+
+def blob(array, *, legacy=False, packed=True):
+    values = np.asarray(array, "<f4")
+    if packed:
+        data = chunk(5, values.tobytes())
+    else:
+        data = b"".join(varint(5 << 3 | 5) + struct.pack("<f", value) for value in values.ravel())
+    if legacy:
+        sides = (1,) * (4 - values.ndim) + values.shape
+        return b"".join(varint(number << 3) + varint(side) for number, side in enumerate(sides, 1)) + data
+    return chunk(7, chunk(1, b"".join(map(varint, values.shape)))) + data
+
+
+def layer(name, *arrays, **how):
+    kind = chunk(2, b"ConvolutionData")  # an internal name in the published files
+    return chunk(100, chunk(1, name.encode()) + kind + b"".join(chunk(7, blob(array, **how)) for array in arrays))
+
+
+def caffemodel(weights, *, merged=False, heads=True, extra=b"", **how):
+    content = chunk(1, b"icnet") + chunk(100, chunk(1, b"data"))
+    for ours, name in caffe_names().items():
+        conv = weights[f"{ours}.conv.weight"].numpy()
+        gamma, beta, mean, variance = norm(weights, ours)
+        if merged:
+            factor = gamma / np.sqrt(variance + 1e-5)
+            content += layer(name, conv * factor[:, None, None, None], beta - mean * factor, **how)
+        else:
+            content += layer(name, conv, **how)
+            content += layer(
+                f"{name}/bn", *(value.reshape(1, -1, 1, 1) for value in (gamma, beta, mean, variance)), **how
+            )
+    for ours, name in CAFFE_HEADS.items():
+        if heads or ours == "cls":
+            content += layer(name, weights[f"{ours}.weight"].numpy(), weights[f"{ours}.bias"].numpy(), **how)
+    return content + extra
+
+
+@pytest.mark.parametrize("how", [{}, {"legacy": True}, {"packed": False}, {"merged": True}])
+def test_caffe(tmp_path, source, how):
+    extra = layer("conv5_3_pool1_conv", np.zeros((2, 2, 1, 1)))
+    (tmp_path / "icnet.caffemodel").write_bytes(caffemodel(source, extra=extra, **how))
+    imported = import_weights(tmp_path / "icnet.caffemodel")
+    assert imported.unused == ["conv5_3_pool1_conv"]
+    spec = imported.checkpoint.spec
+    assert (spec.width, spec.classes.name, spec.channel_order, spec.stride_at) == (0.25, "cityscapes", "bgr", "reduce")
+    assert spec.training["batch_norm"] == ("merged" if how.get("merged") else "kept")
+    same(imported, logits(source))
+
+
+def test_caffe_without_the_heads_of_training(tmp_path, source):
+    (tmp_path / "deploy.caffemodel").write_bytes(caffemodel(source, heads=False))
+    imported = import_weights(tmp_path / "deploy.caffemodel", windows="official")
+    assert imported.checkpoint.spec.exits == ("sub124",)
+    assert imported.checkpoint.spec.input_size == (1025, 2049)
+    same(imported, logits(source)[2:])
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda whole: whole[:1000] + b"conv1_1_3x3_s2", "not a caffemodel, or damaged"),
+        (lambda whole: whole.replace(b"conv5_4_k1", b"conv5_4_k2"), "lacks 1 layers of ICNet, first 'conv5_4_k1'"),
+        (lambda whole: whole + layer("data_sub1", np.array([1, 2, 1])), "scales its input"),
+        (
+            lambda whole: whole + layer("conv6_cls", np.zeros((11, 64, 1, 1))),
+            r"aux16.weight is \(19",
+        ),
+        (lambda whole: whole + layer("conv6_cls", np.full((19, 32, 1, 1), np.nan), np.zeros(19)), "NaN"),
+        (lambda whole: whole + layer("conv_sub4", np.zeros((64, 64, 1, 1))), "cff24.low.conv.weight is"),
+        (lambda whole: whole + layer("conv_sub4/bn", np.zeros(64)), "has 1 blobs"),
+    ],
+)
+def test_a_damaged_caffemodel(tmp_path, source, change, problem):
+    (tmp_path / "x.caffemodel").write_bytes(change(caffemodel(source)))
+    with pytest.raises(CheckpointError, match=problem):
+        import_weights(tmp_path / "x.caffemodel")
+
+
+# -- hellochick
+
+
+def npy(weights, *, merged=False):
+    layers = {}
+    for ours, name in caffe_names().items():
+        conv = weights[f"{ours}.conv.weight"].numpy()
+        gamma, beta, mean, variance = norm(weights, ours)
+        if merged:
+            factor = gamma / np.sqrt(variance + 1e-5)
+            layers[name] = {
+                "weights": (conv * factor[:, None, None, None]).transpose(2, 3, 1, 0),
+                "biases": beta - mean * factor,
+            }
+        else:
+            layers[name] = {"weights": conv.transpose(2, 3, 1, 0)}
+            layers[f"{name}_bn"] = {"scale": gamma, "offset": beta, "mean": mean, "variance": variance}
+    for ours, name in NPY_HEADS.items():
+        head = weights[f"{ours}.weight"].numpy().transpose(2, 3, 1, 0)
+        layers[name] = {"weights": head, "biases": weights[f"{ours}.bias"].numpy()}
+    return layers
+
+
+def saved(layers):
+    stream = io.BytesIO()
+    np.save(stream, np.array(layers, dtype=object), allow_pickle=True)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_hellochick(tmp_path, source, merged):
+    (tmp_path / "icnet.npy").write_bytes(saved(npy(source, merged=merged)))
+    imported = import_weights(tmp_path / "icnet.npy")
+    assert (imported.format, imported.unused) == ("hellochick/ICNet-tensorflow", [])
+    same(imported, logits(source))
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch /tmp/icnet-executed",)
+
+
+def test_a_npy_that_would_run_code_is_refused(tmp_path, source):
+    layers = npy(source)
+    layers["conv_sub4"]["weights"] = Evil()
+    (tmp_path / "icnet.npy").write_bytes(saved(layers))
+    with pytest.raises(CheckpointError, match=r"it calls posix.system, which arrays do not need"):
+        import_weights(tmp_path / "icnet.npy")
+    (tmp_path / "icnet.npy").write_bytes(saved(npy(source))[:5000])
+    with pytest.raises(CheckpointError, match="not a dictionary of arrays"):
+        import_weights(tmp_path / "icnet.npy")
+
+
+# -- pytorch-semseg
+
+
+def semseg(weights, prefix="module."):
+    state = {}
+    for ours, name in semseg_names().items():
+        state[f"{name}.0.weight"] = weights[f"{ours}.conv.weight"]
+        for role in (*ROLES, "num_batches_tracked"):
+            state[f"{name}.1.{role}"] = weights[f"{ours}.bn.{role}"]
+    for ours, name in SEMSEG_HEADS.items():
+        state |= {f"{name}.weight": weights[f"{ours}.weight"], f"{name}.bias": weights[f"{ours}.bias"]}
+    state["pyramid_pooling.path_module_list.0.cbr_unit.0.weight"] = torch.zeros(2, 2, 1, 1)
+    return {prefix + key: value for key, value in state.items()}
+
+
+@pytest.mark.parametrize("stride_at", ["", "reduce"])
+def test_pytorch_semseg(tmp_path, source, stride_at):
+    file = {"epoch": 3, "model_state": semseg(source), "best_iou": np.float64(0.5)}
+    torch.save(file, tmp_path / "icnet.pkl")
+    imported = import_weights(tmp_path / "icnet.pkl", stride_at=stride_at)
+    assert imported.unused == ["pyramid_pooling.path_module_list.0.cbr_unit.0.weight"]
+    assert imported.checkpoint.spec.stride_at == (stride_at or "conv3")
+    same(imported, logits(source, stride_at=stride_at or "conv3"))
+    assert not np.allclose(logits(source, stride_at="conv3")[2], logits(source)[2])
+
+
+def test_a_torch_file_that_would_run_code_is_refused(tmp_path, source):
+    torch.save({"model_state": semseg(source), "other": Evil()}, tmp_path / "icnet.pth")
+    with pytest.raises(CheckpointError, match="nothing else is loaded"):
+        import_weights(tmp_path / "icnet.pth")
+    for content in (b"PK\x03\x04 no zip", pickle.dumps({"a": 1}), b"\x80\x02"):
+        (tmp_path / "icnet.pth").write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"not a file of tensors|holds no state dict|no ICNet"):
+            import_weights(tmp_path / "icnet.pth")
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        (("pretrained.layer1.0.conv1.weight", "head.cff_24.conv_low.0.weight"), "its trunk runs twice"),
+        (("backbone.psp_bottleneck.conv.weight",), "mmsegmentation, whose network is another one"),
+        (("psp_head.psp.conv1.0.weight",), "GluonCV"),
+        (("backbone.head.stages.0.weight",), "Fast_Seg"),
+        (("bottom_branch.0.weight", "cff42.0.weight"), "ResNet-18"),
+        (("fc.weight",), "no ICNet that is known here; its first tensors are fc.weight"),
+    ],
+)
+def test_other_networks_are_named(tmp_path, keys, problem):
+    torch.save({"state_dict": {key: torch.zeros(2, 2) for key in keys}}, tmp_path / "x.pth")
+    with pytest.raises(CheckpointError, match=problem) as said:
+        import_weights(tmp_path / "x.pth")
+    assert "docs/networks.md" in str(said.value)
+
+
+def test_classes(tmp_path, source):
+    (tmp_path / "x.caffemodel").write_bytes(caffemodel(source))
+    with pytest.raises(CheckpointError, match="19 classes, but camvid has 11"):
+        import_weights(tmp_path / "x.caffemodel", classes="camvid")
+    odd = {
+        **source,
+        **{f"{head}.{part}": source[f"{head}.{part}"][:7] for head in CAFFE_HEADS for part in ("weight", "bias")},
+    }
+    (tmp_path / "x.caffemodel").write_bytes(caffemodel(odd))
+    with pytest.raises(CheckpointError, match=r"7 classes; name their table with --classes"):
+        import_weights(tmp_path / "x.caffemodel")
+
+
+def test_the_command_and_folding(tmp_path, source):
+    torch.save({"model_state": semseg(source)}, tmp_path / "icnet.pkl")
+    words = [sys.executable, "-m", "icnet_ros.command.main", "import", tmp_path / "icnet.pkl", "-o"]
+    done = subprocess.run([*words, tmp_path / "m.safetensors"], check=True, capture_output=True, text=True)
+    assert "pytorch-semseg, width 0.25, 19 classes, exits sub4, sub24, sub124" in " ".join(done.stdout.split())
+    assert "1 entries are not part of this network: pyramid_pooling" in " ".join(done.stderr.split())
+    checkpoint = load(tmp_path / "m.safetensors")
+    image = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        plain, folded = (one(image)[-1] for one in (checkpoint.network(), fold_batch_norm(checkpoint.network())))
+    assert torch.allclose(plain, folded, atol=1e-3)
+    failed = subprocess.run([*words, tmp_path / "m.pth"], check=False, capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert "ends with .safetensors" in failed.stderr
