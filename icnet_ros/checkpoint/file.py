@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from icnet_ros.network.icnet import ICNet
     from icnet_ros.network.pspnet import PSPNet50
+    from icnet_ros.network.two_pass import TwoPassICNet
 
 HEADER_KEY = "icnet"
 
@@ -37,7 +38,7 @@ class Checkpoint:
     sha256: str = ""
     path: Path | None = None
 
-    def network(self, exits: Sequence[str] | None = None) -> "ICNet | PSPNet50":
+    def network(self, exits: Sequence[str] | None = None) -> "ICNet | TwoPassICNet | PSPNet50":
         """The network with these exits only (default: all the checkpoint has), in evaluation mode.
 
         Raises CheckpointError for an exit the checkpoint was not trained with, and for an ONNX file.
@@ -186,18 +187,21 @@ def save(path: str | Path, spec: ModelSpec, weights: "Mapping[str, Tensor]", *, 
             raise
 
 
-def build_network(spec: ModelSpec, device: str = "cpu") -> "ICNet | PSPNet50":
+def build_network(spec: ModelSpec, device: str = "cpu") -> "ICNet | TwoPassICNet | PSPNet50":
     """The network that `spec` describes, freshly initialised."""
     import torch
 
     from icnet_ros.network.icnet import Exit, ICNet
     from icnet_ros.network.pspnet import PSPNet50
+    from icnet_ros.network.two_pass import TwoPassICNet
 
     classes = len(spec.classes)
     with torch.device(device):
         if spec.architecture == "pspnet50":
             return PSPNet50(classes, spec.width, spec.output_stride, spec.head)
         exits = cast("tuple[Exit, ...]", spec.exits)
+        if spec.architecture == "icnet_two_pass":
+            return TwoPassICNet(classes, exits)
         return ICNet(classes, spec.width, exits, spec.windows, spec.fusion, spec.stride_at)
 
 

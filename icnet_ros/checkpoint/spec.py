@@ -10,7 +10,7 @@ from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
 FORMAT = 1
 EXITS = ("sub4", "sub24", "sub124")
 # Exits of each architecture, coarse to fine.
-ARCHITECTURES = {"icnet": EXITS, "pspnet50": ("main",), "onnx": ("sub124",)}
+ARCHITECTURES = {"icnet": EXITS, "icnet_two_pass": EXITS, "pspnet50": ("main",), "onnx": ("sub124",)}
 # Rows of the input per row of logits; the corners are aligned.
 STRIDES = {"sub4": 16, "sub24": 8, "sub124": 4}
 # BGR means of the ImageNet training images, as in the official ICNet input.
@@ -27,6 +27,7 @@ class ModelSpec:
     """Everything needed to run the network and to interpret its output.
 
     architecture: "icnet" with width, exits, windows, fusion and stride_at as `network.icnet.ICNet` takes them,
+        "icnet_two_pass" for `network.two_pass.TwoPassICNet`,
         "pspnet50" with width, output_stride and head as `network.pspnet.PSPNet50` does, and exit "main", or
         "onnx" for any network in an ONNX file, with exit "sub124"; see `checkpoint.onnx_file`.
     channel_order, mean, std: network input = (pixel 0..255 - mean) / std, channels in this order.
@@ -53,7 +54,7 @@ class ModelSpec:
     training: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     data_licence: str = ""
-    architecture: Literal["icnet", "pspnet50", "onnx"] = "icnet"
+    architecture: Literal["icnet", "icnet_two_pass", "pspnet50", "onnx"] = "icnet"
     fusion: Literal["cff", "deconv3", "deconv5", "deconv7"] = "cff"
     stride_at: Literal["reduce", "conv3"] = "reduce"
     output_stride: Literal[8, 16, 32] = 8

@@ -25,7 +25,7 @@ def import_weights(
         typer.Option(help="Layer with the stride in block 3.1; auto: as in the code that the format belongs to."),
     ] = "auto",
 ) -> None:
-    """Convert published weights: Caffe (hszhao), hellochick's .npy, pytorch-semseg.
+    """Convert published weights: Caffe (hszhao), hellochick's .npy, pytorch-semseg, liminn and Tramac.
 
     Nothing in the file is executed. Weights of other implementations are recognised, and it says where their network
     differs.

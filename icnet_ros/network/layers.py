@@ -93,13 +93,20 @@ def numbered(*modules: nn.Module) -> nn.Sequential:
 
 
 def stage(
-    blocks: int, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1, stride_at: StrideAt = "reduce"
+    blocks: int,
+    inputs: int,
+    outputs: int,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    first_dilation: int = 0,
+    stride_at: StrideAt = "reduce",
 ) -> nn.Sequential:
     """A ResNet stage: `blocks` bottlenecks, the first with the stride.
 
-    The dilation is the same in all of them, as in the official graph.
+    first_dilation: of the first; 0: the dilation is the same in all of them, as in the official graph.
     """
-    first = Bottleneck(inputs, outputs, stride=stride, dilation=dilation, stride_at=stride_at)
+    first = Bottleneck(inputs, outputs, stride=stride, dilation=first_dilation or dilation, stride_at=stride_at)
     rest = (Bottleneck(outputs, outputs, dilation=dilation) for _ in range(blocks - 1))
     return numbered(first, *rest)
 

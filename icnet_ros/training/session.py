@@ -8,6 +8,7 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.training.recipe import Recipe
@@ -31,9 +32,12 @@ def open_data(recipe: Recipe, data: str, root: Path | None, without: Sequence[st
 
 
 def recipe_for(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
-    """The recipe with the architecture and width of `checkpoint`."""
+    """The recipe with the architecture and width of `checkpoint`. Raises CheckpointError for one that is only run."""
     spec = checkpoint.spec
-    assert spec.architecture != "onnx"  # `load` refuses those
+    if spec.architecture not in ("icnet", "pspnet50"):
+        raise CheckpointError(
+            f"{checkpoint.name}: a network of architecture {spec.architecture} can be run, not trained"
+        )
     return replace(
         recipe,
         architecture=spec.architecture,

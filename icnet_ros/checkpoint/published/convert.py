@@ -13,7 +13,7 @@ import numpy as np
 
 from icnet_ros.checkpoint.classes import ClassTable, load_classes
 from icnet_ros.checkpoint.file import Checkpoint, build_network
-from icnet_ros.checkpoint.published import caffe, hellochick, semseg
+from icnet_ros.checkpoint.published import caffe, hellochick, liminn, semseg
 from icnet_ros.checkpoint.published.units import HEADS, Array, Unit, weights_of
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 
@@ -34,24 +34,30 @@ class Imported:
 
 
 class _Format(NamedTuple):
-    """name: for people. stride_at: of the network it was made for."""
+    """name: for people. facts: where the network differs from the defaults of ModelSpec, which are the authors'."""
 
     name: str
     units: Callable[[Any, str], tuple[dict[str, Unit], list[str]]]
-    stride_at: Literal["reduce", "conv3"] = "reduce"
+    facts: Mapping[str, Any] = {}
 
 
 CAFFE = _Format("Caffe (hszhao/ICNet)", caffe.units_of)
 HELLOCHICK = _Format("hellochick/ICNet-tensorflow", hellochick.units_of)
-SEMSEG = _Format("pytorch-semseg", semseg.units_of, "conv3")
+SEMSEG = _Format("pytorch-semseg", semseg.units_of, {"stride_at": "conv3"})
+LIMINN = _Format(
+    "liminn/ICNet-pytorch or Tramac",
+    liminn.units_of,
+    {
+        "architecture": "icnet_two_pass",
+        "channel_order": "rgb",
+        "mean": (123.675, 116.28, 103.53),
+        "std": (58.395, 57.12, 57.375),
+        "size_multiple": 32,
+    },
+)
 
 # Keys that identify a network of another graph -> its name, and the layers that this ICNet does not have.
 OTHER_GRAPHS = (
-    (
-        ("pretrained.layer1.", "head.cff_24."),
-        "liminn/ICNet-pytorch or Tramac",
-        "its trunk runs twice, at half and quarter size; conv5_4_k1 is missing; head.cff_24 reads 2048 channels",
-    ),
     (
         ("backbone.psp_bottleneck.",),
         "mmsegmentation",
@@ -106,6 +112,8 @@ def _recognise(content: bytes, source: str) -> tuple[_Format, Any]:
     tensors = _read_torch(content, source)
     if any(key.startswith("convbnrelu1_1.") for key in tensors):
         return SEMSEG, tensors
+    if "pretrained.conv1.0.weight" in tensors and "head.cff_24.conv_low.0.weight" in tensors:
+        return LIMINN, tensors
     for prefixes, name, difference in OTHER_GRAPHS:
         if all(any(key.startswith(prefix) for key in tensors) for prefix in prefixes):
             raise CheckpointError(f"{source}: weights of {name}, whose network is another one: {difference}. {EXPORT}")
@@ -119,7 +127,7 @@ def _read_torch(content: bytes, source: str) -> dict[str, Array]:
 
     scalar = np.float64(0).__reduce__()[0]  # files of pytorch-semseg hold their best mIoU as a scalar of numpy
     types = [np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType, np.dtypes.Int64DType]
-    names = [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), *types]
+    names: list[Any] = [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), *types]
     try:
         with torch.serialization.safe_globals(names), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of files that torch did not write
@@ -142,19 +150,25 @@ def _read_torch(content: bytes, source: str) -> dict[str, Array]:
 def _spec(
     units: Mapping[str, Unit], kind: _Format, classes: str, windows: Any, stride_at: str, path: Path
 ) -> ModelSpec:
-    first, count = len(units["stem.1"].weight), len(units["cls"].weight)
-    table = _classes(classes, count, str(path))
-    merged = units["stem.1"].norm is None
+    facts = dict(kind.facts)
+    if "architecture" in facts and (windows == "official" or stride_at):
+        raise CheckpointError(f"{path}: weights of {kind.name} have no other pyramid windows and strides")
+    if windows == "official":
+        facts |= {"windows": windows, "input_size": OFFICIAL_SIZE}
+    if stride_at:
+        facts["stride_at"] = stride_at
     return ModelSpec(
-        classes=table,
-        width=first / FULL_WIDTH,
+        classes=_classes(classes, len(units["cls"].weight), str(path)),
+        width=len(units["stem.1"].weight) / FULL_WIDTH,
         exits=tuple(exit_ for exit_, head in HEADS.items() if head in units),
-        windows=windows,
-        input_size=OFFICIAL_SIZE if windows == "official" else None,
-        stride_at=stride_at or kind.stride_at,  # type: ignore[arg-type]
         trained=True,
-        training={"imported_from": path.name, "format": kind.name, "batch_norm": "merged" if merged else "kept"},
+        training={
+            "imported_from": path.name,
+            "format": kind.name,
+            "batch_norm": "merged" if units["stem.1"].norm is None else "kept",
+        },
         data_licence="unknown: that of the published weights",
+        **facts,
     )
 
 

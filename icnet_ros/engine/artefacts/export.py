@@ -62,13 +62,16 @@ def export_onnx(checkpoint: Checkpoint, exit_: str, path: Path) -> None:
             logits: Tensor = self.network(image)[-1].permute(0, 2, 3, 1)
             return logits
 
-    folded = fold_batch_norm(checkpoint.network([exit_]))
+    try:
+        network = exportable(fold_batch_norm(checkpoint.network([exit_])))
+    except ValueError as err:
+        raise EngineError(f"{checkpoint.name}: {err}; set engine to torch") from err
     dynamic = {0: "frames", 1: "height", 2: "width"}
     with warnings.catch_warnings(), torch.no_grad():
         # torch warns that this exporter is the old one and that sizes are traced; both are intended.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            Exported(exportable(folded)),
+            Exported(network),
             (torch.zeros(1, 3, 96, 128),),
             str(path),
             dynamo=False,

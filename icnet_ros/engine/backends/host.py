@@ -28,7 +28,7 @@ class HostEngine(Batched):
         self.precision = options.precision
         self.device = cpu_name()
         self._scale = options.scale
-        self._stride = STRIDES.get(options.exit) if spec.architecture == "icnet" else None
+        self._stride = STRIDES.get(options.exit) if spec.architecture in ("icnet", "icnet_two_pass") else None
         self._batch: Batch | None = None
         self._threads = options.threads or len(os.sched_getaffinity(0))
 
