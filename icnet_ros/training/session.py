@@ -35,9 +35,7 @@ def recipe_for(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
     """The recipe with the architecture and width of `checkpoint`. Raises CheckpointError for one that is only run."""
     spec = checkpoint.spec
     if spec.architecture not in ("icnet", "pspnet50"):
-        raise CheckpointError(
-            f"{checkpoint.name}: a network of architecture {spec.architecture} can be run, not trained"
-        )
+        raise CheckpointError(f"{checkpoint.name}: {spec.architecture} networks can be run, not trained")
     return replace(
         recipe,
         architecture=spec.architecture,

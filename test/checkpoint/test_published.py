@@ -293,7 +293,7 @@ def test_a_torch_file_that_would_run_code_is_refused(tmp_path, source):
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
-        (("pretrained.conv1.0.weight", "head.cff_24.conv_low.0.weight"), "lacks 1.. layers"),
+        (("pretrained.conv1.0.weight", "head.cff_24.conv_low.0.weight"), "lacks 309 layers"),
         (("backbone.psp_bottleneck.conv.weight",), "mmsegmentation, whose network is another one"),
         (("psp_head.psp.conv1.0.weight",), "GluonCV"),
         (("backbone.head.stages.0.weight",), "Fast_Seg"),
