@@ -9,7 +9,15 @@ from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
-from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import (
+    DurabilityPolicy,
+    QoSCompatibility,
+    QoSPolicyKind,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_check_compatible,
+    qos_policy_name_from_kind,
+)
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from icnet_ros.node.parameters import ParameterError, Parameters, allowed, by_name, ros_value
@@ -136,22 +144,45 @@ def subscription_events(node: Node, topic: str) -> SubscriptionEventCallbacks:
     return SubscriptionEventCallbacks(incompatible_qos=incompatible, use_default_callbacks=False)
 
 
-def publisher_events(node: Node, topic: str, on_match: Callable[[], None] | None = None) -> PublisherEventCallbacks:
-    """Callbacks that log what to do if the QoS of a subscriber is incompatible.
-
-    on_match: called for every new subscriber, where rclpy reports them (after Humble).
-    """
+def matched_events(on_match: Callable[[], None]) -> PublisherEventCallbacks:
+    """`on_match` is called for every new subscriber, where rclpy reports them (after Humble)."""
 
     def matched(event: Any) -> None:
-        if on_match is not None and event.current_count_change > 0:
+        if event.current_count_change > 0:
             on_match()
 
-    def incompatible(event: Any) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind)
-        node.get_logger().warning(
-            f"A subscriber on {topic} requests an incompatible QoS ({policy}): it receives no messages. "
-            f"Relax the QoS of the subscriber, or set -p qos_overrides.{topic}.publisher.{policy.lower()}:=... here."
-        )
+    more = {"matched": matched} if CAN_REPORT_MATCHES else {}
+    return PublisherEventCallbacks(use_default_callbacks=False, **more)
 
-    more = {"matched": matched} if on_match is not None and CAN_REPORT_MATCHES else {}
-    return PublisherEventCallbacks(incompatible_qos=incompatible, use_default_callbacks=False, **more)
+
+# An event handler for each publisher would cost CPU time with every image, and rmw_zenoh has no such events: the
+# subscribers that the graph shows are compared instead, when the diagnostics are published.
+NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
+
+
+def incompatible_subscribers(node: Node, topic: str, offered: QoSProfile) -> dict[str, str]:
+    """Subscribers on `topic` that cannot receive what is offered: id of the endpoint -> name of the QoS policy."""
+    found = {}
+    for info in node.get_subscriptions_info_by_topic(topic):
+        requested = info.qos_profile
+        compatible, reason = qos_check_compatible(offered, requested)
+        if compatible == QoSCompatibility.ERROR:
+            found[bytes(info.endpoint_gid).hex()] = _policy(offered, requested, reason)
+    return found
+
+
+def _policy(offered: QoSProfile, requested: QoSProfile, reason: str) -> str:
+    best_effort, volatile = ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE
+    if offered.reliability == best_effort and requested.reliability == ReliabilityPolicy.RELIABLE:
+        return "reliability"
+    if offered.durability == volatile and requested.durability == DurabilityPolicy.TRANSIENT_LOCAL:
+        return "durability"
+    return "deadline" if "deadline" in reason.lower() else "liveliness"
+
+
+def incompatible_subscriber(topic: str, policy: str) -> str:
+    """What to log about a subscriber of `incompatible_subscribers`."""
+    return (
+        f"A subscriber on {topic} requests an incompatible QoS ({policy.upper()}): it receives no messages. "
+        f"Relax the QoS of the subscriber, or set -p qos_overrides.{topic}.publisher.{policy}:=... here."
+    )

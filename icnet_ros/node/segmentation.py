@@ -163,6 +163,7 @@ class SegmentationNode(LifecycleNode):
             counters = self._worker.counters[camera.name]
             camera.subscribe(self._worker.put, counters, lambda: self._settings.max_rate)
             camera.update_inputs()
+            camera.outputs.check_subscribers()
 
     def _stop_work(self, timeout: float = 30.0) -> None:
         for camera in self._cameras.values():
@@ -292,6 +293,7 @@ class SegmentationNode(LifecycleNode):
         worker, built = self._worker, self._built
         for camera in self._cameras.values():
             camera.update_inputs()
+            camera.outputs.check_subscribers()
         common = Snapshot(
             state=doing or self._state(),
             parameters=self._settings,

@@ -15,7 +15,14 @@ from icnet_ros.msg import FrameLatency
 from icnet_ros.node.outputs.camera_info import scaled
 from icnet_ros.node.outputs.label_info import CHANNEL_INFO, channel_info, label_info, score_channels
 from icnet_ros.node.parameters import Parameters
-from icnet_ros.node.ros import OUTPUT_QOS, OVERRIDABLE, publisher_events
+from icnet_ros.node.ros import (
+    NO_EVENTS,
+    OUTPUT_QOS,
+    OVERRIDABLE,
+    incompatible_subscriber,
+    incompatible_subscribers,
+    matched_events,
+)
 from icnet_ros.node.worker import Counters
 from icnet_ros.render.painter import Painter
 from icnet_ros.wire.cloud import Depth, encode_cloud
@@ -39,6 +46,7 @@ class Outputs:
         self._channels = score_channels(engine.spec.classes, settings.score_classes)
         self._painter = Painter.for_network(engine.spec.classes.colours, trained=engine.spec.trained)
         self._publishers: list[Any] = []
+        self._reported: set[str] = set()  # endpoints of subscribers with an incompatible QoS
         try:
             self._open()
         except BaseException:
@@ -192,6 +200,14 @@ class Outputs:
         message.processed = counters.processed + 1  # this frame is counted after publishing
         self._latency.publish(message)
 
+    def check_subscribers(self) -> None:
+        """Log each subscriber whose QoS is incompatible, once."""
+        for publisher in self._publishers:
+            found = incompatible_subscribers(self._node, publisher.topic_name, publisher.qos_profile)
+            for endpoint in found.keys() - self._reported:
+                self._reported.add(endpoint)
+                self._node.get_logger().warning(incompatible_subscriber(publisher.topic_name, found[endpoint]))
+
     def close(self) -> None:
         """Destroy the publishers."""
         for publisher in self._publishers:
@@ -204,7 +220,7 @@ class Outputs:
         """on_match: called for every new subscriber; the publisher is no lifecycle publisher then."""
         name = f"{self._prefix}{topic}"
         create = self._node.create_publisher if on_match else self._node.create_lifecycle_publisher
-        events = publisher_events(self._node, self._node.resolve_topic_name(name), on_match)
+        events = matched_events(on_match) if on_match else NO_EVENTS
         publisher = create(kind, name, qos, qos_overriding_options=OVERRIDABLE, event_callbacks=events)
         self._publishers.append(publisher)
         return publisher
