@@ -160,14 +160,22 @@ def matched_events(on_match: Callable[[], None]) -> PublisherEventCallbacks:
 NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 
 
-def incompatible_subscribers(node: Node, topic: str, offered: QoSProfile) -> dict[str, str]:
-    """Subscribers on `topic` that cannot receive what is offered: id of the endpoint -> name of the QoS policy."""
+def incompatible_subscribers(node: Node, topic: str) -> dict[str, str]:
+    """Subscribers on `topic` that cannot receive what this node publishes: id of the endpoint -> name of the policy."""
+    me = node.get_name(), node.get_namespace()
+    # As the graph has it: the profile that the publisher was made with says "default" where the subscriber's says how
+    # long.
+    offers = [
+        info.qos_profile
+        for info in node.get_publishers_info_by_topic(topic)
+        if (info.node_name, info.node_namespace) == me
+    ]
     found = {}
     for info in node.get_subscriptions_info_by_topic(topic):
-        requested = info.qos_profile
-        compatible, reason = qos_check_compatible(offered, requested)
-        if compatible == QoSCompatibility.ERROR:
-            found[bytes(info.endpoint_gid).hex()] = _policy(offered, requested, reason)
+        for offered in offers[:1]:
+            compatible, reason = qos_check_compatible(offered, info.qos_profile)
+            if compatible == QoSCompatibility.ERROR:
+                found[bytes(info.endpoint_gid).hex()] = _policy(offered, info.qos_profile, reason)
     return found
 
 

@@ -127,8 +127,12 @@ def test_the_advice_for_an_incompatible_subscriber_can_be_followed(graph, model)
     wanted = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     advice = "qos_overrides./icnet/labels.publisher.durability"
     process = graph.start_node(model)
+    graph.listen(Image, "/icnet/color", QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT))
+    graph.listen(Image, "/icnet/overlay")
     graph.late_subscriber = graph.node.create_subscription(Image, "/icnet/labels", lambda _: None, wanted)
     graph.spin_until(lambda: advice in process.text)
+    graph.spin_for(2.5)  # two more checks
+    assert process.text.count("requests an incompatible QoS") == 1  # once, and for no other subscriber
     graph.start_node(model, "__ns:=/b", **{advice.replace("/icnet", "/b/icnet"): "transient_local"})
     labels = []
     graph.served = graph.node.create_subscription(Image, "/b/icnet/labels", labels.append, wanted)

@@ -203,7 +203,7 @@ class Outputs:
     def check_subscribers(self) -> None:
         """Log each subscriber whose QoS is incompatible, once."""
         for publisher in self._publishers:
-            found = incompatible_subscribers(self._node, publisher.topic_name, publisher.qos_profile)
+            found = incompatible_subscribers(self._node, publisher.topic_name)
             for endpoint in found.keys() - self._reported:
                 self._reported.add(endpoint)
                 self._node.get_logger().warning(incompatible_subscriber(publisher.topic_name, found[endpoint]))
