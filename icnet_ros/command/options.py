@@ -13,7 +13,7 @@ from icnet_ros.training.errors import RecipeError
 Model = Annotated[str, typer.Option("--model", help="Checkpoint or .onnx network; the shipped one if not given.")]
 EngineName = Annotated[str, typer.Option("--engine", help="auto, torch, onnxruntime, openvino, tensorrt.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N.")]
-EnginePrecision = Annotated[str, typer.Option("--precision", help="fp32, fp16, bf16, int8.")]
+EnginePrecision = Annotated[str, typer.Option("--precision", help="auto, fp32, fp16, bf16, int8.")]
 Exit = Annotated[str, typer.Option("--exit", help="sub4 (fastest), sub24, sub124 (most accurate).")]
 LabelGroups = Annotated[
     str, typer.Option("--label-groups", help="Groups instead of classes: drivable, nav2, outdoor, or a .yaml file.")

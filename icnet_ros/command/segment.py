@@ -31,7 +31,7 @@ def segment(
     model: Model = "",
     engine: EngineName = "auto",
     device: Device = "auto",
-    precision: EnginePrecision = "fp32",
+    precision: EnginePrecision = "auto",
     exit_: Exit = "sub124",
     scale: Annotated[
         float, typer.Option(min=0.0, max=8.0, help="Input scale of the network; 0: as in the checkpoint.")

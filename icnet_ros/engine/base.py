@@ -12,7 +12,7 @@ from icnet_ros.checkpoint.spec import ModelSpec
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 ChannelOrder = Literal["bgr", "rgb"]
-PRECISIONS = ("fp32", "fp16", "bf16", "int8")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 STAGES = ("preprocess", "inference", "postprocess")
 
 
@@ -71,6 +71,7 @@ class LabelMap:
 class EngineOptions:
     """How to run a checkpoint.
 
+    precision: one of PRECISIONS; "auto" as `engine.precision` chooses it.
     threads: CPU threads, 0 = as many as there are cores. scale: resize factor of the frame before
     the network, 0 = as the checkpoint specifies (labels have the frame's size either way). cuda_graph:
     replay captured kernels instead of launching each, on CUDA. label_groups: of `checkpoint.groups`, by name or path;

@@ -10,6 +10,7 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.adapted import adapted
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.cascade import Cascade
+from icnet_ros.engine.precision import choose_precision
 
 log = logging.getLogger(__name__)
 # name -> (module, class); imported only when chosen, as each imports a large library.
@@ -75,6 +76,10 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
     if spec.input_size is not None and options.scale:
         height, width = spec.input_size
         raise EngineError(f"{checkpoint.name} takes {width}x{height} only: the input scale must be 0")
+    if options.precision == "auto":
+        precision, reason = choose_precision(name, checkpoint, options)
+        log.info("precision %s for %s: %s", precision, options.exit, reason)
+        options = replace(options, precision=precision)
     module, attribute = ENGINES[name]
     try:
         factory = getattr(import_module(module), attribute)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.engine.base import Engine, EngineOptions
+from icnet_ros.engine.precision import choose_precision
 from icnet_ros.engine.retrying import RetryingEngine
 from icnet_ros.engine.table import open_engine
 from icnet_ros.node.parameters import Parameters
@@ -40,7 +41,11 @@ def build(settings: Parameters) -> BuiltEngine:
     engine.warm_up(settings.warm_up_height, settings.warm_up_width)
     if settings.batch_window_ms and len(settings.cameras) > 1:
         engine.warm_up(settings.warm_up_height, settings.warm_up_width, len(settings.cameras))
-    return BuiltEngine(engine, settings, _metadata(engine, checkpoint.name, checkpoint.sha256, settings))
+    metadata = _metadata(engine, checkpoint.name, checkpoint.sha256, settings)
+    if settings.precision == "auto":
+        deepest = checkpoint.spec.exits[-1] if settings.exit == "auto" else settings.exit
+        metadata["precision_reason"] = choose_precision(engine.name, checkpoint, replace(options, exit=deepest))[1]
+    return BuiltEngine(engine, settings, metadata)
 
 
 def build_in_background(settings: Parameters, meanwhile: Callable[[], None], period: float) -> BuiltEngine:

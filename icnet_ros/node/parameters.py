@@ -57,8 +57,9 @@ class Parameters:
         change="inactive",
     )
     precision: str = _parameter(
-        "fp32",
-        "Arithmetic of the network; fp16: GPU; bf16: openvino on a CPU that has it; int8: after `icnet quantize`.",
+        "auto",
+        "Arithmetic of the network; auto: fp16 on CUDA, on a CPU int8 if the model has a file for it, else bf16 or "
+        "fp32; bf16: openvino on a CPU that has it; int8: after `icnet quantize`.",
         choices=PRECISIONS,
         change="inactive",
     )

@@ -68,8 +68,9 @@ class Graph:
         return process
 
     def start_node(self, model, *remaps, **parameters):
-        """The node with small warm-up frames and these parameters."""
-        parameters = {"model": model, "warm_up_width": 64, "warm_up_height": 48, **parameters}
+        """The node with small warm-up frames and these parameters; in fp32, so that its labels can be compared."""
+        fixed = {"model": model, "warm_up_width": 64, "warm_up_height": 48, "precision": "fp32"}
+        parameters = {**fixed, **parameters}
         words = [
             w
             for name, value in parameters.items()

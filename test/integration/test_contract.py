@@ -50,6 +50,19 @@ def test_labels_carry_the_image_header_size_and_the_engines_answer(graph, model,
         assert latency.age_ms > 1e9  # the stamp is decades old
 
 
+def test_precision_auto_is_said(graph, model):
+    """The default; diagnostics say what was chosen and why."""
+    graph.start_node(model, precision="auto", engine="onnxruntime")
+    arrays, _ = graph.listen(DiagnosticArray, "/diagnostics")
+
+    def values():
+        return {pair.key: pair.value for array in arrays[-1:] for pair in array.status[0].values}
+
+    graph.spin_until(lambda: "precision_reason" in values())
+    assert values()["precision"] == "fp32"  # there is no int8 file beside this model
+    assert values()["precision_reason"] == "no int8: there is no int8 file for sub124, see icnet quantize"
+
+
 def test_a_frame_without_a_stamp_has_no_age(graph, model):
     graph.start_node(model)
     latencies, _ = graph.listen(FrameLatency, "/icnet/latency")

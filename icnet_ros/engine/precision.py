@@ -1,0 +1,74 @@
+"""Precision "auto": the fastest one whose loss of accuracy was measured and is small."""
+
+import json
+from pathlib import Path
+
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.engine.artefacts.int8 import METADATA_KEY, int8_file, int8_path
+from icnet_ros.engine.base import EngineError, EngineOptions
+
+MAX_LOSS = 0.01  # of mIoU, by int8
+# Instructions by which int8 and bf16 are faster than fp32, as /proc/cpuinfo names them.
+INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "avx2", "asimddp"}
+BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+def choose_precision(engine: str, checkpoint: Checkpoint, options: EngineOptions) -> tuple[str, str]:
+    """(precision, reason) for an engine by name and `options`, whose precision is "auto".
+
+    fp16 on CUDA. On a CPU int8, if there is a file for the exit that loses at most MAX_LOSS and the CPU has
+    instructions for it; else bf16, if the CPU has it; else fp32. Engine torch has fp32 only on a CPU.
+    """
+    if engine == "tensorrt" or (engine == "torch" and _on_cuda(options.device)):
+        return "fp16", "the network runs on a CUDA GPU"
+    if engine == "torch" or options.device not in ("auto", "cpu"):
+        return "fp32", f"engine {engine} has nothing faster on this device"
+    flags = cpu_flags()
+    missing = _why_not_int8(checkpoint, options.exit, flags)
+    if not missing:
+        return "int8", "an int8 file with a measured loss of at most 1 point is beside the model"
+    if engine == "openvino" and flags & BF16_FLAGS:
+        return "bf16", f"the CPU has bf16 instructions; no int8: {missing}"
+    return "fp32", f"no int8: {missing}"
+
+
+def _why_not_int8(checkpoint: Checkpoint, exit_: str, flags: set[str]) -> str:
+    """Why int8 is not chosen; "" if it is."""
+    if not flags & INT8_FLAGS:
+        return "the CPU has no fast int8 instructions"
+    if checkpoint.path is None or not int8_path(checkpoint, exit_).is_file():
+        return f"there is no int8 file for {exit_}, see icnet quantize"
+    try:
+        loss = measured_loss(int8_file(checkpoint, exit_))
+    except EngineError as err:
+        return str(err)
+    if loss is None:
+        return "the loss of the int8 file was not measured"
+    return f"the int8 file loses {100 * loss:.1f} points of mIoU" if loss > MAX_LOSS else ""
+
+
+def measured_loss(int8: Path) -> float | None:
+    """The mIoU that was lost by quantization, as `icnet quantize` wrote it into the file; None if it did not."""
+    import onnx
+
+    model = onnx.load(int8, load_external_data=False)
+    said = json.loads({entry.key: entry.value for entry in model.metadata_props}[METADATA_KEY])
+    try:
+        return float(said["miou_before"]) - float(said["miou_after"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def cpu_flags() -> set[str]:
+    """Instruction sets of the CPU, as /proc/cpuinfo names them; empty where there is none."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return {word for line in lines if line.startswith(("flags", "Features")) for word in line.split(":", 1)[1].split()}
+
+
+def _on_cuda(device: str) -> bool:
+    import torch
+
+    return device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
