@@ -12,6 +12,9 @@ from networks import CLASSES, DESCRIPTION, Small, export
 from icnet_ros.checkpoint.file import open_checkpoint
 from icnet_ros.engine.base import EngineOptions, Frame
 from icnet_ros.engine.table import open_engine
+from icnet_ros.wire.bag import BagWriter
+from icnet_ros.wire.cdr import IMAGE
+from icnet_ros.wire.image import encode_image, make_header
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
@@ -74,6 +77,24 @@ def test_evaluate(folder, tmp_path):
     code, _, err = icnet("evaluate", *words, "--flip")
     assert code == 1
     assert "leave out --flip" in err
+
+
+def test_replay(folder, tmp_path):
+    """A drive whose ground truth is what the network labels."""
+    frames = sorted((folder / "data" / "images").glob("*.png"))
+    writer = BagWriter(tmp_path / "bag", [("/cam/image_raw", IMAGE), ("/cam/ground_truth", IMAGE)])
+    for number, frame in enumerate(frames, 1):
+        header = make_header(number * 10**9, "cam")
+        labels = cv2.imread(str(folder / "data" / "labels" / frame.name), cv2.IMREAD_UNCHANGED)
+        writer.write("/cam/image_raw", encode_image(header, cv2.imread(str(frame)), "bgr8"), number * 10**9)
+        writer.write("/cam/ground_truth", encode_image(header, labels, "mono8"), number * 10**9)
+    writer.close()
+    words = ["--model", folder / "net.onnx", "--out", tmp_path / "out", "--engine", "onnxruntime"]
+    code, _, err = icnet("replay", tmp_path / "bag", *words)
+    assert code == 0, err
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["miou"] > 0.999
+    assert report["checkpoint"].startswith("net")
 
 
 def test_quantize(folder, tmp_path):

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from networks import DESCRIPTION, Small, export
 
 from icnet_ros.checkpoint.file import open_checkpoint, save
 from icnet_ros.engine.artefacts import plan
@@ -104,6 +105,13 @@ class TestPlans:
         before = path.stat().st_ino  # another file would have another one
         assert plan.plan_file(stored, "sub24", precision) == path
         assert path.stat().st_ino == before
+
+    @pytest.mark.parametrize("size", [None, (96, 160)])
+    @pytest.mark.parametrize("kind", [{}, {"softmax": True}, {"argmax": True}])
+    def test_other_networks_are_built(self, tmp_path, size, kind):
+        path = export(Small(8, **kind), tmp_path / "net.onnx", size=size, description=DESCRIPTION)
+        for precision in ("fp32",) if kind else ("fp32", "fp16"):
+            assert plan.plan_file(open_checkpoint(path), "sub124", precision).stat().st_size > 1000
 
     def test_another_gpu_gets_another_plan(self, stored, monkeypatch):
         made = []
