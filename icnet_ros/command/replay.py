@@ -139,6 +139,8 @@ def replay(
         print(json.dumps(report, indent=2))
     else:
         _print(report, written.page)
+    for warning, count in report["warnings"].items():
+        errors.print(f"{warning} ({count} frames)", style="yellow", highlight=False, markup=False, soft_wrap=True)
     failed = failures(gates, figures(report))
     for reason in failed:
         errors.print(f"[bold red]failed:[/] {reason}", highlight=False)

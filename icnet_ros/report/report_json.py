@@ -26,6 +26,7 @@ RENAMED_KEYS = {
 }  # fmt: skip
 TIMINGS = ("latency_ms", "throughput_fps")  # what may differ between two runs over the same frames
 MAX_LISTED = 10  # frames that are listed as the worst
+LOWEST_ACCURACY = 0.2  # of pixels; a trained network has more on any drive whose ids are those of its classes
 
 
 def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -40,6 +41,12 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[st
     if result.ground_truth and labelled and not scored and not warnings:
         unmatched = "there is ground truth, but none that belongs to these images; by stamp: see --sync-tolerance"
         warnings[unmatched] = len(labelled)
+    accuracy = matrix.pixel_accuracy() if matrix else None
+    if accuracy is not None and accuracy < LOWEST_ACCURACY and metadata.get("trained"):
+        warnings[
+            f"only {accuracy:.0%} of the pixels agree with the ground truth: are its ids those of {classes.name}? "
+            "Take a model of its classes, or give the class of each of its ids with --mapping"
+        ] = scored
     return {
         "schema_version": SCHEMA_VERSION,
         **metadata,
@@ -58,7 +65,7 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[st
             "scored": scored,
         },
         "miou": matrix.miou() if matrix else None,
-        "pixel_accuracy": matrix.pixel_accuracy() if matrix else None,
+        "pixel_accuracy": accuracy,
         "per_class": iou_by_class(matrix, classes.names) if matrix else None,
         "confusion": matrix.counts.tolist() if matrix else None,
         "coverage": {name: float(pixels[k] / max(1, pixels.sum())) for k, name in enumerate(classes.names)},

@@ -83,7 +83,7 @@ def icnet(*words):
     return ended.value.code
 
 
-def run(path, engine, out, identity="same", part=None, confidence=False, stopped=None, **chosen):
+def run(path, engine, out, identity="same", part=None, confidence=False, stopped=None, trained=False, **chosen):
     """The result of a replay, and its report."""
     ResultStore(out).prepare(identity)
     classes, selection = engine.spec.classes, Selection(**chosen)
@@ -91,7 +91,7 @@ def run(path, engine, out, identity="same", part=None, confidence=False, stopped
         path, engine_predictor(engine), classes, out, selection, lambda *_: None,
         part=part, confidence=confidence, should_stop=stopped or (lambda: False),
     )  # fmt: skip
-    return result, build_report(result, classes, {})
+    return result, build_report(result, classes, {"trained": True} if trained else {})
 
 
 def write(result, path, engine, out, **options):
