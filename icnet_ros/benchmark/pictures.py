@@ -55,3 +55,24 @@ def draw_peers(rows: Sequence[dict[str, Any]], picture: Path, title: str) -> Non
         panel.set(xlabel="ms from picture to labels")
     panel.set_title(title)
     figure.savefig(picture, dpi=120)
+
+
+def draw_roofline(rows: Sequence[dict[str, Any]], limits: dict[str, Any], picture: Path) -> None:
+    """Roofline of the device, and what the network achieves at the size of `limits`, as a PNG."""
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    panel = figure.subplots()
+    bandwidth, intensity = limits["bandwidth_gb_s"], limits["intensity"]
+    reach = [0.1, *(peak / bandwidth for peak in limits["peak_gflops"].values()), 100 * intensity]
+    axis = sorted(reach)
+    for precision, peak in limits["peak_gflops"].items():
+        panel.plot(axis, [min(peak, bandwidth * x) for x in axis], label=f"{precision}: {peak:.0f} GFLOP/s")
+    for row in rows:
+        if "error" not in row and list(row["size"]) == limits["size"] and row["gflops"]:
+            panel.plot(intensity, row["gflops"], "o")
+            panel.annotate(
+                row["name"], (intensity, row["gflops"]), xytext=(8, -3), textcoords="offset points", fontsize=7
+            )
+    panel.set(xscale="log", yscale="log", xlabel="floating point operations per byte", ylabel="GFLOP/s")
+    panel.set_title(f"roofline: {bandwidth:.0f} GB/s, network at {'x'.join(map(str, limits['size']))}")
+    panel.legend()
+    figure.savefig(picture, dpi=120)
