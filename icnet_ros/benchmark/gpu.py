@@ -1,7 +1,7 @@
 """Everything that runs on a GPU, in one go: speed, agreement with the CPU, memory, a soak. Not run on a GPU yet.
 
-On a CPU (`device` "cpu") the same checks run through the same code, for the tests: without CUDA graphs, the fused kernel
-and TensorRT.
+On a CPU (`device` "cpu") the same checks run through the same code, for the tests: without CUDA graphs, the fused
+kernel and TensorRT.
 """
 
 import random
@@ -70,8 +70,8 @@ def measure(
     """A row for each case; one that cannot run has an `error`.
 
     ms: median time of a call from frames in host memory to labels in host memory. stages: its parts, ms for a frame.
-    gflops: of the convolutions, achieved while the network runs. agreement: share of pixels with the label of the CPU in
-    fp32; ok: whether that is enough. memory_mb: of the device, after the run.
+    gflops: of the convolutions, achieved while the network runs. agreement: share of pixels with the label of the CPU
+    in fp32; ok: whether that is enough. memory_mb: of the device, after the run.
     """
     reference = open_engine("torch", checkpoint, EngineOptions("cpu", exit=checkpoint.spec.exits[-1], scale=1.0))
     network = checkpoint.network(checkpoint.spec.exits[-1:])
@@ -134,8 +134,12 @@ def roofline(checkpoint: Checkpoint, device: str, size: tuple[int, int], rounds:
 
 
 def soak(checkpoint: Checkpoint, device: str, picture: UInt8, seconds: float, progress: Progress) -> dict[str, Any]:
-    """Frames of random sizes and batches for some time: frames, failures, memory after the first tenth and at the end."""
-    engine = _open(Case("torch", "fp16" if torch_device(device).type == "cuda" else "fp32", (0, 0)), checkpoint, device)
+    """Frames of random sizes and batches for some time.
+
+    Counts frames and failures; memory_early: of the device after a tenth of the time, bytes, memory_late: at the end.
+    """
+    precision = "fp16" if torch_device(device).type == "cuda" else "fp32"
+    engine = _open(Case("torch", precision, (0, 0)), checkpoint, device)
     generator = random.Random(0)  # noqa: S311  not for cryptography
     began = monotonic()
     frames, failures, early = 0, 0, None
@@ -156,11 +160,11 @@ def soak(checkpoint: Checkpoint, device: str, picture: UInt8, seconds: float, pr
 
 def disagreements(rows: Sequence[dict[str, Any]], soaked: dict[str, Any]) -> list[str]:
     """What is wrong, for the exit code; a case that could not run is not among it."""
-    found = [
-        f"{row['name']}: {row['agreement']:.2%} of the pixels as on the CPU, at least {AGREEMENT[row['precision']]:.1%} expected"
-        for row in rows
-        if row.get("ok") is False
-    ]
+    found = []
+    for row in rows:
+        if row.get("ok") is False:
+            wanted = f"at least {AGREEMENT[row['precision']]:.1%} expected"
+            found.append(f"{row['name']}: {row['agreement']:.2%} of the pixels as on the CPU, {wanted}")
     return found + ([f"soak: {soaked['failures']} calls failed"] if soaked["failures"] else [])
 
 

@@ -11,7 +11,8 @@ PAGE = """<!doctype html>
 td,th{padding:.3em .8em;border-bottom:1px solid #ccc;text-align:right}td:first-child,th:first-child{text-align:left}
 .wrong{color:#b00}</style></head><body>
 <h1>ICNet on {{ device }}</h1>
-{% for problem in wrong %}<p class="wrong">{{ problem }}</p>{% else %}<p>Labels agree with those of the CPU.</p>{% endfor %}
+{% for problem in wrong %}<p class="wrong">{{ problem }}</p>
+{% else %}<p>Labels agree with those of the CPU.</p>{% endfor %}
 <p><img src="gpu.png" alt="roofline" style="max-width:100%"></p>
 <table><tr><th></th><th>ms</th><th>frames/s</th><th>upload and preprocess, ms</th><th>network, ms</th>
 <th>postprocess and download, ms</th><th>GFLOP/s</th><th>as on the CPU</th><th>memory, MB</th></tr>
@@ -25,7 +26,8 @@ td,th{padding:.3em .8em;border-bottom:1px solid #ccc;text-align:right}td:first-c
 <p>Soak: {{ soak.frames }} frames in {{ soak.seconds }} s, {{ soak.failures }} failed calls, device memory
 {{ soak.memory_early }} bytes after a tenth of the time, {{ soak.memory_late }} at the end.</p>
 <p>Copy: {{ "%.0f"|format(roofline.bandwidth_gb_s) }} GB/s. Matrix product:
-{% for precision, peak in roofline.peak_gflops.items() %}{{ precision }} {{ "%.0f"|format(peak) }} GFLOP/s{{ "" if loop.last else ", " }}{% endfor %}.</p>
+{% for precision, peak in roofline.peak_gflops.items() %}{{ precision }} {{ "%.0f"|format(peak) }} GFLOP/s
+{{ "" if loop.last else ", " }}{% endfor %}.</p>
 </body></html>
 """
 

@@ -68,10 +68,9 @@ def draw_roofline(rows: Sequence[dict[str, Any]], limits: dict[str, Any], pictur
         panel.plot(axis, [min(peak, bandwidth * x) for x in axis], label=f"{precision}: {peak:.0f} GFLOP/s")
     for row in rows:
         if "error" not in row and list(row["size"]) == limits["size"] and row["gflops"]:
-            panel.plot(intensity, row["gflops"], "o")
-            panel.annotate(
-                row["name"], (intensity, row["gflops"]), xytext=(8, -3), textcoords="offset points", fontsize=7
-            )
+            point = intensity, row["gflops"]
+            panel.plot(*point, "o")
+            panel.annotate(row["name"], point, xytext=(8, -3), textcoords="offset points", fontsize=7)
     panel.set(xscale="log", yscale="log", xlabel="floating point operations per byte", ylabel="GFLOP/s")
     panel.set_title(f"roofline: {bandwidth:.0f} GB/s, network at {'x'.join(map(str, limits['size']))}")
     panel.legend()
