@@ -13,13 +13,15 @@ from time import monotonic, perf_counter
 from typing import Any
 
 import cv2
+import numpy as np
 import torch
 
 from icnet_ros.benchmark.memory import activation_memory
 from icnet_ros.benchmark.timing import Progress
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import CheckpointError
-from icnet_ros.engine.backends.torch import DTYPES, open_torch_on, torch_device
+from icnet_ros.engine.backends.cuda import DTYPES
+from icnet_ros.engine.backends.torch import open_torch_on, torch_device
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, UInt8
 from icnet_ros.engine.table import installed_library, open_engine
 from icnet_ros.network.cost import conv_macs
@@ -211,5 +213,5 @@ def _median_seconds(run: Callable[[], object], device: torch.device, rounds: int
 
 
 def _resized(picture: UInt8, size: tuple[int, int]) -> UInt8:
-    resized: Any = cv2.resize(picture, size[::-1])
+    resized: UInt8 = np.asarray(cv2.resize(picture, size[::-1]), np.uint8)
     return resized
