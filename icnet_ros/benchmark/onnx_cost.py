@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from icnet_ros.engine.base import EngineError, one_line
+
 MULTIPLYING = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
@@ -19,17 +21,28 @@ class Cost(NamedTuple):
 
 
 def onnx_cost(path: Path, height: int, width: int) -> Cost:
-    """Cost of a network with input `image` (1, 3, H, W); the network runs once, on zeros, to find all shapes."""
+    """Cost of a network with input `image` (1, 3, H, W); the network runs once, on zeros, to find all shapes.
+
+    Raises EngineError if it does not run.
+    """
     model = onnx.load(path)
     constants = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type == "Constant":
-            constants[node.output[0]] = tuple(onnx.numpy_helper.to_array(node.attribute[0].t).shape)
+            constants[node.output[0]] = _shape_of(node.attribute[0])
     nodes = [node for node in model.graph.node if node.op_type in MULTIPLYING]
     computed = {name for node in nodes for name in (*node.input, *node.output) if name} - constants.keys()
     shapes = constants | _shapes(model, computed, height, width)
     weights = {name for node in nodes for name in node.input[1:] if name in constants}
     return Cost(sum(_macs(node, shapes) for node in nodes), sum(prod(constants[name]) for name in weights))
+
+
+def _shape_of(attribute: onnx.AttributeProto) -> tuple[int, ...]:
+    """Of the value of a Constant."""
+    if attribute.name == "value":
+        return tuple(attribute.t.dims)
+    values = onnx.helper.get_attribute_value(attribute)
+    return (len(values),) if attribute.name.endswith("s") else ()
 
 
 def _macs(node: Any, shapes: dict[str, tuple[int, ...]]) -> int:
@@ -49,8 +62,11 @@ def _shapes(model: onnx.ModelProto, names: set[str], height: int, width: int) ->
     model.graph.output.extend([onnx.ValueInfoProto(name=name) for name in sorted(names - kept - inputs)])
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
     image = np.zeros((1, 3, height, width), np.float32)
-    wanted = [entry.name for entry in session.get_outputs()]
-    values = session.run(wanted, {"image": image})
+    try:
+        session = onnxruntime.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+        wanted = [entry.name for entry in session.get_outputs()]
+        values = session.run(wanted, {"image": image})
+    except Exception as err:  # the runtime raises many exception types
+        raise EngineError(f"its multiply-accumulates cannot be counted: {one_line(err)}") from err
     return {"image": image.shape} | {name: value.shape for name, value in zip(wanted, values, strict=True)}

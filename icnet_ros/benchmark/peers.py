@@ -17,27 +17,32 @@ from icnet_ros.evaluation.mapping import ClassMapping
 
 
 class Candidate(NamedTuple):
-    """A network to compare, at one exit and precision."""
+    """A network to compare, at one exit and precision. name: different from that of every other."""
 
+    name: str
     checkpoint: Checkpoint
     exit: str
     precision: str
 
-    @property
-    def name(self) -> str:
-        """For tables: name of the checkpoint, its exit if there are several, its precision if not fp32."""
-        words = [self.checkpoint.name]
-        words += [self.exit] if len(self.checkpoint.spec.exits) > 1 else []
-        words += [self.precision] if self.precision != "fp32" else []
-        return " ".join(words)
-
 
 def candidates(checkpoints: Sequence[Checkpoint], exits: Sequence[str], precisions: Sequence[str]) -> list[Candidate]:
-    """Each checkpoint with each of the exits that it has (its deepest if it has none of them) and each precision."""
-    chosen = []
-    for checkpoint in checkpoints:
+    """Each checkpoint with each of the exits that it has (its deepest if it has none of them) and each precision.
+
+    Names: of the file, with its folder if another file has the same, then the exit if there are several, and the
+    precision if it is not fp32.
+    """
+    stems = [checkpoint.name for checkpoint in checkpoints]
+    chosen: list[Candidate] = []
+    for number, checkpoint in enumerate(checkpoints, 1):
+        name = checkpoint.name
+        if stems.count(name) > 1:  # as of runs/a/best.safetensors and runs/b/best.safetensors
+            name = str(checkpoint.path) if checkpoint.path else f"{name} {number}"
         of_it = [exit_ for exit_ in exits if exit_ in checkpoint.spec.exits] or [*checkpoint.spec.exits[-1:]]
-        chosen += [Candidate(checkpoint, exit_, precision) for exit_ in of_it for precision in precisions]
+        for exit_ in of_it:
+            for precision in precisions:
+                words = [name, *([exit_] if len(checkpoint.spec.exits) > 1 else [])]
+                words += [precision] if precision != "fp32" else []
+                chosen.append(Candidate(" ".join(words), checkpoint, exit_, precision))
     return chosen
 
 
@@ -67,14 +72,16 @@ def compare_peers(
             opened = open_engine(
                 engine, network.checkpoint, EngineOptions("cpu", network.precision, network.exit, threads)
             )
+            engines[network.name] = opened
             opened.segment([Frame(picture)])
-            size = network.checkpoint.spec.network_size(*picture.shape[:2])
+            height, width = picture.shape[:2]
+            size = network.checkpoint.spec.network_size(height, width)
             macs, parameters = onnx_cost(onnx_file(network.checkpoint, network.exit), *size)
+            row |= {"input": size, "gmac": macs / 1e9, "parameters": parameters}
         except (EngineError, CheckpointError, ValueError) as err:
             row["error"] = str(err)
-            continue
-        engines[network.name] = opened
-        row |= {"input": size, "gmac": macs / 1e9, "parameters": parameters}
+            if broken := engines.pop(network.name, None):
+                broken.close()
     seconds = interleaved({name: _whole(opened, picture) for name, opened in engines.items()}, rounds, progress)
     for name, value in seconds.items():
         rows[name] |= {"ms": 1000 * value, "ratio": value / next(iter(seconds.values()))}

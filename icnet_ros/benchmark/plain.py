@@ -14,8 +14,8 @@ def preprocess(bgr: UInt8, spec: ModelSpec) -> Tensor:
     image = torch.from_numpy(bgr).permute(2, 0, 1)[None].float()
     if spec.channel_order == "rgb":
         image = image.flip(1)
-    if (scale := spec.scale_for(bgr.shape[0])) != 1:
-        size = [round(side * scale) for side in bgr.shape[:2]]
+    height, width = bgr.shape[:2]
+    if (size := spec.network_size(height, width)) != (height, width):
         image = F.interpolate(image, size, mode="bilinear", align_corners=False)
     mean, std = (torch.tensor(values).reshape(3, 1, 1) for values in (spec.mean, spec.std))
     return (image - mean) / std

@@ -74,12 +74,13 @@ class OnnxNetwork:
 
 def open_onnx(path: Path) -> Checkpoint:
     """The network as a Checkpoint without weights; engines read the file. Raises CheckpointError."""
-    spec = read_onnx(path).spec
+    network = read_onnx(path)
     digest = hashlib.sha256(path.read_bytes())
-    for file in (path.with_suffix(".yaml"), *_external_files(path, _parse(path))):
-        if file.is_file():
-            digest.update(file.read_bytes())
-    return Checkpoint(spec, {}, path.stem, digest.hexdigest(), path)
+    for file in _external_files(path, network.model):
+        digest.update(file.read_bytes())
+    # The description and what it names: the classes may be in another file.
+    digest.update(repr((network.spec, network.input, network.output, network.output_kind)).encode())
+    return Checkpoint(network.spec, {}, path.stem, digest.hexdigest(), path)
 
 
 def read_onnx(path: Path) -> OnnxNetwork:
@@ -89,8 +90,13 @@ def read_onnx(path: Path) -> OnnxNetwork:
     _external_files(path, model)
     values, source = _description(path, model)
     network_input = _input(path, model, values)
-    if network_input.type == "uint8":  # normalises inside
-        values = {"value_range": 255, "mean": [0, 0, 0], "std": [1, 1, 1], **values}
+    if network_input.type == "uint8":
+        own = {"value_range": 255, "mean": [0, 0, 0], "std": [1, 1, 1]}
+        if given := [key for key, value in own.items() if values.get(key, value) != value]:
+            raise CheckpointError(
+                f"{source}: its input is uint8, so it normalises inside: leave out {', '.join(given)}"
+            )
+        values |= own
     if missing := [key for key in REQUIRED if key not in values]:
         raise CheckpointError(
             f"{path}: nothing says its {', '.join(missing)}: write {path.with_suffix('.yaml').name} beside it, for "
@@ -103,7 +109,7 @@ def read_onnx(path: Path) -> OnnxNetwork:
     return OnnxNetwork(spec, model, network_input, _output(path, model, values), values.get("output_kind"))
 
 
-def describe(model: "onnx.ModelProto", spec: ModelSpec, output_kind: str = "logits") -> None:
+def describe(model: "onnx.ModelProto", spec: ModelSpec) -> None:
     """Write the description of a network of this package into its ONNX file, so that it can be used without a YAML."""
     import onnx
 
@@ -113,17 +119,20 @@ def describe(model: "onnx.ModelProto", spec: ModelSpec, output_kind: str = "logi
         "value_range": 255,
         "mean": spec.mean,
         "std": spec.std,
-        "output_kind": output_kind,
+        "output_kind": "logits",
     }
     kept = {entry.key: entry.value for entry in model.metadata_props}
     onnx.helper.set_model_props(model, {**kept, METADATA_KEY: json.dumps(values)})
 
 
 def load_with_data(path: Path, model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """`model` of the file `path` with the tensors that are stored in other files."""
+    """`model` of the file `path` with the tensors that are stored in other files. Raises CheckpointError."""
     import onnx
 
-    onnx.load_external_data_for_model(model, str(path.parent))
+    try:
+        onnx.load_external_data_for_model(model, str(path.parent))
+    except Exception as err:  # onnx raises many exception types
+        raise CheckpointError(f"{path}: its tensors cannot be read ({type(err).__name__}: {err})") from err
     return model
 
 
@@ -166,7 +175,7 @@ def _check_operators(path: Path, model: "onnx.ModelProto") -> None:
             f"{path}: opset {opset}; this onnx reads 11 to {defs.onnx_opset_version()}: export it again"
         )
     own = {(function.domain, function.name) for function in model.functions}
-    for node in _nodes(model):
+    for node in (node for graph in _graphs(model) for node in graph.node):
         if (node.domain, node.op_type) in own:
             continue
         if node.domain not in DOMAINS or not defs.has(node.op_type, opset, ""):
@@ -176,24 +185,27 @@ def _check_operators(path: Path, model: "onnx.ModelProto") -> None:
             )
 
 
-def _nodes(model: "onnx.ModelProto") -> Iterator[Any]:
-    """All nodes, also those of branches, loops and functions."""
+def _graphs(model: "onnx.ModelProto") -> Iterator[Any]:
+    """All graphs: also those of branches and loops, and functions."""
     waiting: list[Any] = [model.graph, *model.functions]
     while waiting:
-        for node in waiting.pop().node:
-            yield node
-            for attribute in node.attribute:
-                waiting += [attribute.g] if attribute.HasField("g") else []
-                waiting += attribute.graphs
+        graph = waiting.pop()
+        yield graph
+        for attribute in (attribute for node in graph.node for attribute in node.attribute):
+            waiting += [attribute.g] if attribute.HasField("g") else []
+            waiting += attribute.graphs
 
 
 def _external_files(path: Path, model: "onnx.ModelProto") -> list[Path]:
     """Files with tensors of the network. Raises CheckpointError for one outside the folder of the network."""
     from onnx.external_data_helper import uses_external_data
 
-    tensors = list(model.graph.initializer)
-    for node in _nodes(model):
-        for attribute in node.attribute:
+    tensors: list[Any] = []
+    for graph in _graphs(model):
+        tensors += getattr(graph, "initializer", ())  # functions have none
+        for sparse in getattr(graph, "sparse_initializer", ()):
+            tensors += [sparse.values, sparse.indices]
+        for attribute in (attribute for node in graph.node for attribute in node.attribute):
             tensors += [attribute.t] if attribute.HasField("t") else []
             tensors += attribute.tensors
     files: dict[str, Path] = {}

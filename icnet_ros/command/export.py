@@ -22,7 +22,7 @@ def export(
     exit_: Annotated[str, typer.Option("--exit", help="sub4, sub24, sub124.")] = "sub124",
     precision: Annotated[str, typer.Option(help="fp32; for tensorrt also fp16 and int8.")] = "fp32",
 ) -> None:
-    """Write the network for any frame size, checked against torch at several sizes before it is written.
+    """Write the network of a checkpoint for any frame size, checked against torch at several sizes.
 
     Input `image`: float32 (N, 3, H, W), normalised as the checkpoint says (`icnet info`). Output `logits`:
     (N, h, w, classes), to be resized to the image bilinearly with corners aligned. A TensorRT plan takes one

@@ -1,7 +1,8 @@
-"""Precision "auto": the fastest one whose loss of accuracy was measured and is small."""
+"""Precision "auto": int8 where its loss of accuracy was measured and is small, else what the device has natively."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.int8 import METADATA_KEY, int8_file, int8_path
@@ -9,8 +10,10 @@ from icnet_ros.engine.base import EngineError, EngineOptions
 
 MAX_LOSS = 0.01  # of mIoU, by int8
 # Instructions by which int8 and bf16 are faster than fp32, as /proc/cpuinfo names them.
-INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "avx2", "asimddp"}
-BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"}
+# Without those, sums of products saturate: only files whose weights leave room for that keep their accuracy.
+SATURATING_INT8_FLAGS = {"avx2"}
+BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # those that OpenVINO uses
 
 
 def choose_precision(engine: str, checkpoint: Checkpoint, options: EngineOptions) -> tuple[str, str]:
@@ -34,29 +37,30 @@ def choose_precision(engine: str, checkpoint: Checkpoint, options: EngineOptions
 
 def _why_not_int8(checkpoint: Checkpoint, exit_: str, flags: set[str]) -> str:
     """Why int8 is not chosen; "" if it is."""
-    if not flags & INT8_FLAGS:
+    if not flags & (INT8_FLAGS | SATURATING_INT8_FLAGS):
         return "the CPU has no fast int8 instructions"
     if checkpoint.path is None or not int8_path(checkpoint, exit_).is_file():
         return f"there is no int8 file for {exit_}, see icnet quantize"
     try:
-        loss = measured_loss(int8_file(checkpoint, exit_))
+        said = _metadata(int8_file(checkpoint, exit_))
     except EngineError as err:
         return str(err)
-    if loss is None:
+    if not flags & INT8_FLAGS and said.get("overflow_fix") is not True:
+        return "the CPU has no VNNI instructions, and the int8 file was not made for others: run icnet quantize again"
+    try:
+        loss = float(said["miou_before"]) - float(said["miou_after"])
+    except (KeyError, TypeError, ValueError):
         return "the loss of the int8 file was not measured"
     return f"the int8 file loses {100 * loss:.1f} points of mIoU" if loss > MAX_LOSS else ""
 
 
-def measured_loss(int8: Path) -> float | None:
-    """The mIoU that was lost by quantization, as `icnet quantize` wrote it into the file; None if it did not."""
+def _metadata(int8: Path) -> dict[str, Any]:
+    """What `icnet quantize` wrote into the file."""
     import onnx
 
     model = onnx.load(int8, load_external_data=False)
-    said = json.loads({entry.key: entry.value for entry in model.metadata_props}[METADATA_KEY])
-    try:
-        return float(said["miou_before"]) - float(said["miou_after"])
-    except (KeyError, TypeError, ValueError):
-        return None
+    said: dict[str, Any] = json.loads({entry.key: entry.value for entry in model.metadata_props}[METADATA_KEY])
+    return said
 
 
 def cpu_flags() -> set[str]:

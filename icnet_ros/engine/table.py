@@ -47,7 +47,8 @@ def auto_candidates(options: EngineOptions, architecture: str = "icnet") -> list
     gpu = options.device.startswith("cuda") or (options.device == "auto" and Path("/dev/nvidiactl").exists())
     names = ["tensorrt", "torch"] if gpu else ["openvino", "onnxruntime", "torch"]
     if architecture == "onnx":
-        names = ["tensorrt", "onnxruntime"] if gpu else ["openvino", "onnxruntime"]
+        names = ["tensorrt", "onnxruntime"] if options.device.startswith("cuda") else ["openvino", "onnxruntime"]
+        names = ["tensorrt", *names] if gpu and options.device == "auto" else names
     available = [name for name in names if installed_library(name)] or names[-1:]
     return available if gpu else available[:1]
 

@@ -163,7 +163,6 @@ class SegmentationNode(LifecycleNode):
             counters = self._worker.counters[camera.name]
             camera.subscribe(self._worker.put, counters, lambda: self._settings.max_rate)
             camera.update_inputs()
-            camera.outputs.check_subscribers()
 
     def _stop_work(self, timeout: float = 30.0) -> None:
         for camera in self._cameras.values():

@@ -9,6 +9,7 @@ from typing import Any
 import nncf
 import numpy as np
 import onnx
+from nncf.quantization.advanced_parameters import OverflowFix
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.dataset.base import Dataset
@@ -74,9 +75,17 @@ def quantize(
         nncf.Dataset(chosen, read),
         preset=nncf.QuantizationPreset.PERFORMANCE,  # the symmetric one
         subset_size=count,
+        # Half of the range of the weights of every layer, not only the first: CPUs without VNNI add in int16.
+        advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
     )
     origin = {"dataset": calibration.name, "split": calibration.split, "images": count}
-    metadata = {"sha256": checkpoint.sha256, "exit": exit_, "calibration": origin, "miou_before": before}
+    metadata: dict[str, Any] = {
+        "sha256": checkpoint.sha256,
+        "exit": exit_,
+        "calibration": origin,
+        "overflow_fix": True,
+        "miou_before": before,
+    }
     # Written in the target's folder and then renamed, so that the target is replaced atomically. The candidate path
     # makes engines load this file exactly as they load the final one.
     with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:

@@ -162,6 +162,18 @@ def test_benchmark_peers(monkeypatch, tmp_path, engine, capsys):
     assert "peer int8: precision int8 needs" in capsys.readouterr().out
 
 
+def test_peers_with_the_same_file_name_are_told_apart(tmp_path):
+    from icnet_ros.benchmark.peers import candidates
+    from icnet_ros.checkpoint.file import open_checkpoint
+
+    model = untrained(load_classes("camvid"), 0.25)
+    for folder in ("a", "b"):
+        save(tmp_path / folder / "best.safetensors", model.spec, model.weights)
+    both = [open_checkpoint(tmp_path / folder / "best.safetensors") for folder in ("a", "b")]
+    names = [candidate.name for candidate in candidates(both, ["sub4"], ["fp32"])]
+    assert names == [f"{tmp_path}/{folder}/best.safetensors sub4" for folder in ("a", "b")]
+
+
 def test_a_wrong_size_is_explained(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["icnet", "benchmark", "stages", "--size", "big"])
     with pytest.raises(SystemExit) as stop:

@@ -21,13 +21,14 @@ from icnet_ros.checkpoint.published.liminn import HEADS as LIMINN_HEADS
 from icnet_ros.checkpoint.published.liminn import liminn_names
 from icnet_ros.checkpoint.published.semseg import HEADS as SEMSEG_HEADS
 from icnet_ros.checkpoint.published.semseg import semseg_names
-from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.checkpoint.spec import IMAGENET_MEAN, CheckpointError
 from icnet_ros.engine.base import Frame
 from icnet_ros.engine.table import open_engine
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.network.icnet import ICNet
 from icnet_ros.network.two_pass import TwoPassICNet
 
+_reconstruct = np.zeros(1).__reduce__()[0]
 ROLES = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -210,6 +211,32 @@ def test_a_npy_that_would_run_code_is_refused(tmp_path, source):
         import_weights(tmp_path / "icnet.npy")
 
 
+class Forged:
+    """A pickled numpy array of objects whose addresses are in the file."""
+
+    def __reduce__(self):
+        return _reconstruct, (np.ndarray, (0,), b"b"), (1, (1,), np.dtype("O"), False, b"\x41" * 8)
+
+
+def test_a_npy_with_forged_arrays_is_refused(tmp_path, source):
+    """numpy would take the eight bytes for a pointer."""
+    layers = npy(source)
+    for value in (Forged(), np.array([1, "a"], dtype=object), np.zeros(3, "datetime64[s]"), np.array(["a"])):
+        layers["conv_sub4"]["weights"] = value
+        (tmp_path / "icnet.npy").write_bytes(saved(layers))
+        with pytest.raises(CheckpointError, match=r"not a dictionary of arrays|damaged|is \("):
+            import_weights(tmp_path / "icnet.npy")
+
+
+def test_a_npy_of_another_byte_order(tmp_path, source):
+    layers = {
+        name: {role: np.asfortranarray(value.astype(">f8")) for role, value in values.items()}
+        for name, values in npy(source).items()
+    }
+    (tmp_path / "icnet.npy").write_bytes(saved(layers))
+    same(import_weights(tmp_path / "icnet.npy"), logits(source))
+
+
 # -- liminn
 
 
@@ -275,7 +302,11 @@ def test_pytorch_semseg(tmp_path, source, stride_at):
     torch.save(file, tmp_path / "icnet.pkl")
     imported = import_weights(tmp_path / "icnet.pkl", stride_at=stride_at)
     assert imported.unused == ["pyramid_pooling.path_module_list.0.cbr_unit.0.weight"]
-    assert imported.checkpoint.spec.stride_at == (stride_at or "conv3")
+    spec = imported.checkpoint.spec
+    assert spec.stride_at == (stride_at or "conv3")
+    # A training there divides by 255; weights from Caffe came with the authors' input.
+    assert spec.std == ((1, 1, 1) if stride_at else (255, 255, 255))
+    assert spec.mean == (IMAGENET_MEAN if stride_at else (0, 0, 0))
     same(imported, logits(source, stride_at=stride_at or "conv3"))
     assert not np.allclose(logits(source, stride_at="conv3")[2], logits(source)[2])
 
@@ -284,7 +315,7 @@ def test_a_torch_file_that_would_run_code_is_refused(tmp_path, source):
     torch.save({"model_state": semseg(source), "other": Evil()}, tmp_path / "icnet.pth")
     with pytest.raises(CheckpointError, match="nothing else is loaded"):
         import_weights(tmp_path / "icnet.pth")
-    for content in (b"PK\x03\x04 no zip", pickle.dumps({"a": 1}), b"\x80\x02"):
+    for content in (b"PK\x03\x04 no zip", pickle.dumps({"a": 1}), b"\x80\x02", b"\x80", b"\x80\x02M"):
         (tmp_path / "icnet.pth").write_bytes(content)
         with pytest.raises(CheckpointError, match=r"not a file of tensors|holds no state dict|no ICNet"):
             import_weights(tmp_path / "icnet.pth")
@@ -306,6 +337,23 @@ def test_other_networks_are_named(tmp_path, keys, problem):
     with pytest.raises(CheckpointError, match=problem) as said:
         import_weights(tmp_path / "x.pth")
     assert "docs/networks.md" in str(said.value) or "lacks" in str(said.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classification.weight": torch.zeros(())},
+        {"conv5_4_k1.cbr_unit.1.bias": torch.zeros(3)},
+        {"conv5_4_k1.cbr_unit.0.bias": torch.zeros(5)},
+        {"convbnrelu1_1.cbr_unit.0.weight": torch.zeros(7)},
+    ],
+)
+def test_tensors_of_strange_shapes_are_explained(tmp_path, source, change):
+    state = semseg(source, "") | change
+    state = {key: torch.nn.Parameter(value.float()) for key, value in state.items()}
+    torch.save({"model_state": state}, tmp_path / "x.pth")
+    with pytest.raises(CheckpointError, match=r"damaged, or no weights of ICNet|is \(|lacks|classes"):
+        import_weights(tmp_path / "x.pth")
 
 
 def test_classes(tmp_path, source):

@@ -167,6 +167,23 @@ def move_outside(path, location):
     onnx.save(model, path)
 
 
+def test_a_damaged_file_of_tensors_is_explained(tmp_path):
+    path = export(Small(), tmp_path / "net.onnx", description=DESCRIPTION)
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="net.data", size_threshold=0)
+    (tmp_path / "net.data").write_bytes(b"short")
+    with pytest.raises((CheckpointError, EngineError), match=r"net\.onnx: "):
+        open_engine("onnxruntime", open_checkpoint(path), EngineOptions("cpu"))
+
+
+def test_the_classes_of_another_file_are_part_of_the_identity(tmp_path):
+    path = export(Small(), tmp_path / "net.onnx", description=DESCRIPTION | {"classes": "mine.yaml"})
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(DESCRIPTION["classes"]))
+    before = open_checkpoint(path)
+    assert before.spec.classes.names == ("road", "car", "sky")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(DESCRIPTION["classes"]).replace("sky", "air"))
+    assert open_checkpoint(path).sha256 != before.sha256
+
+
 @pytest.mark.parametrize("location", ["../net.data", "/etc/hostname", "linked.data", "nowhere.data"])
 def test_tensors_outside_the_folder_are_refused(tmp_path, location):
     folder = tmp_path / "in"
@@ -214,6 +231,24 @@ def test_a_wrong_description(tmp_path, change, problem):
     with pytest.raises(CheckpointError, match=problem) as said:
         open_checkpoint(path)
     assert str(tmp_path) in str(said.value)
+
+
+def test_a_uint8_network_with_a_normalisation(tmp_path):
+    path = export(Small(8, normalise=True), tmp_path / "net.onnx", description=DESCRIPTION, dtype=torch.uint8)
+    with pytest.raises(CheckpointError, match="normalises inside: leave out value_range, mean, std"):
+        open_checkpoint(path)
+
+
+def test_as_many_classes_as_columns(tmp_path):
+    """32 classes, a map 32 wide: the output alone does not say which side the classes are."""
+    classes = {"name": "many", "classes": [{"name": f"c{k}", "colour": [k, k, k]} for k in range(32)]}
+    network = Small(8)
+    network.last = torch.nn.Conv2d(8, 32, 1)
+    path = export(network, tmp_path / "net.onnx", description=DESCRIPTION | {"classes": classes})
+    runner = open_engine("onnxruntime", open_checkpoint(path), EngineOptions("cpu"))
+    labels = runner.segment([Frame(picture())])[0].labels
+    expected = reference(network, DESCRIPTION, picture(), (128, 192)).argmax(0)
+    assert (labels == expected).mean() > 0.98
 
 
 def test_a_class_table_of_another_network(tmp_path):

@@ -2,16 +2,16 @@
 
 import hashlib
 import io
-import pickle
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from icnet_ros.checkpoint.classes import ClassTable, load_classes
+from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
 from icnet_ros.checkpoint.file import Checkpoint, build_network
 from icnet_ros.checkpoint.published import caffe, hellochick, liminn, semseg
 from icnet_ros.checkpoint.published.units import HEADS, Array, Unit, weights_of
@@ -43,7 +43,11 @@ class _Format(NamedTuple):
 
 CAFFE = _Format("Caffe (hszhao/ICNet)", caffe.units_of)
 HELLOCHICK = _Format("hellochick/ICNet-tensorflow", hellochick.units_of)
-SEMSEG = _Format("pytorch-semseg", semseg.units_of, {"stride_at": "conv3"})
+SEMSEG = _Format(
+    "pytorch-semseg",
+    semseg.units_of,
+    {"stride_at": "conv3", "mean": (0.0, 0.0, 0.0), "std": (255.0, 255.0, 255.0)},
+)
 LIMINN = _Format(
     "liminn/ICNet-pytorch or Tramac",
     liminn.units_of,
@@ -80,22 +84,26 @@ def import_weights(
 
     classes: class table; by default by the number of classes. windows: of the pyramid; "official" are the authors', for
     an input of 1025 x 2049 only. stride_at: of the first block of stage 3, "reduce" or "conv3"; by default as in the
-    code that the format belongs to. Raises CheckpointError.
+    code that the format belongs to. "reduce" for pytorch-semseg says that its weights came from Caffe's, so the input
+    is that of the authors, too. Raises CheckpointError.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
     if path.stat().st_size > MAX_BYTES:
         raise CheckpointError(f"{path}: larger than 2 GiB")
     content = path.read_bytes()
-    kind, tensors = _recognise(content, str(path))
-    units, unused = kind.units(tensors, str(path))
-    _check_finite(units, str(path))
-    spec = _spec(units, kind, classes, windows, stride_at, path)
-    return Imported(
-        Checkpoint(spec, _checked(weights_of(units), spec, str(path)), path.stem, hashlib.sha256(content).hexdigest()),
-        kind.name,
-        unused,
-    )
+    try:
+        kind, tensors = _recognise(content, str(path))
+        units, unused = kind.units(tensors, str(path))
+        _check_finite(units, str(path))
+        spec = _spec(units, kind, classes, windows, stride_at, path)
+        weights = _checked(weights_of(units), spec, str(path))
+    except (CheckpointError, ClassTableError):
+        raise
+    except Exception as err:  # tensors of any shape and type may come out of a damaged file
+        raise CheckpointError(f"{path}: damaged, or no weights of ICNet ({type(err).__name__}: {err})") from err
+    digest = hashlib.sha256(content).hexdigest()
+    return Imported(Checkpoint(spec, weights, path.stem, digest), kind.name, unused)
 
 
 def _recognise(content: bytes, source: str) -> tuple[_Format, Any]:
@@ -125,14 +133,11 @@ def _read_torch(content: bytes, source: str) -> dict[str, Array]:
     """Tensors of a state dict, without the prefix of DataParallel. Raises CheckpointError."""
     import torch
 
-    scalar = np.float64(0).__reduce__()[0]  # files of pytorch-semseg hold their best mIoU as a scalar of numpy
-    types = [np.dtype, np.dtypes.Float64DType, np.dtypes.Float32DType, np.dtypes.Int64DType]
-    names: list[Any] = [(scalar, "numpy.core.multiarray.scalar"), (scalar, "numpy._core.multiarray.scalar"), *types]
     try:
-        with torch.serialization.safe_globals(names), warnings.catch_warnings():
+        with _numpy_scalars(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of files that torch did not write
             loaded: Any = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError) as err:
+    except Exception as err:  # unpickling a damaged file raises many exception types
         line = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
         raise CheckpointError(f"{source}: not a file of tensors, or damaged; nothing else is loaded ({line})") from err
     for key in ("state_dict", "model_state", "model"):
@@ -141,10 +146,23 @@ def _read_torch(content: bytes, source: str) -> dict[str, Array]:
     if not isinstance(loaded, Mapping) or not loaded:
         raise CheckpointError(f"{source}: holds no state dict")
     return {
-        str(key).removeprefix("module."): value.float().numpy()
+        str(key).removeprefix("module."): value.detach().float().numpy()
         for key, value in loaded.items()
         if isinstance(value, torch.Tensor)
     }
+
+
+def _numpy_scalars() -> AbstractContextManager[Any]:
+    """Lets torch load scalars of numpy: files of pytorch-semseg hold their best mIoU as one. From torch 2.6 on."""
+    import torch
+
+    safe_globals = getattr(torch.serialization, "safe_globals", None)
+    if safe_globals is None or not hasattr(np, "dtypes"):
+        return nullcontext()
+    scalar = np.float64(0).__reduce__()[0]
+    names: list[Any] = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    context: AbstractContextManager[Any] = safe_globals([*names, np.dtype, np.dtypes.Float64DType])
+    return context
 
 
 def _spec(
@@ -155,6 +173,8 @@ def _spec(
         raise CheckpointError(f"{path}: weights of {kind.name} have no other pyramid windows and strides")
     if windows == "official":
         facts |= {"windows": windows, "input_size": OFFICIAL_SIZE}
+    if stride_at == "reduce":
+        facts = {key: value for key, value in facts.items() if key not in kind.facts}
     if stride_at:
         facts["stride_at"] = stride_at
     return ModelSpec(

@@ -2,7 +2,7 @@
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,29 +13,59 @@ from icnet_ros.checkpoint.spec import CheckpointError
 
 HEADS = {"aux16": "sub4_out", "aux8": "sub24_out", "cls": "conv6_cls"}
 NORM = ("scale", "offset", "mean", "variance")
-# Everything that pickled arrays need. Python 2 and different versions of numpy use different names for it.
-ALLOWED = {
-    (module, name)
-    for module in ("numpy.core.multiarray", "numpy._core.multiarray", "numpy", "numpy.core.numeric")
-    for name in ("_reconstruct", "ndarray", "dtype", "scalar", "_frombuffer")
-} | {("_codecs", "encode")}
+NUMBERS = {f"{kind}{size}" for kind, sizes in (("f", "248"), ("i", "1248"), ("u", "1248")) for size in sizes}
+
+
+class _DType:
+    """Stands for numpy.dtype in a pickle: its code, and the byte order from its state. Nothing else is taken."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        self.code, self.order = str(code), "<"
+
+    def __setstate__(self, state: Any) -> None:
+        self.order = ">" if state[1] == ">" else "<"
+
+
+class _Array:
+    """Stands for numpy.ndarray in a pickle: `value` is an array of numbers, or a list of objects."""
+
+    value: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, fortran, data = state
+        if kind.code.startswith("O"):
+            self.value = list(data)
+        elif kind.code in NUMBERS:
+            # Strings of Python 2 arrive decoded as Latin-1.
+            flat = np.frombuffer(data.encode("latin1") if isinstance(data, str) else data, kind.order + kind.code)
+            self.value = flat.reshape(shape, order="F" if fortran else "C")
+        else:
+            raise pickle.UnpicklingError(f"arrays of type {kind.code!r} hold no weights")
+
+
+def _encode(text: str, _: str = "latin1") -> bytes:
+    return text.encode("latin1")
+
+
+MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")  # before and after numpy 2
+STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
+    **{(module, "_reconstruct"): lambda *_: _Array() for module in MULTIARRAY},
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _DType,
+    ("_codecs", "encode"): _encode,
+}
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Builds arrays, dictionaries, lists, numbers and strings; anything else is refused."""
+    """Builds dictionaries, lists, numbers, strings and `_Array`s; anything else is refused.
+
+    numpy's own classes are not used: their pickled state can make them point anywhere.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED:
+        if (module, name) not in STAND_INS:
             raise pickle.UnpicklingError(f"it calls {module}.{name}, which arrays do not need")
-        if name == "encode":
-            import _codecs
-
-            return _codecs.encode
-        return super().find_class(module.replace("numpy.core", "numpy._core") if _has_core() else module, name)
-
-
-def _has_core() -> bool:
-    return hasattr(np, "_core")
+        return STAND_INS[module, name]
 
 
 def read_npy(content: bytes, source: str) -> dict[str, dict[str, Array]]:
@@ -44,11 +74,10 @@ def read_npy(content: bytes, source: str) -> dict[str, dict[str, Array]]:
     try:
         np.lib.format.read_magic(stream)
         np.lib.format.read_array_header_1_0(stream)
-        layers: Any = _ArraysOnly(stream, encoding="latin1").load()
-        if isinstance(layers, np.ndarray):
-            layers = layers.item()
+        loaded: Any = _ArraysOnly(stream, encoding="latin1").load()
+        (layers,) = loaded.value if isinstance(loaded, _Array) else [loaded]
         return {
-            str(name): {str(role): np.asarray(value, np.float32) for role, value in values.items()}
+            str(name): {str(role): np.asarray(value.value, np.float32) for role, value in values.items()}
             for name, values in layers.items()
         }
     except Exception as err:  # unpickling a damaged file raises many exception types
@@ -69,7 +98,7 @@ def units_of(layers: Mapping[str, Mapping[str, Array]], source: str) -> tuple[di
         if norm is not None and (lacking := [f"{name}_bn/{role}" for role in NORM if role not in norm]):
             raise missing(lacking, source)
         units[ours] = Unit(
-            values["weights"].transpose(3, 2, 0, 1) if values["weights"].ndim == 4 else values["weights"],  # from HWIO
+            values["weights"].transpose(3, 2, 0, 1),  # from HWIO
             values.get("biases"),
             None if norm is None else BatchNorm(*(norm[role].reshape(-1) for role in NORM)),
         )

@@ -70,7 +70,8 @@ def weights_of(units: Mapping[str, Unit]) -> dict[str, Array]:
             f"{name}.bn.running_mean": norm.mean,
             f"{name}.bn.running_var": norm.variance,
         }
-    return {name: np.ascontiguousarray(value, np.float32) for name, value in weights.items()}
+    # Copies: arrays from files are read-only views.
+    return {name: np.array(value, np.float32, order="C") for name, value in weights.items()}
 
 
 def missing(names: list[str], source: str) -> CheckpointError:

@@ -31,7 +31,7 @@ def adapt(checkpoint: Checkpoint, path: Path) -> None:
     original = load_with_data(checkpoint.path, network.model)
     shape, labels, softmax = _run(checkpoint.path, network, original)
     kind = network.output_kind or ("labels" if labels else "probabilities" if softmax else "logits")
-    layout = _layout(checkpoint.path, shape, kind, len(network.spec.classes))
+    layout = _layout(checkpoint.path, shape, kind, network)
     onnx.save(_around(network, original, kind, layout), path)
     _check(checkpoint.path, path, network.spec)
 
@@ -61,13 +61,16 @@ def _run(path: Path, network: OnnxNetwork, model: "onnx.ModelProto") -> tuple[tu
     return tuple(output.shape), np.issubdtype(output.dtype, np.integer), makers.get(network.output) == "Softmax"
 
 
-def _layout(path: Path, shape: tuple[int, ...], kind: str, classes: int) -> str:
+def _layout(path: Path, shape: tuple[int, ...], kind: str, network: OnnxNetwork) -> str:
     """Of an output of this shape: "nchw", "nhwc", or for labels "nhw", "n1hw", "nhw1"."""
+    classes = len(network.spec.classes)
     if kind == "labels":
         layouts = {"nhw": len(shape) == 3, "n1hw": shape[1:2] == (1,), "nhw1": shape[3:4] == (1,)}
     else:
         layouts = {"nchw": shape[1:2] == (classes,), "nhwc": shape[3:4] == (classes,)}
     found = [layout for layout, fits in layouts.items() if fits and (len(shape) == 4 or layout == "nhw")]
+    if network.input.layout in found:  # a map as wide as there are classes looks like both
+        found = [network.input.layout]
     if len(found) != 1 or shape[0] != 1:
         wanted = "1 x height x width" if kind == "labels" else f"1 x {classes} x height x width"
         raise EngineError(
