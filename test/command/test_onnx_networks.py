@@ -54,7 +54,8 @@ def test_info(folder):
 
 
 def test_segment(folder, tmp_path):
-    code, _, err = icnet("segment", folder / "data" / "images", "-o", tmp_path, "--model", folder / "net.onnx")
+    words = ["-o", tmp_path, "--model", folder / "net.onnx", "--precision", "fp32"]
+    code, _, err = icnet("segment", folder / "data" / "images", *words)
     assert code == 0, err
     for number in range(4):
         labels = cv2.imread(str(tmp_path / f"{number}_labels.png"), cv2.IMREAD_UNCHANGED)
