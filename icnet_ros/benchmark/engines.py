@@ -76,7 +76,7 @@ def _at_size(
     def update(what: str, done: int, total: int) -> None:
         progress(f"{exit_} {width}x{height}: {what}", done, total)
 
-    segment: dict[str, Callable[[], UInt8]] = {name: _whole(engine, frame) for name, engine in engines.items()}
+    segment: dict[str, Callable[[], UInt8]] = {name: whole_path(engine, frame) for name, engine in engines.items()}
     if network is not None:
         segment = {BASELINE: partial(plain.segment, network, frame, spec)} | segment
     if not segment:
@@ -103,7 +103,8 @@ def unscaled(checkpoint: Checkpoint) -> ModelSpec:
     return replace(checkpoint.spec, input_scale=1.0, frame_height=0)
 
 
-def _whole(engine: Engine, frame: UInt8) -> Callable[[], UInt8]:
+def whole_path(engine: Engine, frame: UInt8) -> Callable[[], UInt8]:
+    """Labels a BGR frame, to be timed."""
     return lambda: engine.segment([Frame(frame)])[0].labels
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from icnet_ros.benchmark.engines import whole_path
 from icnet_ros.benchmark.onnx_cost import onnx_cost
 from icnet_ros.benchmark.timing import Progress, interleaved
 from icnet_ros.checkpoint.file import Checkpoint
@@ -82,7 +83,7 @@ def compare_peers(
             row["error"] = str(err)
             if broken := engines.pop(network.name, None):
                 broken.close()
-    seconds = interleaved({name: _whole(opened, picture) for name, opened in engines.items()}, rounds, progress)
+    seconds = interleaved({name: whole_path(opened, picture) for name, opened in engines.items()}, rounds, progress)
     for name, value in seconds.items():
         rows[name] |= {"ms": 1000 * value, "ratio": value / next(iter(seconds.values()))}
     for name, opened in engines.items():
@@ -102,7 +103,3 @@ def _accuracy(
     except DatasetError as err:
         return {"miou": None, "pixel_accuracy": None, "note": str(err)}
     return {"miou": matrix.miou(), "pixel_accuracy": matrix.pixel_accuracy()}
-
-
-def _whole(engine: Engine, picture: UInt8) -> Callable[[], object]:
-    return lambda: engine.segment([Frame(picture)])

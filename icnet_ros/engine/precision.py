@@ -1,11 +1,9 @@
 """Precision "auto": int8 where its loss of accuracy was measured and is small, else what the device has natively."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.engine.artefacts.int8 import METADATA_KEY, int8_file, int8_path
+from icnet_ros.engine.artefacts.int8 import int8_metadata, int8_path
 from icnet_ros.engine.base import EngineError, EngineOptions
 
 MAX_LOSS = 0.01  # of mIoU, by int8
@@ -42,7 +40,7 @@ def _why_not_int8(checkpoint: Checkpoint, exit_: str, flags: set[str]) -> str:
     if checkpoint.path is None or not int8_path(checkpoint, exit_).is_file():
         return f"there is no int8 file for {exit_}, see icnet quantize"
     try:
-        said = _metadata(int8_file(checkpoint, exit_))
+        said = int8_metadata(checkpoint, exit_)
     except EngineError as err:
         return str(err)
     if not flags & INT8_FLAGS and said.get("overflow_fix") is not True:
@@ -52,15 +50,6 @@ def _why_not_int8(checkpoint: Checkpoint, exit_: str, flags: set[str]) -> str:
     except (KeyError, TypeError, ValueError):
         return "the loss of the int8 file was not measured"
     return f"the int8 file loses {100 * loss:.1f} points of mIoU" if loss > MAX_LOSS else ""
-
-
-def _metadata(int8: Path) -> dict[str, Any]:
-    """What `icnet quantize` wrote into the file."""
-    import onnx
-
-    model = onnx.load(int8, load_external_data=False)
-    said: dict[str, Any] = json.loads({entry.key: entry.value for entry in model.metadata_props}[METADATA_KEY])
-    return said
 
 
 def cpu_flags() -> set[str]:

@@ -67,6 +67,21 @@ def fusion_unit(kind: Fusion, low: int, high: int, outputs: int) -> nn.Module:
     return DeconvFusion(low, high, outputs, int(kind.removeprefix("deconv")))
 
 
+def check_exits(exits: Sequence[Exit]) -> tuple[Exit, ...]:
+    """The exits, if they are a choice of EXITS in this order. Raises ValueError."""
+    if not exits or list(exits) != [name for name in EXITS if name in exits]:
+        raise ValueError(f"exits {tuple(exits)} are not a choice of {EXITS} in this order")
+    return tuple(exits)
+
+
+def image_size(image: Tensor) -> tuple[int, int]:
+    """(height, width) of the images (N, 3, H, W). Raises ValueError below 32 x 32."""
+    height, width = image.shape[-2:]
+    if min(height, width) < 32:
+        raise ValueError(f"image is {height}x{width}, ICNet needs at least 32x32")
+    return height, width
+
+
 class ICNet(nn.Module):
     """Image cascade network: normalised images (N, 3, H, W), H and W >= 32 -> logits of each exit.
 
@@ -94,11 +109,9 @@ class ICNet(nn.Module):
         stride_at: StrideAt = "reduce",
     ) -> None:
         super().__init__()
-        if not exits or list(exits) != [name for name in EXITS if name in exits]:
-            raise ValueError(f"exits {tuple(exits)} are not a choice of {EXITS} in this order")
         if classes < 2:
             raise ValueError(f"{classes} classes: at least 2 are needed")
-        self.exits = tuple(exits)
+        self.exits = check_exits(exits)
 
         def c(full: int) -> int:
             return channels(width, full)
@@ -128,9 +141,7 @@ class ICNet(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Logits of `self.exits`, coarse to fine. Raises ValueError for an image below 32 x 32."""
-        height, width = image.shape[-2:]
-        if min(height, width) < 32:
-            raise ValueError(f"image is {height}x{width}, ICNet needs at least 32x32")
+        height, width = image_size(image)
         logits = []
         # The first block of stage 3 is the last of the 17 layers that both branches share: 1/16.
         medium = self.res3[0](self.res2(stem_pool(self.stem(halve(image)))))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from icnet_ros.network.icnet import EXITS, CascadeFeatureFusion, Exit
+from icnet_ros.network.icnet import EXITS, CascadeFeatureFusion, Exit, check_exits, image_size
 from icnet_ros.network.layers import ConvBN, initialise, numbered, resize, stage, stem, stem_pool
 from icnet_ros.network.pyramid import SumPyramid
 
@@ -20,9 +20,7 @@ class TwoPassICNet(nn.Module):
 
     def __init__(self, classes: int, exits: Sequence[Exit] = EXITS) -> None:
         super().__init__()
-        if not exits or list(exits) != [name for name in EXITS if name in exits]:
-            raise ValueError(f"exits {tuple(exits)} are not a choice of {EXITS} in this order")
-        self.exits = tuple(exits)
+        self.exits = check_exits(exits)
         self.stem = stem(128)
         self.res2 = stage(3, 128, 256)
         self.res3 = stage(4, 256, 512, stride=2, stride_at="conv3")
@@ -43,9 +41,7 @@ class TwoPassICNet(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Logits of `self.exits`, coarse to fine. Raises ValueError for an image below 32 x 32."""
-        height, width = image.shape[-2:]
-        if min(height, width) < 32:
-            raise ValueError(f"image is {height}x{width}, ICNet needs at least 32x32")
+        height, width = image_size(image)
         logits = []
         medium = self._stage3(resize(image, (height // 2, width // 2)))
         low = self.pyramid(self.res5(self.res4(self._stage3(resize(image, (height // 4, width // 4))))))

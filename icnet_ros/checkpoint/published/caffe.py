@@ -10,7 +10,7 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from icnet_ros.checkpoint.published.units import BLOCKS, Array, BatchNorm, Unit, layer_names, missing
+from icnet_ros.checkpoint.published.units import Array, BatchNorm, Unit, missing, name_layers
 from icnet_ros.checkpoint.spec import CheckpointError
 
 FIXED = {
@@ -32,13 +32,7 @@ HEADS = {"aux16": "conv6_sub4", "aux8": "conv6_sub2", "cls": "conv6_cls"}
 
 def caffe_names() -> dict[str, str]:
     """Layer of ICNet -> its name in the authors' graph, without the heads."""
-    blocks = {
-        f"res{stage}.{block}.{part}": f"conv{stage}_{block}_{name}"
-        for stage, count in BLOCKS.items()
-        for block in range(1, count + 1)
-        for part, name in PARTS.items()
-    }
-    return {name: (FIXED | blocks)[name] for name in layer_names()}
+    return name_layers(FIXED, lambda stage, block, part: f"conv{stage}_{block}_{PARTS[part]}")
 
 
 def read_caffemodel(content: bytes, source: str) -> dict[str, list[Array]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from icnet_ros.checkpoint.published.units import BLOCKS, Array, BatchNorm, Unit, layer_names, missing
+from icnet_ros.checkpoint.published.units import Array, BatchNorm, Unit, missing, name_layers
 
 FIXED = {
     **{f"stem.{number}": f"convbnrelu1_{number}.cbr_unit" for number in (1, 2, 3)},
@@ -37,13 +37,7 @@ def semseg_names() -> dict[str, str]:
             return f"res_block{stage}.layers.{number - 1}"
         return "res_block3_conv.layers.0" if number == 1 else f"res_block3_identity.layers.{number - 2}"
 
-    blocks = {
-        f"res{stage}.{number}.{part}": f"{block(stage, number)}.{name}"
-        for stage, count in BLOCKS.items()
-        for number in range(1, count + 1)
-        for part, name in PARTS.items()
-    }
-    return {name: (FIXED | blocks)[name] for name in layer_names()}
+    return name_layers(FIXED, lambda stage, number, part: f"{block(stage, number)}.{PARTS[part]}")
 
 
 def units_of(tensors: Mapping[str, Array], source: str) -> tuple[dict[str, Unit], list[str]]:

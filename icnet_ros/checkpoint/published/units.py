@@ -1,6 +1,6 @@
 """Layers of a published network: a convolution with its bias and batch norm, whatever file they come from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.network.layers import BN_EPSILON
 
 Array = npt.NDArray[Any]
-BN_EPSILON = 1e-5
 BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}  # of each residual stage
 HEADS = {"sub4": "aux16", "sub24": "aux8", "sub124": "cls"}
 
@@ -42,6 +42,18 @@ def layer_names() -> list[str]:
             parts = ("reduce", "conv3", "increase", "proj")[: 4 if block == 1 else 3]
             names += [f"res{stage}.{block}.{part}" for part in parts]
     return [*names, "k1", "cff24.low", "cff24.high", "cff12.low", "cff12.high"]
+
+
+def name_layers(fixed: Mapping[str, str], residual: Callable[[int, int, str], str]) -> dict[str, str]:
+    """Layer of ICNet, without its heads -> its name in a file. residual: name by stage, block and part."""
+    names = {}
+    for layer in layer_names():
+        if layer in fixed:
+            names[layer] = fixed[layer]
+        else:
+            stage, block, part = layer.removeprefix("res").split(".")
+            names[layer] = residual(int(stage), int(block), part)
+    return names
 
 
 def weights_of(units: Mapping[str, Unit]) -> dict[str, Array]:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.onnx_file import INT8_KEY
 from icnet_ros.engine.artefacts.cache import cached_file
 from icnet_ros.engine.base import EngineError
 
 if TYPE_CHECKING:
     import onnx
 
-METADATA_KEY = "icnet_int8"
+METADATA_KEY = INT8_KEY
 
 
 def int8_path(checkpoint: Checkpoint, exit_: str) -> Path:
@@ -29,7 +30,13 @@ def int8_path(checkpoint: Checkpoint, exit_: str) -> Path:
 
 
 def int8_file(checkpoint: Checkpoint, exit_: str) -> Path:
-    """The calibrated network of a checkpoint and exit.
+    """The calibrated network of a checkpoint and exit. Raises EngineError, see `int8_metadata`."""
+    int8_metadata(checkpoint, exit_)
+    return int8_path(checkpoint, exit_)
+
+
+def int8_metadata(checkpoint: Checkpoint, exit_: str) -> dict[str, Any]:
+    """What `icnet quantize` wrote into the calibrated network of a checkpoint and exit.
 
     Raises EngineError if there is none, if it cannot be read or if it belongs to other weights.
     """
@@ -41,12 +48,12 @@ def int8_file(checkpoint: Checkpoint, exit_: str) -> Path:
 
     try:
         model = onnx.load(path)
-        metadata = json.loads({entry.key: entry.value for entry in model.metadata_props}[METADATA_KEY])
+        metadata: dict[str, Any] = json.loads({entry.key: entry.value for entry in model.metadata_props}[METADATA_KEY])
     except Exception as err:  # protobuf errors have no common base class in the API of onnx
         raise EngineError(f"{path}: not from icnet quantize, or damaged ({type(err).__name__}): {advice}") from err
     if metadata.get("sha256") != checkpoint.sha256:
         raise EngineError(f"{path}: calibrated for other weights than {checkpoint.path} has now: {advice}")
-    return path
+    return metadata
 
 
 def signed_file(checkpoint: Checkpoint, exit_: str) -> Path:
