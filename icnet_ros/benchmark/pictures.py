@@ -57,6 +57,23 @@ def draw_peers(rows: Sequence[dict[str, Any]], picture: Path, title: str) -> Non
     figure.savefig(picture, dpi=120)
 
 
+def draw_sizes(points: Sequence[dict[str, Any]], ladder: Sequence[tuple[str, int]], picture: Path, title: str) -> None:
+    """MIoU against time, a line for each exit, as a PNG. Points show their rows; those of the ladder are ringed."""
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    panel = figure.subplots()
+    for exit_ in dict.fromkeys(point["exit"] for point in points):
+        of_exit = [point for point in points if point["exit"] == exit_]
+        panel.plot([point["ms"] for point in of_exit], [point["miou"] for point in of_exit], "o-", label=exit_)
+    for point in points:
+        where = point["ms"], point["miou"]
+        panel.annotate(str(point["rows"]), where, xytext=(5, -10), textcoords="offset points", fontsize=7)
+        if (point["exit"], point["rows"]) in ladder:
+            panel.plot(*where, "o", markersize=12, markerfacecolor="none", markeredgecolor="black")
+    panel.set(xlabel="ms from picture to labels", ylabel="mIoU", title=title, xscale="log")
+    panel.legend(title="exit; numbers: rows of the input")
+    figure.savefig(picture, dpi=120)
+
+
 def draw_roofline(rows: Sequence[dict[str, Any]], limits: dict[str, Any], picture: Path) -> None:
     """Roofline of the device, and what the network achieves at the size of `limits`, as a PNG."""
     figure = Figure(figsize=(9, 5), layout="constrained")

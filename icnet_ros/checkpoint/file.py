@@ -172,7 +172,19 @@ def save(path: str | Path, spec: ModelSpec, weights: "Mapping[str, Tensor]", *, 
         key: (value.half() if half and value.ndim > 1 else value).detach().cpu().contiguous()
         for key, value in weights.items()
     }
-    content = serialise(tensors, metadata={HEADER_KEY: spec.to_json()})
+    _write(path, serialise(tensors, metadata={HEADER_KEY: spec.to_json()}))
+
+
+def replace_spec(path: Path, spec: ModelSpec) -> None:
+    """Write another ModelSpec into the header of a checkpoint, atomically; its tensors stay as they are stored."""
+    from safetensors.torch import load_file
+    from safetensors.torch import save as serialise
+
+    _write(path, serialise(load_file(path), metadata={HEADER_KEY: spec.to_json()}))
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
         temporary = Path(file.name)

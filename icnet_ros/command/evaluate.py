@@ -9,7 +9,7 @@ from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console, errors, progress_bar
-from icnet_ros.command.options import Data, EnginePrecision, Exit, JsonFile, Mapping, Model, Root, Sources, Split
+from icnet_ros.command.options import Data, EnginePrecision, Exit, JsonFile, Mapping, Model, Root, Rows, Sources, Split
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineOptions
 
@@ -33,11 +33,12 @@ def evaluate(
     ] = "",
     precision: EnginePrecision = "fp32",
     exit_: Exit = "sub124",
+    rows: Rows = 0,
     out: JsonFile = None,
 ) -> None:
     """Compute IoU by class and exit from one confusion matrix over the dataset, and mIoU by source.
 
-    --precision and --exit apply only with --engine.
+    --precision, --exit and --rows apply only with --engine.
     """
     from icnet_ros.evaluation.evaluate_dataset import EvaluationOptions, evaluate_dataset
     from icnet_ros.evaluation.mapping import load_mapping
@@ -47,7 +48,7 @@ def evaluate(
         errors.print("[yellow]The network is untrained: its figures mean nothing. Name a checkpoint: --model[/]")
     dataset = open_dataset(data, root, split).select_sources(source or ()).subsample(limit)
     options = EvaluationOptions(
-        tuple(scale or ()), flip, device, engine, EngineOptions(device, precision, exit_),
+        tuple(scale or ()), flip, device, engine, EngineOptions(device, precision, exit_, rows=rows),
         load_mapping(mapping) if mapping else None, figures,
     )  # fmt: skip
     with progress_bar("evaluating") as update:

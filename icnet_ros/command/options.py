@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from icnet_ros.checkpoint.spec import MAX_ROWS
 from icnet_ros.training.errors import RecipeError
 
 # Checkpoint, engine, device.
@@ -15,6 +16,9 @@ EngineName = Annotated[str, typer.Option("--engine", help="auto, torch, onnxrunt
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N.")]
 EnginePrecision = Annotated[str, typer.Option("--precision", help="auto, fp32, fp16, bf16, int8.")]
 Exit = Annotated[str, typer.Option("--exit", help="sub4 (fastest), sub24, sub124 (most accurate).")]
+Rows = Annotated[
+    int, typer.Option("--rows", min=0, max=MAX_ROWS, help="Rows of the network's input; 0: as in the checkpoint.")
+]
 LabelGroups = Annotated[
     str, typer.Option("--label-groups", help="Groups instead of classes: drivable, nav2, outdoor, or a .yaml file.")
 ]

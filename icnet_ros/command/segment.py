@@ -19,6 +19,7 @@ from icnet_ros.command.options import (
     Model,
     ResultFolder,
     Rotate,
+    Rows,
 )
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
@@ -36,6 +37,7 @@ def segment(
     scale: Annotated[
         float, typer.Option(min=0.0, max=8.0, help="Input scale of the network; 0: as in the checkpoint.")
     ] = 0.0,
+    rows: Rows = 0,
     label_groups: LabelGroups = "",
     rotate: Rotate = 0,
     mask: Mask = "",
@@ -50,7 +52,9 @@ def segment(
     checkpoint = load_model(model)
     if not checkpoint.spec.trained:
         errors.print("[yellow]The network is untrained: its labels mean nothing. Name a checkpoint: --model[/]")
-    options = EngineOptions(device, precision, exit_, scale=scale, label_groups=label_groups, rotate=rotate, mask=mask)
+    options = EngineOptions(
+        device, precision, exit_, scale=scale, rows=rows, label_groups=label_groups, rotate=rotate, mask=mask
+    )
     runner = open_engine(engine, checkpoint, options)
     with progress_bar("segmenting") as update:
         summary = segment_media(media, runner, out, alpha, lambda done, total: update("segmenting", done, total))

@@ -58,13 +58,16 @@ class LabelMap:
 
     labels: uint8 (H, W), class ids. confidence: uint8 (H, W), 0..255 for a probability of 0..1 of
     the class in `labels`, or None if it was not requested. scores: float32 (H, W, n), probabilities of the n classes
-    that were requested, or None. stages: milliseconds of each of STAGES.
+    that were requested, or None. stages: milliseconds of each of STAGES. input_rows: height of the network's input, 0
+    if unknown. reduced: a faster exit or a smaller input than the most accurate one was used, to keep a deadline.
     """
 
     labels: UInt8
     confidence: UInt8 | None = None
     scores: Float32 | None = None
     stages: Mapping[str, float] = field(default_factory=dict)
+    input_rows: int = 0
+    reduced: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class EngineOptions:
 
     precision: one of PRECISIONS; "auto" as `engine.precision` chooses it.
     threads: CPU threads, 0 = as many as there are cores. scale: resize factor of the frame before
-    the network, 0 = as the checkpoint specifies (labels have the frame's size either way). cuda_graph:
+    the network; rows: height to which frames are resized instead; 0 = as the checkpoint specifies (labels have the
+    frame's size either way). cuda_graph:
     replay captured kernels instead of launching each, on CUDA. label_groups: of `checkpoint.groups`, by name or path;
     "" for the classes of the checkpoint. rotate: degrees (0, 90, 180, 270) by which frames are turned clockwise before
     the network; labels are turned back. mask: PNG of the frames' size; where it is not black, pixels are unlabelled.
@@ -84,6 +88,7 @@ class EngineOptions:
     exit: str = "sub124"
     threads: int = 0
     scale: float = 0.0
+    rows: int = 0
     cuda_graph: bool = True
     label_groups: str = ""
     rotate: int = 0

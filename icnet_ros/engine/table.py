@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.ladder import Step, read_ladder
 from icnet_ros.engine.adapted import adapted
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.cascade import Cascade
@@ -56,12 +57,14 @@ def auto_candidates(options: EngineOptions, architecture: str = "icnet") -> list
 def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None = None) -> Engine:
     """Build the engine `name` for a checkpoint; "auto" takes the fastest one that works.
 
-    Exit "auto" builds one for each exit and lets Cascade choose. Raises EngineError for an unknown or
-    uninstalled engine and for options it refuses.
+    Exit "auto" builds one for each step of the checkpoint's ladder and lets Cascade choose. Raises EngineError for an
+    unknown or uninstalled engine and for options it refuses, CheckpointError for a damaged ladder.
     """
     options = options or EngineOptions()
     if options.exit == "auto":
-        return Cascade([open_engine(name, checkpoint, replace(options, exit=exit_)) for exit_ in checkpoint.spec.exits])
+        return _open_cascade(name, checkpoint, options)
+    if options.rows:
+        checkpoint, options = _with_rows(checkpoint, options)
     if name == "auto":
         *candidates, name = auto_candidates(options, checkpoint.spec.architecture)
         for candidate in candidates:
@@ -90,3 +93,30 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
         extra = f"'icnet_ros[{EXTRAS[name]}]'" if name in EXTRAS else err.name
         raise EngineError(f"engine {name!r} needs the package {err.name!r}: pip install {extra}") from err
     return adapted(factory(checkpoint, options), options)
+
+
+def _open_cascade(name: str, checkpoint: Checkpoint, options: EngineOptions) -> Cascade:
+    """An engine for each step of the ladder, and for each exit at the default size, which may be asked for by name.
+
+    If the size is given, only exits are left to choose from.
+    """
+    spec = checkpoint.spec
+    exits = [Step(exit_) for exit_ in spec.exits]
+    ladder = exits if options.scale or options.rows else read_ladder(spec)
+    steps = dict.fromkeys([*ladder, *exits])
+    engines = {
+        step: open_engine(name, checkpoint, replace(options, exit=step.exit, rows=step.rows or options.rows))
+        for step in steps
+    }
+    return Cascade({step.name: engines[step] for step in ladder}, {step.exit: engines[step] for step in exits})
+
+
+def _with_rows(checkpoint: Checkpoint, options: EngineOptions) -> tuple[Checkpoint, EngineOptions]:
+    """The checkpoint for an input of `options.rows`, and the options without them. Raises EngineError."""
+    if options.scale:
+        raise EngineError("the input's rows and its scale exclude each other: set one of them to 0")
+    if checkpoint.spec.input_size is not None:
+        height, width = checkpoint.spec.input_size
+        raise EngineError(f"{checkpoint.name} takes {width}x{height} only: the input rows must be 0")
+    spec = replace(checkpoint.spec, input_scale=1.0, frame_height=options.rows)
+    return replace(checkpoint, spec=spec), replace(options, rows=0)

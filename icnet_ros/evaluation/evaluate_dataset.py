@@ -44,6 +44,8 @@ def evaluate_dataset(
         options = replace(options, engine="auto")
     if options.engine and (options.flip or options.figures or len(options.scales) > 1):
         raise EngineError("--engine labels each image once: leave out --flip, --figures and the second --scale")
+    if options.engine_options.rows and not options.engine:
+        raise EngineError("--rows is for engines: add --engine, or name a --scale")
     if options.figures and options.mapping:
         raise EngineError("--figures shows the checkpoint's own classes: leave out --mapping")
     classes = align_classes(checkpoint.spec.classes, dataset.classes, options.mapping, dataset.name).classes

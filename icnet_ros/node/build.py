@@ -30,6 +30,7 @@ def build(settings: Parameters) -> BuiltEngine:
         settings.exit,
         settings.threads,
         settings.input_scale,
+        settings.input_rows,
         label_groups=settings.label_groups,
         rotate=settings.rotate,
         mask=settings.mask,
@@ -71,12 +72,11 @@ def build_in_background(settings: Parameters, meanwhile: Callable[[], None], per
 
 def _metadata(engine: Engine, name: str, digest: str, settings: Parameters) -> dict[str, str]:
     memory = engine.memory()
-    rows = f" of {engine.spec.frame_height} rows" if engine.spec.frame_height else ""
     return {
         "engine": engine.name,
         "precision": engine.precision,
         "exit": settings.exit,
-        "input_scale": f"{settings.input_scale or engine.spec.input_scale:g}" + ("" if settings.input_scale else rows),
+        "input": _input_size(engine, settings),
         "device": engine.device,
         "checkpoint": name,
         "checkpoint_sha256": digest or "none",
@@ -84,3 +84,14 @@ def _metadata(engine: Engine, name: str, digest: str, settings: Parameters) -> d
         "input_transport": settings.input_transport,
         "device_memory_mb": f"{memory / 2**20:.1f}" if memory is not None else "unknown",
     }
+
+
+def _input_size(engine: Engine, settings: Parameters) -> str:
+    """What images are resized to before the network, as text."""
+    if settings.input_scale:
+        return f"scaled by {settings.input_scale:g}"
+    if engine.spec.input_size is not None:
+        return "{}x{}".format(*engine.spec.input_size[::-1])
+    if engine.spec.frame_height:
+        return f"{engine.spec.scale_for(1):.0f} rows"
+    return f"scaled by {engine.spec.input_scale:g}"

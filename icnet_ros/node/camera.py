@@ -172,14 +172,15 @@ class Camera:
             "total_ms": milliseconds(done, job.arrival.monotonic),
             "age_ms": self._age_ms,
         }
-        self.outputs.publish_latency(picture.header, stages, counters)
+        self.outputs.publish_latency(picture.header, label_map, stages, counters)
         self._input_size = f"{picture.pixels.shape[1]}x{picture.pixels.shape[0]}"
         self._publish_ms += 0.1 * (stages["publish_ms"] - self._publish_ms)
-        self.statistics.finished(done, stages, self._engine.exit)
+        self.statistics.finished(done, stages, self._engine.exit, reduced=label_map.reduced)
         logger = self._node.get_logger()
         if logger.is_enabled_for(LoggingSeverity.DEBUG):
             times = ", ".join(f"{name.removesuffix('_ms')} {value:.1f}" for name, value in stages.items())
-            frame = f"{self.name or 'image'} {stamp / 1e9:.3f}, {self._input_size}, {self._engine.exit}"
+            network = f"{self._engine.exit} at {label_map.input_rows} rows"
+            frame = f"{self.name or 'image'} {stamp / 1e9:.3f}, {self._input_size}, {network}"
             logger.debug(f"{frame}: ms {times}")  # noqa: G004  rclpy's logger takes no arguments
 
     def _publish_points(self, picture: Picture, label_map: LabelMap) -> None:

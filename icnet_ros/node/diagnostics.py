@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from icnet_ros.checkpoint.spec import EXITS
 from icnet_ros.node.parameters import Parameters
 
 OK, WARN, ERROR, STALE = (
@@ -15,7 +14,7 @@ OK, WARN, ERROR, STALE = (
     DiagnosticStatus.ERROR,
     DiagnosticStatus.STALE,
 )
-EARLY_EXIT_WARNING = 0.5  # WARN if exit auto uses an earlier exit for a larger share of the frames
+REDUCED_WARNING = 0.5  # WARN if exit auto uses an earlier exit or a smaller input for a larger share of the frames
 
 
 @dataclass(frozen=True)
@@ -106,9 +105,9 @@ def level_and_message(now: Snapshot) -> tuple[bytes, str]:
         return ERROR, f"median of total_ms is {median:.1f}, over the budget of {settings.latency_budget_ms:g}"
     if 0 < settings.latency_budget_ms < total:
         return WARN, f"p95 of total_ms is {total:.1f}, over the budget of {settings.latency_budget_ms:g}"
-    shallow = 1 - figures.get(f"exit_share_{EXITS[-1]}", 0.0)
-    if settings.exit == "auto" and shallow > EARLY_EXIT_WARNING:
-        return WARN, f"{shallow:.0%} of the frames get an earlier exit than {EXITS[-1]}, to keep latency_budget_ms"
+    reduced = figures.get("reduced_ratio", 0.0)
+    if reduced > REDUCED_WARNING:
+        return WARN, f"{reduced:.0%} of the frames get an earlier exit or a smaller input, to keep latency_budget_ms"
     drops = figures.get("drop_ratio", 0.0)
     if drops > settings.drop_warning:
         return WARN, f"{drops:.0%} of the frames are dropped: images come faster than they can be segmented"

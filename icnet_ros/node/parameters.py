@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Literal
 
-from icnet_ros.checkpoint.spec import EXITS
+from icnet_ros.checkpoint.spec import EXITS, MAX_ROWS
 from icnet_ros.engine.base import PRECISIONS
 from icnet_ros.engine.table import NAMES
 from icnet_ros.wire.lidar import parse_transform
@@ -65,8 +65,8 @@ class Parameters:
     )
     exit: str = _parameter(
         "sub124",
-        "Branch of the network: sub4 is fastest, sub124 most accurate; auto: the deepest that keeps latency_budget_ms. "
-        "A node configured with auto may change it while active.",
+        "Branch of the network: sub4 is fastest, sub124 most accurate; auto: the most accurate branch and input size "
+        "that keep latency_budget_ms. A node configured with auto may change it while active.",
         choices=(*EXITS, "auto"),
         change="inactive",
     )
@@ -80,6 +80,13 @@ class Parameters:
         "Resize images by this factor before the network (labels keep the image size); 0: as the checkpoint specifies.",
         low=0.0,
         high=8.0,
+        change="inactive",
+    )
+    input_rows: int = _parameter(
+        0,
+        "Resize images to this height before the network, in place of input_scale; 0: as the checkpoint specifies.",
+        low=0,
+        high=MAX_ROWS,
         change="inactive",
     )
     label_groups: str = _parameter(
@@ -214,6 +221,8 @@ class Parameters:
                 parse_transform(self.cloud_transform)
             except ValueError as err:
                 raise ParameterError(f"cloud_transform: {err}") from None
+        if self.input_scale and self.input_rows:
+            raise ParameterError("input_scale and input_rows exclude each other: set one of them to 0")
         if bool(self.output_width) != bool(self.output_height):
             raise ParameterError("output_width and output_height belong together: set both, or leave both at 0")
 

@@ -17,7 +17,7 @@ class Statistics:
         self._lock = threading.Lock()
         self._arrivals: deque[float] = deque()
         self._drops: deque[float] = deque()
-        self._frames: deque[tuple[float, Mapping[str, float], str]] = deque()
+        self._frames: deque[tuple[float, Mapping[str, float], str, bool]] = deque()
 
     def arrived(self, now: float, *, dropped: bool) -> None:
         """Record an image received at `now` (s); dropped: it replaced an older one in the mailbox."""
@@ -26,10 +26,10 @@ class Statistics:
             if dropped:
                 self._drops.append(now)
 
-    def finished(self, now: float, stages: Mapping[str, float], exit_: str) -> None:
-        """Record a frame labelled at `now` (s) by `exit_`; stages: milliseconds by stage."""
+    def finished(self, now: float, stages: Mapping[str, float], exit_: str, *, reduced: bool = False) -> None:
+        """Record a frame labelled at `now` (s) by `exit_`; stages: milliseconds by stage; reduced: see LabelMap."""
         with self._lock:
-            self._frames.append((now, stages, exit_))
+            self._frames.append((now, stages, exit_, reduced))
 
     def reset(self) -> None:
         """Discard all records, as after a jump of the clock."""
@@ -40,8 +40,8 @@ class Statistics:
     def summary(self, now: float) -> dict[str, float]:
         """Statistics of the window.
 
-        Keys: frame_rate_msg and frame_rate_node (Hz), drop_ratio (0..1), STAGE_pNN (ms), and exit_share_EXIT
-        (0..1) of each exit used.
+        Keys: frame_rate_msg and frame_rate_node (Hz), drop_ratio and reduced_ratio (0..1), STAGE_pNN (ms), and
+        exit_share_EXIT (0..1) of each exit used.
         """
         start = now - self.window
         with self._lock:
@@ -53,16 +53,17 @@ class Statistics:
             arrivals, drops, frames = list(self._arrivals), len(self._drops), list(self._frames)
         result = {
             "frame_rate_msg": _rate(arrivals),
-            "frame_rate_node": _rate([time for time, _, _ in frames]),
+            "frame_rate_node": _rate([frame[0] for frame in frames]),
             "drop_ratio": drops / len(arrivals) if arrivals else 0.0,
+            "reduced_ratio": sum(frame[3] for frame in frames) / len(frames) if frames else 0.0,
         }
         for stage in frames[-1][1] if frames else ():
-            values = np.array([stages[stage] for _, stages, _ in frames])
+            values = np.array([frame[1][stage] for frame in frames])
             values = values[np.isfinite(values)]
             if values.size:
                 for p, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
                     result[f"{stage}_p{p}"] = float(value)
-        for exit_, count in Counter(exit_ for _, _, exit_ in frames).items():
+        for exit_, count in Counter(frame[2] for frame in frames).items():
             result[f"exit_share_{exit_}"] = count / len(frames)
         return result
 

@@ -15,6 +15,7 @@ from icnet_ros.benchmark.timing import interleaved
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.checkpoint.file import save, untrained
 from icnet_ros.command.main import main
+from icnet_ros.engine.base import EngineError
 from icnet_ros.network.cost import conv_macs
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.network.icnet import ICNet
@@ -208,3 +209,30 @@ def test_benchmark_agreement(monkeypatch, tmp_path, capsys):
     )
     assert json.loads(out.read_text())["agreement"]["onnxruntime"] > 0.999
     assert "of the pixels as torch labels them" in capsys.readouterr().out
+
+
+def test_benchmark_sizes_and_the_mean_accuracy_under_a_deadline(monkeypatch, tmp_path):
+    from icnet_ros.benchmark.deadline import add_miou
+    from icnet_ros.checkpoint.file import load_spec
+    from icnet_ros.checkpoint.ladder import read_ladder
+
+    draw_camvid(tmp_path / "data")
+    model = untrained(load_classes("camvid"), 0.25)
+    path, out, picture = tmp_path / "m.safetensors", tmp_path / "sizes.json", tmp_path / "sizes.png"
+    save(path, model.spec, model.weights)
+    words = ["--data", "camvid", "--root", tmp_path / "data", "--limit", 2, "--model", path, "--engine", "torch"]
+    words += ["--rows", 64, "--rows", 48, "--size", "72x128", "--rounds", 2, "--picture", picture, "--save"]
+    run(monkeypatch, "sizes", *words, "--json", out)
+    points = json.loads(out.read_text())["points"]
+    pairs = [(point["exit"], point["rows"]) for point in points]
+    assert pairs == [(exit_, rows) for exit_ in ("sub4", "sub24", "sub124") for rows in (48, 64)]
+    assert cv2.imread(str(picture)) is not None
+    assert {step[:2] for step in read_ladder(load_spec(path))} <= set(pairs)
+
+    result = {"budget_ms": 5.0, "exits": {"steps": {"sub4 48": 3, "sub124 64": 1}}}
+    add_miou(result, out)
+    assert result["exits"]["miou"] == pytest.approx((3 * points[0]["miou"] + points[-1]["miou"]) / 4)
+    with pytest.raises(EngineError, match="no mIoU of sub24 512 rows"):
+        add_miou({"exits": {"steps": {"sub24 512": 1}}}, out)
+    with pytest.raises(EngineError, match="not the JSON"):
+        add_miou(result, picture)

@@ -1,3 +1,4 @@
+import dataclasses
 import math
 from itertools import pairwise
 
@@ -6,8 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from icnet_ros.engine.base import Engine, EngineOptions, Frame
-from icnet_ros.engine.cascade import LONGEST_PATIENCE, PATIENCE, ExitChooser
+from icnet_ros.benchmark.sizes import save_ladder
+from icnet_ros.checkpoint.file import open_checkpoint, save
+from icnet_ros.checkpoint.ladder import Step, make_ladder, read_ladder
+from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame
+from icnet_ros.engine.cascade import LONGEST_PATIENCE, PATIENCE, StepChooser
 from icnet_ros.engine.table import open_engine
 
 COST = {"sub4": 10.0, "sub24": 20.0, "sub124": 40.0}
@@ -26,14 +31,14 @@ def drive(chooser, budget, load, frames):
     ("budget", "exit_"), [(math.inf, "sub124"), (41, "sub124"), (39, "sub24"), (12, "sub4"), (1, "sub4")]
 )
 def test_the_deepest_exit_that_fits(budget, exit_):
-    assert drive(ExitChooser(COST), budget, lambda _: 1.0, 50)[-1] == exit_
+    assert drive(StepChooser(COST), budget, lambda _: 1.0, 50)[-1] == exit_
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.floats(5, 400), st.floats(0.5, 8), st.integers(0, 1000))
 def test_under_any_steady_load_nearly_all_frames_keep_a_budget_that_some_exit_can_keep(budget, load, seed):
     noise = np.random.default_rng(seed).normal(1, 0.03, 400).clip(0.9, 1.1)
-    chooser = ExitChooser(COST)
+    chooser = StepChooser(COST)
     chosen = drive(chooser, budget, lambda number: load * noise[number], 400)[50:]
     late = [COST[exit_] * load * noise[50 + number] > budget for number, exit_ in enumerate(chosen)]
     if COST["sub4"] * load * 1.12 < budget:
@@ -46,7 +51,7 @@ def test_load_that_comes_and_goes():
     def load(number):
         return 3.0 if 100 <= number < 300 else 1.0
 
-    chosen = drive(ExitChooser(COST), 50, load, 600)
+    chosen = drive(StepChooser(COST), 50, load, 600)
     assert chosen[99] == "sub124"
     assert set(chosen[103:300]) == {"sub4"}  # three frames are late before it is believed
     assert chosen[-1] == "sub124"
@@ -57,7 +62,7 @@ def test_load_that_comes_and_goes():
 def test_the_choice_does_not_flutter_at_the_edge():
     """A load under which a deeper exit seems to fit and then does not."""
     rng = np.random.default_rng(0)
-    chosen = drive(ExitChooser(COST), 44, lambda _: rng.choice([1.0, 1.4], p=[0.9, 0.1]), 2000)
+    chosen = drive(StepChooser(COST), 44, lambda _: rng.choice([1.0, 1.4], p=[0.9, 0.1]), 2000)
     switches = sum(one != other for one, other in pairwise(chosen))
     assert switches < 2000 / PATIENCE / 2
     assert LONGEST_PATIENCE > PATIENCE
@@ -75,3 +80,101 @@ def test_the_engine_answers_with_the_exit_it_names(tiny):
         assert cascade.exit == expected
         assert np.array_equal(answer.labels, single[expected].segment([frame])[0].labels)
     cascade.close()
+
+
+LADDER = (Step("sub4", 48, 0.3), Step("sub124", 48, 0.4), Step("sub124", 96, 0.5))
+
+
+def with_ladder(tiny, ladder):
+    steps = [step._asdict() for step in ladder]
+    return dataclasses.replace(tiny, spec=dataclasses.replace(tiny.spec, metrics={"ladder": steps}))
+
+
+def test_a_stored_ladder_has_sizes_beside_exits(tiny):
+    """Labels are those of an engine that was opened with the exit and the rows that are named."""
+    checkpoint = with_ladder(tiny, LADDER)
+    cascade = open_engine("torch", checkpoint, EngineOptions("cpu", exit="auto"))
+    cascade.warm_up(64, 96)
+    frame = Frame(np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8))
+    for remaining, wanted, exit_, rows, reduced in (
+        (-5.0, "auto", "sub4", 48, True),
+        (math.inf, "sub24", "sub24", 64, False),
+        (math.inf, "auto", "sub4", 48, True),  # patience
+    ):
+        cascade.remaining_ms, cascade.wanted_exit = remaining, wanted
+        label_map = cascade.segment([frame])[0]
+        assert (cascade.exit, label_map.input_rows, label_map.reduced) == (exit_, rows, reduced)
+        single = open_engine("torch", tiny, EngineOptions("cpu", exit=exit_, rows=rows))
+        assert np.array_equal(label_map.labels, single.segment([frame])[0].labels)
+    seen = [(cascade.exit, cascade.segment([frame])[0].input_rows) for _ in range(60)]
+    assert cascade.segment([frame])[0].input_rows == 96
+    assert seen[-1] == ("sub124", 96)
+    cascade.close()
+
+
+@pytest.mark.parametrize("options", [{"rows": 64}, {"scale": 1.0}])
+def test_a_given_size_leaves_exits_only(tiny, options):
+    checkpoint = with_ladder(tiny, LADDER)
+    cascade = open_engine("torch", checkpoint, EngineOptions("cpu", exit="auto", **options))
+    cascade.warm_up(64, 96)
+    cascade.remaining_ms = 0.0
+    frame = Frame(np.zeros((64, 96, 3), np.uint8))
+    assert cascade.segment([frame])[0].input_rows == 64
+    assert cascade.exit == "sub4"
+
+
+def test_rows_and_scale_exclude_each_other(tiny):
+    with pytest.raises(EngineError, match="set one of them to 0"):
+        open_engine("torch", tiny, EngineOptions("cpu", scale=1.0, rows=64))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [[], "sub4", [{"exit": "sub4"}], [{"exit": "main", "rows": 64, "miou": 0.5}],
+     [{"exit": "sub4", "rows": 1, "miou": 0.5}], [{"exit": "sub4", "rows": "many", "miou": 0.5}]],
+)  # fmt: skip
+def test_a_damaged_ladder_is_refused(tiny, stored):
+    spec = dataclasses.replace(tiny.spec, metrics={"ladder": stored})
+    with pytest.raises(CheckpointError, match="ladder in the header"):
+        read_ladder(spec)
+
+
+points = st.lists(
+    st.fixed_dictionaries(
+        {"exit": st.sampled_from(("sub4", "sub124")), "rows": st.integers(64, 512), "miou": st.floats(0, 1),
+         "ms": st.floats(1, 100)}
+    ), min_size=1,
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(points)
+def test_every_step_is_better_than_all_that_is_faster(measured):
+    ladder = make_ladder(measured)
+    assert max(point["miou"] for point in measured) <= ladder[-1].miou + 0.00501 + 0.00005
+    times = [min(p["ms"] for p in measured if (p["exit"], p["rows"], round(p["miou"], 4)) == step) for step in ladder]
+    assert times == sorted(times)
+    for step, time in zip(ladder, times, strict=True):
+        assert all(point["miou"] <= step.miou + 0.00006 for point in measured if point["ms"] < time)
+
+
+def test_the_ladder_is_stored_and_int8_files_stay_valid(tiny, tmp_path):
+    onnx = pytest.importorskip("onnx", reason="needs onnx")
+    from icnet_ros.engine.artefacts.export import export_onnx
+    from icnet_ros.engine.artefacts.int8 import describe, int8_metadata, int8_path
+
+    path = tmp_path / "net.safetensors"
+    save(path, tiny.spec, tiny.weights, half=True)
+    before = open_checkpoint(path)
+    export_onnx(tiny, "sub4", int8_path(before, "sub4"))
+    model = onnx.load(int8_path(before, "sub4"))
+    describe(model, {"sha256": before.sha256, "miou_before": 0.5})
+    onnx.save(model, int8_path(before, "sub4"))
+    save_ladder(before, LADDER)
+    after = open_checkpoint(path)
+    assert read_ladder(after.spec) == LADDER
+    assert after.sha256 != before.sha256
+    assert int8_metadata(after, "sub4") == {"sha256": after.sha256, "miou_before": 0.5}
+    for name, weight in tiny.weights.items():
+        assert np.allclose(after.weights[name], weight.half() if weight.ndim > 1 else weight, atol=1e-3)
+    assert not list(tmp_path.glob("*.new"))

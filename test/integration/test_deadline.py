@@ -57,7 +57,7 @@ def test_the_budget_decides_the_exit_and_may_change(graph, model):
 
     seen = graph.spin_until(shares)
     assert seen["exit"] == "auto"
-    assert "earlier exit than sub124" in seen["message"]
+    assert "earlier exit or a smaller input" in seen["message"]
     assert graph.set("exit", "sub24").successful  # all exits are there, so this needs no other engine
     segment()
     assert exits[-1] == "sub24"

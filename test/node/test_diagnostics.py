@@ -33,15 +33,15 @@ WELL = Snapshot("active", SETTINGS, first_image_seen=True, statistics={"frame_ra
         (
             {
                 "parameters": replace(SETTINGS, exit="auto"),
-                "statistics": {"exit_share_sub4": 0.6, "exit_share_sub124": 0.4},
+                "statistics": {"exit_share_sub124": 1.0, "reduced_ratio": 0.6},
             },
             WARN,
-            "60% of the frames get an earlier exit than sub124",
+            "60% of the frames get an earlier exit or a smaller input",
         ),
         (
             {
                 "parameters": replace(SETTINGS, exit="auto"),
-                "statistics": {"exit_share_sub124": 0.9, "frame_rate_node": 3.0},
+                "statistics": {"exit_share_sub124": 0.9, "reduced_ratio": 0.1, "frame_rate_node": 3.0},
             },
             OK,
             "3.0 frames/s",

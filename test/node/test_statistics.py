@@ -25,7 +25,7 @@ def test_reset_and_silence():
     statistics.arrived(1.0, dropped=True)
     statistics.finished(1.0, {"total_ms": 3.0}, "sub24")
     assert statistics.summary(2.0)["total_ms_p50"] == 3.0
-    silent = {"frame_rate_msg": 0.0, "frame_rate_node": 0.0, "drop_ratio": 0.0}
+    silent = {"frame_rate_msg": 0.0, "frame_rate_node": 0.0, "drop_ratio": 0.0, "reduced_ratio": 0.0}
     assert statistics.summary(7.0) == silent
     statistics.arrived(8.0, dropped=False)
     statistics.reset()

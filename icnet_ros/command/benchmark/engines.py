@@ -127,6 +127,62 @@ def peers(
     write_json(out, {**settings, "dataset": data, "split": split, "sources": source or [], "rows": rows})
 
 
+def sizes(
+    data: Data,
+    root: Root = None,
+    split: Annotated[str, typer.Option(help="train, val, ...")] = "val",
+    source: Sources = None,
+    mapping: Mapping = "",
+    limit: Annotated[int, typer.Option(min=0, help="Maximum number of images, evenly spaced; 0: all.")] = 0,
+    rows: Annotated[list[int] | None, typer.Option(help="Rows of the network's input; repeat for several.")] = None,
+    exit_: Annotated[list[str] | None, typer.Option("--exit", help="Repeat for several; all if not given.")] = None,
+    engine: Annotated[str, typer.Option(help="openvino, onnxruntime, torch.")] = "openvino",
+    precision: EnginePrecision = "auto",
+    size: Size = "720x1280",
+    model: Model = "",
+    frame: Picture = None,
+    threads: Threads = 0,
+    rounds: Rounds = 9,
+    picture: Annotated[Path | None, typer.Option(help="Draw mIoU against time, as a PNG.")] = None,
+    save: Annotated[bool, typer.Option(help="Store the best points in the checkpoint, for exit auto.")] = False,
+    out: JsonFile = None,
+) -> None:
+    """Measure mIoU and time of each exit at several input sizes.
+
+    The points that no faster one beats are the ladder from which exit auto chooses under a deadline. With --save it is
+    stored in the header of the checkpoint; int8 files beside it stay valid.
+    """
+    from icnet_ros.benchmark.pictures import draw_sizes
+    from icnet_ros.benchmark.sizes import ROWS, measure, save_ladder
+    from icnet_ros.checkpoint.ladder import make_ladder
+
+    checkpoint = load_model(model)
+    height, width = parse_size(size)
+    images = open_dataset(data, root, split).select_sources(source or ()).subsample(limit)
+    options = EngineOptions("cpu", precision, threads=threads or cores())
+    with progress_bar("building engines") as update:
+        points = measure(
+            checkpoint, engine, exit_ or checkpoint.spec.exits, sorted(rows or ROWS), images,
+            cv2.resize(read_picture(frame), (width, height)), options, rounds, update,
+            mapping=load_mapping(mapping) if mapping else None,
+        )  # fmt: skip
+    ladder = make_ladder(points)
+    steps = [(step.exit, step.rows) for step in ladder]
+    table = Table("exit", "rows", "precision", "ms", "mIoU", "in the ladder")
+    for point in points:
+        chosen = "yes" if (point["exit"], point["rows"]) in steps else ""
+        figures = point["precision"], f"{point['ms']:.1f}", f"{point['miou']:.3f}"
+        table.add_row(point["exit"], str(point["rows"]), *figures, chosen)
+    console.print(table)
+    if picture is not None:
+        draw_sizes(points, steps, picture, f"{checkpoint.name}, {engine}, {width}x{height}, {data} {split}")
+    settings = {"engine": engine, "size": [height, width], "threads": threads or cores(), "rounds": rounds}
+    write_json(out, {**settings, "dataset": data, "split": split, "sources": source or [], "points": points})
+    if save:
+        save_ladder(checkpoint, ladder)
+        console.print(f"the ladder is stored in {checkpoint.path}", highlight=False, markup=False)
+
+
 def agreement(
     data: Data,
     root: Root = None,

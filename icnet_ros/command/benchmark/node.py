@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,8 @@ from rich.table import Table
 
 from icnet_ros.benchmark.graph import measure_node, soak_passed
 from icnet_ros.benchmark.graph import node_overhead as measure_overhead
+from icnet_ros.checkpoint.default import load_model
+from icnet_ros.checkpoint.ladder import KEY
 from icnet_ros.command.benchmark.common import Frames, Rate, Rounds, Seconds, Size, Sizes, cores, parse_size, write_json
 from icnet_ros.command.console import console, errors, progress_bar
 from icnet_ros.command.options import EnginePrecision, JsonFile, Model
@@ -74,20 +77,36 @@ def deadline(
     size: Size = "360x480",
     share: Annotated[float, typer.Option(help="Latency budget, as a share of the loaded sub124 median.")] = 0.9,
     model: Model = "",
+    sizes: Annotated[
+        Path | None, typer.Option(help="JSON of `icnet benchmark sizes`, for the mean mIoU of the frames.")
+    ] = None,
     out: JsonFile = None,
 ) -> None:
-    """Measure the share of frames within the latency budget under CPU load: exit auto compared with sub124."""
+    """Measure the share of frames within the latency budget under CPU load.
+
+    Compared: sub124 alone; exit auto with exits at one input size; exit auto with the ladder of exits and input sizes
+    that the checkpoint has, if any.
+    """
+    from icnet_ros.benchmark.deadline import add_miou
+
     height, width = parse_size(size)
-    options = {"seconds": seconds, "rate": rate, "height": height, "width": width, "share": share, "model": model}
+    spec = load_model(model).spec
+    rows = spec.network_size(height, width)[0]
+    options: dict[str, Any] = {"seconds": seconds, "rate": rate, "height": height, "width": width, "share": share}
+    options |= {"model": model, "rows": rows, "ladder": KEY in spec.metrics}
     result = _measure("deadline", options)
+    if sizes is not None:
+        add_miou(result, sizes)
     table = Table(
-        "exit", "frames", "within budget", "p50 ms", "p95 ms", "exits", title=f"budget {result['budget_ms']} ms"
-    )
-    for name in ("sub124", "auto"):
-        one = result[name]
-        exits = ", ".join(f"{exit_} {count}" for exit_, count in one["exits"].items())
-        figures = f"{one['within_budget']:.1%}", f"{one['p50_ms']}", f"{one['p95_ms']}"
-        table.add_row(name, str(one["frames"]), *figures, exits)
+        "mode", "frames", "within budget", "p50 ms", "p95 ms", "mean mIoU", "frames by exit and input rows",
+        title=f"budget {result['budget_ms']} ms",
+    )  # fmt: skip
+    for mode, one in result.items():
+        if mode != "budget_ms":
+            steps = ", ".join(f"{step}: {count}" for step, count in one["steps"].items())
+            miou = f"{one['miou']:.3f}" if "miou" in one else "-"
+            figures = f"{one['within_budget']:.1%}", f"{one['p50_ms']}", f"{one['p95_ms']}"
+            table.add_row(mode, str(one["frames"]), *figures, miou, steps)
     console.print(table)
     write_json(out, {**options, **result})
 

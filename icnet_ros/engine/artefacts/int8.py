@@ -100,6 +100,22 @@ def make_signed(model: "onnx.ModelProto") -> None:
         node.input[1], node.input[2] = f"{scale}.signed", f"{zero}.signed"
 
 
+def rebind(before: Checkpoint, after: Checkpoint, exit_: str) -> None:
+    """Let the int8 file of `before` belong to `after`, the same weights with another header, in the same place.
+
+    Raises EngineError if it did not belong to `before`.
+    """
+    import onnx
+
+    metadata = int8_metadata(before, exit_)
+    path = int8_path(after, exit_)
+    model = onnx.load(path)
+    describe(model, {**metadata, "sha256": after.sha256})
+    temporary = path.with_suffix(".new")
+    onnx.save(model, temporary)
+    temporary.replace(path)
+
+
 def describe(model: "onnx.ModelProto", metadata: Mapping[str, Any]) -> None:
     """Write `metadata` into the file: `sha256` of the checkpoint, and where the calibration came from."""
     import onnx

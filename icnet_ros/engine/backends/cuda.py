@@ -83,7 +83,11 @@ class CudaEngine(Batched):
 
         return [
             LabelMap(
-                of_frame(run.labels, number), of_frame(run.confidence, number), of_frame(run.scores, number), stages
+                of_frame(run.labels, number),
+                of_frame(run.confidence, number),
+                of_frame(run.scores, number),
+                stages,
+                size[0],
             )
             for number in range(len(frames))
         ]

@@ -63,7 +63,7 @@ class HostEngine(Batched):
             "inference": (inferred - prepared) * share,
             "postprocess": (perf_counter() - inferred) * share,
         }
-        return [replace(label_map, stages=stages) for label_map in maps]
+        return [replace(label_map, stages=stages, input_rows=size[0]) for label_map in maps]
 
     def _label(self, logits: Batch, size: tuple[int, int], confidence: bool, scores: Sequence[int]) -> LabelMap:
         """Label map of one frame without its times; logits (h, w, classes)."""

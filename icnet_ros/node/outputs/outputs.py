@@ -189,9 +189,10 @@ class Outputs:
             ignore = self._engine.spec.classes.ignore
             self._cloud.publish(label_cloud(cloud, to_camera, k, label_map.labels, label_map.confidence, ignore))
 
-    def publish_latency(self, header: Any, stages: dict[str, float], counters: Counters) -> None:
+    def publish_latency(self, header: Any, label_map: LabelMap, stages: dict[str, float], counters: Counters) -> None:
         """Stage times of one frame; `stages` by the field names of FrameLatency."""
         message = FrameLatency(engine=self._engine.name, exit=self._engine.exit, **stages)
+        message.input_rows = label_map.input_rows
         message.header.stamp.sec = header.stamp.sec
         message.header.stamp.nanosec = header.stamp.nanosec
         message.header.frame_id = header.frame_id

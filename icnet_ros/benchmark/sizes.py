@@ -1,0 +1,71 @@
+"""Accuracy and time of every exit at several input sizes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from icnet_ros.benchmark.engines import whole_path
+from icnet_ros.benchmark.timing import Progress, interleaved
+from icnet_ros.checkpoint.file import Checkpoint, open_checkpoint, replace_spec
+from icnet_ros.checkpoint.ladder import Step, to_metrics
+from icnet_ros.dataset.base import Dataset
+from icnet_ros.engine.artefacts.int8 import int8_path, rebind
+from icnet_ros.engine.base import EngineError, EngineOptions, Frame, UInt8
+from icnet_ros.engine.table import open_engine
+from icnet_ros.evaluation.evaluate import evaluate_engine
+from icnet_ros.evaluation.mapping import ClassMapping
+
+ROWS = (256, 320, 384, 448, 512, 640, 768, 1024)
+
+
+def measure(
+    checkpoint: Checkpoint,
+    engine: str,
+    exits: Sequence[str],
+    rows: Sequence[int],
+    dataset: Dataset,
+    picture: UInt8,
+    options: EngineOptions,
+    rounds: int,
+    progress: Progress,
+    *,
+    mapping: ClassMapping | None = None,
+) -> list[dict[str, Any]]:
+    """Points {exit, rows, precision, miou, ms} for each exit and input height.
+
+    miou: on `dataset`. ms: from `picture`, BGR, to its label map; all points alternate. options: precision, threads.
+    Raises EngineError, DatasetError.
+    """
+    points: list[dict[str, Any]] = []
+    runs: dict[str, Callable[[], UInt8]] = {}
+    engines = []
+    for exit_ in exits:
+        for height in rows:
+            name = f"{exit_} at {height} rows"
+            opened = open_engine(engine, checkpoint, replace(options, exit=exit_, rows=height))
+            matrix = evaluate_engine(opened, dataset, partial(progress, f"mIoU of {name}"), mapping=mapping)
+            points.append({"exit": exit_, "rows": height, "precision": opened.precision, "miou": matrix.miou()})
+            opened.segment([Frame(picture)])
+            runs[name] = whole_path(opened, picture)
+            engines.append(opened)
+    seconds = interleaved(runs, rounds, progress)
+    for opened in engines:
+        opened.close()
+    return [point | {"ms": 1000 * value} for point, value in zip(points, seconds.values(), strict=True)]
+
+
+def save_ladder(checkpoint: Checkpoint, ladder: Sequence[Step]) -> None:
+    """Store the ladder in the header of the checkpoint, and bind the int8 files beside it to the file as it is then.
+
+    Raises EngineError for a network that is no .safetensors file.
+    """
+    path = checkpoint.path
+    if path is None or path.suffix != ".safetensors":
+        raise EngineError(f"{checkpoint.name}: only a .safetensors checkpoint has a header for the ladder")
+    spec = checkpoint.spec
+    calibrated = [exit_ for exit_ in spec.exits if int8_path(checkpoint, exit_).is_file()]
+    replace_spec(path, replace(spec, metrics={**spec.metrics, **to_metrics(ladder)}))
+    stored = open_checkpoint(path)
+    for exit_ in calibrated:
+        rebind(checkpoint, stored, exit_)

@@ -1,0 +1,54 @@
+"""Exits and input sizes of a checkpoint from fast to accurate, among which exit `auto` chooses."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from icnet_ros.checkpoint.spec import MAX_ROWS, CheckpointError, ModelSpec
+
+KEY = "ladder"  # in ModelSpec.metrics
+MIN_ROWS = 32
+MIN_GAIN = 0.005  # of mIoU: steps that are hardly better than a faster one are left out
+
+
+class Step(NamedTuple):
+    """An exit, the rows of the network's input (0: as the checkpoint specifies), and the mIoU measured with them."""
+
+    exit: str
+    rows: int = 0
+    miou: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Such as "sub124", or "sub124 at 384 rows"."""
+        return f"{self.exit} at {self.rows} rows" if self.rows else self.exit
+
+
+def read_ladder(spec: ModelSpec) -> tuple[Step, ...]:
+    """Steps that `icnet benchmark sizes` stored, from fast to accurate; without them all exits at the default size.
+
+    Raises CheckpointError if they are damaged.
+    """
+    stored = spec.metrics.get(KEY)
+    if stored is None:
+        return tuple(Step(name) for name in spec.exits)
+    try:
+        steps = tuple(Step(str(one["exit"]), int(one["rows"]), float(one["miou"])) for one in stored)
+    except (KeyError, TypeError, ValueError) as err:
+        raise CheckpointError(f"the ladder in the header is damaged ({type(err).__name__}: {err})") from err
+    if not steps or not all(step.exit in spec.exits and MIN_ROWS <= step.rows <= MAX_ROWS for step in steps):
+        raise CheckpointError(f"the ladder in the header names exits or sizes that the network does not have: {stored}")
+    return steps
+
+
+def make_ladder(points: Sequence[dict[str, Any]]) -> tuple[Step, ...]:
+    """The points {exit, rows, miou, ms} that no other one beats, from fast to accurate."""
+    steps: list[Step] = []
+    for point in sorted(points, key=lambda point: float(point["ms"])):
+        if not steps or point["miou"] >= steps[-1].miou + MIN_GAIN:
+            steps.append(Step(point["exit"], point["rows"], round(point["miou"], 4)))
+    return tuple(steps)
+
+
+def to_metrics(steps: Sequence[Step]) -> dict[str, Any]:
+    """Entry of ModelSpec.metrics for these steps."""
+    return {KEY: [step._asdict() for step in steps]}
