@@ -1,6 +1,6 @@
 """Charts of benchmark results."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,64 @@ def draw_sizes(points: Sequence[dict[str, Any]], ladder: Sequence[tuple[str, int
     panel.set(xlabel="ms from picture to labels", ylabel="mIoU", title=title, xscale="log")
     panel.legend(title="exit; numbers: rows of the input")
     figure.savefig(picture, dpi=120)
+
+
+def draw_stages(results: Sequence[dict[str, Any]], picture: Path, title: str) -> None:
+    """Stages of a frame one after the other, a bar for each size, as a PNG."""
+    names = ("transport", "wait", "decode", "preprocess", "inference", "postprocess", "publish")
+    figure = Figure(figsize=(10, 1.8 + 0.8 * len(results)), layout="constrained")
+    panel = figure.subplots()
+    for place, result in enumerate(results):
+        stages, left = result["runs"][0]["stages"], 0.0
+        whole = sum(stages[name] for name in names)
+        for number, name in enumerate(names):
+            panel.barh(place, stages[name], 0.6, left, color=f"C{number}", label=name if place == 0 else None)
+            if stages[name] > 0.08 * whole:
+                panel.text(left + stages[name] / 2, place, f"{stages[name]:.1f}", ha="center", va="center", fontsize=8)
+            left += stages[name]
+        share = 1 - stages["inference"] / whole
+        panel.text(left, place, f" {whole:.1f} ms, {share:.0%} not inference", va="center", fontsize=8)
+    panel.set_yticks(range(len(results)), ["{1}x{0}".format(*result["size"]) for result in results])
+    panel.set(xlabel="ms", title=title, xlim=(0, 1.25 * panel.get_xlim()[1]))
+    panel.legend(ncols=len(names), fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.25))
+    figure.savefig(picture, dpi=120)
+
+
+def draw_scaling(results: Mapping[str, Any], picture: Path, title: str) -> None:
+    """The curves of `scaling`, a panel for each, as a PNG."""
+    figure = Figure(figsize=(4.5 * len(results), 4), layout="constrained")
+    panels = dict(zip(results, figure.subplots(1, len(results), squeeze=False)[0], strict=True))
+    size, panel = results["size"], panels["size"]
+    megapixels = [point["size"][0] * point["size"][1] / 1e6 for point in size["points"]]
+    panel.plot(megapixels, [point["ms"] for point in size["points"]], "o", label="measured")
+    line = [size["offset_ms"] + size["ms_per_megapixel"] * x for x in (0, megapixels[-1])]
+    panel.plot((0, megapixels[-1]), line, "-", label=f"{size['offset_ms']:.1f} + {size['ms_per_megapixel']:.0f} x ms")
+    panel.set(xlabel="megapixels", ylabel="ms from picture to labels", title="image size")
+    panel.legend()
+    points = results["threads"]["points"]
+    counts = [point["threads"] for point in points]
+    panels["threads"].plot(counts, [points[0]["ms"] / point["ms"] for point in points], "o-", label="measured")
+    panels["threads"].plot(counts, counts, "k:", label="as many times as threads")
+    panels["threads"].set(xlabel="threads", ylabel="times faster than one thread", title="threads", xticks=counts)
+    panels["threads"].legend()
+    if "cameras" in results:
+        points, panel = results["cameras"]["points"], panels["cameras"]
+        counts = [point["cameras"] for point in points]
+        panel.plot(counts, [point["labelled_hz"] for point in points], "o-", label="labelled")
+        panel.plot(counts, [point["offered_hz"] for point in points], "k:", label="sent")
+        panel.set(xlabel="cameras", ylabel="images/s of all cameras", title="cameras", xticks=counts)
+        panel.legend(loc="upper left")
+        age = panel.twinx()
+        age.plot(counts, [point["age_p95_ms"] for point in points], "s--", color="C3")
+        age.set_ylabel("p95 of the age of labels, ms", color="C3")
+        age.set_ylim(bottom=0)
+    if "workers" in results:
+        points = results["workers"]["points"]
+        names = [f"{point['workers']} x {point['threads']}" for point in points]
+        panels["workers"].bar(names, [point["frames_per_s"] for point in points])
+        panels["workers"].set(xlabel="workers x threads", ylabel="frames/s", title="replay workers")
+    figure.suptitle(title)
+    figure.savefig(picture, dpi=110)
 
 
 def draw_roofline(rows: Sequence[dict[str, Any]], limits: dict[str, Any], picture: Path) -> None:

@@ -110,9 +110,11 @@ def encode_image(header: Any, pixels: npt.NDArray[Any], encoding: str) -> bytes:
         encoding=encoding,
         is_bigendian=int(sys.byteorder == "big"),
         step=pixels.nbytes // height,
-        data=np.ascontiguousarray(pixels).reshape(-1).view(np.uint8),
+        data=np.empty(0, np.uint8),
     )
-    return serialise(message, IMAGE)
+    # The pixels come last, after their number as uint32. rosbags would copy them three times.
+    fields = memoryview(serialise(message, IMAGE))[:-4]
+    return b"".join((fields, pixels.nbytes.to_bytes(4, sys.byteorder), np.ascontiguousarray(pixels).data))
 
 
 def encode_jpeg(header: Any, bgr: UInt8, quality: int = 90) -> bytes:

@@ -236,3 +236,23 @@ def test_benchmark_sizes_and_the_mean_accuracy_under_a_deadline(monkeypatch, tmp
         add_miou({"exits": {"steps": {"sub24 512": 1}}}, out)
     with pytest.raises(EngineError, match="not the JSON"):
         add_miou(result, picture)
+
+
+def test_benchmark_scaling(monkeypatch, tmp_path):
+    """The figures of synthetic curves are those they were made with."""
+    from icnet_ros.benchmark import scaling
+
+    assert scaling.fit_line([1, 2, 4], [7, 9, 13]) == pytest.approx((2, 5, 1))
+    assert scaling.amdahl(100, 100 * (0.2 + 0.8 / 4), 4) == pytest.approx(0.2)
+    assert scaling.amdahl(100, 100, 1) is None
+    monkeypatch.setattr(scaling, "SIZES", ((64, 96), (96, 128)))
+    monkeypatch.setattr(scaling, "THREADS_SIZE", (64, 96))
+    model = untrained(load_classes("camvid"), 0.25)
+    save(tmp_path / "m.safetensors", model.spec, model.weights)
+    out, picture = tmp_path / "scaling.json", tmp_path / "scaling.png"
+    words = ["--model", tmp_path / "m.safetensors", "--engine", "torch", "--rounds", 2, "--picture", picture]
+    run(monkeypatch, "scaling", *words, "--json", out)
+    result = json.loads(out.read_text())
+    assert [point["size"] for point in result["size"]["points"]] == [[64, 96], [96, 128]]
+    assert result["threads"]["points"][0]["threads"] == 1
+    assert cv2.imread(str(picture)) is not None

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import typer
 
-from icnet_ros.command.benchmark.engines import agreement, engines, peers, replay, sizes, stages
+from icnet_ros.command.benchmark.engines import agreement, engines, peers, replay, scaling, sizes, stages
 from icnet_ros.command.benchmark.gpu import gpu
-from icnet_ros.command.benchmark.node import cameras, deadline, node_overhead, soak, transport
+from icnet_ros.command.benchmark.node import cameras, deadline, node, node_overhead, soak, transport
 from icnet_ros.command.benchmark.paper import layers, paper
 
 app = typer.Typer(help="Speed and memory as ratios within one run.", no_args_is_help=True)
@@ -18,8 +18,8 @@ def group() -> None:
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (
-    engines, stages, agreement, peers, sizes, gpu, replay, paper, layers,
-    transport, node_overhead, deadline, cameras, soak,
+    engines, stages, agreement, peers, sizes, scaling, gpu, replay, paper, layers,
+    node, transport, node_overhead, deadline, cameras, soak,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

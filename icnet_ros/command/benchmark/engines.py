@@ -9,7 +9,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
-from icnet_ros.command.benchmark.common import Picture, Rounds, Size, Sizes, cores, parse_size, read_picture, write_json
+from icnet_ros.command.benchmark.common import (
+    Picture,
+    Rate,
+    Rounds,
+    Seconds,
+    Size,
+    Sizes,
+    cores,
+    parse_size,
+    read_picture,
+    write_json,
+)
 from icnet_ros.command.console import console, progress_bar
 from icnet_ros.command.options import (
     Data,
@@ -228,6 +239,51 @@ def stages(
         table.add_row(row["stage"], f"{row['ms']:.2f}", *shown, different)
     console.print(table)
     write_json(out, {"threads": threads or cores(), "size": [height, width], "rounds": rounds, "rows": rows})
+
+
+def scaling(
+    cameras: Annotated[
+        list[int] | None, typer.Option(min=1, max=8, help="Numbers of cameras, needs ROS; repeat for several.")
+    ] = None,
+    rate: Rate = 15.0,
+    seconds: Seconds = 10.0,
+    bag: Annotated[Path | None, typer.Option(help="Recorded drive, to replay it with 1 and 2 workers.")] = None,
+    engine: Annotated[str, typer.Option(help="openvino, onnxruntime, torch.")] = "openvino",
+    precision: EnginePrecision = "auto",
+    model: Model = "",
+    frame: Picture = None,
+    rounds: Rounds = 9,
+    picture: Annotated[Path | None, typer.Option(help="Draw the curves, as a PNG.")] = None,
+    out: JsonFile = None,
+) -> None:
+    """Measure how time scales with image size and threads and, if asked for, with cameras and replay workers."""
+    from icnet_ros.benchmark import scaling
+    from icnet_ros.benchmark.pictures import draw_scaling
+
+    checkpoint, image = load_model(model), read_picture(frame)
+    options = EngineOptions("cpu", precision, threads=cores())
+    threads = sorted({1, *(count for count in (2, 4, 8, 16) if count < cores()), cores()})
+    results = {}
+    with progress_bar("building engines") as update:
+        results["size"] = scaling.by_size(checkpoint, engine, image, options, rounds, update)
+        results["threads"] = scaling.by_threads(checkpoint, engine, image, options, threads, rounds, update)
+        if cameras:
+            results["cameras"] = scaling.by_cameras(cameras, rate, (360, 480), seconds, precision, update)
+        if bag is not None:
+            results["workers"] = scaling.by_workers(bag, model, engine, precision, cores(), (1, 2), update)
+    for result in results.values():
+        table = Table(*result["points"][0])
+        for point in result["points"]:
+            table.add_row(*(f"{value:.1f}" if isinstance(value, float) else str(value) for value in point.values()))
+        console.print(table)
+    size, share = results["size"], results["threads"]["serial_share"]
+    console.print(
+        f"ms = {size['offset_ms']:.1f} + {size['ms_per_megapixel']:.1f} * megapixels, R2 {size['r2']:.4f}; "
+        f"serial share with {threads[-1]} threads: {'-' if share is None else format(share, '.0%')}", highlight=False
+    )  # fmt: skip
+    if picture is not None:
+        draw_scaling(results, picture, f"{checkpoint.name}, {engine}, precision {precision}, {cores()} cores")
+    write_json(out, {"engine": engine, "precision": precision, "rounds": rounds, **results})
 
 
 def replay(

@@ -14,8 +14,10 @@ from icnet_ros.checkpoint.default import load_model
 from icnet_ros.checkpoint.ladder import KEY
 from icnet_ros.command.benchmark.common import Frames, Rate, Rounds, Seconds, Size, Sizes, cores, parse_size, write_json
 from icnet_ros.command.console import console, errors, progress_bar
-from icnet_ros.command.options import EnginePrecision, JsonFile, Model
+from icnet_ros.command.options import EngineName, EnginePrecision, Exit, JsonFile, Model, Threads
 from icnet_ros.engine.base import EngineError
+
+LATENCIES = ("latency_p50_ms", "latency_p95_ms", "jitter_ms")
 
 
 def transport(
@@ -71,6 +73,52 @@ def node_overhead(
     write_json(out, {"frames": frames, "rate": rate, "rounds": rounds, "cases": cases})
 
 
+def node(
+    size: Sizes = None,
+    rate: Annotated[list[float] | None, typer.Option(min=0.1, help="Hz; repeat for several.")] = None,
+    find_rate: Annotated[bool, typer.Option(help="Search the highest rate with fewer than 5 % drops.")] = False,
+    seconds: Seconds = 5.0,
+    transport: Annotated[str, typer.Option(help="raw, compressed.")] = "raw",
+    engine: EngineName = "auto",
+    precision: EnginePrecision = "auto",
+    exit_: Exit = "sub124",
+    model: Model = "",
+    threads: Threads = 0,
+    picture: Annotated[Path | None, typer.Option(help="Draw the stages of a frame, as a PNG.")] = None,
+    out: JsonFile = None,
+) -> None:
+    """Measure the running node: latency, jitter, drops and CPU at each rate, and where the time of a frame goes.
+
+    Latency is from stamping the image to receiving its labels in another process. Stages are medians, as FrameLatency
+    reports them, at the first rate.
+    """
+    from icnet_ros.benchmark.pictures import draw_stages
+
+    parameters: dict[str, Any] = {"engine": engine, "precision": precision, "exit": exit_, "threads": threads}
+    parameters |= {"input_transport": transport} | ({"model": model} if model else {})
+    rates = rate or [10.0, 30.0, 60.0]
+    options = {"rates": rates, "seconds": seconds, "find_rate": find_rate, "parameters": parameters}
+    results = []
+    for height, width in (parse_size(text) for text in size or ("480x640",)):
+        result = {"size": [height, width], **_measure("rate", {"height": height, "width": width, **options})}
+        results.append(result)
+        table = Table(
+            "Hz", "sent", "labelled", "latency p50 ms", "p95 ms", "jitter ms", "CPU",
+            title=f"{width}x{height}, {transport}", title_justify="left",
+        )  # fmt: skip
+        for run in result["runs"]:
+            times = ("-" if run[key] is None else f"{run[key]:.1f}" for key in LATENCIES)
+            table.add_row(f"{run['rate']:g}", str(run["sent"]), str(run["labelled"]), *times, f"{run['cpu_share']:.0%}")
+        console.print(table)
+        if find_rate:
+            console.print(f"highest rate with fewer than 5 % drops: {result['highest_rate']:g} Hz", highlight=False)
+        stages = result["runs"][0]["stages"]
+        console.print("ms: " + ", ".join(f"{name} {value:.1f}" for name, value in stages.items()), highlight=False)
+    if picture is not None:
+        draw_stages(results, picture, f"a frame through the node, engine {engine}, precision {precision}, {transport}")
+    write_json(out, {**options, "sizes": results})
+
+
 def deadline(
     seconds: Seconds = 60.0,
     rate: Rate = 5.0,
@@ -112,7 +160,7 @@ def deadline(
 
 
 def cameras(
-    count: Annotated[int, typer.Option(min=1, max=6, help="Number of cameras.")] = 4,
+    count: Annotated[int, typer.Option(min=1, max=8, help="Number of cameras.")] = 4,
     rate: Rate = 5.0,
     size: Size = "360x480",
     seconds: Seconds = 60.0,

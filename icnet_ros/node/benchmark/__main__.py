@@ -4,7 +4,7 @@ import json
 import sys
 from importlib import import_module
 
-NAMES = ("transport", "cameras", "deadline", "overhead", "soak")
+NAMES = ("transport", "cameras", "deadline", "overhead", "rate", "soak")
 
 
 def main() -> None:

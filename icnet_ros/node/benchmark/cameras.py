@@ -18,7 +18,7 @@ from icnet_ros.node.benchmark.graph import (
     wait_for_subscribers,
 )
 
-NAMES = ("front", "left", "right", "rear", "up", "down")
+NAMES = ("front", "left", "right", "rear", "front_left", "front_right", "rear_left", "rear_right")
 COUNTERS = ("received", "processed", "dropped", "failed")
 LAST_FRAMES_S = 4.0  # for the last frames, and the diagnostics after them
 
@@ -40,12 +40,12 @@ def measure(cameras: int, rate: float, height: int, width: int, seconds: float, 
 
     sent = int(rate * seconds)
     parameters = {"cameras": list(names), "precision": precision}
-    with node_under_test(parameters), participant("cameras_benchmark") as node:
+    with node_under_test(parameters) as process, participant("cameras_benchmark") as node:
         node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
         for name in names:
             node.create_subscription(FrameLatency, f"/icnet/{name}/latency", latencies[name].append, 100)
         publishers = [node.create_publisher(Image, f"/{name}/image", qos_profile_sensor_data) for name in names]
-        wait_for_subscribers(node, publishers)
+        wait_for_subscribers(node, publishers, process)
         publish_at_rate(node, publishers, random_image(height, width), rate, sent)
         spin_until(node, time.monotonic() + LAST_FRAMES_S)
     by_camera: dict[str, dict[str, float]] = {}

@@ -63,10 +63,10 @@ def _run(
     parameters = {**mode, "latency_budget_ms": budget, "warm_up_height": size[0], "warm_up_width": size[1]}
     parameters |= {"model": model} if model else {}
     latencies: list[FrameLatency] = []
-    with node_under_test(parameters), participant("deadline_benchmark") as node:
+    with node_under_test(parameters) as process, participant("deadline_benchmark") as node:
         node.create_subscription(FrameLatency, "/icnet/latency", latencies.append, QoSProfile(depth=100))
         publisher = node.create_publisher(Image, "/image", 5)
-        wait_for_subscribers(node, [publisher])
+        wait_for_subscribers(node, [publisher], process)
         with busy_processes(on=on, off=OFF_S):
             publish_at_rate(node, [publisher], random_image(*size), rate, int(seconds * rate))
         spin_until_quiet(node, lambda: len(latencies), 1.0)

@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import rclpy
 from sensor_msgs.msg import Image
 
+CLOCK_TICK = os.sysconf("SC_CLK_TCK")
 DISCOVERY_S = 1.0  # a match is reported before the other side is ready for data
 
 
@@ -55,6 +57,12 @@ def busy_processes(count: int = 0, on: float = 3600.0, off: float = 0.0) -> Iter
             process.wait()
 
 
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICK
+
+
 def random_image(height: int, width: int) -> Image:
     """A bgr8 image of random pixels."""
     image = Image(height=height, width=width, encoding="bgr8", step=3 * width)
@@ -62,9 +70,14 @@ def random_image(height: int, width: int) -> Image:
     return image
 
 
-def wait_for_subscribers(node: Any, publishers: Sequence[Any]) -> None:
-    """Spin until each publisher has a subscriber that is ready for data."""
+def wait_for_subscribers(node: Any, publishers: Sequence[Any], process: "subprocess.Popen[bytes]") -> None:
+    """Spin until each publisher has a subscriber that is ready for data.
+
+    process: the node under test; SystemExit if it ends.
+    """
     while not all(publisher.get_subscription_count() for publisher in publishers):
+        if process.poll() is not None:
+            raise SystemExit(f"the node exited at start-up with code {process.returncode}; see its output above")
         rclpy.spin_once(node, timeout_sec=0.1)
     time.sleep(DISCOVERY_S)
 

@@ -1,22 +1,19 @@
 """Overhead of ROS per frame: publisher and node in two processes, with a stub engine that takes no time."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from icnet_ros.node.benchmark.graph import busy_processes, participant, spin_until
+from icnet_ros.node.benchmark.graph import busy_processes, cpu_seconds, participant, spin_until
 from icnet_ros.wire.image import decode_labels, encode_image, make_header
 
-CLOCK_TICK = os.sysconf("SC_CLK_TCK")
 WARM_UP = 10  # frames
 
 
@@ -53,14 +50,14 @@ def measure(
         for number in range(1, WARM_UP + frames + 1):
             spin_until(tester, started + number / rate)
             if number == WARM_UP + 1:
-                used = _cpu_seconds(process.pid)
+                used = cpu_seconds(process.pid)
             message = encode_image(make_header(number * 10**9, "front"), pixels, "bgr8")
             sent[number] = time.monotonic()
             publisher.publish(message)
         last = time.monotonic()
         while len(received) < len(sent) and time.monotonic() - last < 2.0:
             rclpy.spin_once(tester, timeout_sec=0.1)
-        used = _cpu_seconds(process.pid) - used
+        used = cpu_seconds(process.pid) - used
     counted = range(WARM_UP + 1, WARM_UP + frames + 1)
     latency = [1000 * (received[number] - sent[number]) for number in counted if number in received] or [np.nan]
     return {
@@ -77,9 +74,3 @@ def _command(node: str, reliability: str) -> list[str]:
     qos = ("-p", f"qos_overrides./image.subscription.reliability:={reliability}")
     arguments = ["--ros-args", "--log-level", "error", "-p", "engine:=torch", *qos]
     return [sys.executable, "-m", "icnet_ros.node.benchmark.stub_engine", *arguments]
-
-
-def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICK

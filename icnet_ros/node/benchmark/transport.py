@@ -21,11 +21,11 @@ QUIET_S = 5.0  # the node may still be busy with the last frames
 def measure(frames: int, rate: float, height: int, width: int) -> dict[str, Any]:
     """Frames sent, received by the node, lost in transport; rate in Hz."""
     latencies: list[FrameLatency] = []
-    with node_under_test({}), participant("transport_benchmark") as node:
+    with node_under_test({}) as process, participant("transport_benchmark") as node:
         node.create_subscription(FrameLatency, "/icnet/latency", latencies.append, QoSProfile(depth=100))
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
         publisher = node.create_publisher(Image, "/image", qos)
-        wait_for_subscribers(node, [publisher])
+        wait_for_subscribers(node, [publisher], process)
         publish_at_rate(node, [publisher], random_image(height, width), rate, frames)
         spin_until_quiet(node, lambda: len(latencies), QUIET_S)
     received = int(latencies[-1].received) if latencies else 0
