@@ -29,8 +29,21 @@ def node_under_test(
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGINT)
+        stop(process)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """End a process with SIGINT; one that does not end would slow down all that is measured after it, so it is killed.
+
+    Raises subprocess.TimeoutExpired then.
+    """
+    process.send_signal(signal.SIGINT)
+    try:
         process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
 
 
 @contextmanager

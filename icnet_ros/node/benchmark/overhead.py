@@ -1,6 +1,5 @@
 """Overhead of ROS per frame: publisher and node in two processes, with a stub engine that takes no time."""
 
-import signal
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from icnet_ros.node.benchmark.graph import busy_processes, cpu_seconds, participant, spin_until
+from icnet_ros.node.benchmark.graph import busy_processes, cpu_seconds, participant, spin_until, stop
 from icnet_ros.wire.image import decode_labels, encode_image, make_header
 
 WARM_UP = 10  # frames
@@ -28,8 +27,7 @@ def measure(
         if load:
             stack.enter_context(busy_processes(load))
         process = subprocess.Popen(_command(node, reliability))
-        stack.callback(process.wait, 30)
-        stack.callback(process.send_signal, signal.SIGINT)
+        stack.callback(stop, process)
         tester = stack.enter_context(participant("overhead_benchmark"))
         sent: dict[int, float] = {}
         received: dict[int, float] = {}
