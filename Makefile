@@ -3,7 +3,7 @@
 # make docs   the documentation site in build/docs
 # make clean  remove what was built (build/, caches)  make distclean   and .venv
 #
-# DISTRO=kilted|jazzy  ROS 2 from PyPI (ignored where a ROS 2 is sourced)    PYTHON=python3.12
+# DISTRO=jazzy|kilted  ROS 2 from PyPI (ignored where a ROS 2 is sourced)    PYTHON=python3.12
 # make demo BAG=dir OUT=dir ENGINE=torch PRECISION=int8 RATE=1.0 MODEL=file  make test ARGS='-k wire'
 # make test ARGS='--cov=icnet_ros -m "nightly or not nightly"'   with coverage, and what takes long
 SHELL := /bin/bash

@@ -6,4 +6,4 @@ from pkgutil import extend_path
 # sys.path (a checkout, site-packages after `pip install`). Both are one package.
 __path__ = extend_path(__path__, __name__)
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes build/FLAVOUR ready to run: a Python environment, ROS 2 and this package built by colcon.
-# Quick when nothing changed. Without a sourced ROS 2: everything from PyPI (DISTRO=kilted|jazzy).
+# Quick when nothing changed. Without a sourced ROS 2: everything from PyPI (DISTRO=jazzy|kilted).
 # With a sourced ROS 2: uses it and pip-installs only what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."

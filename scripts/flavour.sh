@@ -1,15 +1,18 @@
 # Sourced by the other scripts: which ROS 2, which Python, which folders.
-#   DISTRO=kilted|jazzy   ROS 2 from PyPI (ignored where a ROS 2 is sourced)
+#   DISTRO=jazzy|kilted   ROS 2 from PyPI (ignored where a ROS 2 is sourced); jazzy if Python is 3.10 to 3.12
 #   PYTHON=python3.12     the interpreter to build on
 # Undo an earlier `source scripts/env.sh` first: it may have been for another distribution.
 eval "${ICNET_BEFORE:-}"
+# The base interpreter, even if a virtual environment is active.
+BASE_PYTHON=$("${PYTHON:-python3}" -c 'import sys; print(sys._base_executable)') ||
+  { echo "${PYTHON:-python3} does not run; name a Python >= 3.10: make ... PYTHON=python3.12" >&2; return 1; }
 if [ -n "${ROS_DISTRO:-}" ] && [ -z "${ICNET_PYPI_ROS:-}" ]; then
   SYSTEM_ROS=$ROS_DISTRO
   DISTRO=$ROS_DISTRO
   FLAVOUR=system-$ROS_DISTRO
 else
   SYSTEM_ROS=
-  DISTRO=${DISTRO:-kilted}
+  DISTRO=${DISTRO:-$("$BASE_PYTHON" -c 'import sys; print("jazzy" if sys.version_info < (3, 13) else "kilted")')}
   FLAVOUR=$DISTRO
   case $DISTRO in
     kilted | jazzy) ;;
@@ -17,9 +20,6 @@ else
   esac
 fi
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# The base interpreter, even if a virtual environment is active.
-BASE_PYTHON=$("${PYTHON:-python3}" -c 'import sys; print(sys._base_executable)') ||
-  { echo "${PYTHON:-python3} does not run; name a Python >= 3.10: make ... PYTHON=python3.12" >&2; return 1; }
 VENV=$ROOT/.venv/$FLAVOUR
 BUILD=$ROOT/build/$FLAVOUR
 LOCK=$ROOT/requirements/lock-$DISTRO.txt

@@ -1,8 +1,11 @@
 """What gets installed, and that the ways to install it agree."""
 
+import os
 import re
 import subprocess
 import sys
+import sysconfig
+import venv
 import zipfile
 from pathlib import Path
 
@@ -15,10 +18,38 @@ from icnet_ros.share import share
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_wheel_holds_what_the_code_looks_for(tmp_path):
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path)]
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder)]
     subprocess.run([*command, str(ROOT)], check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+def test_the_installed_wheel_segments_a_picture(wheel, tmp_path):
+    """In a fresh environment that sees only the dependencies of this one: no checkout, no ROS, no other package files."""
+    environment, out = tmp_path / "venv", tmp_path / "out"
+    venv.create(environment, with_pip=False)
+    (site,) = environment.glob("lib/python*/site-packages")
+    python = environment / "bin" / "python"
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", "--no-index"]
+    subprocess.run([*command, str(wheel)], check=True, capture_output=True)
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    clean = {key: value for key, value in os.environ.items() if key in ("HOME", "PATH", "ICNET_CACHE")}
+    icnet = environment / "bin" / "icnet"
+    for words in (
+        ["model", "list"],
+        ["segment", str(ROOT / "demo" / "leuvenA.jpg"), "-o", str(out), "--engine", "torch"],
+    ):
+        done = subprocess.run([icnet, *words], env=clean, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert str(ROOT) not in done.stdout
+    assert list(out.glob("**/*.png"))
+
+
+def test_the_wheel_holds_what_the_code_looks_for(wheel):
     names = {name.partition("/")[2] for name in zipfile.ZipFile(wheel).namelist()}
     for file in (
         "config/segmentation.yaml",
@@ -32,10 +63,12 @@ def test_the_wheel_holds_what_the_code_looks_for(tmp_path):
     pages = {str(path.relative_to(ROOT / "icnet_ros")) for path in (ROOT / "icnet_ros").glob("**/*.jinja")}
     assert pages
     assert code | pages <= names
+    assert "data/share/icnet_ros/models/icnet_street.safetensors" in names
+    assert not [name for name in names if "icnet_camvid" in name]  # `icnet model pull`
 
 
 def test_versions_agree():
-    for file, pattern in (("package.xml", r"<version>(.*)</version>"), ("setup.py", r'version="(.*)"')):
+    for file, pattern in (("package.xml", r"<version>(.*)</version>"), ("pyproject.toml", r"(?m)^version = \"(.*)\"$")):
         assert re.search(pattern, (ROOT / file).read_text()).group(1) == icnet_ros.__version__
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.checkpoint.file import Checkpoint, load_spec, open_checkpoint, untrained
-from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.checkpoint.model_index import find_model
+from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 from icnet_ros.share import share
 
 SHIPPED = "icnet_street.safetensors"
@@ -12,9 +13,19 @@ UNTRAINED_CLASSES = "cityscapes"
 
 
 def model_path(model: str) -> Path | None:
-    """`model` as a path, with ~ expanded; for "" the shipped checkpoint, or None if there is none."""
+    """Path of a model: a file, with ~ expanded, or a name; for "" the shipped one, or None if there is none.
+
+    Names are those of shipped and downloaded models, see `model_index`. Raises CheckpointError for an unknown name.
+    """
     if model:
-        return Path(model).expanduser()
+        path = Path(model).expanduser()
+        if path.suffix or path.exists() or len(path.parts) > 1:
+            return path
+        if found := find_model(model):
+            return found
+        raise CheckpointError(
+            f"no file and no model {model!r}: see icnet model list, or name a .safetensors or .onnx file"
+        )
     shipped = share("models", SHIPPED)
     return shipped if shipped.exists() else None
 

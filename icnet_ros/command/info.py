@@ -1,6 +1,5 @@
 """`icnet info`: shows the metadata of a checkpoint or an ONNX network."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,12 +14,12 @@ from icnet_ros.command.console import console
 
 def info(
     model: Annotated[
-        Path | None, typer.Argument(help="Checkpoint (.safetensors) or network (.onnx); the shipped one if not given.")
-    ] = None,
+        str, typer.Argument(help="Checkpoint (.safetensors), network (.onnx) or name; the default model if not given.")
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print the header as JSON.")] = False,
 ) -> None:
     """Show the metadata of a checkpoint or ONNX network: architecture, classes, training, metrics."""
-    path = model or model_path("")
+    path = model_path(model)
     if path is None:
         raise CheckpointError("no checkpoint is shipped with this installation: name one")
     spec = load_spec(path)

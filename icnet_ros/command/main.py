@@ -25,6 +25,7 @@ from icnet_ros.command.evaluate import evaluate
 from icnet_ros.command.export import export
 from icnet_ros.command.import_weights import import_weights
 from icnet_ros.command.info import info
+from icnet_ros.command.model import app as model
 from icnet_ros.command.replay import replay
 from icnet_ros.command.segment import segment
 from icnet_ros.command.training.ablate import ablate
@@ -62,7 +63,6 @@ EXPECTED = (
 app = typer.Typer(
     help="Real-time semantic segmentation with ICNet.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for command in (
@@ -83,6 +83,7 @@ for command in (
     app.command()(command)
 app.command("import")(import_weights)
 app.add_typer(dataset, name="dataset")
+app.add_typer(model, name="model")
 app.add_typer(cache, name="cache")
 app.add_typer(benchmark, name="benchmark")
 

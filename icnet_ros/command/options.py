@@ -11,7 +11,9 @@ from icnet_ros.checkpoint.spec import MAX_ROWS
 from icnet_ros.training.errors import RecipeError
 
 # Checkpoint, engine, device.
-Model = Annotated[str, typer.Option("--model", help="Checkpoint or .onnx network; the shipped one if not given.")]
+Model = Annotated[
+    str, typer.Option("--model", help="Checkpoint, .onnx network, or name of a model; the default model if not given.")
+]
 EngineName = Annotated[str, typer.Option("--engine", help="auto, torch, onnxruntime, openvino, tensorrt.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N.")]
 EnginePrecision = Annotated[str, typer.Option("--precision", help="auto, fp32, fp16, bf16, int8.")]

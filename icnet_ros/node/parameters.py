@@ -72,7 +72,8 @@ class Parameters:
     )
     model: str = _parameter(
         "",
-        "Checkpoint (.safetensors) or network (.onnx); empty: the shipped one, or random weights if none is shipped.",
+        "Checkpoint (.safetensors), network (.onnx) or model name (icnet model list); empty: the default model, or "
+        "random weights if that is not installed.",
         change="inactive",
     )
     input_scale: float = _parameter(
