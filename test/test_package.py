@@ -29,23 +29,24 @@ def wheel(tmp_path_factory):
 
 
 def test_the_installed_wheel_segments_a_picture(wheel, tmp_path):
-    """In a fresh environment that sees only the dependencies of this one: no checkout, no ROS, no other package files."""
+    """In a fresh environment that sees only the dependencies of this one: no checkout, no ROS."""
     environment, out = tmp_path / "venv", tmp_path / "out"
     venv.create(environment, with_pip=False)
     (site,) = environment.glob("lib/python*/site-packages")
-    python = environment / "bin" / "python"
-    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "--no-deps", "--no-index"]
-    subprocess.run([*command, str(wheel)], check=True, capture_output=True)
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     clean = {key: value for key, value in os.environ.items() if key in ("HOME", "PATH", "ICNET_CACHE")}
-    icnet = environment / "bin" / "icnet"
-    for words in (
-        ["model", "list"],
-        ["segment", str(ROOT / "demo" / "leuvenA.jpg"), "-o", str(out), "--engine", "torch"],
-    ):
-        done = subprocess.run([icnet, *words], env=clean, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    def run(*words):
+        done = subprocess.run(words, env=clean, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        assert str(ROOT) not in done.stdout
+        return done.stdout
+
+    python, icnet = environment / "bin" / "python", environment / "bin" / "icnet"
+    run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel)
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    found = run(python, "-c", "from icnet_ros.checkpoint.default import model_path; print(model_path(''))")
+    assert found.startswith(str(environment / "share"))
+    assert "icnet_camvid" in run(icnet, "model", "list")
+    run(icnet, "segment", ROOT / "demo" / "leuvenA.jpg", "-o", out, "--engine", "torch")
     assert list(out.glob("**/*.png"))
 
 
