@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # `source scripts/env.sh` after `make build`: this bash then has ROS 2, `icnet` and icnet_ros.
 source "$(dirname "${BASH_SOURCE[0]}")/flavour.sh" || return 1
 ICNET_BEFORE=$(

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034 # used by the scripts that source it
 # Sourced by the other scripts: which ROS 2, which Python, which folders.
 #   DISTRO=jazzy|kilted   ROS 2 from PyPI (ignored where a ROS 2 is sourced); jazzy if Python is 3.10 to 3.12
 #   PYTHON=python3.12     the interpreter to build on

@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
-# Style, types and import rules. Run `source scripts/env.sh` first.
+# Style, types, import rules, shell scripts and the Dockerfile. Run `source scripts/env.sh` first.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ruff check .
 ruff format --check .
 mypy
 lint-imports --no-cache
+if command -v shellcheck hadolint >/dev/null; then
+  shellcheck --severity=warning scripts/*.sh docker/*.sh .ci/run
+  hadolint docker/Dockerfile
+else
+  echo "shellcheck and hadolint are not installed here (x86-64 wheels): shell scripts and Dockerfile are not checked" >&2
+fi
