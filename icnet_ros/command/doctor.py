@@ -23,7 +23,10 @@ from icnet_ros.engine.artefacts.cache_entries import cache_folder
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import ENGINES, EXTRAS, auto_candidates, installed_library
 
-PACKAGES = ("numpy", "opencv-python-headless", "numba", "rosbags", "torch", "onnx", "onnxruntime", "openvino")
+# What package.xml leaves to pip, see docs/installation.md, and the rest that versions matter of.
+BY_PIP = ("safetensors", "torch", "numba", "typer", "rich", "rosbags", "rosbags-image", "mcap", "zstandard", "plotly")
+ENGINE_PACKAGES = ("onnx", "onnxruntime", "openvino")
+PACKAGES = ("numpy", "opencv-python-headless", *BY_PIP, *ENGINE_PACKAGES)
 SHARED_MEMORY = 128 * 2**20  # two participants with the 64 MiB segment of config/fastdds.xml
 
 
@@ -63,6 +66,8 @@ def packages() -> Iterator[Finding]:
     yield Finding("packages", "python", platform.python_version())
     for name in PACKAGES:
         advice = ""
+        if name in BY_PIP and _version(name) == "none":
+            advice = f"missing: pip install {name}"
         if name == "opencv-python-headless" and _version(name).startswith("5"):
             advice = "cv_bridge up to Kilted fails with OpenCV 5: pip install 'opencv-python-headless<5'"
         if name == "numpy" and os.environ.get("ROS_DISTRO") in OLD_DISTROS and find_spec("cv_bridge"):

@@ -64,7 +64,6 @@ def _label(  # pragma: no cover
     logits: Logits, rows: Index, row_weights: Weight, columns: Index, column_weights: Weight, labels: UInt8
 ) -> npt.NDArray[np.bool_]:  # pragma: no cover
     h, w, classes = logits.shape
-    height, width = labels.shape
     best = np.zeros((h, w), np.uint8)
     invalid = np.zeros(h, np.bool_)
     for y in prange(h):
@@ -76,23 +75,69 @@ def _label(  # pragma: no cover
                     highest, best[y, x] = value, np.uint8(c)
                 elif not value <= highest:  # NaN
                     invalid[y] = True
-    for y in prange(height):
-        top, bottom = rows[y], min(rows[y] + 1, h - 1)
-        v = row_weights[y]
-        for x in range(width):
-            left, right = columns[x], min(columns[x] + 1, w - 1)
-            label = best[top, left]
-            if label != best[top, right] or label != best[bottom, left] or label != best[bottom, right]:
-                u = column_weights[x]
-                highest = np.float32(-np.inf)
-                for c in range(classes):
-                    above = (1 - u) * logits[top, left, c] + u * logits[top, right, c]
-                    below = (1 - u) * logits[bottom, left, c] + u * logits[bottom, right, c]
-                    value = (1 - v) * above + v * below
-                    if value > highest:
-                        highest, label = value, np.uint8(c)
-            labels[y, x] = label
+    first_row, first_column = np.searchsorted(rows, np.arange(h + 1)), np.searchsorted(columns, np.arange(w + 1))
+    for y in prange(h):
+        bottom = min(y + 1, h - 1)
+        candidates, count = np.empty((w, classes), np.uint8), np.zeros(w, np.int64)
+        for x in range(w):
+            count[x] = _candidates(logits, best, y, bottom, x, min(x + 1, w - 1), candidates[x])
+        left, right = np.empty(classes, np.float32), np.empty(classes, np.float32)
+        for row in range(first_row[y], first_row[y + 1]):
+            v = row_weights[row]
+            for x in range(w):
+                label = candidates[x, 0]
+                if count[x] > 1:
+                    for i in range(count[x]):
+                        c = candidates[x, i]
+                        left[i] = (1 - v) * logits[y, x, c] + v * logits[bottom, x, c]
+                        right[i] = (1 - v) * logits[y, min(x + 1, w - 1), c] + v * logits[bottom, min(x + 1, w - 1), c]
+                for column in range(first_column[x], first_column[x + 1]):
+                    if count[x] > 1:
+                        u = column_weights[column]
+                        highest = np.float32(-np.inf)
+                        for i in range(count[x]):
+                            value = (1 - u) * left[i] + u * right[i]
+                            if value > highest:
+                                highest, label = value, candidates[x, i]
+                    labels[row, column] = label
     return invalid
+
+
+@njit(inline="always")
+def _candidates(  # pragma: no cover
+    logits: Logits, best: UInt8, top: int, bottom: int, left: int, right: int, candidates: UInt8
+) -> int:  # pragma: no cover
+    """Write the classes that can have the largest logit somewhere between four neighbours; returns their number.
+
+    A class that is nowhere above the leading class of one of the four is below it everywhere between them.
+    """
+    leading = best[top, left], best[top, right], best[bottom, left], best[bottom, right]
+    if leading[0] == leading[1] == leading[2] == leading[3]:
+        candidates[0] = leading[0]
+        return 1
+    count = 0
+    for c in range(logits.shape[2]):
+        possible = True
+        for k in leading:
+            if (
+                k != c
+                and logits[top, left, c] <= logits[top, left, k]
+                and logits[top, right, c] <= logits[top, right, k]
+                and logits[bottom, left, c] <= logits[bottom, left, k]
+                and logits[bottom, right, c] <= logits[bottom, right, k]
+                and not (
+                    c < k  # of equal logits the first counts
+                    and logits[top, left, c] == logits[top, left, k]
+                    and logits[top, right, c] == logits[top, right, k]
+                    and logits[bottom, left, c] == logits[bottom, left, k]
+                    and logits[bottom, right, c] == logits[bottom, right, k]
+                )
+            ):
+                possible = False
+        if possible:
+            candidates[count] = c
+            count += 1
+    return count
 
 
 @njit(cache=True, parallel=True, nogil=True)
