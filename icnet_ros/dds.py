@@ -1,4 +1,4 @@
-"""Fast DDS settings for large images."""
+"""DDS settings: large images with Fast DDS, discovery."""
 
 import os
 from collections.abc import Mapping
@@ -19,3 +19,10 @@ def profile_environment(profile: str = "", environment: Mapping[str, str] = os.e
         return {}
     name = OLD if environment.get("ROS_DISTRO") in OLD_DISTROS else NEW
     return {name: profile or str(share("config", "fastdds.xml"))}
+
+
+def this_machine_only(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Variables that limit discovery to this machine."""
+    if environment.get("ROS_DISTRO") in OLD_DISTROS[:3]:  # up to Humble
+        return {"ROS_LOCALHOST_ONLY": "1"}
+    return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}

@@ -1,6 +1,6 @@
 """`icnet cache`: shows and clears the files that engines built."""
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 import typer
 from rich.markup import escape
@@ -23,7 +23,7 @@ def list_() -> None:
     found = entries()
     table = Table("entry", "MiB", "last used (UTC)", title=escape(str(cache_folder())), title_justify="left")
     for entry in found:
-        used = datetime.fromtimestamp(entry.used, UTC)
+        used = datetime.fromtimestamp(entry.used, timezone.utc)
         table.add_row(escape(entry.name), f"{entry.size / 2**20:.1f}", f"{used:%Y-%m-%d %H:%M}")
     console.print(table)
     console.print(f"{_total(found)}; limit {limit_bytes() / 2**20:.0f} MiB (ICNET_CACHE_MIB)", highlight=False)

@@ -40,7 +40,12 @@ def info(
         "std",
     ):
         value = getattr(spec, name)
-        table.add_row(name, escape(", ".join(map(str, value)) if isinstance(value, tuple) else str(value)))
+        shown = (
+            ", ".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value)
+            if isinstance(value, tuple)
+            else str(value)
+        )
+        table.add_row(name, escape("any" if value is None else shown))
     for title, values in (("training", spec.training), ("metrics", spec.metrics)):
         for key, value in values.items():
             table.add_row(escape(f"{title}.{key}"), escape(str(value)))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from icnet_ros.dds import profile_environment
+from icnet_ros.dds import profile_environment, this_machine_only
 
 READY_TIMEOUT = 600.0  # s; building an engine may take minutes
 
@@ -20,12 +20,8 @@ class DemoError(RuntimeError):
 
 def graph_environment() -> dict[str, str]:
     """Environment for a ROS graph on this machine only, with the shipped DDS profile."""
-    environment = dict(os.environ)
-    environment.update(profile_environment())
-    environment.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    environment["PYTHONUNBUFFERED"] = "1"
-    return environment
+    domain = {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100)}
+    return {**domain, **this_machine_only(), **os.environ, **profile_environment(), "PYTHONUNBUFFERED": "1"}
 
 
 class NodeProcess:

@@ -16,6 +16,7 @@ from icnet_ros.node.diagnostics import Snapshot
 from icnet_ros.node.optional_inputs import OptionalInputs
 from icnet_ros.node.outputs.outputs import Outputs
 from icnet_ros.node.parameters import Parameters
+from icnet_ros.node.releases import overridable
 from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, subscription_events, why_no_images
 from icnet_ros.node.statistics import Statistics
 from icnet_ros.node.worker import Counters
@@ -80,6 +81,7 @@ class Camera:
     def clock_jumped(self) -> None:
         """Discard the statistics, as they were measured with the node clock."""
         self.statistics.reset()
+        self._inputs.clock_jumped()
         self._age_ms, self._stamp_trouble = math.nan, ""
 
     # --- input ------------------------------------------------------------------------------------
@@ -115,10 +117,9 @@ class Camera:
             kind,
             topic,
             on_image,
-            IMAGE_QOS,
             raw=True,
             event_callbacks=subscription_events(self._node, topic),
-            qos_overriding_options=OVERRIDABLE,
+            **overridable(IMAGE_QOS, OVERRIDABLE),
         )
         self._node.get_logger().info(f"active, images from {self._subscription.topic_name}")
 

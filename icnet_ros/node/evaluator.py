@@ -22,6 +22,7 @@ from icnet_ros.engine.grouping import read_groups
 from icnet_ros.live.online import OnlineEvaluation
 from icnet_ros.msg import FrameLatency
 from icnet_ros.node.diagnostics import status_name
+from icnet_ros.node.releases import overridable
 from icnet_ros.node.ros import OVERRIDABLE, subscription_events
 from icnet_ros.render.painter import UInt8
 from icnet_ros.wire.bag import bag_hash
@@ -66,7 +67,7 @@ class EvaluationNode(Node):
         self._class_error = ""
         for kind, topic, act in ((Image, "labels", self._on_labels), (Image, "ground_truth", self._on_ground_truth)):
             self.create_subscription(
-                kind, topic, act, DEEP, raw=True, qos_overriding_options=OVERRIDABLE,
+                kind, topic, act, raw=True, **overridable(DEEP, OVERRIDABLE),
                 event_callbacks=subscription_events(self, self.resolve_topic_name(topic)),
             )  # fmt: skip
         self.create_subscription(FrameLatency, "latency", self._on_latency, DEEP)

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from contextlib import suppress
 
 import rclpy
@@ -18,6 +17,7 @@ from rclpy.utilities import remove_ros_args
 
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
 from icnet_ros.node.parameters import ParameterError, by_name
+from icnet_ros.node.releases import spin_until
 from icnet_ros.node.ros import RosLog
 from icnet_ros.node.segmentation import SegmentationNode
 
@@ -83,11 +83,7 @@ def main() -> int:
         ended.set_result(0)
 
     threading.Thread(target=wait_for_signal, name="signals", daemon=True).start()
-    while not ended.done():
-        try:
-            executor.spin_until_future_complete(ended)
-        except Exception:  # an impossible transition raises through the executor in some releases
-            node.get_logger().error(traceback.format_exc())
+    spin_until(executor, ended)
     node.stop()
     executor.shutdown()
     for number in (signal.SIGINT, signal.SIGTERM):

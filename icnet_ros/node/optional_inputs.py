@@ -9,6 +9,7 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from icnet_ros.node.parameters import Parameters
+from icnet_ros.node.releases import overridable
 from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, subscription_events
 from icnet_ros.node.transforms import Transforms
 from icnet_ros.wire.cdr import CAMERA_INFO, IMAGE, POINT_CLOUD, deserialise
@@ -63,10 +64,9 @@ class OptionalInputs:
                 kind,
                 topic,
                 callback,
-                IMAGE_QOS,
                 raw=raw,
                 event_callbacks=subscription_events(self._node, topic),
-                qos_overriding_options=OVERRIDABLE,
+                **overridable(IMAGE_QOS, OVERRIDABLE),
             )
 
     def label_size(self) -> tuple[int, int] | None:
@@ -109,6 +109,10 @@ class OptionalInputs:
         distances = [(abs(stamp_ns(deserialise(data, kind).header) - stamp), data) for data in kept]
         distance, nearest = min(distances, key=lambda entry: entry[0], default=(math.inf, b""))
         return nearest if distance <= 1e9 * self._settings.points_tolerance_s else None
+
+    def clock_jumped(self) -> None:
+        """Forget transforms: those of a later time would be taken for the newest."""
+        self._transforms.clear()
 
     def close(self) -> None:
         """Unsubscribe from everything."""

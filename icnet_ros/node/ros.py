@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import Field
 from difflib import get_close_matches
-from inspect import signature
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -21,14 +20,9 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from icnet_ros.node.parameters import ParameterError, Parameters, allowed, by_name, ros_value
+from icnet_ros.node.releases import CAN_REPORT_MATCHES, PublisherEventCallbacks, SubscriptionEventCallbacks
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
 
-try:
-    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
-
-CAN_REPORT_MATCHES = "matched" in signature(PublisherEventCallbacks.__init__).parameters
 # Only the newest image matters. Older ones are dropped, and counted, in the worker's mailbox; a DDS queue of
 # depth 1 would lose images uncounted if two arrive together.
 IMAGE_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -155,8 +149,8 @@ def matched_events(on_match: Callable[[], None]) -> PublisherEventCallbacks:
     return PublisherEventCallbacks(use_default_callbacks=False, **more)
 
 
-# An event handler for each publisher would cost CPU time with every image, and rmw_zenoh has no such events: the
-# subscribers that the graph shows are compared instead, when the diagnostics are published.
+# An event handler for each publisher would cost CPU time with every image, and not every middleware has such events:
+# the subscribers that the graph shows are compared instead, when the diagnostics are published.
 NO_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 
 

@@ -37,3 +37,8 @@ class Transforms:
             raise ValueError(f"no transform from {source} to {target} yet: {err}") from err
         p, q = found.translation, found.rotation
         return parse_transform(f"{p.x} {p.y} {p.z} {q.x} {q.y} {q.z} {q.w}")
+
+    def clear(self) -> None:
+        """Forget what came on /tf, as after a jump of the clock."""
+        if self._buffer is not None:
+            self._buffer.clear()

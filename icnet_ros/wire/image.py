@@ -171,7 +171,7 @@ def check_size(height: int, width: int, max_pixels: int = DEFAULT_MAX_PIXELS) ->
         raise WireError(f"image declares {width}x{height}, over the limit of {max_pixels} pixels (max_pixels)")
 
 
-def rows_of(message: Any, dtype: np.dtype[Any], channels: int) -> Any:
+def rows_of(message: Any, dtype: "np.dtype[Any]", channels: int) -> Any:
     """View (H, W) or (H, W, channels) of the image data; padding behind each row is skipped."""
     row = message.width * channels * dtype.itemsize
     if message.step < row:

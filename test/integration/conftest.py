@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from icnet_ros.dds import profile_environment
+from icnet_ros.dds import profile_environment, this_machine_only
 
 TIMEOUT = 60.0
 
@@ -50,11 +50,11 @@ class Graph:
         self.environment = {
             **os.environ,
             **profile_environment(),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            **this_machine_only(),
             "PYTHONUNBUFFERED": "1",
+            "ROS_PYTHON_CHECK_FIELDS": "1",  # as Humble always does, Jazzy and later only if told to
         }
-        os.environ.update(profile_environment())
-        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+        os.environ.update({**profile_environment(), **this_machine_only()})
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=domain)
         self.node = rclpy.create_node("tester", context=self.context)

@@ -135,6 +135,16 @@ def test_quality_of_service_can_be_overridden(graph, model):
     assert image_in.qos_profile.reliability == ReliabilityPolicy.RELIABLE
 
 
+def test_an_override_changes_its_topic_only(graph, model):
+    graph.start_node(model, **{"qos_overrides./icnet/labels.publisher.durability": "transient_local"})
+    durability = {}
+    for topic in ("/icnet/labels", "/icnet/overlay", "/icnet/color"):
+        graph.spin_until(lambda topic=topic: graph.node.get_publishers_info_by_topic(topic))
+        durability[topic] = graph.node.get_publishers_info_by_topic(topic)[0].qos_profile.durability
+    assert durability.pop("/icnet/labels") == DurabilityPolicy.TRANSIENT_LOCAL
+    assert set(durability.values()) == {DurabilityPolicy.VOLATILE}
+
+
 def test_the_advice_for_an_incompatible_subscriber_can_be_followed(graph, model):
     """Without the override the subscriber gets nothing; with the one that the log recommends, it is served."""
     wanted = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

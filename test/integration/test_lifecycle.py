@@ -257,7 +257,9 @@ def test_the_log_level_debug_shows_each_frame(graph, model):
     process = graph.start("--ros-args", "-p", f"model:={model}", "--log-level", "icnet:=debug")
     camera = graph.camera()
     graph.spin_until(lambda: "image 1001.988, " in process.text, again=lambda: camera.publish(image(1)))
-    assert re.search(r"image 1001\.988, \d+x\d+, sub124: ms transport .*inference \d+\.\d.*total \d+\.\d", process.text)
+    assert re.search(
+        r"image 1001\.988, \d+x\d+, sub124 at \d+ rows: ms transport .*inference \d+\.\d.*total \d+\.\d", process.text
+    )
 
 
 @pytest.mark.parametrize(("words", "code"), [(("--help",), 0), (("bag",), 2), (("--model", "x"), 2)])

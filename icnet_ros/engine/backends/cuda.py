@@ -12,7 +12,7 @@ from torch import Tensor
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.backends.batched import Batched, LruCache, check_size
-from icnet_ros.engine.base import STAGES, EngineError, EngineOptions, Frame, LabelMap
+from icnet_ros.engine.base import STAGES, EngineError, EngineOptions, Frame, LabelMap, UInt8
 from icnet_ros.engine.grouping import Grouping
 from icnet_ros.engine.kernels.ondevice import label, label_groups, prepare, probabilities
 
@@ -138,7 +138,7 @@ class _Run:
         self._logits: Tensor | None = None
         self._stages: list[Callable[[], object]] = [self._preprocess, self._infer, self._postprocess]
 
-    def __call__(self, pixels: Sequence[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> list[float]:
+    def __call__(self, pixels: Sequence[UInt8]) -> list[float]:
         """Fill `labels` and `confidence`; returns the milliseconds of each stage."""
         for buffer, image in zip(self.frames.numpy(), pixels, strict=True):
             np.copyto(buffer, image)

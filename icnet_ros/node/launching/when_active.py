@@ -18,12 +18,14 @@ def main() -> int:
     node = rclpy.create_node("when_active")
     client = node.create_client(GetState, f"{name}/get_state")
     try:
-        while True:
+        while rclpy.ok():
             client.wait_for_service(SERVICE_TIMEOUT_S)
             future = client.call_async(GetState.Request())
             rclpy.spin_until_future_complete(node, future, timeout_sec=SERVICE_TIMEOUT_S)
             if future.done() and future.result().current_state.id == State.PRIMARY_STATE_ACTIVE:
                 break
+        else:
+            return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         return 1
     finally:

@@ -15,6 +15,7 @@ from icnet_ros.msg import FrameLatency
 from icnet_ros.node.outputs.camera_info import scaled
 from icnet_ros.node.outputs.label_info import CHANNEL_INFO, channel_info, label_info, score_channels
 from icnet_ros.node.parameters import Parameters
+from icnet_ros.node.releases import CAN_REPORT_MATCHES, overridable
 from icnet_ros.node.ros import (
     NO_EVENTS,
     OUTPUT_QOS,
@@ -46,6 +47,7 @@ class Outputs:
         self._channels = score_channels(engine.spec.classes, settings.score_classes)
         self._painter = Painter.for_network(engine.spec.classes.colours, trained=engine.spec.trained)
         self._publishers: list[Any] = []
+        self._named = 0  # subscribers of the names when they were last counted
         self._reported: set[str] = set()  # endpoints of subscribers with an incompatible QoS
         try:
             self._open()
@@ -202,7 +204,12 @@ class Outputs:
         self._latency.publish(message)
 
     def check_subscribers(self) -> None:
-        """Log each subscriber whose QoS is incompatible, once."""
+        """Log subscribers with an incompatible QoS once. Where rclpy reports no matches, publish the names again."""
+        if not CAN_REPORT_MATCHES:
+            count = self._label_info.get_subscription_count() + self._channel_info.get_subscription_count()
+            if count > self._named:
+                self.publish_names()
+            self._named = count
         for publisher in self._publishers:
             found = incompatible_subscribers(self._node, publisher.topic_name)
             for endpoint in found.keys() - self._reported:
@@ -222,7 +229,7 @@ class Outputs:
         name = f"{self._prefix}{topic}"
         create = self._node.create_publisher if on_match else self._node.create_lifecycle_publisher
         events = matched_events(on_match) if on_match else NO_EVENTS
-        publisher = create(kind, name, qos, qos_overriding_options=OVERRIDABLE, event_callbacks=events)
+        publisher = create(kind, name, event_callbacks=events, **overridable(qos, OVERRIDABLE))
         self._publishers.append(publisher)
         return publisher
 
