@@ -7,7 +7,8 @@ from icnet_ros.checkpoint.spec import MAX_ROWS, CheckpointError, ModelSpec
 
 KEY = "ladder"  # in ModelSpec.metrics
 MIN_ROWS = 32
-MIN_GAIN = 0.005  # of mIoU: steps that are hardly better than a faster one are left out
+MIN_GAIN = 0.002  # of mIoU: steps that are hardly better than a faster one are left out,
+MIN_TIME = 1.1  # and those that are hardly faster than a better one
 
 
 class Step(NamedTuple):
@@ -41,12 +42,14 @@ def read_ladder(spec: ModelSpec) -> tuple[Step, ...]:
 
 
 def make_ladder(points: Sequence[dict[str, Any]]) -> tuple[Step, ...]:
-    """The points {exit, rows, miou, ms} that no other one beats, from fast to accurate."""
-    steps: list[Step] = []
+    """The points {exit, rows, miou, ms} that no other one beats clearly, from fast to accurate."""
+    chosen: list[dict[str, Any]] = []
     for point in sorted(points, key=lambda point: float(point["ms"])):
-        if not steps or point["miou"] >= steps[-1].miou + MIN_GAIN:
-            steps.append(Step(point["exit"], point["rows"], round(point["miou"], 4)))
-    return tuple(steps)
+        if not chosen or point["miou"] >= chosen[-1]["miou"] + MIN_GAIN:
+            if chosen and point["ms"] < MIN_TIME * chosen[-1]["ms"]:
+                chosen.pop()
+            chosen.append(point)
+    return tuple(Step(point["exit"], point["rows"], round(point["miou"], 4)) for point in chosen)
 
 
 def to_metrics(steps: Sequence[Step]) -> dict[str, Any]:

@@ -101,12 +101,15 @@ def _open_cascade(name: str, checkpoint: Checkpoint, options: EngineOptions) -> 
     If the size is given, only exits are left to choose from.
     """
     spec = checkpoint.spec
+    default = round(spec.scale_for(1)) if spec.frame_height else 0  # rows
     exits = [Step(exit_) for exit_ in spec.exits]
-    ladder = exits if options.scale or options.rows else read_ladder(spec)
-    steps = dict.fromkeys([*ladder, *exits])
+    ladder = [
+        Step(step.exit, 0 if step.rows == default else step.rows)
+        for step in (exits if options.scale or options.rows else read_ladder(spec))
+    ]
     engines = {
         step: open_engine(name, checkpoint, replace(options, exit=step.exit, rows=step.rows or options.rows))
-        for step in steps
+        for step in dict.fromkeys([*ladder, *exits])
     }
     return Cascade({step.name: engines[step] for step in ladder}, {step.exit: engines[step] for step in exits})
 
