@@ -32,14 +32,18 @@ def by_size(
 
     ms_per_megapixel, offset_ms, r2: of ms = offset + slope * megapixels.
     """
-    runner = open_engine(engine, checkpoint, replace(options, scale=1.0))
     runs: dict[str, Callable[[], UInt8]] = {}
+    engines = []
     for height, width in SIZES:
+        # One for each size: an engine keeps the compiled networks of only a few.
+        runner = open_engine(engine, checkpoint, replace(options, scale=1.0))
         frame = cv2.resize(picture, (width, height))
         runner.segment([Frame(frame)])
         runs[f"{height}x{width}"] = whole_path(runner, frame)
+        engines.append(runner)
     seconds = interleaved(runs, rounds, progress)
-    runner.close()
+    for runner in engines:
+        runner.close()
     megapixels = [height * width / 1e6 for height, width in SIZES]
     milliseconds = [1000 * value for value in seconds.values()]
     slope, offset, r2 = fit_line(megapixels, milliseconds)
