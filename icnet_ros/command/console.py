@@ -28,6 +28,12 @@ console = SafeConsole()
 errors = SafeConsole(stderr=True)
 
 
+def warn_untrained(what: str, model: str) -> None:
+    """Say that a network is untrained. what: its "labels" or "figures". model: as it was named, "" if it was not."""
+    advice = "" if model else " Name a checkpoint: --model"
+    errors.print(f"[yellow]The network is untrained: its {what} mean nothing.{advice}[/]")
+
+
 class Speed(ProgressColumn):
     """Items per second."""
 

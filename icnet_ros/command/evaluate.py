@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
-from icnet_ros.command.console import console, errors, progress_bar
+from icnet_ros.command.console import console, progress_bar, warn_untrained
 from icnet_ros.command.options import Data, EnginePrecision, Exit, JsonFile, Mapping, Model, Root, Rows, Sources, Split
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineOptions
@@ -45,7 +45,7 @@ def evaluate(
 
     checkpoint = load_model(model)
     if not checkpoint.spec.trained:
-        errors.print("[yellow]The network is untrained: its figures mean nothing. Name a checkpoint: --model[/]")
+        warn_untrained("figures", model)
     dataset = open_dataset(data, root, split).select_sources(source or ()).subsample(limit)
     options = EvaluationOptions(
         tuple(scale or ()), flip, device, engine, EngineOptions(device, precision, exit_, rows=rows),

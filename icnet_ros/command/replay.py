@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model_spec
-from icnet_ros.command.console import console, errors, progress_bar
+from icnet_ros.command.console import console, errors, progress_bar, warn_untrained
 from icnet_ros.command.options import (
     Device,
     EngineName,
@@ -121,7 +121,7 @@ def replay(
     if ground_truth and len(drives) > 1:
         raise typer.BadParameter("--ground-truth belongs to one drive: name one bag, and one camera with --image-topic")
     if not spec.trained:
-        errors.print("[yellow]The network is untrained: its labels mean nothing. Name a checkpoint: --model[/]")
+        warn_untrained("labels", model)
     pool = _worker_pool(ray, workers, threads)
     settings = ReplaySettings(model, engine, options, confidence=confidence, resume=resume, pool=pool)
     outputs = OutputOptions(

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
-from icnet_ros.command.console import console, errors, progress_bar
+from icnet_ros.command.console import console, progress_bar, warn_untrained
 from icnet_ros.command.options import (
     Device,
     EngineName,
@@ -51,7 +51,7 @@ def segment(
     media = find_media(source)
     checkpoint = load_model(model)
     if not checkpoint.spec.trained:
-        errors.print("[yellow]The network is untrained: its labels mean nothing. Name a checkpoint: --model[/]")
+        warn_untrained("labels", model)
     options = EngineOptions(
         device, precision, exit_, scale=scale, rows=rows, label_groups=label_groups, rotate=rotate, mask=mask
     )
