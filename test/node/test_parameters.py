@@ -77,3 +77,9 @@ def test_launch_arguments_have_the_type_of_the_parameter(name, text, value):
 def test_launch_arguments_that_the_node_would_refuse_are_refused(name, text):
     with pytest.raises(ParameterError, match=name):
         parse(name, text)
+
+
+def test_one_input_size_at_a_time():
+    assert Parameters(input_rows=384).input_rows == 384
+    with pytest.raises(ParameterError, match="input_scale and input_rows exclude each other"):
+        Parameters(input_rows=384, input_scale=0.5)

@@ -115,6 +115,10 @@ def test_evaluate_measures_what_an_engine_answers(folder):
     code, _, err = icnet("evaluate", *words, "--engine", "auto", "--flip")
     assert code == 1
     assert "leave out --flip" in err
+    for more, message in (((), "--rows is for engines"), (("--engine", "auto", "--scale", 1), "exclude each other")):
+        code, _, err = icnet("evaluate", *words, "--rows", 96, *more)
+        assert code == 1
+        assert message in err
 
 
 def test_too_large_a_loss_writes_nothing(folder, tmp_path):
