@@ -122,3 +122,21 @@ def test_the_descriptor_of_the_shared_street_images(shared):
     assert images == {pair.image.resolve() for pair in named.pairs}
     assert named.sources == ("city", "idd", "facade", "kitti", "camvid")
     assert named[0][1].max() <= 255
+
+
+def test_the_mix_of_the_shipped_camvid_model(shared):
+    data = open_dataset("camvid_street", shared / "data", "train")
+    assert data.sources == ("camvid", "street")
+    street = data.select_sources(["street"])
+    cityscapes = open_dataset("street", shared / "data/street", "train")
+    by_name = {pair.image.name: number for number, pair in enumerate(cityscapes.pairs)}
+    for number in (0, len(street) // 2, len(street) - 1):
+        folded = street.labels(number)
+        before = cityscapes.labels(by_name[street.pairs[number].image.name])
+        names = [*cityscapes.classes.names, *["ignore"] * (256 - len(cityscapes.classes))]
+        assert (folded[before == names.index("vegetation")] == data.classes.names.index("tree")).all()
+        assert (folded[before == names.index("wall")] == data.classes.ignore).all()
+    alone = open_dataset("camvid", shared / "data/camvid", "val")
+    mixed = open_dataset("camvid_street", shared / "data", "val")
+    assert len(alone) == len(mixed) == 101
+    assert (alone.labels(50) == mixed.labels(50)).all()
