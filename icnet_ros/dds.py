@@ -7,7 +7,8 @@ from icnet_ros.share import share
 
 # Both variables at once make Fast DDS load the profile twice and reject it.
 OLD, NEW = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
-OLD_DISTROS = ("foxy", "galactic", "humble", "iron", "jazzy")
+LOCALHOST_ONLY_DISTROS = ("foxy", "galactic", "humble")  # before ROS_AUTOMATIC_DISCOVERY_RANGE
+OLD_DISTROS = (*LOCALHOST_ONLY_DISTROS, "iron", "jazzy")
 
 
 def profile_environment(profile: str = "", environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -23,6 +24,6 @@ def profile_environment(profile: str = "", environment: Mapping[str, str] = os.e
 
 def this_machine_only(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Variables that limit discovery to this machine."""
-    if environment.get("ROS_DISTRO") in OLD_DISTROS[:3]:  # up to Humble
+    if environment.get("ROS_DISTRO") in LOCALHOST_ONLY_DISTROS:
         return {"ROS_LOCALHOST_ONLY": "1"}
     return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}

@@ -6,7 +6,7 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports --no-cache
-if command -v shellcheck hadolint >/dev/null; then
+if command -v shellcheck >/dev/null && command -v hadolint >/dev/null; then
   shellcheck --severity=warning scripts/*.sh docker/*.sh .ci/run
   hadolint docker/Dockerfile
 else

@@ -42,7 +42,7 @@ def measure(
     engines = []
     for exit_ in exits:
         for height in rows:
-            name = f"{exit_} at {height} rows"
+            name = Step(exit_, height).name
             opened = open_engine(engine, checkpoint, replace(options, exit=exit_, rows=height))
             matrix = evaluate_engine(opened, dataset, partial(progress, f"mIoU of {name}"), mapping=mapping)
             points.append({"exit": exit_, "rows": height, "precision": opened.precision, "miou": matrix.miou()})

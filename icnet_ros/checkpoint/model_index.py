@@ -13,7 +13,6 @@ A mirror is such a folder, on a disk or on a web server.
 
 import hashlib
 import os
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +153,8 @@ def _download(mirror: str, file: ModelFile, target: Path, progress: Callable[[st
 
 def _read(mirror: str, name: str, limit: int) -> Iterator[bytes]:
     """Blocks of a file of a mirror. Raises CheckpointError if it cannot be read or is larger than `limit` bytes."""
+    import urllib.request  # takes 30 ms, and most runs download nothing
+
     place = f"{mirror.rstrip('/')}/{name}"
     try:
         source = (

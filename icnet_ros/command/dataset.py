@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from icnet_ros.command.console import console, progress_bar
-from icnet_ros.command.options import Data, Root
+from icnet_ros.command.options import Data, Root, Split
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.evaluation.inspect import inspect
 
@@ -24,7 +24,7 @@ def group() -> None:
 def check(
     data: Data,
     root: Root = None,
-    split: Annotated[str, typer.Option(help="train, val, ...")] = "train",
+    split: Split = "train",
     sheet: Annotated[Path, typer.Option(help="Where to put the contact sheet.")] = Path("out/dataset.png"),
 ) -> None:
     """Read every pair; print the counts and class frequencies, draw a contact sheet."""

@@ -9,7 +9,19 @@ from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console, progress_bar, warn_untrained
-from icnet_ros.command.options import Data, EnginePrecision, Exit, JsonFile, Mapping, Model, Root, Rows, Sources, Split
+from icnet_ros.command.options import (
+    Data,
+    EnginePrecision,
+    Exit,
+    JsonFile,
+    Limit,
+    Mapping,
+    Model,
+    Root,
+    Rows,
+    Sources,
+    Split,
+)
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineOptions
 
@@ -24,7 +36,7 @@ def evaluate(
     scale: Annotated[list[float] | None, typer.Option(min=0.1, max=8.0, help="Input scale; repeatable.")] = None,
     flip: Annotated[bool, typer.Option(help="Average with the mirrored image.")] = False,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:N.")] = "cpu",
-    limit: Annotated[int, typer.Option(min=0, help="Maximum number of images, evenly spaced; 0: all.")] = 0,
+    limit: Limit = 0,
     figures: Annotated[
         Path | None, typer.Option(help="Folder for the paper's figures 6, 7 and 8: branches, differences, regions.")
     ] = None,

@@ -37,6 +37,7 @@ Split = Annotated[str, typer.Option("--split", help="train, val, ...")]
 Sources = Annotated[
     list[str] | None, typer.Option("--source", help="Only this source of the dataset; repeat for several.")
 ]
+Limit = Annotated[int, typer.Option("--limit", min=0, help="Maximum number of images, evenly spaced; 0: all.")]
 Mapping = Annotated[
     str, typer.Option("--mapping", help="Score fewer classes: cityscapes_to_camvid, or a YAML file like that.")
 ]

@@ -184,9 +184,8 @@ class SegmentationNode(LifecycleNode):
 
     def _on_autostart(self) -> None:
         self._autostart.cancel()
-        if self._state() != "unconfigured":  # somebody was faster
-            return
-        started = self.trigger_configure() == SUCCESS
+        # Unless somebody was faster.
+        started = self._state() == "unconfigured" and self.trigger_configure() == SUCCESS
         if started and not self._settings.build_only:
             started = self.trigger_activate() == SUCCESS
         if self._exit_code:

@@ -3,10 +3,20 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 PERCENTILES = (50, 95, 99)
+
+
+class _Finished(NamedTuple):
+    """A labelled frame, see `Statistics.finished`."""
+
+    time: float
+    stages: Mapping[str, float]
+    exit: str
+    reduced: bool
 
 
 class Statistics:
@@ -17,7 +27,7 @@ class Statistics:
         self._lock = threading.Lock()
         self._arrivals: deque[float] = deque()
         self._drops: deque[float] = deque()
-        self._frames: deque[tuple[float, Mapping[str, float], str, bool]] = deque()
+        self._frames: deque[_Finished] = deque()
 
     def arrived(self, now: float, *, dropped: bool) -> None:
         """Record an image received at `now` (s); dropped: it replaced an older one in the mailbox."""
@@ -29,7 +39,7 @@ class Statistics:
     def finished(self, now: float, stages: Mapping[str, float], exit_: str, *, reduced: bool = False) -> None:
         """Record a frame labelled at `now` (s) by `exit_`; stages: milliseconds by stage; reduced: see LabelMap."""
         with self._lock:
-            self._frames.append((now, stages, exit_, reduced))
+            self._frames.append(_Finished(now, stages, exit_, reduced))
 
     def reset(self) -> None:
         """Discard all records, as after a jump of the clock."""
@@ -48,22 +58,22 @@ class Statistics:
             for times in (self._arrivals, self._drops):
                 while times and times[0] < start:
                     times.popleft()
-            while self._frames and self._frames[0][0] < start:
+            while self._frames and self._frames[0].time < start:
                 self._frames.popleft()
             arrivals, drops, frames = list(self._arrivals), len(self._drops), list(self._frames)
         result = {
             "frame_rate_msg": _rate(arrivals),
-            "frame_rate_node": _rate([frame[0] for frame in frames]),
+            "frame_rate_node": _rate([frame.time for frame in frames]),
             "drop_ratio": drops / len(arrivals) if arrivals else 0.0,
-            "reduced_ratio": sum(frame[3] for frame in frames) / len(frames) if frames else 0.0,
+            "reduced_ratio": sum(frame.reduced for frame in frames) / len(frames) if frames else 0.0,
         }
-        for stage in frames[-1][1] if frames else ():
-            values = np.array([frame[1][stage] for frame in frames])
+        for stage in frames[-1].stages if frames else ():
+            values = np.array([frame.stages[stage] for frame in frames])
             values = values[np.isfinite(values)]
             if values.size:
                 for p, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
                     result[f"{stage}_p{p}"] = float(value)
-        for exit_, count in Counter(frame[2] for frame in frames).items():
+        for exit_, count in Counter(frame.exit for frame in frames).items():
             result[f"exit_share_{exit_}"] = count / len(frames)
         return result
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.onnx_file import INT8_KEY
-from icnet_ros.engine.artefacts.cache import cached_file
+from icnet_ros.engine.artefacts.cache import cached_file, write_atomically
 from icnet_ros.engine.base import EngineError
 
 if TYPE_CHECKING:
@@ -36,7 +36,12 @@ def int8_file(checkpoint: Checkpoint, exit_: str) -> Path:
 
 
 def int8_metadata(checkpoint: Checkpoint, exit_: str) -> dict[str, Any]:
-    """What `icnet quantize` wrote into the calibrated network of a checkpoint and exit.
+    """What `icnet quantize` wrote into the network of a checkpoint and exit. Raises EngineError, see `_read`."""
+    return _read(checkpoint, exit_)[1]
+
+
+def _read(checkpoint: Checkpoint, exit_: str) -> "tuple[onnx.ModelProto, dict[str, Any]]":
+    """The calibrated network of a checkpoint and exit, and its metadata.
 
     Raises EngineError if there is none, if it cannot be read or if it belongs to other weights.
     """
@@ -53,7 +58,7 @@ def int8_metadata(checkpoint: Checkpoint, exit_: str) -> dict[str, Any]:
         raise EngineError(f"{path}: not from icnet quantize, or damaged ({type(err).__name__}): {advice}") from err
     if metadata.get("sha256") != checkpoint.sha256:
         raise EngineError(f"{path}: calibrated for other weights than {checkpoint.path} has now: {advice}")
-    return metadata
+    return model, metadata
 
 
 def signed_file(checkpoint: Checkpoint, exit_: str) -> Path:
@@ -105,15 +110,9 @@ def rebind(before: Checkpoint, after: Checkpoint, exit_: str) -> None:
 
     Raises EngineError if it did not belong to `before`.
     """
-    import onnx
-
-    metadata = int8_metadata(before, exit_)
-    path = int8_path(after, exit_)
-    model = onnx.load(path)
+    model, metadata = _read(before, exit_)
     describe(model, {**metadata, "sha256": after.sha256})
-    temporary = path.with_suffix(".new")
-    onnx.save(model, temporary)
-    temporary.replace(path)
+    write_atomically(int8_path(after, exit_), model.SerializeToString())
 
 
 def describe(model: "onnx.ModelProto", metadata: Mapping[str, Any]) -> None:
