@@ -2,6 +2,7 @@ import dataclasses
 import importlib.util
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -20,6 +21,8 @@ def pytest_configure():
     os.environ["ICNET_CACHE"] = tempfile.mkdtemp(prefix="icnet-cache-")
     # Two lanes share the cores: threads that spin while they wait for each other would take them from the other.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # A shell starts background jobs with SIGINT ignored, and Python leaves it so: tests of Ctrl-C would wait for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure():
