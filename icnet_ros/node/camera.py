@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.logging import LoggingSeverity
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from icnet_ros.engine.base import Engine, Frame, LabelMap
@@ -18,6 +17,7 @@ from icnet_ros.node.outputs.outputs import Outputs
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.releases import overridable
 from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, subscription_events, why_no_images
+from icnet_ros.node.serialized_subscription import SerializedSubscription
 from icnet_ros.node.statistics import Statistics
 from icnet_ros.node.worker import Counters
 from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
@@ -29,7 +29,7 @@ FUTURE_S = 1.0  # stamps further in the future are invalid; clocks of two machin
 class ReceivedImage(NamedTuple):
     """Bytes of an image message, and when the callback received them (monotonic s, node clock ns)."""
 
-    data: bytes
+    data: bytes | memoryview
     monotonic: float
     clock_ns: int
 
@@ -65,7 +65,7 @@ class Camera:
         self.failure = ""
         self._node, self._engine = node, engine
         self._compressed = settings.input_transport == "compressed"
-        self._subscription: Subscription | None = None
+        self._subscription: SerializedSubscription | None = None
         self._publish_ms = 0.0  # running mean
         self.forget()
 
@@ -97,7 +97,7 @@ class Camera:
             return
         due = 0.0
 
-        def on_image(data: bytes) -> None:
+        def on_image(data: bytes | memoryview) -> None:
             nonlocal due
             now = perf_counter()
             self._last_image, self._image_seen = now, True
@@ -113,11 +113,11 @@ class Camera:
         if self._compressed:
             topic, kind = f"{topic}/compressed", CompressedImage
         self._last_image = perf_counter()
-        self._subscription = self._node.create_subscription(
+        self._subscription = SerializedSubscription(
+            self._node,
             kind,
             topic,
             on_image,
-            raw=True,
             event_callbacks=subscription_events(self._node, topic),
             **overridable(IMAGE_QOS, OVERRIDABLE),
         )
@@ -126,7 +126,7 @@ class Camera:
     def unsubscribe(self) -> None:
         """Unsubscribe from the images."""
         if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
+            self._subscription.destroy()
             self._subscription = None
         self._inputs.close()
 

@@ -30,7 +30,7 @@ def typestore(frame_latency: Path | None = None) -> Typestore:
     return store
 
 
-def deserialise(data: bytes, kind: str, store: Typestore | None = None) -> Any:
+def deserialise(data: bytes | memoryview, kind: str, store: Typestore | None = None) -> Any:
     """Object of message type `kind` whose arrays are views into `data`. Raises WireError."""
     try:
         return (store or typestore()).deserialize_cdr(memoryview(data), kind)

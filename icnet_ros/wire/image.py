@@ -60,7 +60,7 @@ class Picture:
         return swapped
 
 
-def decode_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+def decode_image(data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """Picture of a serialised sensor_msgs/Image; a view for bgr8 and rgb8, else one conversion.
 
     Raises WireError for an unsupported encoding and for sizes that do not fit the data.
@@ -74,7 +74,7 @@ def decode_image(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     return Picture(message.header, _convert(message), "bgr")
 
 
-def decode_compressed(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+def decode_compressed(data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """Picture of a serialised sensor_msgs/CompressedImage holding a JPEG or PNG.
 
     The declared size is checked before decompression. Raises WireError for other formats and for

@@ -1,0 +1,154 @@
+"""Subscription to serialised messages that rcl takes into reused memory.
+
+rclpy copies each raw message three times and allocates memory for every copy, which costs more than inference for large
+images. rcl_take_serialized_message writes it once, into a buffer of ours. Its signature and the layout of its arguments
+are the same from Humble (rcl 5.3) to Rolling (rcl 10.5), checked against their sources.
+"""
+
+import ctypes
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from rclpy.waitable import NumberOfEntities, Waitable
+
+KEPT = 3  # buffers without a message: one is received while one waits and one is processed
+TAKE_FAILED = 401  # RCL_RET_SUBSCRIPTION_TAKE_FAILED: there is no message
+
+
+class Allocator(ctypes.Structure):
+    """rcutils_allocator_t."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("allocate", "free", "reallocate", "zero_allocate", "state")]
+
+
+class SerializedMessage(ctypes.Structure):
+    """rcl_serialized_message_t, which is rcutils_uint8_array_t."""
+
+    _fields_ = [
+        ("buffer", ctypes.c_void_p),
+        ("length", ctypes.c_size_t),
+        ("capacity", ctypes.c_size_t),
+        ("allocator", Allocator),
+    ]
+
+
+try:
+    rcl, rcutils = ctypes.CDLL("librcl.so"), ctypes.CDLL("librcutils.so")
+    rcl.rcl_take_serialized_message.argtypes = [
+        ctypes.c_void_p,
+        ctypes.POINTER(SerializedMessage),
+        *2 * [ctypes.c_void_p],
+    ]
+    rcutils.rcutils_get_default_allocator.restype = Allocator
+    rcutils.rcutils_uint8_array_fini.argtypes = [ctypes.POINTER(SerializedMessage)]
+    AVAILABLE = True
+except (OSError, AttributeError):  # another name of the libraries: rclpy's own raw subscription is used
+    AVAILABLE = False
+
+
+class Buffers:
+    """Memory for messages. A message's buffer is used again when nothing refers to its bytes any more."""
+
+    def __init__(self) -> None:
+        self._free: list[SerializedMessage] = []
+        self._kept = KEPT
+
+    def take(self, subscription: int) -> memoryview | None:
+        """The next message of a subscription (address of its rcl_subscription_t), None if there is none.
+
+        Raises RuntimeError if rcl reports an error.
+        """
+        message = (
+            self._free.pop() if self._free else SerializedMessage(allocator=rcutils.rcutils_get_default_allocator())
+        )
+        status = rcl.rcl_take_serialized_message(subscription, ctypes.byref(message), None, None)
+        if status:
+            self._release(message)
+            rcutils.rcutils_reset_error()
+            if status == TAKE_FAILED:
+                return None
+            raise RuntimeError(f"rcl_take_serialized_message failed with rcl_ret_t {status}")
+        data = (ctypes.c_ubyte * message.length).from_address(message.buffer)
+        weakref.finalize(data, self._release, message).atexit = False
+        return memoryview(data).cast("B")
+
+    def close(self) -> None:
+        """Free the memory: now what has no message, the rest as soon as its message is no longer used."""
+        self._kept = 0
+        while self._free:
+            rcutils.rcutils_uint8_array_fini(ctypes.byref(self._free.pop()))
+
+    def _release(self, message: SerializedMessage) -> None:
+        if len(self._free) < self._kept:
+            self._free.append(message)
+        else:
+            rcutils.rcutils_uint8_array_fini(ctypes.byref(message))
+
+
+class EventsOnly(MutuallyExclusiveCallbackGroup):
+    """Lets the executor handle the events of a subscription, but not take its messages."""
+
+    def can_execute(self, entity: Any) -> bool:
+        """See rclpy's CallbackGroup."""
+        return not isinstance(entity, Subscription) and bool(super().can_execute(entity))
+
+
+class SerializedSubscription(Waitable):  # type: ignore[misc]  # rclpy of Jazzy has no types
+    """Calls back with the bytes of each message: a memoryview, whose memory is used again after its last reference.
+
+    options: further arguments of `Node.create_subscription`. Without librcl.so, rclpy takes the messages, as bytes.
+    """
+
+    def __init__(
+        self, node: Node, kind: type, topic: str, callback: Callable[[memoryview], None], **options: Any
+    ) -> None:
+        self._node, self._callback, self._buffers, self._index = node, callback, Buffers(), 0
+        group = EventsOnly() if AVAILABLE else None
+        self._subscription = node.create_subscription(kind, topic, callback, raw=True, callback_group=group, **options)
+        super().__init__(node.default_callback_group)
+        if AVAILABLE:
+            node.add_waitable(self)
+
+    @property
+    def topic_name(self) -> str:
+        """The topic after remapping."""
+        return str(self._subscription.topic_name)
+
+    def __enter__(self) -> None:
+        self._subscription.handle.__enter__()
+
+    def __exit__(self, *exception: object) -> None:
+        self._subscription.handle.__exit__(*exception)
+
+    def get_num_entities(self) -> NumberOfEntities:
+        """See rclpy's Waitable."""
+        return NumberOfEntities(num_subs=1)
+
+    def add_to_wait_set(self, wait_set: Any) -> None:
+        """See rclpy's Waitable."""
+        self._index = wait_set.add_subscription(self._subscription.handle)
+
+    def is_ready(self, wait_set: Any) -> bool:
+        """See rclpy's Waitable."""
+        return bool(wait_set.is_ready("subscription", self._index))
+
+    def take_data(self) -> memoryview | None:
+        """See rclpy's Waitable."""
+        with self._subscription.handle:
+            return self._buffers.take(self._subscription.handle.pointer)
+
+    async def execute(self, taken_data: memoryview | None) -> None:
+        """See rclpy's Waitable."""
+        if taken_data is not None:
+            self._callback(taken_data)
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        if AVAILABLE:
+            self._node.remove_waitable(self)
+        self._node.destroy_subscription(self._subscription)
+        self._buffers.close()
