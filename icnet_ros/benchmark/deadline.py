@@ -7,7 +7,7 @@ from typing import Any
 from icnet_ros.engine.base import EngineError
 
 
-def add_miou(result: dict[str, Any], sizes: Path) -> None:
+def add_miou(modes: dict[str, Any], sizes: Path) -> None:
     """Add `miou` to each mode of a deadline measurement: the mean over its frames of the mIoU of their exit and rows.
 
     sizes: JSON of `icnet benchmark sizes`. Raises EngineError if it lacks an exit and size that was used.
@@ -17,9 +17,7 @@ def add_miou(result: dict[str, Any], sizes: Path) -> None:
         known = {f"{point['exit']} {point['rows']}": float(point["miou"]) for point in points}
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise EngineError(f"{sizes}: not the JSON of icnet benchmark sizes ({type(err).__name__}: {err})") from err
-    for mode, one in result.items():
-        if mode == "budget_ms":
-            continue
+    for one in modes.values():
         if missing := one["steps"].keys() - known.keys():
             raise EngineError(f"{sizes} has no mIoU of {min(missing)} rows: measure it with --exit and --rows")
         total = sum(one["steps"].values())

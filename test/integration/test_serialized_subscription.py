@@ -1,4 +1,4 @@
-"""Messages taken into reused memory: right bytes, no message overwritten while it is used, nothing kept after the end."""
+"""Messages taken into reused memory: right bytes, none overwritten while it is used, nothing kept after the end."""
 
 import gc
 

@@ -91,3 +91,10 @@ def test_two_processes_follow_the_curve_of_one(root, uninterrupted, tmp_path):
     assert [row[0] for row in one] == [row[0] for row in two]
     for (_, loss, _), (_, other, _) in zip(one, two, strict=True):
         assert other == pytest.approx(loss, rel=0.1)
+
+
+def test_stopped_before_the_first_validation(root, tmp_path):
+    output = " ".join(finish(start(*command(root, tmp_path, "--stop-after", "1"))).split())
+    assert "stopped at step 1; resumes at step 0" in output
+    assert "best.safetensors" not in output
+    assert not (tmp_path / "best.safetensors").exists()

@@ -144,17 +144,16 @@ def deadline(
     options |= {"model": model, "rows": rows, "ladder": KEY in spec.metrics}
     result = _measure("deadline", options)
     if sizes is not None:
-        add_miou(result, sizes)
+        add_miou(result["modes"], sizes)
     table = Table(
         "mode", "frames", "within budget", "p50 ms", "p95 ms", "mean mIoU", "frames by exit and input rows",
         title=f"budget {result['budget_ms']} ms",
     )  # fmt: skip
-    for mode, one in result.items():
-        if mode != "budget_ms":
-            steps = ", ".join(f"{step}: {count}" for step, count in one["steps"].items())
-            miou = f"{one['miou']:.3f}" if "miou" in one else "-"
-            figures = f"{one['within_budget']:.1%}", f"{one['p50_ms']}", f"{one['p95_ms']}"
-            table.add_row(mode, str(one["frames"]), *figures, miou, steps)
+    for mode, one in result["modes"].items():
+        steps = ", ".join(f"{step}: {count}" for step, count in one["steps"].items())
+        miou = f"{one['miou']:.3f}" if "miou" in one else "-"
+        figures = f"{one['within_budget']:.1%}", f"{one['p50_ms']}", f"{one['p95_ms']}"
+        table.add_row(mode, str(one["frames"]), *figures, miou, steps)
     console.print(table)
     write_json(out, {**options, **result})
 

@@ -66,4 +66,11 @@ def train(
             console.print(f"resuming at step {trainer.step}", highlight=False)
         best = trainer.run(update, stop_after)
     if fabric.global_rank == 0:
-        console.print(f"best validation mIoU {best:.4f}: {out}/best.safetensors", highlight=False)
+        if past := trainer.step % chosen.validate_every if trainer.step < chosen.iterations else 0:
+            console.print(
+                f"stopped at step {trainer.step}; resumes at step {trainer.step - past}, the last validation "
+                f"(every {chosen.validate_every} steps)",
+                highlight=False,
+            )
+        if trainer.step > past:
+            console.print(f"best validation mIoU {best:.4f}: {out}/best.safetensors", highlight=False)

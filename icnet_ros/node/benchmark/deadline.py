@@ -36,11 +36,11 @@ def measure(
     modes |= {"ladder": {"exit": "auto"}} if ladder else {}
     steady = _run(modes["sub124"], 0.0, STEADY_S, rate, (height, width), model, on=3600.0)
     budget = share * float(np.median([message.total_ms for message in steady]))
-    result: dict[str, Any] = {"budget_ms": round(budget, 1)}
+    result: dict[str, Any] = {"budget_ms": round(budget, 1), "modes": {}}
     for mode, parameters in modes.items():
         frames = _run(parameters, budget, seconds, rate, (height, width), model, on=ON_S)
         total = np.array([message.total_ms for message in frames])
-        result[mode] = {
+        result["modes"][mode] = {
             "frames": len(frames),
             "within_budget": round(float((total <= budget).mean()), 4),
             "p50_ms": round(float(np.percentile(total, 50)), 1),
