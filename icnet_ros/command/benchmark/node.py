@@ -188,6 +188,10 @@ def soak(
     warm_up: Annotated[float, typer.Option(help="Share of the time before memory is first looked at.")] = 0.3,
     growth: Annotated[float, typer.Option(help="Allowed memory growth after that, as a share.")] = 0.02,
     seed: Annotated[int, typer.Option(help="Random seed of the faults.")] = 0,
+    size: Annotated[
+        list[str] | None, typer.Option(help="HEIGHTxWIDTH; repeat for several, mixed; three small ones if not given.")
+    ] = None,
+    faults: Annotated[bool, typer.Option(help="Inject faults; without, only the image size changes.")] = True,
     model: Model = "",
     out: JsonFile = None,
 ) -> None:
@@ -197,6 +201,7 @@ def soak(
     memory and threads must not grow, every transition must succeed. Exit code 1 otherwise.
     """
     options: dict[str, Any] = {"minutes": minutes, "rate": rate, "warm_up": warm_up, "seed": seed, "model": model}
+    options |= {"sizes": [parse_size(one) for one in size or ()], "faults": faults}
     result = _measure("soak", options)
     print(json.dumps(result))
     write_json(out, {**options, "growth": growth, **result})

@@ -9,6 +9,7 @@ import re
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +31,19 @@ COUNTERS = ("received", "processed", "dropped", "failed")
 FAULT_PERIOD_S = 0.5
 
 
-def measure(minutes: float, rate: float, warm_up: float, seed: int, model: str) -> dict[str, Any]:
+def measure(
+    minutes: float, rate: float, warm_up: float, seed: int, model: str, sizes: Sequence[tuple[int, int]], faults: bool
+) -> dict[str, Any]:
     """Frame counters, memory and threads of the node at the beginning and at the end, and failed checks.
 
-    rate: Hz, per camera. warm_up: share of the time before memory is first sampled.
+    rate: Hz, per camera. warm_up: share of the time before memory is first sampled. sizes: (height, width) of images.
     """
     parameters: dict[str, object] = {"cameras": list(CAMERAS), "warm_up_height": 120, "warm_up_width": 160}
     parameters |= {"model": model} if model else {}
     with participant("soak") as node:
         with node_under_test(parameters, arguments=("--log-level", "fatal")) as process:
-            soak = Soak(node, process.pid, random.Random(seed))  # noqa: S311
-            soak.run(60 * minutes, rate, warm_up)
+            soak = Soak(node, process.pid, random.Random(seed), sizes or SIZES)  # noqa: S311
+            soak.run(60 * minutes, rate, warm_up, FAULTS if faults else ())
             result = soak.report()
         return {"exit_code": process.returncode, **result}
 
@@ -48,8 +51,8 @@ def measure(minutes: float, rate: float, warm_up: float, seed: int, model: str) 
 class Soak:
     """Publishers, subscribers and clients around the node, and what is measured of it."""
 
-    def __init__(self, node: Any, pid: int, dice: random.Random) -> None:
-        self.graph, self.pid, self.dice = node, pid, dice
+    def __init__(self, node: Any, pid: int, dice: random.Random, sizes: Sequence[tuple[int, int]]) -> None:
+        self.graph, self.pid, self.dice, self.sizes = node, pid, dice, sizes
         self.broken: list[str] = []  # failed checks
         self.happened: Counter[str] = Counter()
         self.totals: Counter[str] = Counter()
@@ -60,8 +63,8 @@ class Soak:
         self.publishers: dict[str, Any] = {}
         self.graph.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
-    def run(self, seconds: float, rate: float, warm_up: float) -> None:
-        """Publish images and inject faults."""
+    def run(self, seconds: float, rate: float, warm_up: float, faults: Sequence[Callable[["Soak"], None]]) -> None:
+        """Publish images and inject random ones of these faults."""
         for camera in CAMERAS:
             self.connect(camera)
         self.wait_for(lambda: all(p.get_subscription_count() for p in self.publishers.values()), "subscribed to images")
@@ -73,19 +76,22 @@ class Soak:
                 self.publishers[camera].publish(self.image(number))
             if time.monotonic() > next_fault:
                 next_fault = time.monotonic() + FAULT_PERIOD_S
-                fault = self.dice.choice(FAULTS)
-                self.happened[fault.__name__] += 1
-                fault(self)
+                if faults:
+                    fault = self.dice.choice(faults)
+                    self.happened[fault.__name__] += 1
+                    fault(self)
                 if elapsed > warm_up * seconds:
                     self.sample()
             self.spin(max(0.0, started + number / rate - time.monotonic()))
         self.count()
 
     def report(self) -> dict[str, Any]:
-        """Medians of the first and the last tenth of the memory samples, peaks of the outer thirds, and totals."""
+        """Medians of the first, the last and all tenths of the memory samples, peaks of the outer thirds; totals."""
         part, third = max(1, len(self.memory) // 10), max(1, len(self.memory) // 3)
+        tenths = [round(float(np.median(tenth)), 1) for tenth in np.array_split(self.memory, 10) if len(tenth)]
         return {
-            "memory_mb": [round(float(np.median(self.memory[s])), 1) for s in (slice(part), slice(-part, None))],
+            "memory_mb": [tenths[0], tenths[-1]],
+            "tenths_mb": tenths,
             "peak_mb": [round(max(self.memory[s]), 1) for s in (slice(third), slice(-third, None))],
             "threads": [max(self.threads[:part]), max(self.threads[-part:])],
             **{key: self.totals[key] for key in COUNTERS},
@@ -95,7 +101,7 @@ class Soak:
 
     def image(self, number: int, **fields: Any) -> Any:
         """An image of random size and pixels; `fields` replace those of the message."""
-        height, width = self.dice.choice(SIZES)
+        height, width = self.dice.choice(self.sizes)
         message = Image(height=height, width=width, step=3 * width, encoding="bgr8")
         message.data.frombytes(self.dice.randbytes(3 * height * width))
         message.header.stamp = self.graph.get_clock().now().to_msg()
