@@ -12,9 +12,9 @@ from launch.actions import EmitEvent, ExecuteProcess, RegisterEventHandler, Time
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.events.process import ProcessExited
-from launch_ros.actions import Node
+from launch_ros.actions import Node, SetRemap
 
-from icnet_ros.node.launching.arguments import argument_values, include_segmentation, launch_description
+from icnet_ros.node.launching.arguments import argument_values, include_segmentation, launch_description, typed
 from icnet_ros.wire.bag import open_bag
 from launch import LaunchContext, LaunchDescription
 
@@ -57,7 +57,7 @@ def _actions(context: LaunchContext) -> list:
         executable="evaluation_node",
         name="icnet_evaluation",
         namespace=namespace,
-        parameters=[{"out": values["out"], "bag": path, "model": values["model"], "label_groups": groups}],
+        parameters=[typed({"out": values["out"], "bag": path, "model": values["model"], "label_groups": groups})],
         remappings=[(name, f"icnet/{name}") for name in topics]
         + [("ground_truth", ground_truth.name if ground_truth else "ground_truth")],
         output="screen",
@@ -80,6 +80,7 @@ def _actions(context: LaunchContext) -> list:
         return [] if context.is_shutdown else [TimerAction(period=LAST_FRAMES_S, actions=[shutdown])]
 
     return [
+        *([SetRemap(f"{image.base}/compressed", image.name)] if image.compressed else []),  # has it another name?
         include_segmentation(given),
         evaluation,
         player,

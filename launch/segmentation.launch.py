@@ -20,6 +20,7 @@ from icnet_ros.node.launching.arguments import (
     given_parameters,
     launch_description,
     remappings,
+    typed,
 )
 from icnet_ros.node.launching.respawn import respawning
 from icnet_ros.node.parameters import ParameterError
@@ -49,7 +50,7 @@ def _nodes(context: LaunchContext) -> list:
             executable="segmentation_node",
             name="icnet",
             namespace=values["namespace"],
-            parameters=[values["params_file"], given],
+            parameters=[values["params_file"], typed(given)],
             remappings=remappings(values, cameras or ("",)),
             arguments=["--ros-args", "--log-level", f"{logger}:={values['log_level']}"],
             output="screen",

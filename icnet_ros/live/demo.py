@@ -105,6 +105,8 @@ def _node_arguments(options: DemoOptions, image: Topic, height: int, width: int)
     # A best-effort subscription may lose the first images after it was discovered; the demo is to lose none.
     parameters[f"qos_overrides.{image.name}.subscription.reliability"] = "reliable"
     remap = ["-r", f"image:={image.base}"]
+    if image.compressed and image.name == image.base:  # a compressed topic of another name
+        remap += ["-r", f"{image.base}/compressed:={image.name}"]
     return [*remap, *(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}"))]
 
 

@@ -128,7 +128,7 @@ class Camera:
         if self._subscription is not None:
             self._subscription.destroy()
             self._subscription = None
-        self._inputs.close()
+        self._inputs.unsubscribe()
 
     def update_inputs(self) -> None:
         """Subscribe to what the outputs that have subscribers need beside the images."""
@@ -244,6 +244,7 @@ class Camera:
     def close(self) -> None:
         """Destroy the subscription and the publishers."""
         self.unsubscribe()
+        self._inputs.close()
         self.outputs.close()
 
 

@@ -172,7 +172,10 @@ def main() -> None:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     while not ended:
-        executor.spin_once(timeout_sec=0.2)
+        try:
+            executor.spin_once(timeout_sec=0.2)
+        except Exception as err:  # such as a full disk: what was scored so far is still reported
+            node.get_logger().error(f"{type(err).__name__}: {err}", throttle_duration_sec=5.0)
     report = node.write()
     miou = "no ground truth" if report["miou"] is None else f"mIoU {report['miou']:.4f}"
     print(f"EVALUATED {report['frames']['labelled']} frames, {miou}", flush=True)

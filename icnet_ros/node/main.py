@@ -90,8 +90,8 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)  # ignore signals while the interpreter exits
     node.destroy_node()
     rclpy.shutdown()
-    if any(thread.name == "build" for thread in threading.enumerate()):
-        os._exit(0)  # native threads of a half-built engine would abort an ordinary exit
+    if any(thread.name in ("build", "segment") for thread in threading.enumerate()):
+        os._exit(0)  # native threads of a half-built engine or an abandoned frame would abort an ordinary exit
     return int(ended.result())
 
 

@@ -2,6 +2,8 @@
 
 import math
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -12,12 +14,12 @@ from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.releases import overridable
 from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, subscription_events
 from icnet_ros.node.transforms import Transforms
-from icnet_ros.wire.cdr import CAMERA_INFO, IMAGE, POINT_CLOUD, deserialise
+from icnet_ros.wire.cdr import CAMERA_INFO, IMAGE, POINT_CLOUD, WireError, deserialise
 from icnet_ros.wire.cloud import Depth, decode_depth
 from icnet_ros.wire.image import stamp_ns
 from icnet_ros.wire.lidar import Matrix
 
-KEPT = 10  # depth images and clouds that wait for the labels of their stamp
+KEPT = 60  # most depth images or clouds that wait for the labels of their stamp: 2 s at 30 Hz
 
 
 class OptionalInputs:
@@ -35,6 +37,7 @@ class OptionalInputs:
         like = settings.output_like.replace("{camera}", camera)
         self._like = node.resolve_topic_name(like) if like else ""
         self._subscriptions: dict[str, Any] = {}  # by topic
+        self._callbacks: dict[str, list[Callable[[Any], None]]] = {}  # a topic may serve several uses
         self._lock = Lock()
         self._kept: dict[str, deque[bytes]] = {kind: deque(maxlen=KEPT) for kind in (IMAGE, POINT_CLOUD)}
         self._cloud_topic = node.resolve_topic_name(f"{prefix}cloud")
@@ -45,26 +48,27 @@ class OptionalInputs:
 
     def update(self, *, camera_info: bool, points: bool, cloud: bool) -> None:
         """Subscribe to the topics that are needed for these outputs, and unsubscribe from the others."""
-        wanted: dict[str, tuple[type, Any, bool]] = {}
+        uses: list[tuple[str, type, Callable[[Any], None]]] = []
         if camera_info or cloud:
-            wanted[self._info_topic] = (CameraInfo, self._on_info, False)
+            uses.append((self._info_topic, CameraInfo, self._on_info))
         if cloud:
-            wanted[self._cloud_topic] = (PointCloud2, self._on_cloud, True)
+            uses.append((self._cloud_topic, PointCloud2, self._on_cloud))
         if points:
-            wanted[self._depth_topic] = (Image, self._on_depth, True)
-            wanted[self._depth_info_topic] = (CameraInfo, self._on_depth_info, False)
+            uses.append((self._depth_topic, Image, self._on_depth))
+            uses.append((self._depth_info_topic, CameraInfo, self._on_depth_info))
         if self._like and (kind := self._kind_of_like()) is not None:
-            name = IMAGE if kind is Image else CAMERA_INFO
-            wanted.setdefault(self._like, (kind, lambda data: self._on_like(data, name), True))
-        for topic in self._subscriptions.keys() - wanted.keys():
+            uses.append((self._like, kind, self._on_like_image if kind is Image else self._on_like_info))
+        kinds, self._callbacks = {topic: kind for topic, kind, _ in uses}, {}
+        for topic, _, callback in uses:
+            self._callbacks.setdefault(topic, []).append(callback)
+        for topic in self._subscriptions.keys() - kinds.keys():
             self._node.destroy_subscription(self._subscriptions.pop(topic))
-        for topic in wanted.keys() - self._subscriptions.keys():
-            kind, callback, raw = wanted[topic]
+        for topic in kinds.keys() - self._subscriptions.keys():
             self._subscriptions[topic] = self._node.create_subscription(
-                kind,
+                kinds[topic],
                 topic,
-                callback,
-                raw=raw,
+                partial(self._dispatch, topic),
+                raw=kinds[topic] is not CameraInfo,
                 event_callbacks=subscription_events(self._node, topic),
                 **overridable(IMAGE_QOS, OVERRIDABLE),
             )
@@ -106,19 +110,33 @@ class OptionalInputs:
         """The kept message whose stamp is nearest, if it is within the tolerance."""
         with self._lock:
             kept = list(self._kept[kind])
-        distances = [(abs(stamp_ns(deserialise(data, kind).header) - stamp), data) for data in kept]
-        distance, nearest = min(distances, key=lambda entry: entry[0], default=(math.inf, b""))
-        return nearest if distance <= 1e9 * self._settings.points_tolerance_s else None
+        tolerance = 1e9 * self._settings.points_tolerance_s
+        by_stamp = [(stamp_ns(deserialise(data, kind).header), data) for data in kept]
+        past = {id(data) for at, data in by_stamp if at < stamp - tolerance}  # the next image has a later stamp
+        with self._lock:
+            self._kept[kind] = deque((data for data in self._kept[kind] if id(data) not in past), maxlen=KEPT)
+        # Of the same distance, the one that came last.
+        at, nearest = min(reversed(by_stamp), key=lambda entry: abs(entry[0] - stamp), default=(math.inf, b""))
+        return nearest if abs(at - stamp) <= tolerance else None
 
     def clock_jumped(self) -> None:
-        """Forget transforms: those of a later time would be taken for the newest."""
+        """Forget messages and transforms: those of a later time would be taken for the newest."""
         self._transforms.clear()
+        with self._lock:
+            for kept in self._kept.values():
+                kept.clear()
 
-    def close(self) -> None:
-        """Unsubscribe from everything."""
+    def unsubscribe(self) -> None:
+        """Unsubscribe from everything but /tf."""
+        self._callbacks = {}
         for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
+
+    def close(self) -> None:
+        """Unsubscribe from everything."""
+        self.unsubscribe()
+        self._transforms.close()
 
     def _kind_of_like(self) -> type | None:
         """Message type of `output_like`; None if nobody publishes it, or not as Image or CameraInfo."""
@@ -131,10 +149,12 @@ class OptionalInputs:
     def _on_depth_info(self, message: CameraInfo) -> None:
         self.depth_info = message
 
+    def _dispatch(self, topic: str, message: Any) -> None:
+        for callback in self._callbacks.get(topic, ()):
+            callback(message)
+
     def _on_depth(self, data: bytes) -> None:
         self._keep(IMAGE, data)
-        if self._like == self._depth_topic:
-            self._on_like(data, IMAGE)
 
     def _on_cloud(self, data: bytes) -> None:
         self._keep(POINT_CLOUD, data)
@@ -143,7 +163,12 @@ class OptionalInputs:
         with self._lock:
             self._kept[kind].append(data)
 
-    def _on_like(self, data: bytes, kind: str) -> None:
-        message = deserialise(data, kind)
+    def _on_like_image(self, data: bytes) -> None:
+        try:
+            self._on_like_info(deserialise(data, IMAGE))
+        except WireError as err:
+            self._node.get_logger().warning(f"output_like: {err}", throttle_duration_sec=5.0)
+
+    def _on_like_info(self, message: Any) -> None:
         if message.height and message.width:
             self._size = int(message.height), int(message.width)

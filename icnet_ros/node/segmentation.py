@@ -130,9 +130,13 @@ class SegmentationNode(LifecycleNode):
         built = build_in_background(self._settings, self._while_building, DIAGNOSTICS_PERIOD)
         self._release()
         self._built, engine = built, built.engine
-        for name in built.settings.cameras:
-            self._cameras[name] = Camera(self, name, engine, built.settings)
-            self._cameras[name].outputs.publish_names()
+        try:
+            for name in built.settings.cameras:
+                self._cameras[name] = Camera(self, name, engine, built.settings)
+                self._cameras[name].outputs.publish_names()
+        except Exception:  # the next activation is to start anew
+            self._release()
+            raise
         self.get_logger().info(
             f"{built.metadata['checkpoint']} on engine {engine.name} ({engine.device}, {engine.precision}, "
             f"{engine.exit}), ready after {perf_counter() - started:.1f} s"
@@ -146,6 +150,8 @@ class SegmentationNode(LifecycleNode):
             raise _InterruptedError
 
     def _activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if self._worker is not None and self._worker.running:
+            raise EngineError("an abandoned frame is still in the engine: activate later, or start the node again")
         if self._built is None or any(
             getattr(self._settings, name) != getattr(self._built.settings, name) for name in FIXED
         ):
@@ -171,14 +177,16 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().error(f"the current frame is not finished after {timeout:g} s; it is abandoned")
         # The stopped worker is kept for its counters.
 
-    def _release(self) -> TransitionCallbackReturn:
-        self._stop_work()
+    def _release(self, timeout: float = 30.0) -> TransitionCallbackReturn:
+        self._stop_work(timeout)
+        abandoned = self._worker is not None and self._worker.running
         self._worker = None
         for camera in self._cameras.values():
             camera.close()
         self._cameras.clear()
         if self._built is not None:
-            self._built.engine.close()
+            if not abandoned:  # else it is freed when the frame ends
+                self._built.engine.close()
             self._built = None
         return SUCCESS
 
@@ -259,6 +267,11 @@ class SegmentationNode(LifecycleNode):
         if self._state() == "active" and (refused := sorted(fixed & set(changes))):
             reason = f"{refused[0]} is fixed while the node is active: deactivate it, set the parameter, activate it"
             return SetParametersResult(successful=False, reason=reason)
+        if self._state() == "active" and self._built and changes.get("exit", "auto") != "auto":
+            exits = self._built.engine.spec.exits
+            if changes["exit"] not in exits:
+                reason = f"the network has no exit {changes['exit']}: take auto or {', '.join(exits)}"
+                return SetParametersResult(successful=False, reason=reason)
         try:
             self._settings = replace(self._settings, **changes)
         except ParameterError as err:
@@ -315,5 +328,4 @@ class SegmentationNode(LifecycleNode):
 
     def stop(self) -> None:
         """Clean shutdown: finish the current frame, free the device."""
-        self._stop_work(timeout=3.0)
-        self._release()
+        self._release(timeout=3.0)

@@ -6,11 +6,14 @@ are the same from Humble (rcl 5.3) to Rolling (rcl 10.5), checked against their 
 """
 
 import ctypes
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import CallbackGroup
+from rclpy.exceptions import InvalidHandle
+from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from rclpy.waitable import NumberOfEntities, Waitable
@@ -56,6 +59,7 @@ class Buffers:
     def __init__(self) -> None:
         self._free: list[SerializedMessage] = []
         self._kept = KEPT
+        self._lock = threading.RLock()  # the garbage collector may release a buffer at any point of any thread
 
     def take(self, subscription: int) -> memoryview | None:
         """The next message of a subscription (address of its rcl_subscription_t), None if there is none.
@@ -72,45 +76,70 @@ class Buffers:
             if status == TAKE_FAILED:
                 return None
             raise RuntimeError(f"rcl_take_serialized_message failed with rcl_ret_t {status}")
+        if not message.length:  # the buffer may be a null pointer
+            self._release(message)
+            return memoryview(b"")
         data = (ctypes.c_ubyte * message.length).from_address(message.buffer)
         weakref.finalize(data, self._release, message).atexit = False
         return memoryview(data).cast("B")
 
     def close(self) -> None:
         """Free the memory: now what has no message, the rest as soon as its message is no longer used."""
-        self._kept = 0
-        while self._free:
-            rcutils.rcutils_uint8_array_fini(ctypes.byref(self._free.pop()))
-
-    def _release(self, message: SerializedMessage) -> None:
-        if len(self._free) < self._kept:
-            self._free.append(message)
-        else:
+        with self._lock:
+            self._kept = 0
+            free, self._free = self._free, []
+        for message in free:
             rcutils.rcutils_uint8_array_fini(ctypes.byref(message))
 
+    def _release(self, message: SerializedMessage) -> None:
+        with self._lock:
+            if len(self._free) < self._kept:
+                self._free.append(message)
+                return
+        rcutils.rcutils_uint8_array_fini(ctypes.byref(message))
 
-class EventsOnly(MutuallyExclusiveCallbackGroup):
-    """Lets the executor handle the events of a subscription, but not take its messages."""
+
+class EventsOnly(CallbackGroup):  # type: ignore[misc]  # rclpy of Jazzy has no types
+    """The default group of the node for the events of a subscription, without its messages."""
+
+    def __init__(self, group: CallbackGroup) -> None:
+        super().__init__()
+        self._group = group
+
+    def add_entity(self, entity: Any) -> None:
+        """See rclpy's CallbackGroup."""
+        super().add_entity(entity)
+        self._group.add_entity(entity)
 
     def can_execute(self, entity: Any) -> bool:
         """See rclpy's CallbackGroup."""
-        return not isinstance(entity, Subscription) and bool(super().can_execute(entity))
+        return not isinstance(entity, Subscription) and bool(self._group.can_execute(entity))
+
+    def beginning_execution(self, entity: Any) -> bool:
+        """See rclpy's CallbackGroup."""
+        return bool(self._group.beginning_execution(entity))
+
+    def ending_execution(self, entity: Any) -> None:
+        """See rclpy's CallbackGroup."""
+        self._group.ending_execution(entity)
 
 
 class SerializedSubscription(Waitable):  # type: ignore[misc]  # rclpy of Jazzy has no types
     """Calls back with the bytes of each message: a memoryview, whose memory is used again after its last reference.
 
-    options: further arguments of `Node.create_subscription`. Without librcl.so, rclpy takes the messages, as bytes.
+    options: further arguments of `Node.create_subscription`. Without librcl.so, or on an executor that is not one of
+    rclpy.executors (EventsExecutor knows no callback groups), rclpy takes the messages, as bytes.
     """
 
     def __init__(
         self, node: Node, kind: type, topic: str, callback: Callable[[memoryview], None], **options: Any
     ) -> None:
         self._node, self._callback, self._buffers, self._index = node, callback, Buffers(), 0
-        group = EventsOnly() if AVAILABLE else None
+        self._direct = AVAILABLE and (node.executor is None or isinstance(node.executor, Executor))
+        group = EventsOnly(node.default_callback_group) if self._direct else None
         self._subscription = node.create_subscription(kind, topic, callback, raw=True, callback_group=group, **options)
         super().__init__(node.default_callback_group)
-        if AVAILABLE:
+        if self._direct:
             node.add_waitable(self)
 
     @property
@@ -136,19 +165,26 @@ class SerializedSubscription(Waitable):  # type: ignore[misc]  # rclpy of Jazzy 
         """See rclpy's Waitable."""
         return bool(wait_set.is_ready("subscription", self._index))
 
-    def take_data(self) -> memoryview | None:
-        """See rclpy's Waitable."""
-        with self._subscription.handle:
-            return self._buffers.take(self._subscription.handle.pointer)
+    def take_data(self) -> memoryview | Exception | None:
+        """See rclpy's Waitable. An exception is returned: raised here, it would block the callback group for ever."""
+        try:
+            with self._subscription.handle:
+                return self._buffers.take(self._subscription.handle.pointer)
+        except InvalidHandle:  # destroyed by another thread of the executor
+            return None
+        except Exception as err:
+            return err
 
-    async def execute(self, taken_data: memoryview | None) -> None:
+    async def execute(self, taken_data: memoryview | Exception | None) -> None:
         """See rclpy's Waitable."""
+        if isinstance(taken_data, Exception):
+            raise taken_data
         if taken_data is not None:
             self._callback(taken_data)
 
     def destroy(self) -> None:
         """Unsubscribe."""
-        if AVAILABLE:
+        if self._direct:
             self._node.remove_waitable(self)
         self._node.destroy_subscription(self._subscription)
         self._buffers.close()

@@ -21,6 +21,7 @@ class Transforms:
         self._node = node
         self._fixed = parse_transform(fixed) if fixed else None
         self._buffer: Any = None
+        self._listener: Any = None
 
     def between(self, source: str, target: str) -> Matrix:
         """(4, 4) that maps points of frame `source` into frame `target`. Raises ValueError if it is not known."""
@@ -37,6 +38,12 @@ class Transforms:
             raise ValueError(f"no transform from {source} to {target} yet: {err}") from err
         p, q = found.translation, found.rotation
         return parse_transform(f"{p.x} {p.y} {p.z} {q.x} {q.y} {q.z} {q.w}")
+
+    def close(self) -> None:
+        """Unsubscribe from /tf; the node would keep the listener for ever."""
+        if self._listener is not None:
+            self._listener.unregister()
+            self._buffer = self._listener = None
 
     def clear(self) -> None:
         """Forget what came on /tf, as after a jump of the clock."""

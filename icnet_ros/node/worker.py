@@ -67,6 +67,11 @@ class Worker(Generic[T]):
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    @property
+    def running(self) -> bool:
+        """Whether the thread is alive; after `stop` returned false, until its current items are finished."""
+        return self._thread.is_alive()
+
     def busy_s(self) -> float:
         """Seconds spent on the current items so far; 0 if the thread is idle."""
         taken = self._taken

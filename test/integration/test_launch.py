@@ -210,6 +210,12 @@ def test_a_wrong_argument_ends_the_launch_before_a_node_starts(launch, argument,
     assert "segmentation_node" not in log.read_text()
 
 
+def test_text_that_looks_like_a_number_stays_text(launch):
+    log = launch.start("model:=2026")
+    launch.popen.wait(60)
+    assert "no file and no model '2026'" in log.read_text()
+
+
 @pytest.mark.parametrize(
     ("file", "required"), [("cameras.launch.py", "cameras:=front"), ("replay.launch.py", "bag:=/none")]
 )

@@ -70,6 +70,19 @@ def test_a_configuration_that_breaks_leaves_nothing_behind(graph, model):
     assert graph.state() == State.PRIMARY_STATE_UNCONFIGURED
 
 
+def test_an_activation_that_failed_fails_again(graph, model):
+    process = graph.start_node(model, autostart=False)
+    assert graph.change(Transition.TRANSITION_CONFIGURE)
+    assert graph.set("score_classes", ["nonsense"]).successful
+    for _ in range(2):
+        assert not graph.change(Transition.TRANSITION_ACTIVATE)
+        assert graph.state() == State.PRIMARY_STATE_INACTIVE
+    assert process.text.count("activate failed") == 2
+    assert graph.set("score_classes", [""]).successful
+    assert graph.change(Transition.TRANSITION_ACTIVATE)
+    graph.camera()
+
+
 def test_a_bad_checkpoint_fails_configure_and_is_said(graph, model, tiny, tmp_path):
     """One after another in one process, and then a good one."""
     nan = dict(tiny.weights) | {"cls.weight": tiny.weights["cls.weight"] * float("nan")}

@@ -175,6 +175,29 @@ def test_points_are_the_depth_image_with_labels(graph, node, model, encoding):
     assert np.isnan(points["x"]).sum() == 33
 
 
+@pytest.mark.parametrize("like", ["/depth/image", "/depth/camera_info"])
+@pytest.mark.parametrize("early", [True, False])
+def test_one_topic_gives_the_size_and_the_points(graph, node, like, early):
+    """early: whether the points have a subscriber before the size is known."""
+    labels, _ = graph.listen(Image, "/icnet/labels")
+    clouds = graph.listen(PointCloud2, "/icnet/points")[0] if early else None
+    node.start(output_like=like)
+    depth_out = graph.node.create_publisher(Image, "/depth/image", 10)
+    info_out = graph.node.create_publisher(CameraInfo, "/depth/camera_info", 10)
+    depth = Image(height=24, width=32, encoding="16UC1", step=64, data=bytes(1536), header=image().header)
+
+    def again():
+        for publisher, message in ((info_out, calibration(24, 32)), (depth_out, depth), (node.camera, image())):
+            publisher.publish(message)
+
+    graph.spin_until(lambda: labels, again=again)
+    assert (labels[0].height, labels[0].width) == (24, 32)
+    if clouds is None:
+        clouds, _ = graph.listen(PointCloud2, "/icnet/points")
+    graph.spin_until(lambda: clouds, again=again)
+    assert (clouds[0].height, clouds[0].width) == (24, 32)
+
+
 def test_points_that_cannot_be_made_are_explained_and_labels_go_on(graph, node):
     labels, _ = graph.listen(Image, "/icnet/labels")
     clouds, _ = graph.listen(PointCloud2, "/icnet/points")

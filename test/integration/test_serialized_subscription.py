@@ -11,6 +11,7 @@ from sensor_msgs.msg import Image
 
 from icnet_ros.node import serialized_subscription
 from icnet_ros.node.serialized_subscription import SerializedSubscription
+from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.image import decode_image, encode_image, make_header
 
 SIZES = [(4, 6), (480, 640), (2, 3), (300, 200)]
@@ -105,13 +106,65 @@ def test_without_rcl_the_messages_come_from_rclpy(graph, monkeypatch):
     assert not list(graph.node.subscriptions)
 
 
-def test_an_error_of_rcl_is_raised(graph, monkeypatch):
+def test_an_error_of_rcl_is_raised_and_does_not_block_the_node(graph, monkeypatch):
     class Rcl:
         def rcl_take_serialized_message(self, *_):
+            monkeypatch.undo()
             return 1
 
-    subscription, _, _ = exchange(graph, [])
+    subscription, publisher, received = exchange(graph, [])
+    ticks = []
+    graph.node.create_timer(0.05, lambda: ticks.append(1))
     monkeypatch.setattr(serialized_subscription, "rcl", Rcl())
+    message = encode_image(make_header(1, "camera"), image(1, (4, 6)), "bgr8")
+    publisher.publish(message)
     with pytest.raises(RuntimeError, match="rcl_ret_t 1"):
-        subscription.take_data()
+        graph.spin_for(5)
+    ticks.clear()
+    graph.spin_until(lambda: received and len(ticks) > 2, again=lambda: publisher.publish(message))
     subscription.destroy()
+
+
+def test_an_empty_message_is_no_message_of_its_kind(graph):
+    subscription, publisher, received = exchange(graph, [])
+    publisher.publish(b"")
+    publisher.publish(encode_image(make_header(1, "camera"), image(1, (4, 6)), "bgr8"))
+    graph.spin_until(lambda: received and decode_works(received[-1]))
+    subscription.destroy()
+
+
+def decode_works(message):
+    try:
+        return decode_image(message).pixels.shape == (4, 6, 3)
+    except WireError:
+        return False
+
+
+def test_a_take_after_the_end_finds_nothing(graph):
+    """As when another thread of the executor unsubscribes between the message's arrival and its taking."""
+    subscription, _, _ = exchange(graph, [])
+    subscription.destroy()
+    assert subscription.take_data() is None
+
+
+def test_another_kind_of_executor_is_served_by_rclpy(graph):
+    events = pytest.importorskip("rclpy.experimental", reason="this release of rclpy has no EventsExecutor")
+    import rclpy
+
+    node = rclpy.create_node("embedded", context=graph.context)
+    executor = events.EventsExecutor(context=graph.context)
+    executor.add_node(node)
+    received = []
+    subscription = SerializedSubscription(node, Image, "/image", received.append, qos_profile=10)
+    publisher = graph.node.create_publisher(Image, "/image", 10)
+    message = encode_image(make_header(1, "camera"), image(1, (4, 6)), "bgr8")
+
+    def arrived():
+        executor.spin_once(timeout_sec=0.1)
+        return received
+
+    graph.spin_until(arrived, again=lambda: publisher.publish(message))
+    assert received[0] == message
+    subscription.destroy()
+    executor.remove_node(node)
+    node.destroy_node()

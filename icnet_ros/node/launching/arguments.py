@@ -8,6 +8,7 @@ from typing import Any
 
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from icnet_ros.node.parameters import ParameterError, allowed, by_name, parse, ros_value
@@ -90,6 +91,14 @@ def argument_values(context: LaunchContext, arguments: Sequence[str]) -> dict[st
 def given_parameters(values: Mapping[str, str]) -> dict[str, Any]:
     """Node parameters from the arguments that are not empty. Raises ParameterError."""
     return {name: ros_value(parse(name, values[name])) for name in by_name() if values[name]}
+
+
+def typed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of a launch_ros node whose strings stay strings; it reads "2026-11-30" as YAML otherwise."""
+    return {
+        name: ParameterValue(value, value_type=str) if isinstance(value, str) else value
+        for name, value in parameters.items()
+    }
 
 
 def remappings(values: Mapping[str, str], cameras: Sequence[str]) -> list[tuple[str, str]]:
