@@ -122,6 +122,17 @@ def test_deactivate_with_a_frame_in_hand_still_publishes_it(graph, model, tmp_pa
     rig.alive()
 
 
+def test_a_signal_ends_a_node_whose_engine_hangs(graph, model, tmp_path):
+    rig = Rig(graph, model, tmp_path)
+    rig.fault.write_text("hang")
+    rig.send()
+    graph.spin_for(0.5)
+    code, seconds = rig.process.interrupt(signal.SIGINT)
+    assert "it is abandoned" in rig.process.text
+    assert code == 0
+    assert seconds < 10  # launch sends SIGTERM after 5 s, SIGKILL after 10 s
+
+
 def test_killed_in_mid_frame_and_started_again(graph, model, tmp_path):
     rig = Rig(graph, model, tmp_path)
     rig.fault.write_text("hang")

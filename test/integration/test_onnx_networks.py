@@ -38,6 +38,13 @@ def test_the_node_runs_an_onnx_network(graph, tmp_path):
     assert latencies[0].exit == "sub124"
 
 
+def test_an_exit_that_the_network_lacks_is_refused(graph, tmp_path):
+    graph.start_node(export(Small(8), tmp_path / "net.onnx", description=DESCRIPTION), exit="auto")
+    graph.camera()
+    assert "the network has no exit sub4: take auto or sub124" in graph.set("exit", "sub4").reason
+    assert graph.set("exit", "sub124").successful
+
+
 def test_a_network_without_a_description_is_an_error_that_says_what_to_do(graph, tmp_path):
     path = export(Small(8), tmp_path / "net.onnx")
     node = graph.start_node(path)
