@@ -189,8 +189,8 @@ class Parameters:
         change="inactive",
     )
     lazy: bool = _parameter(False, "Subscribe to a camera only while its outputs have subscribers.")
-    publish_overlay: bool = _parameter(True, "Offer the overlay topics; computed only if someone subscribes.")
-    publish_confidence: bool = _parameter(True, "Offer the confidence topic; computed only if someone subscribes.")
+    publish_overlay: bool = _parameter(True, "Publish the overlays, if someone subscribes.")
+    publish_confidence: bool = _parameter(True, "Publish the confidence, if someone subscribes.")
     latency_budget_ms: float = _parameter(
         0.0,
         "Upper limit of total_ms: WARN in /diagnostics if p95 is above it, ERROR if the median is; exit auto keeps to "
@@ -311,7 +311,7 @@ def to_markdown() -> str:
     rows = ["| parameter | default | takes | what it does |", "|---|---|---|---|"]
     for name, entry in by_name().items():
         mark = {"running": " \\*", "inactive": "", "start": " †"}[entry.metadata["change"]]
-        takes = allowed(entry) or type(entry.default).__name__
+        takes = allowed(entry) or {bool: "true, false", str: "text", tuple: "list of texts"}[type(entry.default)]
         rows.append(f"| `{name}`{mark} | `{_plain(entry.default)}` | {takes} | {entry.metadata['description']} |")
     return "\n".join(rows) + "\n"
 
