@@ -10,7 +10,7 @@ from icnet_ros.benchmark.timing import Progress, interleaved
 from icnet_ros.checkpoint.file import Checkpoint, open_checkpoint, replace_spec
 from icnet_ros.checkpoint.ladder import Step, to_metrics
 from icnet_ros.dataset.base import Dataset
-from icnet_ros.engine.artefacts.int8 import int8_path, rebind
+from icnet_ros.engine.artefacts.int8 import belongs, rebind
 from icnet_ros.engine.base import EngineError, EngineOptions, Frame, UInt8
 from icnet_ros.engine.table import open_engine
 from icnet_ros.evaluation.evaluate import evaluate_engine
@@ -64,7 +64,7 @@ def save_ladder(checkpoint: Checkpoint, ladder: Sequence[Step]) -> None:
     if path is None or path.suffix != ".safetensors":
         raise EngineError(f"{checkpoint.name}: only a .safetensors checkpoint has a header for the ladder")
     spec = checkpoint.spec
-    calibrated = [exit_ for exit_ in spec.exits if int8_path(checkpoint, exit_).is_file()]
+    calibrated = [exit_ for exit_ in spec.exits if belongs(checkpoint, exit_)]
     replace_spec(path, replace(spec, metrics={**spec.metrics, **to_metrics(ladder)}))
     stored = open_checkpoint(path)
     for exit_ in calibrated:

@@ -74,8 +74,8 @@ def label_reader(stored: list[StoredClass], target: ClassTable, mapping: Mapping
         index = _target(name, target, one.name, where)
         if one.id is not None:
             ids[one.id] = index
-        if one.colour is not None:
-            colours[_packed(*one.colour)] = index
+        if one.colour is not None and colours.setdefault(_packed(*one.colour), index) != index:
+            raise DatasetError(f"{where}: {one.name} has the colour {one.colour} of another class")
     for key, name in mapping.items():
         if _is_id(key):
             ids[key] = _target(name, target, str(key), where)

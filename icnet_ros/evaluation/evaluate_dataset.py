@@ -46,6 +46,8 @@ def evaluate_dataset(
         raise EngineError("--engine labels each image once: leave out --flip, --figures and the second --scale")
     if options.engine_options.rows and not options.engine:
         raise EngineError("--rows is for engines: add --engine, or name a --scale")
+    if (options.engine_options.precision, options.engine_options.exit) != ("fp32", "sub124") and not options.engine:
+        raise EngineError("--precision and --exit are for engines: add --engine (without: all exits, in fp32)")
     if options.figures and options.mapping:
         raise EngineError("--figures shows the checkpoint's own classes: leave out --mapping")
     classes = align_classes(checkpoint.spec.classes, dataset.classes, options.mapping, dataset.name).classes

@@ -56,14 +56,14 @@ def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) ->
     logs.mkdir(parents=True, exist_ok=True)
     bag_path = options.bag
     if bag_path is None:
-        bag_path = prepare_bag_folder(out / "drive")
+        bag_path = prepare_bag_folder(out / "drive", options.bag)
         make_sample_drive(share("demo", "leuvenA.jpg"), bag_path)
     with open_bag(bag_path) as bag:
         image = bag.image_topic(options.image_topic)
         ground_truth = bag.ground_truth_topic(options.ground_truth_topic)
         first = next(bag.messages(image.name))
     height, width = (decode_compressed if image.compressed else decode_image)(first.data).pixels.shape[:2]
-    run = DemoRun(bag_path, image, ground_truth, logs / "sent.jsonl", prepare_bag_folder(out / "recording"))
+    run = DemoRun(bag_path, image, ground_truth, logs / "sent.jsonl", prepare_bag_folder(out / "recording", bag_path))
     run.sent_log.unlink(missing_ok=True)
     environment = graph_environment()
     with ExitStack() as stack:

@@ -65,6 +65,8 @@ class OnlineEvaluation:
 
     def ground_truth(self, stamp: int, labels: UInt8) -> None:
         """Add a ground truth label map with the stamp of its image (ns)."""
+        if not stamp:  # tells nothing
+            return
         self._annotations[stamp] = labels if self._fold is None else self._fold[labels]
         while len(self._annotations) > MAX_WAITING:
             del self._annotations[next(iter(self._annotations))]

@@ -96,6 +96,8 @@ class FolderGroundTruth:
         self._stamped = False
         if all(file.stem.isdecimal() for file in files):
             self._by_key = {int(file.stem): file for file in files}
+            if set(self._by_key) == set(range(1, count + 1)):
+                raise GroundTruthError(f"{folder}: numbered 1 to {count}; the first image has number 0 (000000.png)")
             numbers = sum(key < count for key in self._by_key)
             self._stamped = len(self._by_key.keys() & set(images.stamps)) > numbers
         elif len(files) == count:

@@ -15,6 +15,7 @@ from icnet_ros.checkpoint.default import load_model
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.groups import LabelGroups
 from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.artefacts.int8 import int8_path
 from icnet_ros.engine.base import Engine, EngineOptions
 from icnet_ros.engine.grouping import read_groups
 from icnet_ros.engine.table import open_engine
@@ -110,6 +111,7 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
             "device": engine.device,
             "precision": engine.precision,
             "exit": settings.options.exit,
+            **_int8(checkpoint, engine.precision, settings.options.exit),
             **_adaptation(settings.options, groups),
         }
         made_with = _made_with(one.metadata, confidence=settings.confidence)
@@ -244,6 +246,15 @@ def _adaptation(options: EngineOptions, groups: LabelGroups | None) -> dict[str,
         content_of_mask = Path(options.mask).expanduser().read_bytes()
         used |= {"mask": options.mask, "mask_sha256": sha256(content_of_mask).hexdigest()}
     return used
+
+
+def _int8(checkpoint: Checkpoint, precision: str, exit_: str) -> dict[str, str]:
+    """Hash of the int8 file: `icnet quantize` may write another one for the same checkpoint."""
+    if precision != "int8" or checkpoint.path is None:
+        return {}
+    exits = checkpoint.spec.exits if exit_ == "auto" else [exit_]
+    files = [int8_path(checkpoint, one) for one in exits]
+    return {"int8_sha256": sha256(b"".join(file.read_bytes() for file in files if file.exists())).hexdigest()}
 
 
 def _made_with(metadata: Mapping[str, Any], *, confidence: bool) -> str:

@@ -43,8 +43,10 @@ class ResultStore:
                 same = False
             if resume and same:
                 return
-        elif any(self._labels.iterdir()):
-            raise WireError(f"{self._labels} holds files that no replay wrote; choose another folder for --out")
+        else:
+            for folder in (self._labels, self._folder / "confidence"):
+                if folder.is_dir() and any(folder.iterdir()):
+                    raise WireError(f"{folder} holds files that no replay wrote; choose another folder for --out")
         old = self._labels.glob("*.png"), self._labels.glob(PROGRESS_LOG), (self._folder / "confidence").glob("*.png")
         for path in (path for paths in old for path in paths):
             path.unlink()

@@ -79,6 +79,14 @@ class AnnotationExport(Output):
         path.write_bytes(content)
 
 
+def unused_folder(path: Path) -> Path:
+    """`path`, or PATH-2, PATH-3, ...: labels of an earlier export may have been corrected by hand."""
+    number, found = 2, path
+    while found.exists() and any(found.iterdir()):
+        number, found = number + 1, path.with_name(f"{path.name}-{number}")
+    return found
+
+
 def _image_file(frame: PaintedFrame) -> tuple[str, bytes]:
     """Suffix and content of the image: the recorded file, or a PNG of a raw image."""
     if frame.frame.topic.kind == COMPRESSED_IMAGE:

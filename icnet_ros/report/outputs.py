@@ -18,7 +18,7 @@ from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.labelled_frames import LabelledFrame
 from icnet_ros.replay.result_store import ResultStore
 from icnet_ros.report.report_json import worst_first
-from icnet_ros.wire.bag import BagWriter, prepare_bag_folder
+from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
 from icnet_ros.wire.image import encode_image, encode_jpeg, jpeg_file
 
@@ -65,7 +65,7 @@ class PredictionsBag(Output):
         topics = [(LABELS, IMAGE)]
         topics += [(CONFIDENCE, IMAGE)] if confidence else []
         topics += [(OVERLAY, COMPRESSED_IMAGE)] if overlay else []
-        self._writer = BagWriter(prepare_bag_folder(path), topics)
+        self._writer = BagWriter(path, topics)
         self._store, self._confidence, self._overlay = store, confidence, overlay
 
     def add(self, frame: PaintedFrame) -> None:

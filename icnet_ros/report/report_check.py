@@ -34,6 +34,10 @@ FIGURES = (
 
 def check_report(report: Mapping[str, Any]) -> None:
     """Raise ValueError that names the first entry of a report that is missing or of the wrong type."""
+    if isinstance(report.get("bag"), list):
+        raise ValueError("it is of several drives: name the folder of one of them")  # noqa: TRY004  caught by callers
+    if report.get("bag_sha256", "") is None:
+        raise ValueError("it names no bag: start the evaluation node with bag:=")
     for path, kind, nullable in FORM:
         value: Any = report
         for key in path:

@@ -14,7 +14,7 @@ from icnet_ros.replay.labelled_frames import labelled_frames
 from icnet_ros.replay.replay_drives import DriveResult
 from icnet_ros.replay.result import ReplayResult
 from icnet_ros.replay.result_store import ResultStore
-from icnet_ros.report.annotation_export import AnnotationExport
+from icnet_ros.report.annotation_export import AnnotationExport, unused_folder
 from icnet_ros.report.html import PagePictures, write_page
 from icnet_ros.report.outputs import (
     ContactSheet,
@@ -26,7 +26,7 @@ from icnet_ros.report.outputs import (
     WorstFrames,
 )
 from icnet_ros.report.report_json import write_report_json
-from icnet_ros.wire.bag import open_bag
+from icnet_ros.wire.bag import open_bag, prepare_bag_folder
 
 Progress = Callable[[int, int], None]
 
@@ -82,7 +82,7 @@ def _write_outputs(
 
         if options.predictions:
             store = ResultStore(folder)
-            bag = folder / PREDICTIONS
+            bag = prepare_bag_folder(folder / PREDICTIONS, Path(drive.bag))
             add(PredictionsBag(bag, store, confidence=options.confidence, overlay=options.overlay))
         if options.video:
             add(OverlayVideo(folder / "overlay.mp4", records))
@@ -94,7 +94,7 @@ def _write_outputs(
         if options.export_worst or options.export_every:
             add(
                 AnnotationExport(
-                    folder / "annotation",
+                    unused_folder(folder / "annotation"),
                     drive.name,
                     records,
                     spec.classes,

@@ -10,7 +10,21 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 
 # What the checkpoints must have in common: their tensors have to mean the same.
-EQUAL = ("classes", "architecture", "width", "exits", "windows", "channel_order", "mean", "std", "fusion", "stride_at")
+EQUAL = (
+    "classes",
+    "architecture",
+    "width",
+    "exits",
+    "windows",
+    "channel_order",
+    "mean",
+    "std",
+    "fusion",
+    "stride_at",
+    "output_stride",
+    "head",
+    "align_corners",
+)
 
 
 def average(checkpoints: Sequence[Checkpoint], shares: Sequence[float]) -> tuple[ModelSpec, dict[str, Tensor]]:

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from icnet_ros.dataset.base import Dataset
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.training.augment import augment
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
-from icnet_ros.training.errors import DivergedError, StateError
+from icnet_ros.training.errors import DivergedError, RecipeError, StateError
 from icnet_ros.training.loss import adjust_logits, cascade_loss, distillation_loss
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.sample_cache import SampleCache
@@ -64,7 +65,7 @@ class Trainer:
         network = build_network(self._spec)
         self._state = out / "state.safetensors"
         saved = load_state(self._state) if self._state.exists() else None
-        if saved is not None and not recipe.continues(Recipe.from_dict(saved.recipe), saved.step):
+        if saved is not None and not _continues(recipe, saved):
             raise StateError(f"{self._state}: was made with another recipe; choose another folder or the same recipe")
         if saved is not None:
             network.load_state_dict(saved.network)
@@ -84,6 +85,11 @@ class Trainer:
             self._origin["teacher"] = {"name": teacher.name, "sha256": teacher.sha256}
             folded = fold_batch_norm(teacher.network(teacher.spec.exits[-1:])).to(fabric.device)
             self._teacher = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._made_from = _made_from(data, self._origin)
+        if saved is not None and (saved.made_from or self._made_from) != self._made_from:
+            names = sorted(saved.made_from.keys() | self._made_from.keys())
+            other = next(name for name in names if saved.made_from.get(name) != self._made_from.get(name))
+            raise StateError(f"{self._state}: was made with another {other}; choose another folder or the same {other}")
         optimiser = _optimiser(self._network, recipe)
         self._model, self._optimiser = fabric.setup(self._network, optimiser)
         self._ema = {key: value.clone() for key, value in self._network.state_dict().items()}
@@ -104,6 +110,8 @@ class Trainer:
             for group in self._optimiser.param_groups:
                 group["lr"] = rate
             images, labels = self._batch()
+            # Of dropout, the only layer that draws.
+            torch.manual_seed(recipe.seed * 1_000_003 + self.step * fabric.world_size + fabric.global_rank)
             self._model.train()
             logits = self._model(images)
             weights = recipe.loss_weights[-len(logits) :]
@@ -189,10 +197,12 @@ class Trainer:
                 spec = replace(self._spec, training=provenance, metrics=figures)
                 save(self.out / "best.safetensors", spec, weights, half=True)
             momentum = {
-                name: self._optimiser.state[p]["momentum_buffer"] for name, p in self._network.named_parameters()
+                name: self._optimiser.state[p].get("momentum_buffer", torch.zeros_like(p))
+                for name, p in self._network.named_parameters()
             }
             network = self._network.state_dict()
-            save_state(self._state, State(self.step, self.recipe.to_dict(), network, self._ema, momentum, self._best))
+            recipe = self.recipe.to_dict()
+            save_state(self._state, State(self.step, recipe, network, self._ema, momentum, self._best, self._made_from))
         self._fabric.barrier()
 
     def _check_finite(self, loss: float) -> None:
@@ -221,3 +231,20 @@ def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
         {"params": others, "weight_decay": 0.0},
     ]
     return torch.optim.SGD(groups, recipe.learning_rate, recipe.momentum, nesterov=recipe.nesterov)
+
+
+def _continues(recipe: Recipe, saved: State) -> bool:
+    try:
+        return recipe.continues(Recipe.from_dict(saved.recipe), saved.step)
+    except (RecipeError, TypeError):  # of a version with other entries
+        return False
+
+
+def _made_from(data: Dataset, origin: Mapping[str, Any]) -> dict[str, str]:
+    """What a state belongs to: classes, file names of the images, and the hashes of initial weights and teacher."""
+    names = "\n".join(f"{pair.image.name} {pair.label.name}" for pair in data.pairs)
+    made_from = {"class table": ", ".join(data.classes.names), "dataset": sha256(names.encode()).hexdigest()}
+    for name, one in origin.items():
+        if isinstance(one, Mapping) and "sha256" in one:
+            made_from[{"init": "--init"}.get(name, name)] = str(one["sha256"])
+    return made_from

@@ -110,10 +110,18 @@ class Recipe:
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}, it takes a share in 0..1")
-        for name in ("gamma", "sharpness", "noise", "validate_images"):
+        if not 0 <= self.momentum < 1:
+            raise RecipeError(f"momentum is {self.momentum}, it takes a share in 0..1")
+        if self.nesterov and not self.momentum:
+            raise RecipeError("nesterov needs a momentum above 0")
+        for name in ("gamma", "sharpness", "noise", "validate_images", "weight_decay", "warm_up", "teacher_weight"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise RecipeError(f"{name} is {getattr(self, name)}, it takes 0 or a positive number")
-        for name, known in (("class_balance", ("none", "log")), ("schedule", ("poly", "trapezoid"))):
+        for name, known in (
+            ("class_balance", ("none", "log")),
+            ("schedule", ("poly", "trapezoid")),
+            ("architecture", ("icnet", "pspnet50")),
+        ):
             if getattr(self, name) not in known:
                 raise RecipeError(f"{name} is {getattr(self, name)!r}, it takes {known[0]!r} or {known[1]!r}")
 

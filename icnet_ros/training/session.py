@@ -12,6 +12,7 @@ from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.training.recipe import Recipe
+from icnet_ros.training.start import check_trainable
 
 
 def open_fabric(accelerator: str, devices: int, nodes: int, precision: str) -> Fabric:
@@ -36,6 +37,7 @@ def recipe_for(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
     spec = checkpoint.spec
     if spec.architecture not in ("icnet", "pspnet50"):
         raise CheckpointError(f"{checkpoint.name}: {spec.architecture} networks can be run, not trained")
+    check_trainable(checkpoint)
     return replace(
         recipe,
         architecture=spec.architecture,

@@ -73,12 +73,24 @@ def from_backbone(path: Path) -> Start:
 
 
 def from_checkpoint(checkpoint: Checkpoint) -> Start:
-    """Start from a trained network, of the same or of other classes."""
+    """Start from a trained network, of the same or of other classes. Raises CheckpointError if it cannot be trained."""
+    check_trainable(checkpoint)
     return Start(
         weights=checkpoint.weights,
         classes=checkpoint.spec.classes.names,
         origin={"init": {"name": checkpoint.name, "sha256": checkpoint.sha256}},
     )
+
+
+def check_trainable(checkpoint: Checkpoint) -> None:
+    """Raise CheckpointError if the network expects another input than trainings give: imported ones may."""
+    given = ModelSpec(checkpoint.spec.classes, checkpoint.spec.width)
+    for name in ("channel_order", "mean", "std", "windows"):
+        if getattr(checkpoint.spec, name) != getattr(given, name):
+            raise CheckpointError(
+                f"{checkpoint.name}: was trained with {name} {getattr(checkpoint.spec, name)}, trainings here use "
+                f"{getattr(given, name)}: it can be run, not trained"
+            )
 
 
 def network_spec(recipe: Recipe, data: Dataset) -> ModelSpec:

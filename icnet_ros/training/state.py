@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,10 @@ from icnet_ros.training.errors import StateError
 
 @dataclass
 class State:
-    """network and ema: state dicts. momentum: SGD buffers by parameter name. best: validation mIoU."""
+    """network and ema: state dicts. momentum: SGD buffers by parameter name. best: validation mIoU.
+
+    made_from: what a training cannot change half-way beside its recipe: name -> hash or text.
+    """
 
     step: int
     recipe: dict[str, Any]
@@ -25,6 +28,7 @@ class State:
     ema: dict[str, Tensor]
     momentum: dict[str, Tensor]
     best: float = 0.0
+    made_from: dict[str, str] = field(default_factory=dict)
 
 
 def save_state(path: Path, state: State) -> None:
@@ -33,7 +37,8 @@ def save_state(path: Path, state: State) -> None:
     tensors = {
         f"{group}/{key}": value.detach().cpu().contiguous() for group, d in groups.items() for key, value in d.items()
     }
-    header = {"step": state.step, "best": state.best, "recipe": state.recipe, "sha256": _digest(tensors)}
+    header = {"step": state.step, "best": state.best, "recipe": state.recipe, "made_from": state.made_from}
+    header["sha256"] = _digest(tensors)
     temporary = path.with_name(f".{path.name}.part")
     save_file(tensors, temporary, {"training": json.dumps(header)})
     with temporary.open("rb") as file:
@@ -62,7 +67,9 @@ def load_state(path: Path) -> State:
         for key, tensor in tensors.items():
             group, _, name = key.partition("/")
             groups[group][name] = tensor
-        return State(header["step"], header["recipe"], **groups, best=header["best"])
+        return State(
+            header["step"], header["recipe"], **groups, best=header["best"], made_from=header.get("made_from", {})
+        )
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as err:
         raise StateError(
             f"{path}: not a training state ({type(err).__name__}: {err}); start a new training in another folder"

@@ -15,6 +15,7 @@ from icnet_ros.wire.storage import FILES, Message, Storage, Topic, open_storage
 
 GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")
 
+MARKER = ".icnet_ros"  # in the folders of bags that this package wrote, which it may replace
 PROBED = 10  # messages that are read to find the encoding of a topic
 
 
@@ -31,7 +32,7 @@ class Bag:
 
     def cameras(self, ground_truth: str = "") -> list[Topic]:
         """One image topic per camera, raw preferred to compressed, excluding ground truth and topic `ground_truth`."""
-        images = [topic for topic in self.topics() if topic.kind in (IMAGE, COMPRESSED_IMAGE)]
+        images = [t for t in self.topics() if t.kind in (IMAGE, COMPRESSED_IMAGE) and not self._is_output(t)]
         seen: dict[str, Topic] = {}
         for topic in sorted(images, key=lambda topic: topic.compressed):
             if topic.messages and topic.name != ground_truth and not self._is_ground_truth(topic):
@@ -86,8 +87,17 @@ class Bag:
         except Exception as err:  # rosbags raises many exception types for corrupt files
             raise WireError(f"{self.path}: damaged: {type(err).__name__}: {err}") from err
 
+    def _is_output(self, topic: Topic) -> bool:
+        """Whether it is beside the `latency` of a segmentation node: recorded labels are no ground truth."""
+        nodes = {other.name.rpartition("/")[0] for other in self.topics() if other.kind.endswith("/FrameLatency")}
+        return topic.name.removesuffix("/compressed").rpartition("/")[0] in nodes
+
     def _is_ground_truth(self, topic: Topic) -> bool:
-        if topic.kind != IMAGE or not any(word in topic.name.lower() for word in GROUND_TRUTH_WORDS):
+        if (
+            topic.kind != IMAGE
+            or self._is_output(topic)
+            or not any(word in topic.name.lower() for word in GROUND_TRUTH_WORDS)
+        ):
             return False
         for message in islice(self.messages(topic.name), PROBED):
             try:
@@ -137,6 +147,7 @@ class BagWriter:
         try:
             self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
             self._writer.open()
+            (Path(path) / MARKER).touch()
         except WriterError as err:
             raise WireError(f"{path}: cannot write a bag: {err}") from err
         self._connections: dict[str, Connection] = {
@@ -152,12 +163,19 @@ class BagWriter:
         self._writer.close()
 
 
-def prepare_bag_folder(path: Path) -> Path:
-    """Make `path` free for a new bag: remove an existing one. Raises WireError if there are other files."""
-    if path.is_dir():
-        foreign = [file.name for file in path.iterdir() if file.suffix not in (*FILES, ".yaml")]
+def prepare_bag_folder(path: Path, source: Path | None = None) -> Path:
+    """Make `path` free for a new bag: remove one that BagWriter wrote.
+
+    source: a bag that is still needed. Raises WireError if the folder is that one, or holds anything else.
+    """
+    if path.is_dir() and any(path.iterdir()):
+        if source is not None and path.resolve() in (source.resolve(), *source.resolve().parents):
+            raise WireError(f"{path} is the bag to be read, and would be replaced; choose another --out")
+        foreign = [file.name for file in path.iterdir() if file.suffix not in (*FILES, ".yaml") and file.name != MARKER]
         if foreign:
-            raise WireError(f"{path} contains {foreign[0]}, which is not part of a bag; choose another folder")
+            raise WireError(f"{path} contains {foreign[0]}, which is not part of a bag; choose another --out")
+        if not (path / MARKER).exists():
+            raise WireError(f"{path} holds a bag that icnet_ros did not write; choose another --out")
         for file in path.iterdir():
             file.unlink()
         path.rmdir()

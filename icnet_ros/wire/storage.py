@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import yaml
 from mcap.records import Channel, Schema
 from mcap.records import Message as McapMessage
 from mcap.stream_reader import StreamReader
@@ -171,6 +172,8 @@ def open_storage(path: Path) -> Iterator[Storage]:
                 if file.suffix == ".mcap":
                     check_mcap(file)
             storage: Storage = _complete(path, stack)
+            if unread := _unread(path):
+                storage = IncompleteBag([storage], unread)
         except ChunkTooLargeError:
             raise
         except Exception as err:  # rosbags raises many exception types for corrupt files
@@ -188,7 +191,7 @@ def _files(path: Path, reason: Exception, stack: ExitStack) -> Storage:
     if path.is_dir():
         files = sorted((p for p in path.iterdir() if p.suffix in FILES), key=lambda p: (len(p.name), p.name))
     parts: list[Storage] = []
-    problems: list[str] = []
+    problems: list[str] = _unread(path)
     for file in files:
         try:
             parts.append(_file(file, stack))
@@ -197,6 +200,25 @@ def _files(path: Path, reason: Exception, stack: ExitStack) -> Storage:
     if not parts:
         raise WireError(f"{path}: not a readable ROS bag: {reason}") from reason
     return IncompleteBag(parts, problems)
+
+
+def _unread(path: Path) -> list[str]:
+    """Files of a bag folder that are listed in metadata.yaml and missing, or there and will not be read."""
+    if not path.is_dir():
+        return []
+    try:
+        metadata = yaml.safe_load((path / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+        listed = {Path(name).name for name in metadata["relative_file_paths"]}
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        listed = None  # all files are read, but those that were compressed as a whole
+    problems = [f"{name}: missing" for name in sorted(listed or ()) if not (path / name).exists()]
+    for file in sorted(path.iterdir()):
+        compressed = file.suffix == ".zstd" and Path(file.stem).suffix in FILES
+        if listed is None and compressed:
+            problems.append(f"{file.name}: compressed, and not read without metadata.yaml; run `ros2 bag reindex`")
+        elif listed is not None and (compressed or file.suffix in FILES) and file.name not in listed:
+            problems.append(f"{file.name}: not listed in metadata.yaml; run `ros2 bag reindex`")
+    return problems
 
 
 def _file(path: Path, stack: ExitStack) -> Storage:

@@ -180,6 +180,7 @@ def test_the_ladder_is_stored_and_int8_files_stay_valid(tiny, tmp_path):
     path = tmp_path / "net.safetensors"
     save(path, tiny.spec, tiny.weights, half=True)
     before = open_checkpoint(path)
+    int8_path(before, "sub24").write_bytes(b"of other weights, or damaged")
     export_onnx(tiny, "sub4", int8_path(before, "sub4"))
     model = onnx.load(int8_path(before, "sub4"))
     describe(model, {"sha256": before.sha256, "miou_before": 0.5})

@@ -10,6 +10,7 @@ from drives import icnet, make_bag
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
+from icnet_ros.report.annotation_export import unused_folder
 
 RECIPE = "iterations: 2\nbatch: 2\nwidth: 0.25\ncrop: [64, 64]\nscale: [1.0, 1.0]\nvalidate_every: 2\n"
 
@@ -61,3 +62,9 @@ def test_corrected_labels_are_trained_on_and_evaluated(exported, model, tmp_path
     assert icnet("train", *words, "-o", tmp_path / "run") == 0
     checkpoint = tmp_path / "run" / "best.safetensors"
     assert icnet("evaluate", "--data", folder / "dataset.yaml", "--model", checkpoint) == 0
+
+
+def test_a_second_export_leaves_the_first_alone(tmp_path):
+    assert unused_folder(tmp_path / "annotation") == tmp_path / "annotation"
+    (tmp_path / "annotation" / "JPEGImages").mkdir(parents=True)
+    assert unused_folder(tmp_path / "annotation") == tmp_path / "annotation-2"

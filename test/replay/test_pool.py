@@ -74,7 +74,10 @@ def test_an_interrupt_that_is_not_caught_waits_for_nobody(tmp_path):
 
 
 def here():
-    return os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    # In `colcon test`, PYTHONPATH begins with a folder that has only icnet_ros.msg.
+    return os.pathsep.join(
+        [str(Path(__file__).parent), str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    )
 
 
 def test_processes_do_not_outlive_who_started_them(tmp_path):

@@ -199,3 +199,10 @@ def test_truth_that_belongs_to_no_image_is_said(tmp_path, engine):
     bag = make_bag(tmp_path / "bag", engine, offset=20_000_000)
     report = run(bag, engine, tmp_path / "out")[1]
     assert "none that belongs to these images; by stamp: see --sync-tolerance" in next(iter(report["warnings"]))
+
+
+def test_files_numbered_from_one_are_refused(tmp_path, engine):
+    bag = make_bag(tmp_path / "bag", engine)
+    folder = truth_folder(bag, tmp_path / "truth", lambda number, _: f"{number + 1:06d}")
+    with pytest.raises(GroundTruthError, match="the first image has number 0"):
+        run(bag, engine, tmp_path / "out", ground_truth_folder=str(folder))

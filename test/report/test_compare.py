@@ -224,3 +224,10 @@ def test_conditions(text, value, fails):
 def test_conditions_that_say_nothing(text):
     with pytest.raises(GateError, match="--fail-if"):
         Gate.parse(text, ["miou", "fps"])
+
+
+def test_scores_against_different_ground_truth_are_not_compared(runs):
+    deep, coarse = Side.read(runs / "deep"), Side.read(runs / "coarse")
+    frames = [replace(frame, ground_truth=tuple(reversed(frame.ground_truth))) for frame in coarse.frames]
+    with pytest.raises(CompareError, match="different ground truth"):
+        compare(deep, replace(coarse, frames=frames))

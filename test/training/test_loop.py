@@ -7,11 +7,13 @@ import torch
 from lightning_fabric import Fabric
 from street import street
 
-from icnet_ros.checkpoint.file import load
+from icnet_ros.checkpoint.file import Checkpoint, load
+from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.evaluation.evaluate import evaluate
-from icnet_ros.training.errors import StateError
+from icnet_ros.training.errors import RecipeError, StateError
 from icnet_ros.training.loop import Trainer, learning_rate
 from icnet_ros.training.recipe import Recipe
+from icnet_ros.training.start import Start, from_checkpoint
 from icnet_ros.training.state import load_state
 
 RECIPE = Recipe(
@@ -84,3 +86,33 @@ def test_a_quarter_width_network_learns_a_drawn_street(data, tmp_path):
     assert checkpoint.spec.training["recipe"]["iterations"] == 160
     assert checkpoint.spec.metrics["miou"] == best
     assert checkpoint.spec.data_licence == "drawn, no terms"
+
+
+def test_another_start_or_other_images_cannot_go_on_in_the_same_folder(data, tmp_path):
+    out = tmp_path / "out"
+    first, second = ({"init": {"name": "a", "sha256": letter * 64}} for letter in "ab")
+    trainer(data, out, start=Start(origin=first)).run(lambda *_: None, stop_after=3)
+    with pytest.raises(StateError, match="another --init"):
+        trainer(data, out, start=Start(origin=second))
+    with pytest.raises(StateError, match="another dataset"):
+        trainer((data[0].subsample(20), data[1]), out, start=Start(origin=first))
+    assert trainer(data, out, start=Start(origin=first)).step == 3
+
+
+def test_a_network_that_was_trained_on_other_input_is_refused(tiny):
+    imported = Checkpoint(replace(tiny.spec, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)), tiny.weights, "imported")
+    with pytest.raises(CheckpointError, match="trained with mean"):
+        from_checkpoint(imported)
+
+
+@pytest.mark.parametrize("wrong", [{"momentum": 1}, {"momentum": -0.1}, {"architecture": "icnett"}, {"warm_up": -5},
+                                   {"weight_decay": -1.0}, {"nesterov": True, "momentum": 0.0}])  # fmt: skip
+def test_recipes_that_could_not_be_trained(wrong):
+    with pytest.raises(RecipeError):
+        replace(RECIPE, **wrong)
+
+
+def test_without_momentum(data, tmp_path):
+    recipe = replace(RECIPE, momentum=0.0, nesterov=False)
+    trainer(data, tmp_path / "out", recipe).run(lambda *_: None, stop_after=3)
+    assert trainer(data, tmp_path / "out", recipe).step == 3

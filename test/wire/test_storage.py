@@ -3,11 +3,12 @@
 import cv2
 import numpy as np
 import pytest
+import yaml
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from icnet_ros.wire.bag import bag_hash, open_bag, prepare_bag_folder
+from icnet_ros.wire.bag import BagWriter, bag_hash, open_bag, prepare_bag_folder
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, typestore
 from icnet_ros.wire.image import decode_compressed, decode_image, encode_image, encode_jpeg, make_header, stamp_ns
 from icnet_ros.wire.index import index_topics, peek_stamp
@@ -187,9 +188,14 @@ def test_the_hash_is_that_of_the_recording(tmp_path):
 
 
 def test_a_folder_with_other_things_is_not_emptied(tmp_path):
-    folder = write(tmp_path / "bag", 1)
+    folder = tmp_path / "own"
+    BagWriter(folder, [("/cam", IMAGE)]).close()
+    with pytest.raises(WireError, match="would be replaced"):
+        prepare_bag_folder(folder, next(folder.glob("*.mcap")))
     assert not prepare_bag_folder(folder).exists()
     folder = write(tmp_path / "bag", 1)
+    with pytest.raises(WireError, match="did not write"):
+        prepare_bag_folder(folder)
     (folder / "thesis.txt").write_text("precious")
     with pytest.raises(WireError, match=r"thesis\.txt"):
         prepare_bag_folder(folder)
@@ -229,3 +235,57 @@ def test_a_stamp_is_read_without_the_rest():
     assert peek_stamp(image(5)) == 10**9 + 5
     assert peek_stamp(image(5)[:12]) == 10**9 + 5
     assert peek_stamp(image(5)[:11]) == -1
+
+
+def split_bag(tmp_path, numbers):
+    """A folder with a metadata.yaml that lists one file per number."""
+    folder = write(tmp_path / "bag", 1)
+    metadata = yaml.safe_load((folder / "metadata.yaml").read_text())
+    information = metadata["rosbag2_bagfile_information"]
+    first = folder / information["relative_file_paths"][0]
+    for number in numbers[1:]:
+        part = write(tmp_path / f"part{number}", 1, first=number)
+        next(part.glob("*.mcap")).rename(folder / f"bag_{number}.mcap")
+    information["relative_file_paths"] = [first.name, *(f"bag_{number}.mcap" for number in numbers[1:])]
+    information["message_count"] = len(numbers)
+    (folder / "metadata.yaml").write_text(yaml.safe_dump(metadata))
+    return folder
+
+
+def test_a_missing_part_is_said_and_the_rest_is_read(tmp_path):
+    folder = split_bag(tmp_path, [0, 1, 2])
+    (folder / "bag_1.mcap").unlink()
+    messages, said = read(folder)
+    assert len(messages) == 2
+    assert "bag_1.mcap: missing" in said
+
+
+def test_a_part_that_metadata_does_not_list_is_said(tmp_path):
+    folder = write(tmp_path / "bag", 2)
+    next(write(tmp_path / "part", 1, first=2).glob("*.mcap")).rename(folder / "bag_1.mcap")
+    messages, said = read(folder)
+    assert len(messages) == 2
+    assert "bag_1.mcap: not listed in metadata.yaml" in said
+
+
+def test_compressed_parts_without_metadata_are_said(tmp_path):
+    folder = write(tmp_path / "bag", 2)
+    (folder / "metadata.yaml").unlink()
+    (folder / "bag_1.mcap.zstd").write_bytes(b"compressed")
+    messages, said = read(folder)
+    assert len(messages) == 2
+    assert "bag_1.mcap.zstd: compressed" in said
+
+
+def test_labels_that_a_node_published_are_neither_camera_nor_ground_truth(tmp_path):
+    folder = tmp_path / "bag"
+    topics = [("/cam", IMAGE), ("/icnet/labels", IMAGE), ("/icnet/overlay", IMAGE)]
+    writer = BagWriter(folder, [*topics, ("/icnet/latency", "icnet_ros/msg/FrameLatency")])
+    for topic, _ in topics:
+        encoding, pixels = ("mono8", PIXELS[..., 0]) if "labels" in topic else ("bgr8", PIXELS)
+        writer.write(topic, encode_image(make_header(1, "cam"), pixels, encoding), 1)
+    writer.close()
+    with open_bag(folder) as bag:
+        assert [topic.name for topic in bag.cameras()] == ["/cam"]
+        assert bag.ground_truth_topic() is None
+        assert bag.ground_truth_topic("/icnet/labels").name == "/icnet/labels"

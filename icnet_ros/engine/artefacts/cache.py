@@ -12,6 +12,7 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryFile, mkdtemp
 from time import monotonic
+from uuid import uuid4
 
 from icnet_ros.engine.artefacts.cache_entries import cache_folder, mark_used, trim
 
@@ -69,8 +70,7 @@ def _last_duration(what: str, folder: Path) -> str:
 
 
 def _make(what: str, path: Path, key: Mapping[str, str], build: Callable[[Path], None]) -> None:
-    # The process id is part of the name, so two processes can build the same file at the same time.
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = _temporary(path)
     sidecar = temporary.with_suffix(".json")
     begun = monotonic()
     try:
@@ -91,9 +91,14 @@ def _make(what: str, path: Path, key: Mapping[str, str], build: Callable[[Path],
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file atomically: it is complete or absent."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = _temporary(path)
     temporary.write_bytes(content)
     temporary.replace(path)
+
+
+def _temporary(path: Path) -> Path:
+    """A name of its own beside `path`: two processes, perhaps in two containers, can build the same file at once."""
+    return path.with_name(f".{uuid4().hex}.{path.name}")
 
 
 def writable_folder() -> Path:

@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -79,8 +80,9 @@ def trim() -> None:
             log.info("removing %s from the cache: not used for %.0f h", entry.name, (time.time() - entry.used) / 3600)
             _remove(entry)
     for path in _children(cache_folder()):
-        if path.name.startswith(".") and path.is_file() and time.time() - path.stat().st_mtime > ABANDONED_S:
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # another process may rename or remove it meanwhile
+            if path.name.startswith(".") and path.is_file() and time.time() - path.stat().st_mtime > ABANDONED_S:
+                path.unlink()
 
 
 def clear() -> list[CacheEntry]:

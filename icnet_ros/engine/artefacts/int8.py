@@ -40,6 +40,15 @@ def int8_metadata(checkpoint: Checkpoint, exit_: str) -> dict[str, Any]:
     return _read(checkpoint, exit_)[1]
 
 
+def belongs(checkpoint: Checkpoint, exit_: str) -> bool:
+    """Whether there is a calibrated network of this checkpoint and exit; one of other weights is not."""
+    try:
+        _read(checkpoint, exit_)
+    except EngineError:
+        return False
+    return True
+
+
 def _read(checkpoint: Checkpoint, exit_: str) -> "tuple[onnx.ModelProto, dict[str, Any]]":
     """The calibrated network of a checkpoint and exit, and its metadata.
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from itertools import pairwise
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -68,8 +69,10 @@ class CudaEngine(Batched):
         try:
             swap_channels = frames[0].order != self.spec.channel_order
             buffers = _Shape((len(frames), height, width), frames[0].label_size, confidence, tuple(scores))
-            run = self._run(buffers, size, swap_channels)
-            milliseconds = run([frame.pixels for frame in frames])
+            # Streams, events and graphs belong to the current device of the thread, which is GPU 0 at first.
+            with torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext():
+                run = self._run(buffers, size, swap_channels)
+                milliseconds = run([frame.pixels for frame in frames])
         except torch.OutOfMemoryError as err:
             raise EngineError(f"{self.device}: no memory for {len(frames)} frames of {width}x{height}: {err}") from err
         except RuntimeError as err:

@@ -76,15 +76,16 @@ def _certain(logits: Logits, group_of: Integers, leading: Integers) -> None:  # 
     h, w, classes = logits.shape
     for y in prange(h):
         for x in range(w):
-            best = 0
+            best, finite = 0, True
             for c in range(classes):
+                finite &= logits[y, x, c] == logits[y, x, c]  # not NaN
                 if logits[y, x, c] > logits[y, x, best]:
                     best = c
             others = np.float32(0)
             for c in range(classes):
                 if group_of[c] != group_of[best]:
                     others += np.exp(logits[y, x, c] - logits[y, x, best])
-            if others < np.float32(0.999):  # float rounding is smaller than this margin; NaN is not less
+            if finite and others < np.float32(0.999):  # float rounding is smaller than this margin; NaN is not less
                 leading[y, x] = best
 
 

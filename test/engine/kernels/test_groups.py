@@ -101,3 +101,8 @@ def test_nan_is_an_error(confidence):
         group_map(logits, group_of, ids, 24, 32, confidence=confidence)
     with pytest.raises(EngineError, match="NaN"):
         score_map(logits, group_of, 3, 24, 32)
+    logits[:] = -20.0
+    logits[..., 0], group_of[:] = 20.0, 0  # certain, but for a class of the same group
+    logits[2, 3, 1] = np.nan
+    with pytest.raises(EngineError, match="NaN"):
+        group_map(logits, group_of, ids, 24, 32, confidence=confidence)
