@@ -111,12 +111,11 @@ def test_a_cut_off_label_file_is_named(tmp_path):
 
 
 def test_one_colour_for_two_classes_is_refused(tmp_path):
+    dataset(tmp_path, IDS)
+    (tmp_path / "labelmap.txt").write_text(LABELMAP.replace("4,5,6", "1,2,3"))
+    table = yaml.safe_load((tmp_path / "d.yaml").read_text())
+    source = {"labelmap": "labelmap.txt", "mapping": {"background": "ignore", "path": "way", "bush": "tree"}}
+    table["splits"]["train"][0] |= source
+    (tmp_path / "d.yaml").write_text(yaml.safe_dump(table))
     with pytest.raises(DatasetError, match="bush has the colour"):
-        folder = tmp_path
-        dataset(folder, IDS)
-        (folder / "labelmap.txt").write_text(LABELMAP.replace("4,5,6", "1,2,3"))
-        table = yaml.safe_load((folder / "d.yaml").read_text())
-        source = {"labelmap": "labelmap.txt", "mapping": {"background": "ignore", "path": "way", "bush": "tree"}}
-        table["splits"]["train"][0] |= source
-        (folder / "d.yaml").write_text(yaml.safe_dump(table))
-        open_dataset(str(folder / "d.yaml"), None, "train")
+        open_dataset(str(tmp_path / "d.yaml"), None, "train")
