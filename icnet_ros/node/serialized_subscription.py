@@ -40,7 +40,8 @@ class SerializedMessage(ctypes.Structure):
 
 
 try:
-    rcl, rcutils = ctypes.CDLL("librcl.so"), ctypes.CDLL("librcutils.so")
+    # PyDLL keeps the GIL, as rclpy does: to get it back costs latency where other processes keep the cores busy.
+    rcl, rcutils = ctypes.PyDLL("librcl.so"), ctypes.PyDLL("librcutils.so")
     rcl.rcl_take_serialized_message.argtypes = [
         ctypes.c_void_p,
         ctypes.POINTER(SerializedMessage),
