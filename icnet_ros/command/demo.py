@@ -44,8 +44,9 @@ def demo(
     spec = load_model_spec(model)
     for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: end the three processes too
         signal.signal(number, lambda *_: sys.exit(1))
-    options = DemoOptions(out, bag, engine, model, rate, image_topic, ground_truth_topic, precision)
     path = model_path(model)
+    file = str(path) if model else ""
+    options = DemoOptions(out, bag, engine, file, rate, image_topic, ground_truth_topic, precision)
     with locked(out):
         with progress_bar("starting the node") as update:
             run = run_demo(options, update)

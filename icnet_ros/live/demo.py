@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from icnet_ros.checkpoint.default import model_path
 from icnet_ros.live.processes import NodeProcess, graph_environment, wait_until
 from icnet_ros.live.sample_drive import make_sample_drive
 from icnet_ros.share import share
@@ -100,7 +99,7 @@ def _node_arguments(options: DemoOptions, image: Topic, height: int, width: int)
         "warm_up_height": str(max(32, height)),
         **({"engine": options.engine} if options.engine else {}),
         **({"precision": options.precision} if options.precision else {}),
-        **({"model": str(Path(path).absolute())} if (path := model_path(options.model)) else {}),
+        **({"model": str(Path(options.model).absolute())} if options.model else {}),
     }
     # A best-effort subscription may lose the first images after it was discovered; the demo is to lose none.
     parameters[f"qos_overrides.{image.name}.subscription.reliability"] = "reliable"

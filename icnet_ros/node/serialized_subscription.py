@@ -1,8 +1,8 @@
 """Subscription to serialised messages that rcl takes into reused memory.
 
-rclpy copies each raw message three times and allocates memory for every copy, which costs more than inference for large
-images. rcl_take_serialized_message writes it once, into a buffer of ours. Its signature and the layout of its arguments
-are the same from Humble (rcl 5.3) to Rolling (rcl 10.5), checked against their sources.
+rclpy takes a raw message into new memory and copies it once more. rcl_take_serialized_message can write it into a
+buffer that is used again; what that saves is in docs/benchmarks.md, "ROS overhead per frame". Its signature and the
+layout of its arguments are the same from Humble (rcl 5.3) to Rolling (rcl 10.5), checked against their sources.
 """
 
 import ctypes
@@ -67,9 +67,10 @@ class Buffers:
 
         Raises RuntimeError if rcl reports an error.
         """
-        message = (
-            self._free.pop() if self._free else SerializedMessage(allocator=rcutils.rcutils_get_default_allocator())
-        )
+        with self._lock:
+            message = self._free.pop() if self._free else None
+        if message is None:
+            message = SerializedMessage(allocator=rcutils.rcutils_get_default_allocator())
         status = rcl.rcl_take_serialized_message(subscription, ctypes.byref(message), None, None)
         if status:
             self._release(message)

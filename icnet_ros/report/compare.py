@@ -95,13 +95,10 @@ def compare(a: Side, b: Side, progress: Callable[[int, int], None] = lambda *_: 
     left, right = ([pair[k] for pair in both] for k in (0, 1))
     figures_of: dict[str, dict[str, Any]] = {}
     scored = np.array([len(one.ground_truth) > 0 and len(other.ground_truth) > 0 for one, other in both])
-    if any(
-        known and tuple(one.ground_truth) != tuple(other.ground_truth)
-        for (one, other), known in zip(both, scored, strict=True)
-    ):
-        raise CompareError("scored against different ground truth: give both the same --ground-truth and --mapping")
     if scored.any():
         pairs = [pair for pair, known in zip(both, scored, strict=True) if known]
+        if any(tuple(one.ground_truth) != tuple(other.ground_truth) for one, other in pairs):
+            raise CompareError("scored against different ground truth: give both the same --ground-truth and --mapping")
         values, resampled = _scores(
             [one for one, _ in pairs], [other for _, other in pairs], len(a.classes), draws[:, scored]
         )

@@ -82,7 +82,7 @@ def _write_outputs(
 
         if options.predictions:
             store = ResultStore(folder)
-            bag = prepare_bag_folder(folder / PREDICTIONS, Path(drive.bag))
+            bag = prepare_bag_folder(folder / PREDICTIONS, drive.bag)
             add(PredictionsBag(bag, store, confidence=options.confidence, overlay=options.overlay))
         if options.video:
             add(OverlayVideo(folder / "overlay.mp4", records))

@@ -147,7 +147,7 @@ class BagWriter:
         try:
             self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
             self._writer.open()
-            (Path(path) / MARKER).touch()
+            (path / MARKER).touch()
         except WriterError as err:
             raise WireError(f"{path}: cannot write a bag: {err}") from err
         self._connections: dict[str, Connection] = {

@@ -175,13 +175,8 @@ def test_points_are_the_depth_image_with_labels(graph, node, model, encoding):
     assert np.isnan(points["x"]).sum() == 33
 
 
-@pytest.mark.parametrize("like", ["/depth/image", "/depth/camera_info"])
-@pytest.mark.parametrize("early", [True, False])
-def test_one_topic_gives_the_size_and_the_points(graph, node, like, early):
-    """early: whether the points have a subscriber before the size is known."""
-    labels, _ = graph.listen(Image, "/icnet/labels")
-    clouds = graph.listen(PointCloud2, "/icnet/points")[0] if early else None
-    node.start(output_like=like)
+def depth_camera(graph, node):
+    """A depth image of 32x24, and a function that publishes it with its CameraInfo and a colour image."""
     depth_out = graph.node.create_publisher(Image, "/depth/image", 10)
     info_out = graph.node.create_publisher(CameraInfo, "/depth/camera_info", 10)
     depth = Image(height=24, width=32, encoding="16UC1", step=64, data=bytes(1536), header=image().header)
@@ -190,6 +185,17 @@ def test_one_topic_gives_the_size_and_the_points(graph, node, like, early):
         for publisher, message in ((info_out, calibration(24, 32)), (depth_out, depth), (node.camera, image())):
             publisher.publish(message)
 
+    return depth, again
+
+
+@pytest.mark.parametrize("like", ["/depth/image", "/depth/camera_info"])
+@pytest.mark.parametrize("early", [True, False])
+def test_one_topic_gives_the_size_and_the_points(graph, node, like, early):
+    """early: whether the points have a subscriber before the size is known."""
+    labels, _ = graph.listen(Image, "/icnet/labels")
+    clouds = graph.listen(PointCloud2, "/icnet/points")[0] if early else None
+    node.start(output_like=like)
+    _, again = depth_camera(graph, node)
     graph.spin_until(lambda: labels, again=again)
     assert (labels[0].height, labels[0].width) == (24, 32)
     if clouds is None:
@@ -203,14 +209,7 @@ def test_points_that_cannot_be_made_are_explained_and_labels_go_on(graph, node):
     clouds, _ = graph.listen(PointCloud2, "/icnet/points")
     node.start()
     node.ask(lambda: labels and "no points: no depth image" in node.process.text)
-    depth_out = graph.node.create_publisher(Image, "/depth/image", 10)
-    info_out = graph.node.create_publisher(CameraInfo, "/depth/camera_info", 10)
-    depth = Image(height=24, width=32, encoding="16UC1", step=64, data=bytes(1536), header=image().header)
-
-    def again():
-        for publisher, message in ((info_out, calibration(24, 32)), (depth_out, depth), (node.camera, image())):
-            publisher.publish(message)
-
+    depth, again = depth_camera(graph, node)
     words = "no points: the depth image is 32x24, the labels are 64x48: set output_like"
     graph.spin_until(lambda: words in node.process.text, again=again)
     depth.header.frame_id = "depth_optical"

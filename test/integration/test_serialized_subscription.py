@@ -21,10 +21,12 @@ def image(number, size):
     return np.random.default_rng(number).integers(0, 256, (*size, 3), np.uint8)
 
 
-def exchange(graph, sent, subscribe=SerializedSubscription):
-    """Subscribe, publish the images one after the other; the subscription and the messages received."""
+def exchange(graph, sent, look=lambda message: message):
+    """Subscribe, publish the images one after the other; the subscription, and what `look` makes of the messages."""
     received = []
-    subscription = subscribe(graph.node, Image, "/image", received.append, qos_profile=10)
+    subscription = SerializedSubscription(
+        graph.node, Image, "/image", lambda message: received.append(look(message)), qos_profile=10
+    )
     publisher = graph.node.create_publisher(Image, "/image", 10)
     graph.spin_until(lambda: publisher.get_subscription_count() > 0)
     graph.spin_for(0.5)
@@ -47,18 +49,8 @@ def test_messages_stay_right_while_they_are_used(graph):
 
 
 def test_memory_is_used_again_after_the_last_reference(graph):
-    addresses = []
-
-    def look(message):
-        addresses.append(np.frombuffer(message, np.uint8).ctypes.data)
-
-    publisher = graph.node.create_publisher(Image, "/image", 10)
-    subscription = SerializedSubscription(graph.node, Image, "/image", look, qos_profile=10)
-    graph.spin_until(lambda: publisher.get_subscription_count() > 0)
-    graph.spin_for(0.5)
-    for number in range(5):
-        publisher.publish(encode_image(make_header(number, "camera"), image(number, (480, 640)), "bgr8"))
-        graph.spin_until(lambda expected=number + 1: len(addresses) == expected)
+    sent = [image(number, (480, 640)) for number in range(5)]
+    subscription, _, addresses = exchange(graph, sent, lambda message: np.frombuffer(message, np.uint8).ctypes.data)
     assert len(set(addresses)) == 1
     subscription.destroy()
 
