@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
-from icnet_ros.command.console import console, progress_bar, warn_untrained
+from icnet_ros.command.console import console, errors, progress_bar, warn_untrained
 from icnet_ros.command.options import (
     Device,
     EngineName,
@@ -65,4 +65,10 @@ def segment(
     console.print(table)
     if summary.changed_pixels is not None:
         console.print(f"{summary.changed_pixels:.1%} of the pixels change from frame to frame", highlight=False)
+    if summary.frames < 0.98 * media.count - 1:  # the count in a video file is often an estimate
+        errors.print(
+            f"[yellow]{escape(str(source))} declares {media.count} frames, {summary.frames} could be read: it may be "
+            "damaged or cut off[/]",
+            highlight=False,
+        )
     console.print(f"results in {out}", highlight=False, markup=False)

@@ -58,11 +58,12 @@ class MediaSummary:
     """Statistics of the label maps.
 
     coverage: share of each class of the labelled pixels, most frequent first. changed_pixels: for a video, the mean
-    share of pixels whose label differs from the previous frame; None otherwise.
+    share of pixels whose label differs from the previous frame; None otherwise. frames: how many were labelled.
     """
 
     coverage: dict[str, float]
     changed_pixels: float | None
+    frames: int
 
 
 def segment_media(
@@ -73,8 +74,10 @@ def segment_media(
     Pictures: OUT/NAME_overlay.png, OUT/NAME_labels.png and OUT/NAME_colour.png. A video: OUT/NAME_overlay.mp4,
     OUT/NAME_colour.mp4 and OUT/NAME_labels/000000.png, ... Label files hold class ids, colour files the classes in
     their colours; below each overlay is a legend. Also OUT/coverage.json.
-    Raises MediaError for a damaged picture; the results of those before it stay.
+    Raises MediaError if a result would overwrite an input, and for a damaged picture; the results of those before it
+    stay.
     """
+    _check_overwrites(media, out)
     out.mkdir(parents=True, exist_ok=True)
     classes = engine.spec.classes
     painter = Painter.for_network(classes.colours, trained=engine.spec.trained)
@@ -113,7 +116,24 @@ def segment_media(
     labelled = max(1, totals[: len(classes)].sum())
     coverage = {classes.names[index]: float(totals[index] / labelled) for index in order}
     (out / "coverage.json").write_text(json.dumps(coverage, indent=2) + "\n")
-    return MediaSummary(coverage, float(np.mean(changed)) if changed else None)
+    return MediaSummary(coverage, float(np.mean(changed)) if changed else None, number + 1)
+
+
+def _check_overwrites(media: Media, out: Path) -> None:
+    results = {(out / f"{name}{ending}").resolve() for name in _names(media) for ending in _endings(media)}
+    for path in media.paths:
+        if path.resolve() in results:
+            raise MediaError(f"{path} would be overwritten by a result: give another folder than {out}")
+
+
+def _names(media: Media) -> list[str]:
+    """Names of the results. a.jpg and a.png in one folder must not overwrite each other's."""
+    stems = [path.stem for path in media.paths]
+    return [p.stem if stems.count(p.stem) == 1 else p.name.replace(".", "_") for p in media.paths]
+
+
+def _endings(media: Media) -> tuple[str, ...]:
+    return ("_overlay.mp4", "_colour.mp4") if media.video else ("_overlay.png", "_labels.png", "_colour.png")
 
 
 def _frames(media: Media) -> Iterator[tuple[str, UInt8]]:
@@ -125,14 +145,11 @@ def _frames(media: Media) -> Iterator[tuple[str, UInt8]]:
                 if not more:
                     return
                 yield path.stem, frame
-    stems = [path.stem for path in media.paths]
-    for path in media.paths:
+    for name, path in zip(_names(media), media.paths, strict=True):
         try:
             picture = read_picture(path)
         except WireError as err:
             raise MediaError(str(err)) from err
-        # a.jpg and a.png in one folder must not overwrite each other's results
-        name = path.stem if stems.count(path.stem) == 1 else path.name.replace(".", "_")
         yield name, picture
 
 

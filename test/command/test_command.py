@@ -96,6 +96,29 @@ def test_segment_a_video(run, tmp_path, model, photo):
         assert height in (None, written.get(cv2.CAP_PROP_FRAME_HEIGHT))
 
 
+def test_a_video_that_was_cut_off_is_reported(run, tmp_path, model, photo):
+    path = tmp_path / "drive.avi"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (80, 60))
+    for _ in range(20):
+        video.write(cv2.imread(str(photo)))
+    video.release()
+    code, _, err = run("segment", path, "-o", tmp_path / "out", "--model", model)
+    assert (code, "could be read" in err) == (0, False)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    code, _, err = run("segment", path, "-o", tmp_path / "out", "--model", model)
+    assert (code, "drive.avi declares 20 frames" in err) == (0, True)
+
+
+@pytest.mark.usefixtures("photo")
+def test_results_never_overwrite_the_input(run, tmp_path, model):
+    annotation = tmp_path / "street_labels.png"
+    cv2.imwrite(str(annotation), np.zeros((60, 80), np.uint8))
+    before = annotation.read_bytes()
+    code, _, err = run("segment", tmp_path, "-o", tmp_path, "--model", model)
+    assert (code, "street_labels.png would be overwritten" in err) == (1, True)
+    assert annotation.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("words", "advice"),
     [
