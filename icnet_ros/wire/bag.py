@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice, takewhile
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from icnet_ros.wire.storage import FILES, Message, Storage, Topic, open_storage
 GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")
 
 MARKER = ".icnet_ros"  # in the folders of bags that this package wrote, which it may replace
+DEPTH_ENCODINGS = ("16UC1", "32FC1")
 PROBED = 10  # messages that are read to find the encoding of a topic
 
 
@@ -31,11 +32,16 @@ class Bag:
         return self._storage.topics()
 
     def cameras(self, ground_truth: str = "") -> list[Topic]:
-        """One image topic per camera, raw preferred to compressed, excluding ground truth and topic `ground_truth`."""
+        """One image topic per camera, raw preferred to compressed; without depth and ground truth.
+
+        ground_truth: another topic that is none.
+        """
         images = [t for t in self.topics() if t.kind in (IMAGE, COMPRESSED_IMAGE) and not self._is_output(t)]
         seen: dict[str, Topic] = {}
         for topic in sorted(images, key=lambda topic: topic.compressed):
-            if topic.messages and topic.name != ground_truth and not self._is_ground_truth(topic):
+            if not topic.messages or topic.name == ground_truth:
+                continue
+            if not self._is_ground_truth(topic) and not self._is_depth(topic):
                 seen.setdefault(topic.base, topic)
         return sorted(seen.values())
 
@@ -99,12 +105,20 @@ class Bag:
             or not any(word in topic.name.lower() for word in GROUND_TRUTH_WORDS)
         ):
             return False
-        for message in islice(self.messages(topic.name), PROBED):
-            try:
-                return deserialise(message.data, IMAGE).encoding in ("mono8", "8UC1")
-            except WireError:  # skip corrupt messages
-                continue
-        return False
+        return self._encoding(topic) in ("mono8", "8UC1")
+
+    def _is_depth(self, topic: Topic) -> bool:
+        encoding = self._encoding(topic)  # of a compressed image: "16UC1; compressedDepth png"
+        return encoding.startswith(DEPTH_ENCODINGS) or (encoding == "mono16" and "depth" in topic.name.lower())
+
+    def _encoding(self, topic: Topic) -> str:
+        """Encoding, or format of a compressed image, of the first message that can be read; "" if there is none."""
+        with suppress(WireError):  # the bag is corrupt
+            for message in islice(self.messages(topic.name), PROBED):
+                with suppress(WireError):  # the message is
+                    image = deserialise(message.data, topic.kind)
+                    return str(image.encoding if topic.kind == IMAGE else image.format)
+        return ""
 
 
 def _shared_names(one: str, other: str) -> int:

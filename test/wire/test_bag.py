@@ -81,6 +81,20 @@ def test_a_ground_truth_belongs_to_one_of_several_cameras(tmp_path, truth, left,
     assert [topic and topic.name for topic in found] == [left, right]
 
 
+def test_a_depth_topic_is_no_camera(tmp_path):
+    header, millimetres = make_header(1, "f"), np.full((8, 8), 1500, np.uint16)
+    kinds = {"/cam/image": IMAGE, "/cam/depth": IMAGE, "/cam/depth/compressedDepth": COMPRESSED_IMAGE}
+    writer = BagWriter(tmp_path / "bag", list(kinds.items()))
+    writer.write("/cam/image", encode_image(header, PIXELS, "bgr8"), 0)
+    writer.write("/cam/depth", encode_image(header, millimetres, "16UC1"), 0)
+    data = cv2.imencode(".png", millimetres)[1].reshape(-1)
+    writer.write("/cam/depth/compressedDepth", encode_compressed(header, data, "16UC1; compressedDepth png"), 0)
+    writer.close()
+    with open_bag(tmp_path / "bag") as bag:
+        assert [topic.name for topic in bag.cameras()] == ["/cam/image"]
+        assert bag.image_topic("/cam/depth").name == "/cam/depth"  # if it is asked for
+
+
 def test_no_camera_at_all(tmp_path):
     path = write(tmp_path / "bag", ground_truth=(IMAGE, PIXELS[..., 0]))
     with open_bag(path) as bag, pytest.raises(WireError, match="no image topic"):
