@@ -37,11 +37,14 @@ def adapt(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def probe_size(spec: ModelSpec) -> tuple[int, int]:
-    """(height, width) at which a network is tried; different sides, so that layouts can be told apart."""
+    """(height, width) at which a network is tried; so that its sides differ from each other and from the classes."""
     if spec.input_size is not None:
         return spec.input_size
-    multiple = spec.size_multiple
-    return -(-128 // multiple) * multiple, -(-256 // multiple) * multiple
+    classes, multiple = len(spec.classes), spec.size_multiple
+    height = smallest = -(-128 // multiple) * multiple
+    while any(round(side / 2**stride) == classes for side in (height, height + smallest) for stride in range(6)):
+        height += multiple
+    return height, height + smallest
 
 
 def _run(path: Path, network: OnnxNetwork, model: "onnx.ModelProto") -> tuple[tuple[int, ...], bool, bool]:
@@ -69,7 +72,7 @@ def _layout(path: Path, shape: tuple[int, ...], kind: str, network: OnnxNetwork)
     else:
         layouts = {"nchw": shape[1:2] == (classes,), "nhwc": shape[3:4] == (classes,)}
     found = [layout for layout, fits in layouts.items() if fits and (len(shape) == 4 or layout == "nhw")]
-    if network.input.layout in found:  # a map as wide as there are classes looks like both
+    if network.input.layout in found:  # of a fixed size, with a map as wide as there are classes: looks like both
         found = [network.input.layout]
     if len(found) != 1 or shape[0] != 1:
         wanted = "1 x height x width" if kind == "labels" else f"1 x {classes} x height x width"

@@ -91,7 +91,8 @@ def build(trt: Any, onnx: Path, shapes: tuple[tuple[int, ...], ...] = PROFILE) -
     profile = builder.create_optimization_profile()
     profile.set_shape("image", *shapes)
     config.add_optimization_profile(profile)
-    timings = writable_folder() / f"tensorrt-{trt.__version__}.timings"
+    gpu = hashlib.sha256(gpu_name().encode()).hexdigest()[:8]  # timings hold for one kind of GPU
+    timings = writable_folder() / f"tensorrt-{trt.__version__}-{gpu}.timings"
     has_timing_cache = trt.__name__ == "tensorrt"  # TensorRT-RTX selects kernels at run time
     if has_timing_cache:
         config.set_timing_cache(config.create_timing_cache(timings.read_bytes() if timings.exists() else b""), True)
