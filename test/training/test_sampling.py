@@ -8,9 +8,11 @@ import pytest
 import torch
 from street import street
 
+from icnet_ros.dataset.base import read_ids
 from icnet_ros.training.augment import augment
 from icnet_ros.training.loop import learning_rate
 from icnet_ros.training.recipe import Recipe
+from icnet_ros.training.sample_cache import SampleCache
 from icnet_ros.training.sampling import Sampler, class_counts
 
 MEAN = torch.zeros(3)
@@ -40,6 +42,17 @@ def test_counts_of_a_dataset(tmp_path):
     assert counts.shape == (4, 4)
     assert np.array_equal(counts[3], counts[0])
     assert counts[1].tolist() == [int((data[1][1] == k).sum()) for k in range(4)]
+
+
+def test_unlabelled_pixels_are_255_whatever_the_class_table_calls_them(tmp_path):
+    data = street(tmp_path, "train", 1, seed=0)
+    table = np.arange(256, dtype=np.uint8)
+    table[255] = 9
+    pairs = [pair._replace(read=read_ids(table)) for pair in data.pairs]
+    other = replace(data, classes=replace(data.classes, ignore=9), pairs=pairs)
+    assert (other[0][1] == 9).any()
+    ((_, labels),) = SampleCache(other, torch.device("cpu")).get([0])
+    assert np.array_equal(labels, data[0][1])
 
 
 def test_a_crop_shows_the_class_it_is_drawn_for():

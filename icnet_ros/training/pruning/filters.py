@@ -20,13 +20,7 @@ def pruned(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, T
     same channels, those with the largest sum of norms. Batch norm statistics are not updated: retrain.
     Raises RecipeError for a width that is not smaller.
     """
-    if not 0 < width < checkpoint.spec.width:
-        raise RecipeError(f"{checkpoint.name} has width {checkpoint.spec.width:g}: prune to less, not to {width:g}")
-    spec = replace(checkpoint.spec, width=width)
-    try:
-        slim = build_network(spec).state_dict()
-    except ValueError as err:
-        raise RecipeError(str(err)) from err
+    spec, slim = narrower(checkpoint, width)
     wide = checkpoint.network()
     weights, scores = wide.state_dict(), _scores(wide)
     strong: dict[str, Tensor] = {}
@@ -50,6 +44,17 @@ def pruned(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, T
         if f"{name}.bias" in weights:
             slim[f"{name}.bias"] = weights[f"{name}.bias"]
     return spec, slim
+
+
+def narrower(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, Tensor]]:
+    """ModelSpec and initial state dict of the network at a smaller width. Raises RecipeError if it cannot have that."""
+    if not 0 < width < checkpoint.spec.width:
+        raise RecipeError(f"{checkpoint.name} has width {checkpoint.spec.width:g}: prune to less, not to {width:g}")
+    spec = replace(checkpoint.spec, width=width)
+    try:
+        return spec, build_network(spec).state_dict()
+    except ValueError as err:
+        raise RecipeError(str(err)) from err
 
 
 def width_schedule(start: float, end: float, steps: int) -> list[float]:

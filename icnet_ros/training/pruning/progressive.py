@@ -12,7 +12,7 @@ from icnet_ros.checkpoint.file import Checkpoint, load
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.evaluation.evaluate import evaluate
 from icnet_ros.training.loop import Progress, Trainer
-from icnet_ros.training.pruning.filters import pruned
+from icnet_ros.training.pruning.filters import narrower, pruned
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.session import recipe_for
 from icnet_ros.training.start import Start
@@ -53,6 +53,8 @@ def prune_progressively(
         matrices = evaluate(candidate, validation, lambda *_: None, device=str(fabric.device))
         return matrices[candidate.spec.exits[-1]].miou() or 0.0
 
+    for width in widths:  # before hours of retraining
+        narrower(checkpoint, width)
     before, steps, current = miou(checkpoint), [], checkpoint
     for width in widths:
         spec, weights = pruned(current, width)
