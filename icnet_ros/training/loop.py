@@ -115,7 +115,7 @@ class Trainer:
             self._model.train()
             logits = self._model(images)
             weights = recipe.loss_weights[-len(logits) :]
-            loss = cascade_loss(logits, labels, weights, balance, recipe.hardest, recipe.label_smoothing)
+            loss = cascade_loss(logits, labels, weights, balance, recipe.hardest, recipe.label_smoothing, recipe.lovasz)
             if self._teacher is not None:
                 with torch.no_grad(), fabric.autocast():
                     teacher_logits = self._teacher(images)[-1]

@@ -1,4 +1,4 @@
-"""Loss functions: cascade label guidance and distillation."""
+"""Loss functions: cascade label guidance, Lovász-softmax and distillation."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +17,7 @@ def cascade_loss(
     class_weights: Tensor | None = None,
     hardest: float = 1.0,
     label_smoothing: float = 0.0,
+    lovasz: float = 0.0,
 ) -> Tensor:
     """Weighted softmax cross entropy over the three branches (paper eq. 2); a scalar.
 
@@ -24,6 +25,8 @@ def cascade_loss(
     resized to each branch by nearest neighbour. Pixels with id 255 are ignored. class_weights: (C,).
     hardest: share of the labelled pixels of each branch, those with the largest loss, that are used.
     label_smoothing: share of the target that is spread over all classes.
+    lovasz: weight of the Lovász-softmax loss of each branch, which is added; of every second row and column, because
+    its sorting is slow.
     Zero, with zero gradients, if no pixel is labelled. Raises ValueError for another number of weights.
     """
     total = logits[0].new_zeros(())
@@ -43,7 +46,39 @@ def cascade_loss(
             counted = counted & (losses.detach() >= threshold)
         norm = counted if class_weights is None else class_weights[target.clamp(max=len(class_weights) - 1)] * counted
         total = total + weight * (losses * counted).sum() / norm.sum().clamp(min=1e-6)
+        if lovasz:
+            total = total + weight * lovasz * lovasz_softmax(branch[..., ::2, ::2], target[:, ::2, ::2])
     return total
+
+
+def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
+    """Lovász-softmax loss, a surrogate of 1 - IoU (Berman et al., CVPR 2018); a scalar in 0..1.
+
+    logits: (N, C, h, w). labels: (N, h, w) int64, pixels with id 255 are ignored. The mean over the classes that are
+    in `labels`, each over the whole batch. Zero, with zero gradients, if no pixel is labelled.
+    """
+    classes = torch.arange(logits.shape[1], device=logits.device)[:, None]
+    ids = labels.flatten()
+    target = (ids == classes).float()  # (classes, pixels)
+    probabilities = logits.float().softmax(1).movedim(1, 0).flatten(1)
+    # An error of 0 adds nothing, and such pixels are the last in the order.
+    errors = (target - probabilities).abs() * (ids != IGNORE)
+    present = target.any(1)
+    errors, order = errors[present].sort(dim=1, descending=True)
+    losses = (errors * _jaccard_gradient(target[present].gather(1, order))).sum(1)
+    return losses.sum() / max(len(losses), 1)
+
+
+def _jaccard_gradient(target: Tensor) -> Tensor:
+    """How much each pixel adds to 1 - IoU if the pixels become wrong in this order; target: (classes, pixels) of 0, 1.
+
+    Algorithm 1 of the paper.
+    """
+    positives = target.sum(1, keepdim=True)
+    intersection = positives - target.cumsum(1)
+    union = positives + (1 - target).cumsum(1)
+    loss = 1 - intersection / union
+    return torch.diff(loss, dim=1, prepend=torch.zeros_like(positives))
 
 
 def distillation_loss(

@@ -30,6 +30,8 @@ class Recipe:
         weights is subtracted from the logits (post-hoc logit adjustment, Menon et al., 2021). 0: nothing, 1: all.
     hardest: share of pixels, those with the largest loss, that are used (online hard example mining); 1: all.
     label_smoothing: share of each pixel's target that is spread over all classes.
+    lovasz: weight of the Lovász-softmax loss (Berman et al., 2018), a surrogate of the IoU that is added to the
+        cross entropy.
     brightness, contrast, colour: ranges of random relative changes. gamma: range of the random log exponent.
     sharpness: range of the random blur (down to a Gaussian of 1.5 pixels) or unsharp mask. noise: maximum standard
         deviation of the added Gaussian noise, for pixels 0..255.
@@ -68,6 +70,7 @@ class Recipe:
     logit_adjustment: float = 0.0
     hardest: float = 1.0
     label_smoothing: float = 0.0
+    lovasz: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     colour: float = 0.0
@@ -114,7 +117,16 @@ class Recipe:
             raise RecipeError(f"momentum is {self.momentum}, it takes a share in 0..1")
         if self.nesterov and not self.momentum:
             raise RecipeError("nesterov needs a momentum above 0")
-        for name in ("gamma", "sharpness", "noise", "validate_images", "weight_decay", "warm_up", "teacher_weight"):
+        for name in (
+            "gamma",
+            "sharpness",
+            "noise",
+            "validate_images",
+            "weight_decay",
+            "warm_up",
+            "teacher_weight",
+            "lovasz",
+        ):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise RecipeError(f"{name} is {getattr(self, name)}, it takes 0 or a positive number")
         for name, known in (

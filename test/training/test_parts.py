@@ -12,7 +12,7 @@ from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 from icnet_ros.network.icnet import EXITS, ICNet
 from icnet_ros.training.augment import augment
 from icnet_ros.training.errors import RecipeError
-from icnet_ros.training.loss import adjust_logits, cascade_loss, distillation_loss, resize_labels
+from icnet_ros.training.loss import adjust_logits, cascade_loss, distillation_loss, lovasz_softmax, resize_labels
 from icnet_ros.training.pretrained.backbone import load_backbone
 from icnet_ros.training.pretrained.stem import rewrite_stem
 from icnet_ros.training.recipe import Recipe, load_recipe
@@ -59,6 +59,43 @@ def test_only_the_hardest_pixels_count():
     losses = F.cross_entropy(logits[2], labels, reduction="none").flatten().sort(descending=True).values
     got = cascade_loss(logits, labels, (0, 0, 1), hardest=0.25)
     assert got.item() == pytest.approx(losses[: len(losses) // 4 + 1].mean().item(), rel=0.02)
+
+
+def test_lovasz_loss_of_certain_predictions_is_one_minus_the_mean_iou():
+    generator = torch.Generator().manual_seed(0)
+    labels, predicted = torch.randint(0, 4, (2, 2, 9, 9), generator=generator)
+    labels[0, :4] = 255
+    logits = 1e3 * F.one_hot(predicted, 6).movedim(-1, 1).float()
+    counted = labels != 255
+    iou = [
+        (counted & (labels == k) & (predicted == k)).sum() / (counted & ((labels == k) | (predicted == k))).sum()
+        for k in range(4)
+    ]
+    assert lovasz_softmax(logits, labels).item() == pytest.approx(1 - torch.stack(iou).mean().item())
+
+
+def test_lovasz_loss_of_one_pixel_is_the_probability_of_the_other_classes():
+    logits = torch.tensor([[0.3, -1.0, 2.0]]).reshape(1, 3, 1, 1)
+    expected = 1 - logits.softmax(1)[0, 2].item()
+    assert lovasz_softmax(logits, torch.full((1, 1, 1), 2)).item() == pytest.approx(expected)
+
+
+def test_lovasz_loss_ignores_pixels_and_is_zero_without_labels():
+    logits, labels = branches()[2], torch.full((2, 9, 9), 255)
+    assert lovasz_softmax(logits, labels).item() == 0
+    labels[0, 0, 0] = 1
+    lovasz_softmax(logits, labels).backward()
+    gradient = logits.grad
+    assert gradient[0, 1, 0, 0] < 0
+    gradient[0, :, 0, 0] = 0
+    assert gradient.abs().sum() == 0
+
+
+def test_cascade_loss_adds_the_weighted_lovasz_loss():
+    logits, labels = branches(), torch.randint(0, 4, (2, 9, 9))
+    added = cascade_loss(logits, labels, (0, 0, 0.5), lovasz=2.0) - cascade_loss(logits, labels, (0, 0, 0.5))
+    expected = lovasz_softmax(logits[2][..., ::2, ::2], labels[:, ::2, ::2])
+    assert added.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_labels_are_resized_by_nearest_only():
