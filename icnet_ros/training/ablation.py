@@ -45,13 +45,14 @@ class Row:
     scale: float = 1.0
 
 
-PSPNET = {"architecture": "pspnet50"}
+ICNET = {"architecture": "icnet", "fusion": "cff"}
+PSPNET = {"architecture": "pspnet50", "output_stride": 8}
 RUNS = {
-    "icnet": Run(),
-    "icnet-deconv3": Run({"fusion": "deconv3"}),
-    "icnet-deconv5": Run({"fusion": "deconv5"}),
-    "icnet-deconv7": Run({"fusion": "deconv7"}),
-    "icnet-unguided": Run({"loss_weights": (0.0, 0.0, 1.0)}),
+    "icnet": Run(ICNET),
+    "icnet-deconv3": Run({**ICNET, "fusion": "deconv3"}),
+    "icnet-deconv5": Run({**ICNET, "fusion": "deconv5"}),
+    "icnet-deconv7": Run({**ICNET, "fusion": "deconv7"}),
+    "icnet-unguided": Run({**ICNET, "loss_weights": (0.0, 0.0, 1.0)}),
     "pspnet50": Run(PSPNET),
     "pspnet50-stride16": Run({**PSPNET, "output_stride": 16}),
     "pspnet50-stride32": Run({**PSPNET, "output_stride": 32}),
@@ -98,19 +99,22 @@ def ablate(setting: AblationConfig, groups: Sequence[str], progress: Progress) -
     """Train the runs of the groups and evaluate every row; resumes after an interruption.
 
     Rows are {group, name, run, miou, delta, paper_miou, paper_delta}: mIoU in percent on the validation
-    split, delta to the first row of the group. Writes OUT/ablation.json and OUT/ablation.png.
-    Raises RecipeError for an unknown group.
+    split, delta to the first row of the group. Writes OUT/ablation.json and OUT/ablation.png, which keep the rows of
+    earlier calls with the same settings. Raises RecipeError for an unknown group and a recipe without label guidance.
     """
     if unknown := [group for group in groups if group not in GROUPS]:
         raise RecipeError(f"no ablation {unknown[0]!r}; there are {', '.join(GROUPS)}")
+    if not all(setting.recipe.loss_weights):
+        raise RecipeError("a recipe for ablations has label guidance: three loss_weights above 0")
     rows = [row for row in ROWS if row.group in groups]
     checkpoints = {row.run: _trained(row.run, setting, progress) for row in rows}
 
     @cache  # rows share runs, and one evaluation covers every exit
     def measured(run: str, scale: float) -> dict[str, ConfusionMatrix]:
         checkpoint = load(checkpoints[run])
-        scales, device = (checkpoint.spec.input_scale * scale,), str(setting.fabric.device)
-        return evaluate(checkpoint, setting.validation, lambda *_: None, scales=scales, device=device)
+        spec = replace(checkpoint.spec, input_scale=checkpoint.spec.input_scale * scale)
+        device = str(setting.fabric.device)
+        return evaluate(replace(checkpoint, spec=spec), setting.validation, lambda *_: None, device=device)
 
     measured_rows: list[dict[str, Any]] = []
     for row in rows:
@@ -128,11 +132,28 @@ def ablate(setting: AblationConfig, groups: Sequence[str], progress: Progress) -
             }
         )
     if setting.fabric.global_rank == 0:
-        budget = {"recipe": setting.recipe.to_dict(), "baseline_width": setting.baseline_width}
-        setting.out.mkdir(parents=True, exist_ok=True)
-        (setting.out / "ablation.json").write_text(json.dumps({**budget, "rows": measured_rows}, indent=2) + "\n")
-        draw_ablation(measured_rows, setting.out / "ablation.png")
+        _write(setting, measured_rows)
     return measured_rows
+
+
+def _write(setting: AblationConfig, measured_rows: Sequence[dict[str, Any]]) -> None:
+    """Write ablation.json and ablation.png, with the rows of other groups that the folder has of the same settings."""
+    data = {"name": setting.data.name, "images": len(setting.data), "validation_images": len(setting.validation)}
+    settings = {
+        "recipe": setting.recipe.to_dict(),
+        "baseline_width": setting.baseline_width,
+        "data": data,
+        "start": setting.start.origin,
+    }
+    settings = json.loads(json.dumps(settings))  # lists in place of tuples
+    setting.out.mkdir(parents=True, exist_ok=True)
+    path = setting.out / "ablation.json"
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    same = all(earlier.get(name) == value for name, value in settings.items())
+    rows = {(row["group"], row["name"]): row for row in [*(earlier["rows"] if same else []), *measured_rows]}
+    ordered = [rows[row.group, row.name] for row in ROWS if (row.group, row.name) in rows]
+    path.write_text(json.dumps({**settings, "rows": ordered}, indent=2) + "\n")
+    draw_ablation(ordered, setting.out / "ablation.png")
 
 
 def draw_ablation(measured_rows: Sequence[dict[str, Any]], picture: Path) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
+from icnet_ros.training.start import join_licences
 
 # What the checkpoints must have in common: their tensors have to mean the same.
 EQUAL = (
@@ -53,4 +54,6 @@ def average(checkpoints: Sequence[Checkpoint], shares: Sequence[float]) -> tuple
         {"share": round(share / total, 6), "name": one.name, "sha256": one.sha256}
         for share, one in zip(shares, checkpoints, strict=True)
     ]
-    return replace(first.spec, training={**first.spec.training, "averaged": averaged}, metrics={}), weights
+    licence = join_licences([one.spec.data_licence for one in checkpoints])
+    training = {**first.spec.training, "averaged": averaged}
+    return replace(first.spec, training=training, metrics={}, data_licence=licence), weights

@@ -44,8 +44,8 @@ class Trainer:
     """Trains the network of a recipe with all exits; resumes from OUT/state.safetensors if that is there.
 
     Writes OUT/log.csv, OUT/curve.png, OUT/state.safetensors and, whenever validation mIoU is higher than before,
-    OUT/best.safetensors. The batch of a step depends on seed and step only, not on the number of processes
-    or on interruptions.
+    OUT/best.safetensors; the last checkpoint where the validations before used a part of the images. The batch of a
+    step depends on seed and step only, not on the number of processes or on interruptions.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Trainer:
         if recipe.batch % fabric.world_size:
             raise StateError(f"batch {recipe.batch} is not divisible by {fabric.world_size} processes")
         self.recipe, self.out, self._data, self._validation, self._fabric = recipe, out, data, validation, fabric
-        self._spec = network_spec(recipe, data)
+        self._spec = network_spec(recipe, data, start.licence)
         network = build_network(self._spec)
         self._state = out / "state.safetensors"
         saved = load_state(self._state) if self._state.exists() else None
@@ -70,7 +70,8 @@ class Trainer:
         if saved is not None:
             network.load_state_dict(saved.network)
         self._network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._samples = SampleCache(data, fabric.device)
+        self._samples = SampleCache(data, fabric.device, fabric.world_size)
+        class_counts(validation)  # a wrong label file is an error now, not after hours
         self._counts = class_counts(data) if recipe.class_uniform or recipe.class_balance != "none" else None
         counts = np.zeros((len(data), 0), np.int64) if self._counts is None else self._counts
         self._sampler = Sampler(counts, recipe.seed, recipe.class_uniform)
@@ -78,7 +79,7 @@ class Trainer:
         self.step, self._best = 0, 0.0
         if saved is None:
             start.apply(self._network, self._spec.classes.names, lambda: self._crops(range(8))[0])
-        self._origin = dict(start.origin)
+        self._origin = {**start.origin, "data": _data_origin(data)}
         self._teacher: nn.Module | None = None
         if teacher is not None:
             check_teacher(teacher, self._spec)
@@ -189,8 +190,9 @@ class Trainer:
             row |= {name: "" if value is None else f"{value:.5f}" for name, value in score.columns.items()}
             append_row(self._log, row)
             draw_curve(self._log, self.out / "curve.png")
-            # Scores over a subset and over all images are not comparable, so the last checkpoint is always saved.
-            if score.miou >= self._best or (ended and self.recipe.validate_images):
+            # Scores over a subset and over all images are not comparable: the last checkpoint is saved then.
+            subset = 0 < self.recipe.validate_images < len(self._validation.subsample(0))
+            if score.miou >= self._best or (ended and subset):
                 self._best = score.miou
                 provenance = {**self._origin, "recipe": self.recipe.to_dict(), "step": self.step}
                 figures = final_figures(checkpoint, self._validation, device) if ended else {"miou": score.miou}
@@ -240,11 +242,18 @@ def _continues(recipe: Recipe, saved: State) -> bool:
         return False
 
 
+def _data_origin(data: Dataset) -> dict[str, Any]:
+    """The dataset, for the header of the checkpoint: its name, number of images, and images by named source."""
+    images = data.subsample(0)
+    sources = {name: len(images.select_sources([name])) for name in images.sources if name}
+    return {"name": data.name, "images": len(images), **({"sources": sources} if sources else {})}
+
+
 def _made_from(data: Dataset, origin: Mapping[str, Any]) -> dict[str, str]:
     """What a state belongs to: classes, file names of the images, and the hashes of initial weights and teacher."""
     names = "\n".join(f"{pair.image.name} {pair.label.name}" for pair in data.pairs)
     made_from = {"class table": ", ".join(data.classes.names), "dataset": sha256(names.encode()).hexdigest()}
     for name, one in origin.items():
         if isinstance(one, Mapping) and "sha256" in one:
-            made_from[{"init": "--init"}.get(name, name)] = str(one["sha256"])
+            made_from[{"init": "--init", "backbone": "--backbone"}.get(name, name)] = str(one["sha256"])
     return made_from

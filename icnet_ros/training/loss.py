@@ -46,7 +46,7 @@ def cascade_loss(
             counted = counted & (losses.detach() >= threshold)
         norm = counted if class_weights is None else class_weights[target.clamp(max=len(class_weights) - 1)] * counted
         total = total + weight * (losses * counted).sum() / norm.sum().clamp(min=1e-6)
-        if lovasz:
+        if lovasz and weight:
             total = total + weight * lovasz * lovasz_softmax(branch[..., ::2, ::2], target[:, ::2, ::2])
     return total
 

@@ -41,7 +41,7 @@ class Recipe:
         spaced, of the validation split and of the training split; 0: all validation images and as many training
         images. The last validation always uses 0.
     input_scale: of the checkpoint, see `ModelSpec`; if it is not 1, the height of the training images becomes
-        its frame_height.
+        its frame_height. For validation and use: the crops of the training have `scale`, which should lie around it.
     """
 
     dataset: str = "cityscapes"

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,14 +11,28 @@ from torch import Tensor
 from icnet_ros.dataset.base import Dataset, Pair
 from icnet_ros.training.loss import IGNORE
 
+LARGEST = 8 << 30  # bytes
+
+
+def available_memory() -> int:
+    """Bytes that processes can take without swapping; 4 GiB where /proc/meminfo does not say it."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    kilobytes = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), 4 << 20)
+    return int(kilobytes) * 1024
+
 
 class SampleCache:
-    """Reads images and labels on threads and caches up to `limit` bytes of them."""
+    """Reads images and labels on threads; caches them, in up to half of the memory that is free."""
 
-    def __init__(self, dataset: Dataset, device: torch.device, limit: int = 8 << 30) -> None:
+    def __init__(self, dataset: Dataset, device: torch.device, processes: int = 1) -> None:
+        """processes: how many share the memory of the machine."""
         self._dataset = dataset
         self._device = device
-        self._free = limit  # bytes
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory() // processes
+        self._free = min(LARGEST, free // 2)  # bytes
         self._cache: dict[Pair, tuple[Tensor, Tensor]] = {}
         self._threads = ThreadPoolExecutor(4)
 

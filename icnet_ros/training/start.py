@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ class Start:
     """Initial weights of a training; random where nothing is given.
 
     backbone: file of an ImageNet ResNet-50. weights: state dict of a network of the same architecture and width;
-    its classifiers may differ. classes: names of the classes of `weights`. origin: provenance, for the header of the
-    checkpoint.
+    its classifiers may differ. classes: names of the classes of `weights`. licence: of the data of `weights`. origin:
+    provenance, for the header of the checkpoint.
     """
 
     backbone: Path | None = None
     weights: Mapping[str, Tensor] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
+    licence: str = ""
     origin: dict[str, Any] = field(default_factory=dict)
 
     def apply(self, network: ICNet | PSPNet50, classes: Sequence[str], images: Callable[[], Tensor]) -> None:
@@ -68,8 +70,11 @@ FROM_SCRATCH = Start()
 
 
 def from_backbone(path: Path) -> Start:
-    """Start from an ImageNet ResNet-50, .safetensors."""
-    return Start(backbone=path, origin={"backbone": path.name})
+    """Start from an ImageNet ResNet-50, .safetensors. Raises CheckpointError if there is no such file."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file")
+    digest = sha256(path.read_bytes()).hexdigest()
+    return Start(backbone=path, origin={"backbone": {"name": path.name, "sha256": digest}})
 
 
 def from_checkpoint(checkpoint: Checkpoint) -> Start:
@@ -78,6 +83,7 @@ def from_checkpoint(checkpoint: Checkpoint) -> Start:
     return Start(
         weights=checkpoint.weights,
         classes=checkpoint.spec.classes.names,
+        licence=checkpoint.spec.data_licence,
         origin={"init": {"name": checkpoint.name, "sha256": checkpoint.sha256}},
     )
 
@@ -93,8 +99,8 @@ def check_trainable(checkpoint: Checkpoint) -> None:
             )
 
 
-def network_spec(recipe: Recipe, data: Dataset) -> ModelSpec:
-    """The ModelSpec of the checkpoints of a training."""
+def network_spec(recipe: Recipe, data: Dataset, licence: str = "") -> ModelSpec:
+    """The ModelSpec of the checkpoints of a training. licence: of the data of the initial weights, which it keeps."""
     return ModelSpec(
         data.classes,
         recipe.width,
@@ -107,8 +113,13 @@ def network_spec(recipe: Recipe, data: Dataset) -> ModelSpec:
         trained=True,
         input_scale=recipe.input_scale,
         frame_height=data[0][0].shape[0] if recipe.input_scale != 1 else 0,
-        data_licence=data.licence,
+        data_licence=join_licences([data.licence, licence]),
     )
+
+
+def join_licences(licences: Sequence[str]) -> str:
+    """The different licences, one after another."""
+    return "; ".join(dict.fromkeys(one for one in licences if one))
 
 
 def check_teacher(teacher: Checkpoint, student: ModelSpec) -> None:
@@ -116,5 +127,9 @@ def check_teacher(teacher: Checkpoint, student: ModelSpec) -> None:
     for name in ("channel_order", "mean", "std"):
         if getattr(teacher.spec, name) != getattr(student, name):
             raise CheckpointError(f"teacher {teacher.name} has another {name} than the student")
+    if teacher.spec.windows != student.windows:
+        raise CheckpointError(
+            f"teacher {teacher.name} takes one input size only: import it again with --windows {student.windows}"
+        )
     if teacher.spec.classes.names != student.classes.names:
         raise CheckpointError(f"teacher {teacher.name} knows other classes ({teacher.spec.classes.name})")

@@ -46,6 +46,25 @@ def test_every_row_of_the_paper_is_measured(setting):
     assert states == {path: path.stat().st_mtime_ns for path in setting.out.rglob("state.safetensors")}
 
 
+def test_rows_of_an_earlier_call_are_kept_if_its_settings_were_the_same(setting):
+    ablate(setting, ["branches"], lambda *_: None)
+    ablate(setting, ["guidance"], lambda *_: None)
+    written = json.loads((setting.out / "ablation.json").read_text())
+    assert [row["group"] for row in written["rows"]] == ["branches"] * 3 + ["guidance"] * 2
+    other = replace(setting, baseline_width=0.5)
+    ablate(other, ["guidance"], lambda *_: None)
+    written = json.loads((setting.out / "ablation.json").read_text())
+    assert [row["group"] for row in written["rows"]] == ["guidance"] * 2
+
+
+def test_every_run_changes_one_thing_whatever_the_recipe_says(setting):
+    other = replace(setting, recipe=replace(setting.recipe, fusion="deconv7"))
+    ablate(other, ["branches"], lambda *_: None)
+    assert load(setting.out / "icnet" / "best.safetensors").spec.fusion == "cff"
+    with pytest.raises(RecipeError, match="label guidance"):
+        ablate(replace(setting, recipe=replace(setting.recipe, loss_weights=(0.0, 0.0, 1.0))), GROUPS, print)
+
+
 def test_an_unknown_group_is_refused(setting):
     with pytest.raises(RecipeError, match="no ablation 'colour'; there are branches"):
         ablate(setting, ["colour"], lambda *_: None)

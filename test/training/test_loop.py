@@ -2,6 +2,7 @@ import csv
 from dataclasses import replace
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -9,12 +10,14 @@ from street import street
 
 from icnet_ros.checkpoint.file import Checkpoint, load
 from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.dataset.base import DatasetError
 from icnet_ros.evaluation.evaluate import evaluate
 from icnet_ros.training.errors import RecipeError, StateError
 from icnet_ros.training.loop import Trainer, learning_rate
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.start import Start, from_checkpoint
 from icnet_ros.training.state import load_state
+from icnet_ros.training.validation import Score
 
 RECIPE = Recipe(
     dataset="street", width=0.25, iterations=6, batch=4, crop=(64, 96), scale=(0.8, 1.3),
@@ -86,6 +89,49 @@ def test_a_quarter_width_network_learns_a_drawn_street(data, tmp_path):
     assert checkpoint.spec.training["recipe"]["iterations"] == 160
     assert checkpoint.spec.metrics["miou"] == best
     assert checkpoint.spec.data_licence == "drawn, no terms"
+
+
+def test_the_best_checkpoint_is_kept_if_all_validations_used_the_same_images(data, tmp_path, monkeypatch):
+    scores = iter([0.8, 0.3])
+
+    def validate(*_):
+        return Score(next(scores), {})
+
+    monkeypatch.setattr("icnet_ros.training.loop.validate", validate)
+    recipe = replace(RECIPE, iterations=2, validate_every=1, batch=2)
+    every = replace(recipe, validate_images=len(data[1]))
+    assert trainer(data, tmp_path / "every", every).run(lambda *_: None) == 0.8
+    assert load(tmp_path / "every" / "best.safetensors").spec.training["step"] == 1
+    scores = iter([0.8, 0.3])
+    some = replace(recipe, validate_images=len(data[1]) - 1)
+    assert trainer(data, tmp_path / "some", some).run(lambda *_: None) == 0.3
+    assert load(tmp_path / "some" / "best.safetensors").spec.training["step"] == 2
+
+
+def test_the_header_says_which_data_and_keeps_the_licence_of_the_initial_weights(data, tmp_path):
+    recipe = replace(RECIPE, iterations=1, validate_every=1, batch=2)
+    start = Start(licence="research only", origin={"init": {"name": "a", "sha256": "b" * 64}})
+    trainer(data, tmp_path / "out", recipe, start=start).run(lambda *_: None)
+    spec = load(tmp_path / "out" / "best.safetensors").spec
+    assert spec.data_licence == "drawn, no terms; research only"
+    assert spec.training["data"] == {"name": "street", "images": len(data[0])}
+    assert spec.training["init"]["name"] == "a"
+
+
+def test_a_wrong_validation_label_is_found_before_the_training(data, tmp_path):
+    wrong = data[1].pairs[-1]._replace(read=lambda path: np.full((96, 128), 77, np.uint8))
+    with pytest.raises(DatasetError, match="id 77"):
+        trainer((data[0], replace(data[1], pairs=[*data[1].pairs[:-1], wrong])), tmp_path / "out")
+
+
+def test_another_backbone_is_another_training(data, tmp_path):
+    out = tmp_path / "out"
+    first, second = ({"backbone": {"name": "resnet", "sha256": letter * 64}} for letter in "ab")
+    trainer(data, out, start=Start(origin=first)).run(lambda *_: None, stop_after=3)
+    with pytest.raises(StateError, match="another --backbone"):
+        trainer(data, out, start=Start(origin=second))
+    with pytest.raises(StateError, match="another --backbone"):
+        trainer(data, out)
 
 
 def test_another_start_or_other_images_cannot_go_on_in_the_same_folder(data, tmp_path):

@@ -177,7 +177,7 @@ def test_a_bad_recipe_is_named_and_explained(tmp_path, text, problem):
     with pytest.raises(RecipeError, match=problem) as caught:
         load_recipe(str(tmp_path / "mine.yaml"))
     assert "mine.yaml" in str(caught.value)
-    with pytest.raises(RecipeError, match="there are camvid, camvid_cpu"):
+    with pytest.raises(RecipeError, match="there are ablation, camvid, camvid_cpu"):
         load_recipe("mars")
 
 

@@ -101,11 +101,28 @@ def test_widths_of_the_steps():
     assert width_schedule(1.0, 0.5, 1) == [0.5]
     assert width_schedule(1.0, 0.5, 2) == [0.75, 0.5]
     assert width_schedule(1.0, 0.25, 3) == [0.75, 0.5, 0.25]
+    assert width_schedule(0.25, 0.2, 10) == [0.234375, 0.21875, 0.203125, 0.2]  # no width twice
     wide = Checkpoint(spec(0.25), build_network(spec(0.25)).state_dict(), "wide")
     with pytest.raises(RecipeError, match="prune to less"):
         pruned(wide, 0.25)
     with pytest.raises(RecipeError, match=r"width 0\.1 leaves"):
         pruned(wide, 0.1)
+
+
+def test_a_pruned_network_sees_frames_at_as_many_rows_as_before(tmp_path):
+    data = street(tmp_path, "train", 4, seed=0), street(tmp_path, "val", 2, seed=1)  # of 96 rows
+    wide = replace(spec(0.25), classes=data[0].classes, input_scale=2.0, frame_height=40)
+    checkpoint = Checkpoint(wide, build_network(wide).state_dict(), "wide")
+    recipe = replace(RECIPE, iterations=1, validate_every=1, batch=2)
+    fabric = Fabric(accelerator="cpu", devices=1)
+
+    def prune(*widths):
+        return prune_progressively(checkpoint, widths, recipe, *data, tmp_path / "out", fabric, lambda *_: None)
+
+    narrow = load(prune(0.125).checkpoint)
+    assert narrow.spec.scale_for(1) == pytest.approx(80)
+    with pytest.raises(RecipeError, match="smaller than the one before"):
+        prune(0.1875, 0.1875)
 
 
 def test_pruning_in_steps_retrains_and_resumes(tmp_path):

@@ -58,8 +58,12 @@ def narrower(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str,
 
 
 def width_schedule(start: float, end: float, steps: int) -> list[float]:
-    """Evenly spaced widths below `start`, down to `end`; multiples of 1/64, so that channel counts are integers."""
-    return [round((start + (end - start) * step / steps) * 64) / 64 for step in range(1, steps)] + [end]
+    """Evenly spaced widths below `start`, down to `end`; multiples of 1/64, so that channel counts are integers.
+
+    Fewer than `steps` if there are not so many multiples.
+    """
+    between = [round((start + (end - start) * step / steps) * 64) / 64 for step in range(1, steps)]
+    return [width for width in dict.fromkeys(between) if end < width < start] + [end]
 
 
 def _scores(network: nn.Module) -> dict[str, Tensor]:

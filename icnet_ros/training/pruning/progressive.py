@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from lightning_fabric import Fabric
 from icnet_ros.checkpoint.file import Checkpoint, load
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.evaluation.evaluate import evaluate
+from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Progress, Trainer
 from icnet_ros.training.pruning.filters import narrower, pruned
 from icnet_ros.training.recipe import Recipe
@@ -55,6 +57,9 @@ def prune_progressively(
 
     for width in widths:  # before hours of retraining
         narrower(checkpoint, width)
+    if any(after >= before for before, after in pairwise(widths)):
+        raise RecipeError(f"each width must be smaller than the one before: {', '.join(map(str, widths))}")
+    input_scale = checkpoint.spec.scale_for(data[0][0].shape[0])  # as many rows as before
     before, steps, current = miou(checkpoint), [], checkpoint
     for width in widths:
         spec, weights = pruned(current, width)
@@ -67,7 +72,7 @@ def prune_progressively(
         last = width == widths[-1]
         iterations = recipe.iterations if last or between is None else between
         trainer = Trainer(
-            replace(recipe_for(smaller, recipe), input_scale=spec.input_scale, iterations=iterations),
+            replace(recipe_for(smaller, recipe), input_scale=input_scale, iterations=iterations),
             data, validation, folder, fabric, Start(weights=weights, origin=origin), teacher,
         )  # fmt: skip
         retrained = trainer.run(progress)
