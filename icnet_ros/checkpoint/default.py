@@ -19,10 +19,12 @@ def model_path(model: str) -> Path | None:
     """
     if model:
         path = Path(model).expanduser()
-        if path.suffix or path.exists() or len(path.parts) > 1:
+        if path.suffix in (".safetensors", ".onnx") or path.is_file() or len(path.parts) > 1:
             return path
         if found := find_model(model):
             return found
+        if path.suffix or path.exists():
+            return path
         raise CheckpointError(
             f"no file and no model {model!r}: see icnet model list, or name a .safetensors or .onnx file"
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from icnet_ros.network.two_pass import TwoPassICNet
 
 HEADER_KEY = "icnet"
+MAX_HEADER = 100_000_000  # bytes, of safetensors
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,9 @@ def _opened(path: Path, framework: str) -> safe_open:
     try:
         with path.open("rb") as file:
             start = file.read(8)
-        if start[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        # safetensors files begin with the length of the header, which may begin with the same two bytes.
+        header = int.from_bytes(start, "little") <= MAX_HEADER
+        if start[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05") and not header:
             raise CheckpointError(
                 f"{path}: a PyTorch or pickle file, which may execute code when loaded, and is therefore refused; "
                 "save its state dict with icnet_ros.checkpoint.file.save"

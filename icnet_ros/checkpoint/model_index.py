@@ -153,7 +153,8 @@ def _download(mirror: str, file: ModelFile, target: Path, progress: Callable[[st
 
 def _read(mirror: str, name: str, limit: int) -> Iterator[bytes]:
     """Blocks of a file of a mirror. Raises CheckpointError if it cannot be read or is larger than `limit` bytes."""
-    import urllib.request  # takes 30 ms, and most runs download nothing
+    import http.client  # these take 30 ms, and most runs download nothing
+    import urllib.request
 
     place = f"{mirror.rstrip('/')}/{name}"
     try:
@@ -169,6 +170,8 @@ def _read(mirror: str, name: str, limit: int) -> Iterator[bytes]:
                 if total > limit:
                     raise CheckpointError(f"{place}: larger than the {limit} bytes it should have")
                 yield block
-    except (OSError, ValueError) as err:  # also urllib.error.URLError
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, http.client.HTTPException) as err:  # also urllib.error.URLError
         reason = getattr(err, "reason", None) or getattr(err, "strerror", None) or err
         raise CheckpointError(f"{place}: cannot be read: {reason}") from err

@@ -1,6 +1,7 @@
 """`icnet export`: a checkpoint for other runtimes."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,6 +9,7 @@ import typer
 
 from icnet_ros.checkpoint.default import load_model, load_model_spec
 from icnet_ros.checkpoint.onnx_file import describe
+from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.command.console import console
 from icnet_ros.engine.base import EngineError
 from icnet_ros.engine.table import EXTRAS
@@ -46,11 +48,17 @@ def export(
         import onnx
 
         network = onnx.load(made)
-        describe(network, load_model_spec(model))  # so that the file can be used as a model itself
+        describe(network, _of_exit(load_model_spec(model), exit_))  # so that the file can be used as a model itself
         onnx.save(network, out)
     else:
         shutil.copyfile(made, out)
     console.print(f"{out}", highlight=False)
+
+
+def _of_exit(spec: ModelSpec, exit_: str) -> ModelSpec:
+    """`spec` with the mIoU of one exit alone: the file has no other, and no ladder."""
+    miou = spec.metrics.get(f"miou_{exit_}")
+    return replace(spec, metrics={} if miou is None else {"miou": miou})
 
 
 def _make(kind: Format, model: str, exit_: str, precision: str) -> Path:

@@ -33,12 +33,14 @@ class AdaptedEngine:
         """rotate: degrees, clockwise. mask: PNG, masked where it is not black; "" for none. Raises EngineError."""
         self._engine, self._rotate, self._path = engine, rotate, mask
         self._mask = _read_mask(mask) if mask else None
+        self.frame_size: tuple[int, int] | None = None if self._mask is None else self._mask.shape  # all it takes
         self._masks: dict[tuple[int, int], Any] = {}  # by label size
         self.spec, self.device, self.precision = engine.spec, engine.device, engine.precision
         self.name, self.exit = engine.name, engine.exit
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
-        """See Engine."""
+        """See Engine. With a mask, for frames of its size, whatever is asked for."""
+        height, width = self.frame_size or (height, width)
         if self._rotate in (90, 270):
             height, width = width, height
         self._engine.warm_up(height, width, batch)

@@ -21,8 +21,10 @@ class EngineError(RuntimeError):
 
 
 def one_line(err: BaseException) -> str:
-    """First line of an exception's message; messages of native libraries may be very long."""
-    return (str(err).strip() or type(err).__name__).splitlines()[0]
+    """First line of an exception's message that says something; messages of native libraries may be very long."""
+    lines = [line for line in str(err).splitlines() if line.strip()] or [type(err).__name__]
+    # OpenVINO begins with the places in its source.
+    return next((line for line in lines if not line.startswith(("Exception from src/", "Check '"))), lines[0]).strip()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
+from icnet_ros.engine.adapted import AdaptedEngine
 from icnet_ros.engine.base import Engine, Frame, LabelMap
 
 SMOOTHING = 0.2  # weight of the newest frame in the running mean and deviation of the slowdown
@@ -87,6 +88,8 @@ class Cascade:
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """See Engine. Measures what each step takes."""
+        sizes = (engine.frame_size for engine in self._engines() if isinstance(engine, AdaptedEngine))
+        height, width = next(sizes, None) or (height, width)
         frames = [Frame(np.zeros((height, width, 3), np.uint8), self.spec.channel_order)] * batch
         cost: dict[str, float] = {}
         for engine in self._engines():

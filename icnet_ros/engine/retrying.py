@@ -74,7 +74,7 @@ class RetryingEngine:
         self.last_error = str(err) if isinstance(err, EngineError) else f"{type(err).__name__}: {err}"
         self._failures += 1
         if self._failures > 1:
-            self._next_try = self._now() + min(FIRST_PAUSE_S * 2 ** (self._failures - 2), LONGEST_PAUSE_S)
+            self._next_try = self._now() + min(FIRST_PAUSE_S * 2.0 ** min(self._failures - 2, 30), LONGEST_PAUSE_S)
 
     def _engines(self) -> list[Engine]:
         return [self._engine] if self._fallback is None else [self._engine, self._fallback]

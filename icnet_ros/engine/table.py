@@ -80,13 +80,13 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
     if spec.input_size is not None and options.scale:
         height, width = spec.input_size
         raise EngineError(f"{checkpoint.name} takes {width}x{height} only: the input scale must be 0")
-    if options.precision == "auto":
-        precision, reason = choose_precision(name, checkpoint, options)
-        log.info("precision %s for %s: %s", precision, options.exit, reason)
-        options = replace(options, precision=precision)
     module, attribute = ENGINES[name]
     try:
         factory = getattr(import_module(module), attribute)
+        if options.precision == "auto":  # may read an ONNX file
+            precision, reason = choose_precision(name, checkpoint, options)
+            log.info("precision %s for %s: %s", precision, options.exit, reason)
+            options = replace(options, precision=precision)
     except ModuleNotFoundError as err:
         if (err.name or "").startswith("icnet_ros"):
             raise

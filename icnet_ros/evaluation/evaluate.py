@@ -45,7 +45,7 @@ def evaluate(
     fold = align_classes(spec.classes, dataset.classes, mapping, dataset.name)
     network = fold_batch_norm(checkpoint.network()).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     threads = torch.get_num_threads()
-    matrices = {name: ConfusionMatrix(len(fold.classes)) for name in spec.exits}
+    matrices = {name: ConfusionMatrix(len(fold.classes), fold.classes.ignore) for name in spec.exits}
     for number in range(len(dataset)):
         image, ground_truth = dataset[number]
         wanted = scales or (spec.scale_for(image.shape[0]),)
@@ -70,7 +70,7 @@ def evaluate_engine(
 ) -> ConfusionMatrix:
     """Confusion matrix over the dataset for the exit of an engine, with its label maps. Raises DatasetError."""
     fold = align_classes(engine.spec.classes, dataset.classes, mapping, dataset.name)
-    matrix = ConfusionMatrix(len(fold.classes))
+    matrix = ConfusionMatrix(len(fold.classes), fold.classes.ignore)
     for number in range(len(dataset)):
         image, ground_truth = dataset[number]
         matrix.update(fold.of_ground_truth(ground_truth), fold.of_labels(engine.segment([Frame(image)])[0].labels))

@@ -7,7 +7,7 @@ from typing import Any
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.groups import LabelGroups
-from icnet_ros.metrics.confusion import UNLABELLED, ConfusionMatrix
+from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.metrics.frame import PreviousFrame, UInt8
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.result import ReplayResult
@@ -36,7 +36,7 @@ class OnlineEvaluation:
         self._fold = None if groups is None else groups.fold()
         self._store = ResultStore(out)
         self._store.prepare("live", resume=False)
-        self.result = ReplayResult(image, ground_truth, matrix=ConfusionMatrix(len(classes)))
+        self.result = ReplayResult(image, ground_truth, matrix=ConfusionMatrix(len(classes), classes.ignore))
         self._classes, self._out = classes, out
         self._annotations: dict[int, UInt8] = {}
         self._waiting: dict[int, tuple[FrameRecord, UInt8, PreviousFrame | None]] = {}
@@ -52,7 +52,7 @@ class OnlineEvaluation:
 
     def labels(self, stamp: int, arrived_ns: int, labels: UInt8) -> None:
         """Add a label map with the stamp of its image (ns); `labels` must not be modified later."""
-        if (wrong := labels[(labels >= len(self._classes)) & (labels != UNLABELLED)]).size:
+        if (wrong := labels[(labels >= len(self._classes)) & (labels != self._classes.ignore)]).size:
             self.result.warn(f"label {wrong.max()} is none of {len(self._classes)} classes", arrived_ns)
             return
         self._store.write_labels(self._count, labels)
@@ -84,7 +84,7 @@ class OnlineEvaluation:
 
     def _score(self, stamp: int, annotated: UInt8 | None) -> None:
         record, labels, previous = self._waiting.pop(stamp)
-        record = self.result.measure(record, labels, previous, annotated, len(self._classes))
+        record = self.result.measure(record, labels, previous, annotated, self._classes)
         self.scored += len(record.ground_truth) > 0
         self.result.frames.append(record)
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
-UNLABELLED = 255  # label of a pixel without a class
+UNLABELLED = 255  # label of a pixel without a class, unless the class table has another id for it
 
 
 class ConfusionMatrix:
@@ -15,7 +15,9 @@ class ConfusionMatrix:
     counts: (classes, classes). missed: (classes,), pixels of each class that were left unlabelled; they count as wrong.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, unlabelled: int = UNLABELLED) -> None:
+        """unlabelled: label of a pixel without a class."""
+        self._unlabelled = unlabelled
         self.counts: Counts = np.zeros((classes, classes), np.int64)
         self.missed: Counts = np.zeros(classes, np.int64)
 
@@ -32,7 +34,7 @@ class ConfusionMatrix:
     def update(self, ground_truth: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]) -> None:
         """Add one image, both uint8 (H, W). Ground truth ids that are no class (void, 255) count nowhere.
 
-        Raises ValueError if the sizes differ or a label is neither a class nor UNLABELLED.
+        Raises ValueError if the sizes differ or a label is neither a class nor the id of unlabelled pixels.
         """
         if ground_truth.shape != labels.shape:
             raise ValueError(f"ground truth is {ground_truth.shape}, the label map {labels.shape}")
@@ -41,11 +43,13 @@ class ConfusionMatrix:
         pairs <<= 8
         pairs |= labels
         counts = np.bincount(pairs.reshape(-1), minlength=1 << 16).reshape(256, 256)[:classes]
-        wrong = np.flatnonzero(counts[:, classes:UNLABELLED].any(0))
+        missed = counts[:, self._unlabelled].copy()
+        counts[:, self._unlabelled] = 0
+        wrong = np.flatnonzero(counts[:, classes:].any(0))
         if wrong.size:
             raise ValueError(f"label {classes + wrong[-1]} is none of {classes} classes")
         self.counts += counts[:, :classes]
-        self.missed += counts[:, UNLABELLED]
+        self.missed += missed
 
     def iou(self) -> npt.NDArray[np.float64]:
         """Intersection over union by class; NaN for a class neither present nor predicted."""

@@ -48,11 +48,12 @@ class FrameMetrics:
 
 
 def measure_frame(
-    labels: UInt8, previous: PreviousFrame | None, ground_truth: UInt8 | None, classes: int
+    labels: UInt8, previous: PreviousFrame | None, ground_truth: UInt8 | None, classes: int, unlabelled: int
 ) -> tuple[dict[str, Any], ConfusionMatrix | None]:
     """Fields of FrameMetrics for a label map (H, W), and its confusion matrix if there is ground truth.
 
-    Ground truth ids that are no class count nowhere. Raises ValueError if ground truth and labels differ in size.
+    classes: their number. unlabelled: the id of pixels without a class. Ground truth ids that are no class count
+    nowhere. Raises ValueError if ground truth and labels differ in size.
     """
     metrics: dict[str, Any] = dict.fromkeys(("changed_pixels", "pixel_accuracy", "miou"), NAN)
     metrics |= dict.fromkeys(COUNTS, ())
@@ -65,7 +66,7 @@ def measure_frame(
         metrics["changed_from"] = pixels_by_class(previous.labels[changed], classes)
     if ground_truth is None:
         return metrics, None
-    matrix = ConfusionMatrix(classes)
+    matrix = ConfusionMatrix(classes, unlabelled)
     matrix.update(ground_truth, labels)
     for name, value in (("pixel_accuracy", matrix.pixel_accuracy()), ("miou", matrix.miou())):
         metrics[name] = NAN if value is None else round(value, 6)

@@ -57,10 +57,10 @@ def replay_drive(
         result = ReplayResult(image.name, corruption=index.corruption)
         ground_truth = open_ground_truth(ground_truth_bag, index, classes, selection, result, groups)
         if ground_truth is not None:
-            result.matrix = ConfusionMatrix(len(classes))
+            result.matrix = ConfusionMatrix(len(classes), classes.ignore)
         started, untimed = perf_counter(), 0  # the first frame, which includes warm-up, is not timed
         with store.open_progress_log(part) as log:
-            scorer = _Scorer(labeller, ground_truth, result, log, len(classes), MAX_GAP * selection.stride)
+            scorer = _Scorer(labeller, ground_truth, result, log, classes, MAX_GAP * selection.stride)
 
             def add(record: FrameRecord, label_map: LabelMap | None) -> None:
                 scorer.add(record, label_map)
@@ -94,7 +94,7 @@ class _Scorer:
         ground_truth: GroundTruth | None,
         result: ReplayResult,
         log: TextIO,
-        classes: int,
+        classes: ClassTable,
         max_gap: int,
     ) -> None:
         """max_gap: largest distance, in frames, between a frame and the one that it is compared with."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.metrics.confusion import ConfusionMatrix, sum_matrices
 from icnet_ros.metrics.frame import PreviousFrame, UInt8, measure_frame
 from icnet_ros.replay.frame_record import DataWarning, FrameRecord
@@ -42,17 +43,17 @@ class ReplayResult:
         labels: UInt8,
         previous: PreviousFrame | None,
         ground_truth: UInt8 | None,
-        classes: int,
+        classes: ClassTable,
     ) -> FrameRecord:
         """Compute the metrics of a label map and add its confusion matrix; returns the record with the metrics.
 
         If the ground truth does not match the labels, a warning is added and the frame is not scored.
         """
         try:
-            metrics, matrix = measure_frame(labels, previous, ground_truth, classes)
+            metrics, matrix = measure_frame(labels, previous, ground_truth, len(classes), classes.ignore)
         except ValueError as err:
             self.warn(str(err), record.number)
-            metrics, matrix = measure_frame(labels, previous, None, classes)
+            metrics, matrix = measure_frame(labels, previous, None, len(classes), classes.ignore)
         if matrix is not None and self.matrix is not None:
             self.matrix.add(matrix)
         return replace(record, **metrics)

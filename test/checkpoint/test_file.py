@@ -75,6 +75,18 @@ def test_a_pickle_is_refused_without_being_read(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_header_whose_length_looks_like_a_pickle(tmp_path, tiny):
+    path = tmp_path / "unlucky.safetensors"
+    save(path, tiny.spec, tiny.weights)
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    longer = -(-(length - 640) // 65536) * 65536 + 640  # its first bytes are 80 02
+    header = content[8 : 8 + length].ljust(longer)
+    path.write_bytes(longer.to_bytes(8, "little") + header + content[8 + length :])
+    assert path.read_bytes()[:2] == b"\x80\x02"
+    assert load(path).spec == tiny.spec
+
+
 def test_a_foreign_safetensors_file(tmp_path):
     save_file({"a": torch.zeros(1)}, tmp_path / "x.safetensors")
     with pytest.raises(CheckpointError, match="not an icnet_ros checkpoint"):

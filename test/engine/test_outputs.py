@@ -146,6 +146,13 @@ def test_masked_pixels_are_unlabelled(tiny, tmp_path):
     assert (half[:22] < 255).all()
 
 
+def test_a_cascade_warms_up_with_a_mask_of_another_size_than_asked_for(tiny, tmp_path):
+    write_mask(tmp_path / "mask.png")
+    engine = cpu(tiny, exit="auto", mask=str(tmp_path / "mask.png"))
+    engine.warm_up(480, 640)
+    assert engine.segment([Frame(picture())])[0].labels.shape == picture().shape[:2]
+
+
 def test_mask_and_rotation_that_cannot_be_used_are_explained(tiny, tmp_path):
     write_mask(tmp_path / "mask.png", 48, 64)
     with pytest.raises(ValueError, match=r"mask .*mask\.png is 64x48, the image 130x97"):

@@ -43,6 +43,16 @@ def test_one_failure_costs_one_frame(tiny):
     assert engines.engine.last_error == ""
 
 
+def test_the_fallback_lives_however_long_the_engine_is_broken(tiny):
+    engines = Engines(tiny)
+    engines.broken = True
+    for step in range(1200):  # a try every 30 s
+        engines.time = 31.0 * step
+        assert engines.engine.segment(FRAME)[0].labels.shape == (40, 40)
+        assert engines.engine.exit == "sub4"
+    assert engines.asked == 1200
+
+
 def test_an_engine_that_goes_on_failing_is_left_alone_longer_and_longer(tiny):
     engines = Engines(tiny, fallback=False)
     engines.broken = True

@@ -38,6 +38,16 @@ def test_equals_counting_pixel_by_pixel_over_the_set(seed, classes, images):
         assert matrix.miou() is matrix.pixel_accuracy() is None
 
 
+def test_pixels_without_a_class_are_wrong_whatever_their_id():
+    truth = np.array([[0, 1, 1, 255]], np.uint8)
+    for unlabelled in (2, 7, 255):
+        matrix = ConfusionMatrix(2, unlabelled)
+        matrix.update(truth, np.array([[0, 1, unlabelled, unlabelled]], np.uint8))
+        assert matrix.iou().tolist() == [1.0, 0.5]
+        with pytest.raises(ValueError, match="label 3 is none of 2"):
+            matrix.update(truth, np.array([[0, 1, 3, unlabelled]], np.uint8))
+
+
 def test_what_does_not_fit_is_refused():
     matrix = ConfusionMatrix(2)
     with pytest.raises(ValueError, match=r"ground truth is \(2, 2\)"):

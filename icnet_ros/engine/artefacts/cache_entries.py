@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 DEFAULT_MIB = 1024
 MAX_ENTRIES = 64
 ABANDONED_S = 24 * 3600.0  # a temporary file of this age belongs to a process that was killed
+OPENVINO = "openvino"  # folder in the cache
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def cache_folder() -> Path:
 
 def openvino_folder() -> Path:
     """Where compiled OpenVINO networks are: one folder for each network and frame size."""
-    return cache_folder() / "openvino"
+    return cache_folder() / OPENVINO
 
 
 def limit_bytes() -> int:

@@ -33,8 +33,9 @@ class OnnxRuntimeEngine(HostEngine):
             names = [entry.name for entry in (*self._session.get_inputs(), *self._session.get_outputs())]
         except Exception as err:  # the runtime raises many exception types
             raise EngineError(f"{path}: ONNX Runtime cannot open it: {one_line(err)}") from err
-        if provider not in self._session.get_providers():  # it goes on without it
-            raise EngineError(f"{provider} could not be loaded, see the output above; set device to cpu")
+        name = provider if isinstance(provider, str) else provider[0]
+        if name not in self._session.get_providers():  # it goes on without it
+            raise EngineError(f"{name} could not be loaded, see the output above; set device to cpu")
         if names != ["image", "logits"]:
             raise EngineError(f"{path}: inputs and outputs are {', '.join(names)}, not image and logits")
 

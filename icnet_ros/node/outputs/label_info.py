@@ -28,6 +28,8 @@ def score_channels(classes: ClassTable, wanted: Sequence[str]) -> tuple[int, ...
     """Ids of the classes that the channels of ~/scores hold; ("",) stands for all. Raises EngineError."""
     if tuple(wanted) == ("",):
         return tuple(range(len(classes)))
+    if len(set(wanted)) < len(wanted):
+        raise EngineError(f"score_classes: a class is listed twice: {', '.join(wanted)}")
     for name in wanted:
         if name not in classes.names:
             raise EngineError(f"score_classes: no class {name!r}; there are {', '.join(classes.names)}")

@@ -79,6 +79,17 @@ def test_compiled_openvino_networks_of_many_sizes_are_bounded(folder, monkeypatc
     assert list(newest.glob("*.blob"))
 
 
+def test_openvino_works_without_a_cache_folder(tmp_path, monkeypatch, tiny, caplog):
+    pytest.importorskip("openvino")
+    from icnet_ros.engine.backends.openvino import OpenVinoEngine
+
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("ICNET_CACHE", str(tmp_path / "file" / "cache"))
+    engine = OpenVinoEngine(tiny, EngineOptions(threads=1))
+    assert engine.segment([Frame(np.zeros((64, 64, 3), np.uint8))])[0].labels.shape == (64, 64)
+    assert "set ICNET_CACHE to a writable folder" in caplog.text
+
+
 def test_a_temporary_file_of_a_killed_process_is_removed_after_a_day(folder):
     folder.mkdir()
     for name, hours in ((".1.old.onnx", 25), (".2.new.onnx", 1)):
