@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import cv2
 import typer
 from rich.table import Table
 
@@ -11,6 +10,7 @@ from icnet_ros.command.console import console, progress_bar
 from icnet_ros.command.options import Data, Root, Split
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.evaluation.inspect import inspect
+from icnet_ros.wire.image import png_file
 
 app = typer.Typer(help="Annotated images on disk.", no_args_is_help=True)
 
@@ -27,7 +27,7 @@ def check(
     split: Split = "train",
     sheet: Annotated[Path, typer.Option(help="Where to put the contact sheet.")] = Path("out/dataset.png"),
 ) -> None:
-    """Read every pair; print the counts and class frequencies, draw a contact sheet."""
+    """Read every pair; print the counts and class frequencies, draw a contact sheet, a PNG."""
     pairs = open_dataset(data, root, split)
     with progress_bar("reading") as update:
         counts, picture = inspect(pairs, lambda done, total: update("reading", done, total))
@@ -47,5 +47,5 @@ def check(
         console.print(f"pairs by source (repeats counted): {counted}", highlight=False)
     console.print(f"unlabelled: {counts[pairs.classes.ignore] / counts.sum():.2%} of all pixels", highlight=False)
     sheet.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(sheet), picture)
+    sheet.write_bytes(png_file(picture).tobytes())
     console.print(f"contact sheet: {sheet}", highlight=False)

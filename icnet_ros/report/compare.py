@@ -142,14 +142,14 @@ def _pairs(a: Side, b: Side) -> list[tuple[FrameRecord, FrameRecord]]:
     """Pairs of rows of the same frame, matched by number, or by stamp if a side is a live run."""
     live = a.live or b.live
 
-    def by_frame(side: Side) -> dict[tuple[str, int], FrameRecord]:
+    def by_frame(side: Side) -> dict[int, FrameRecord]:
         rows = [row for row in side.frames if not row.error]
         stamp_counts = Counter(row.stamp_ns for row in rows)
-        found: dict[tuple[str, int], FrameRecord] = {}
+        found: dict[int, FrameRecord] = {}
         for row in rows:
             # A repeated stamp is a frame played again in a loop if the side is live; it is ambiguous otherwise.
             if not live or side.live or stamp_counts[row.stamp_ns] == 1:
-                found.setdefault((row.drive, row.stamp_ns if live else row.number), row)
+                found.setdefault(row.stamp_ns if live else row.number, row)
         return found
 
     first, second = by_frame(a), by_frame(b)
@@ -215,7 +215,7 @@ def _agreement(
 
 
 def _labels(side: Side, frame: FrameRecord) -> UInt8 | None:
-    return ResultStore(side.folder / frame.drive).labels(frame.number)
+    return ResultStore(side.folder).labels(frame.number)
 
 
 def write_comparison(a: Side, b: Side, found: dict[str, Any], out: Path) -> None:

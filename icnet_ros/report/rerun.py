@@ -22,10 +22,14 @@ class RerunRecording(Output):
     """An .rrd file of the frames that have labels."""
 
     def __init__(self, path: Path, classes: ClassTable) -> None:
-        """Raises EngineError without rerun-sdk."""
+        """Raises EngineError without rerun-sdk, and if the file cannot be written."""
         self._rerun = require_rerun()
         self._recording = self._rerun.RecordingStream("icnet_ros")
-        self._recording.save(str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._recording.save(str(path))
+        except RuntimeError as err:
+            raise EngineError(f"{path}: cannot be written: {err}") from err
         table = list(zip(range(len(classes)), classes.names, classes.colours, strict=True))
         self._recording.log("camera", self._rerun.AnnotationContext(table), static=True)
 

@@ -71,6 +71,13 @@ def test_a_report_and_itself(runs):
     assert all(entry["delta"] == 0 == entry["low"] == entry["high"] for entry in found["figures"].values())
 
 
+def test_a_drive_of_several_is_compared_with_the_same_drive_alone(runs):
+    alone = Side.read(runs / "deep")
+    named = replace(alone, frames=[replace(frame, drive="drive1") for frame in alone.frames])
+    found = compare(named, alone)
+    assert (found["frames"]["both"], found["agreement"]) == (12, 1)
+
+
 def test_frames_are_enough_for_the_miou(runs):
     side = Side.read(runs / "deep")
     names = ("true_positives", "ground_truth", "predicted")

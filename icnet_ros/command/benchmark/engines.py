@@ -9,6 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
+from icnet_ros.checkpoint.ladder import MIN_ROWS
+from icnet_ros.checkpoint.spec import MAX_ROWS
 from icnet_ros.command.benchmark.common import (
     Picture,
     Rate,
@@ -132,12 +134,12 @@ def peers(
     for row in rows:
         if problem := row.get("error") or row.get("note"):
             console.print(f"{row['name']}: {problem}", highlight=False, markup=False)
+    settings = {"engine": engine, "size": [height, width], "threads": threads or cores(), "rounds": rounds}
+    write_json(out, {**settings, "dataset": data, "split": split, "sources": source or [], "rows": rows})
     if picture is not None:
         draw_peers(
             [row for row in rows if "error" not in row], picture, f"{engine}, {width}x{height}, {data or 'no data'}"
         )
-    settings = {"engine": engine, "size": [height, width], "threads": threads or cores(), "rounds": rounds}
-    write_json(out, {**settings, "dataset": data, "split": split, "sources": source or [], "rows": rows})
 
 
 def sizes(
@@ -147,7 +149,10 @@ def sizes(
     source: Sources = None,
     mapping: Mapping = "",
     limit: Limit = 0,
-    rows: Annotated[list[int] | None, typer.Option(help="Rows of the network's input; repeat for several.")] = None,
+    rows: Annotated[
+        list[int] | None,
+        typer.Option(min=MIN_ROWS, max=MAX_ROWS, help="Rows of the network's input; repeat for several."),
+    ] = None,
     exit_: Annotated[list[str] | None, typer.Option("--exit", help="Repeat for several; all if not given.")] = None,
     engine: Annotated[str, typer.Option(help="openvino, onnxruntime, torch.")] = "openvino",
     precision: EnginePrecision = "auto",
@@ -175,7 +180,7 @@ def sizes(
     options = EngineOptions("cpu", precision, threads=threads or cores())
     with progress_bar("building engines") as update:
         points = measure(
-            checkpoint, engine, exit_ or checkpoint.spec.exits, sorted(rows or ROWS), images,
+            checkpoint, engine, list(dict.fromkeys(exit_ or checkpoint.spec.exits)), sorted(set(rows or ROWS)), images,
             cv2.resize(read_picture(frame), (width, height)), options, rounds, update,
             mapping=load_mapping(mapping) if mapping else None,
         )  # fmt: skip
@@ -187,13 +192,13 @@ def sizes(
         figures = point["precision"], f"{point['ms']:.1f}", f"{point['miou']:.3f}"
         table.add_row(point["exit"], str(point["rows"]), *figures, chosen)
     console.print(table)
-    if picture is not None:
-        draw_sizes(points, steps, picture, f"{checkpoint.name}, {engine}, {width}x{height}, {data} {split}")
     settings = {"engine": engine, "size": [height, width], "threads": threads or cores(), "rounds": rounds}
     write_json(out, {**settings, "dataset": data, "split": split, "sources": source or [], "points": points})
     if save:
         save_ladder(checkpoint, ladder)
         console.print(f"the ladder is stored in {checkpoint.path}", highlight=False, markup=False)
+    if picture is not None:
+        draw_sizes(points, steps, picture, f"{checkpoint.name}, {engine}, {width}x{height}, {data} {split}")
 
 
 def agreement(
@@ -283,9 +288,9 @@ def scaling(
         f"ms = {size['offset_ms']:.1f} + {size['ms_per_megapixel']:.1f} * megapixels, R2 {size['r2']:.4f}; "
         f"serial share with {threads[-1]} threads: {'-' if share is None else format(share, '.0%')}", highlight=False
     )  # fmt: skip
+    write_json(out, {"engine": engine, "precision": precision, "rounds": rounds, **results})
     if picture is not None:
         draw_scaling(results, picture, f"{checkpoint.name}, {engine}, precision {precision}, {cores()} cores")
-    write_json(out, {"engine": engine, "precision": precision, "rounds": rounds, **results})
 
 
 def replay(

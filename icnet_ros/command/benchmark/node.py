@@ -114,9 +114,9 @@ def node(
             console.print(f"highest rate with fewer than 5 % drops: {result['highest_rate']:g} Hz", highlight=False)
         stages = result["runs"][0]["stages"]
         console.print("ms: " + ", ".join(f"{name} {value:.1f}" for name, value in stages.items()), highlight=False)
+    write_json(out, {**options, "sizes": results})
     if picture is not None:
         draw_stages(results, picture, f"a frame through the node, engine {engine}, precision {precision}, {transport}")
-    write_json(out, {**options, "sizes": results})
 
 
 def deadline(
