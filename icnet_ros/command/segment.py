@@ -70,5 +70,6 @@ def segment(
             f"[yellow]{escape(str(source))} declares {media.count} frames, {summary.frames} could be read: it may be "
             "damaged or cut off[/]",
             highlight=False,
+            soft_wrap=True,
         )
     console.print(f"results in {out}", highlight=False, markup=False)
