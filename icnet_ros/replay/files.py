@@ -15,6 +15,7 @@ from icnet_ros.render.video import VideoWriter
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.picture_file import read_picture
 
+ENDINGS = ("_overlay.png", "_labels.png", "_colour.png")  # of the results of a picture
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 
 
@@ -106,9 +107,8 @@ def segment_media(
                 colours.write(colour)
                 _write(out / f"{name}_labels" / f"{number:06d}.png", labels)
             else:
-                _write(out / f"{name}_overlay.png", overlay)
-                _write(out / f"{name}_labels.png", labels)
-                _write(out / f"{name}_colour.png", colour)
+                for ending, result in zip(ENDINGS, (overlay, labels, colour), strict=True):
+                    _write(out / f"{name}{ending}", result)
             progress(number + 1, media.count)
     if not totals.sum():
         raise MediaError(f"{media.paths[0]}: no frame could be read from this video")
@@ -120,7 +120,8 @@ def segment_media(
 
 
 def _check_overwrites(media: Media, out: Path) -> None:
-    results = {(out / f"{name}{ending}").resolve() for name in _names(media) for ending in _endings(media)}
+    # The results of a video have longer names than the video.
+    results = {(out / f"{name}{ending}").resolve() for name in _names(media) for ending in ENDINGS}
     for path in media.paths:
         if path.resolve() in results:
             raise MediaError(f"{path} would be overwritten by a result: give another folder than {out}")
@@ -130,10 +131,6 @@ def _names(media: Media) -> list[str]:
     """Names of the results. a.jpg and a.png in one folder must not overwrite each other's."""
     stems = [path.stem for path in media.paths]
     return [p.stem if stems.count(p.stem) == 1 else p.name.replace(".", "_") for p in media.paths]
-
-
-def _endings(media: Media) -> tuple[str, ...]:
-    return ("_overlay.mp4", "_colour.mp4") if media.video else ("_overlay.png", "_labels.png", "_colour.png")
 
 
 def _frames(media: Media) -> Iterator[tuple[str, UInt8]]:

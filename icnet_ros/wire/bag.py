@@ -25,6 +25,7 @@ class Bag:
 
     def __init__(self, storage: Storage, path: Path) -> None:
         self._storage = storage
+        self._encodings: dict[Topic, str] = {}
         self.path = path
 
     def topics(self) -> list[Topic]:
@@ -113,6 +114,11 @@ class Bag:
 
     def _encoding(self, topic: Topic) -> str:
         """Encoding, or format of a compressed image, of the first message that can be read; "" if there is none."""
+        if topic not in self._encodings:
+            self._encodings[topic] = self._read_encoding(topic)
+        return self._encodings[topic]
+
+    def _read_encoding(self, topic: Topic) -> str:
         with suppress(WireError):  # the bag is corrupt
             for message in islice(self.messages(topic.name), PROBED):
                 with suppress(WireError):  # the message is

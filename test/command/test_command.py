@@ -82,12 +82,16 @@ def test_segment_a_folder_keeps_every_answer(run, tmp_path, model, photo):
     assert {"street_jpg_labels.png", "street_png_labels.png"} < names
 
 
-def test_segment_a_video(run, tmp_path, model, photo):
-    path = tmp_path / "drive.mp4"
-    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (80, 60))
-    for _ in range(4):
+def write_video(path, codec, frames, photo):
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), 10, (80, 60))
+    for _ in range(frames):
         video.write(cv2.imread(str(photo)))
     video.release()
+    return path
+
+
+def test_segment_a_video(run, tmp_path, model, photo):
+    path = write_video(tmp_path / "drive.mp4", "mp4v", 4, photo)
     assert run("segment", path, "-o", tmp_path / "out", "--model", model)[0] == 0
     assert len(list((tmp_path / "out" / "drive_labels").glob("*.png"))) == 4
     for name, height in (("overlay", None), ("colour", 60)):
@@ -97,11 +101,7 @@ def test_segment_a_video(run, tmp_path, model, photo):
 
 
 def test_a_video_that_was_cut_off_is_reported(run, tmp_path, model, photo):
-    path = tmp_path / "drive.avi"
-    video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (80, 60))
-    for _ in range(20):
-        video.write(cv2.imread(str(photo)))
-    video.release()
+    path = write_video(tmp_path / "drive.avi", "MJPG", 20, photo)
     code, _, err = run("segment", path, "-o", tmp_path / "out", "--model", model)
     assert (code, "could be read" in err) == (0, False)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

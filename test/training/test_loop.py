@@ -124,22 +124,15 @@ def test_a_wrong_validation_label_is_found_before_the_training(data, tmp_path):
         trainer((data[0], replace(data[1], pairs=[*data[1].pairs[:-1], wrong])), tmp_path / "out")
 
 
-def test_another_backbone_is_another_training(data, tmp_path):
+@pytest.mark.parametrize("kind", ["init", "backbone"])
+def test_another_start_or_other_images_cannot_go_on_in_the_same_folder(data, tmp_path, kind):
     out = tmp_path / "out"
-    first, second = ({"backbone": {"name": "resnet", "sha256": letter * 64}} for letter in "ab")
+    first, second = ({kind: {"name": "a", "sha256": letter * 64}} for letter in "ab")
     trainer(data, out, start=Start(origin=first)).run(lambda *_: None, stop_after=3)
-    with pytest.raises(StateError, match="another --backbone"):
+    with pytest.raises(StateError, match=f"another --{kind}"):
         trainer(data, out, start=Start(origin=second))
-    with pytest.raises(StateError, match="another --backbone"):
+    with pytest.raises(StateError, match=f"another --{kind}"):
         trainer(data, out)
-
-
-def test_another_start_or_other_images_cannot_go_on_in_the_same_folder(data, tmp_path):
-    out = tmp_path / "out"
-    first, second = ({"init": {"name": "a", "sha256": letter * 64}} for letter in "ab")
-    trainer(data, out, start=Start(origin=first)).run(lambda *_: None, stop_after=3)
-    with pytest.raises(StateError, match="another --init"):
-        trainer(data, out, start=Start(origin=second))
     with pytest.raises(StateError, match="another dataset"):
         trainer((data[0].subsample(20), data[1]), out, start=Start(origin=first))
     assert trainer(data, out, start=Start(origin=first)).step == 3
