@@ -1,6 +1,6 @@
 """How time grows with the image, shrinks with threads and workers, and what several cameras share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -79,14 +79,22 @@ def by_threads(
 
 
 def by_cameras(
-    counts: Sequence[int], rate: float, size: tuple[int, int], seconds: float, precision: str, progress: Progress
+    counts: Sequence[int],
+    rate: float,
+    size: tuple[int, int],
+    seconds: float,
+    parameters: Mapping[str, Any],
+    progress: Progress,
 ) -> dict[str, Any]:
-    """Labelled images per second of all cameras together, and the 95th percentile of their age, for each number."""
+    """Labelled images per second of all cameras together, and the 95th percentile of their age, for each number.
+
+    rate: Hz, of each camera. size: (height, width). parameters: of the node.
+    """
     points = []
     for number, count in enumerate(counts):
         progress(f"{count} cameras", number, len(counts))
         options = {"cameras": count, "rate": rate, "height": size[0], "width": size[1], "seconds": seconds}
-        cameras = measure_node("cameras", {**options, "precision": precision})["cameras"].values()
+        cameras = measure_node("cameras", {**options, "parameters": parameters})["cameras"].values()
         points.append(
             {
                 "cameras": count,

@@ -52,8 +52,9 @@ class PaperFigures:
         """
         folder.mkdir(parents=True, exist_ok=True)
         strip = legend(self._spec.classes.names, self._spec.classes.colours, self._predictions[0].shape[1])
-        cv2.imwrite(str(folder / "branches.png"), np.concatenate([*self._predictions, strip]))
-        cv2.imwrite(str(folder / "differences.png"), np.concatenate(self._differences))
+        for name, rows in (("branches.png", [*self._predictions, strip]), ("differences.png", self._differences)):
+            if not cv2.imwrite(str(folder / name), np.concatenate(rows)):
+                raise OSError(f"{folder / name} cannot be written")
         regions = self._regions.report()
         (folder / "regions.json").write_text(json.dumps(regions, indent=2) + "\n")
         if len(self._spec.exits) > 1:

@@ -41,7 +41,7 @@ class OnlineEvaluation:
         self._annotations: dict[int, UInt8] = {}
         self._waiting: dict[int, tuple[FrameRecord, UInt8, PreviousFrame | None]] = {}
         self._previous: PreviousFrame | None = None
-        self.scored = 0
+        self.scored = self._annotated = 0
         self._count = 0
         self._stages: dict[int, dict[str, float]] = {}
 
@@ -65,6 +65,7 @@ class OnlineEvaluation:
 
     def ground_truth(self, stamp: int, labels: UInt8) -> None:
         """Add a ground truth label map with the stamp of its image (ns)."""
+        self._annotated += 1
         if not stamp:  # tells nothing
             return
         self._annotations[stamp] = labels if self._fold is None else self._fold[labels]
@@ -96,6 +97,9 @@ class OnlineEvaluation:
         frames = [replace(frame, **times.get(frame.stamp_ns, {})) for frame in in_order]
         result = replace(self.result, frames=frames)
         if not self.scored:
+            if self._annotated:
+                text = f"{self._annotated} ground truth images, none with the stamp of a label image"
+                self.result.warn(text, frames[0].stamp_ns if frames else 0)
             result.ground_truth = result.matrix = None
         report = write_report_json(result, self._classes, metadata, self._out)
         write_page(self._out / "report.html", title, report, frames, self._classes, PagePictures())

@@ -13,7 +13,7 @@ from icnet_ros.report.outputs import Output, PaintedFrame
 from icnet_ros.report.report_json import worst_first
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, deserialise
 from icnet_ros.wire.image import png_file
-from icnet_ros.wire.picture_file import picture_size
+from icnet_ros.wire.picture_file import is_turned, picture_size
 
 UNLABELLED = "unlabelled"
 
@@ -88,10 +88,14 @@ def unused_folder(path: Path) -> Path:
 
 
 def _image_file(frame: PaintedFrame) -> tuple[str, bytes]:
-    """Suffix and content of the image: the recorded file, or a PNG of a raw image."""
+    """Suffix and content of the image: the recorded file, or a PNG of a raw image.
+
+    Also a PNG if the recorded file names an orientation: annotation tools would turn the image, but not its labels.
+    """
     if frame.frame.topic.kind == COMPRESSED_IMAGE:
         content = bytes(deserialise(frame.frame.message.data, COMPRESSED_IMAGE).data)
-        return (".jpg" if picture_size(content)[0] == "JPEG" else ".png"), content
+        if not is_turned(content):
+            return (".jpg" if picture_size(content)[0] == "JPEG" else ".png"), content
     return ".png", png_file(frame.bgr).tobytes()
 
 

@@ -120,7 +120,9 @@ class ContactSheet(Output):
     def close(self) -> None:
         """See Output."""
         if self._pairs:
-            cv2.imwrite(str(self._path), contact_sheet(self._pairs, self._classes.names, self._classes.colours))
+            sheet = contact_sheet(self._pairs, self._classes.names, self._classes.colours)
+            if not cv2.imwrite(str(self._path), sheet):
+                raise OSError(f"{self._path} cannot be written")
 
 
 class Thumbnails(Output):

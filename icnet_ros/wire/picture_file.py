@@ -6,8 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import ExifTags, UnidentifiedImageError
 from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
 
 from icnet_ros.wire.cdr import WireError
 
@@ -26,6 +26,12 @@ def picture_size(content: bytes) -> tuple[str, int, int]:
         raise WireError(f"compressed image of {len(content)} bytes is refused: {err}") from err
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as err:
         raise WireError(f"{len(content)} bytes: not a JPEG or PNG ({err})") from err
+
+
+def is_turned(content: bytes) -> bool:
+    """Whether the EXIF data of a JPEG or PNG file asks viewers to turn or mirror it."""
+    with PillowImage.open(io.BytesIO(content), formats=("JPEG", "PNG")) as picture:
+        return bool(picture.getexif().get(ExifTags.Base.Orientation, 1) != 1)
 
 
 def decode_picture(content: bytes, kind: str, height: int, width: int) -> UInt8:

@@ -32,6 +32,7 @@ INTERFACES = {
     "one size": (Small(8), (96, 160), torch.float32, DESCRIPTION),
     "channels last": (Small(8, channels_last=True), None, torch.float32, DESCRIPTION),
     "probabilities": (Small(8, softmax=True), None, torch.float32, DESCRIPTION),
+    "probabilities, channels last": (Small(8, softmax=True, channels_last=True), None, torch.float32, DESCRIPTION),
     "uint8, normalised inside": (Small(8, normalise=True), None, torch.uint8, UINT8),
 }  # fmt: skip
 

@@ -2,8 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,19 +35,35 @@ def test_a_slow_rate_loses_nothing(model, tmp_path, transport):
     assert picture.is_file()
 
 
-def test_a_node_that_cannot_start_ends_the_benchmark(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "icnet_ros.command.main",
-        "benchmark",
-        "node",
-        "--model",
-        str(tmp_path / "no.onnx"),
-    ]
+@pytest.mark.parametrize("name", ["node", "cameras"])
+def test_a_node_that_cannot_start_ends_the_benchmark(tmp_path, name):
+    command = [sys.executable, "-m", "icnet_ros.command.main", "benchmark", name, "--model", str(tmp_path / "no.onnx")]
     done = subprocess.run(command, env=dict(os.environ), timeout=60, check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert "no such file" in done.stderr
+
+
+@pytest.mark.usefixtures("domain")
+def test_a_closed_terminal_ends_the_node_under_test(model):
+    """The node has a session of its own, so that SIGHUP does not reach it."""
+    parameters = {"engine": "torch", "model": str(model)}
+    options = {"cameras": 1, "rate": 1, "height": 32, "width": 32, "seconds": 600, "parameters": parameters}
+    command = [sys.executable, "-m", "icnet_ros.node.benchmark", "cameras", json.dumps(options)]
+    process = subprocess.Popen(command)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_until(lambda: children.read_text().split(), 30)
+    node = Path("/proc", children.read_text().split()[0])
+    wait_until(lambda: "icnet_ros.node.main" in (node / "cmdline").read_text(), 10)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 1
+    assert not node.exists()
+
+
+def wait_until(true, seconds):
+    due = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < due
+        time.sleep(0.1)
 
 
 def test_a_message_with_another_stamp():

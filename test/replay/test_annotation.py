@@ -1,16 +1,21 @@
 """From a drive to training data and back: export, correct, train, evaluate."""
 
+import io
 import json
 
 import cv2
 import numpy as np
 import pytest
-from drives import icnet, make_bag
+from drives import icnet, make_bag, pictures
+from PIL import ExifTags, Image
 
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
 from icnet_ros.report.annotation_export import unused_folder
+from icnet_ros.wire.bag import BagWriter
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE
+from icnet_ros.wire.image import encode_compressed, make_header
 
 RECIPE = "iterations: 2\nbatch: 2\nwidth: 0.25\ncrop: [64, 64]\nscale: [1.0, 1.0]\nvalidate_every: 2\n"
 
@@ -46,6 +51,23 @@ def test_the_labels_are_those_of_the_replay(exported):
         )
         assert np.array_equal(data[index][1], stored)
         assert np.array_equal(ids, stored)
+
+
+def test_an_image_that_viewers_would_turn_is_exported_as_the_network_saw_it(model, tmp_path):
+    """The labels lie on the pixels as they are stored, annotation tools obey EXIF data."""
+    bgr, content = next(pictures()), io.BytesIO()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(bgr[..., ::-1]).save(content, "JPEG", exif=exif)
+    message = encode_compressed(make_header(1, "cam"), np.frombuffer(content.getvalue(), np.uint8), "jpeg")
+    writer = BagWriter(tmp_path / "bag", [("/cam/compressed", COMPRESSED_IMAGE)])
+    writer.write("/cam/compressed", message, 1)
+    writer.close()
+    words = ("--out", tmp_path / "out", "--engine", "torch", "--model", model, "--no-video", "--export-every", "1")
+    assert icnet("replay", tmp_path / "bag", *words) == 0
+    image, labels = open_dataset(str(tmp_path / "out" / "annotation" / "dataset.yaml"), None, "train")[0]
+    assert image.shape[:2] == labels.shape == bgr.shape[:2]
+    assert np.abs(image.astype(int) - bgr).mean() < 10
 
 
 def test_corrected_labels_are_trained_on_and_evaluated(exported, model, tmp_path):

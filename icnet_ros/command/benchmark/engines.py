@@ -19,6 +19,8 @@ from icnet_ros.command.benchmark.common import (
     Size,
     Sizes,
     cores,
+    needs_ros,
+    node_parameters,
     parse_size,
     read_picture,
     write_json,
@@ -59,12 +61,11 @@ def engines(
     from icnet_ros.benchmark.engines import SIZES, compare, start
 
     sizes = [parse_size(text) for text in size] if size else SIZES
-    options = EngineOptions(device, precision, threads=threads or cores())
+    exits = exit_ or ["sub124"]
+    options = EngineOptions(device, precision, exits[0], threads or cores())
     names = engine or list(ENGINES)
     with progress_bar("building engines") as update:
-        rows = compare(
-            load_model(model), names, exit_ or ["sub124"], sizes, read_picture(frame), options, rounds, update
-        )
+        rows = compare(load_model(model), names, exits, sizes, read_picture(frame), options, rounds, update)
         update("measuring engine start-up", 0, 0)
         known = {row["engine"] for row in rows if "error" not in row} & set(ENGINES)
         starts = {name: start(name, model, options, sizes[0]) for name in sorted(known)} if device == "cpu" else {}
@@ -76,7 +77,9 @@ def engines(
             figures = f"{row['ms']:.1f}", f"{row['speedup']:.2f}", f"{row['agreement']:.4%}"
             table.add_row(f"{row['height']}x{row['width']}", row["exit"], row["engine"], *figures)
     console.print(table)
-    table = Table("engine", "first label after", "peak memory", title="a new process, its files in the cache")
+    table = Table(
+        "engine", "first label after", "peak memory", title=f"a new process, {exits[0]}, its files in the cache"
+    )
     for name, values in starts.items():
         table.add_row(name, f"{values['first_label_s']:.1f} s", f"{values['peak_mb']:.0f} MB")
     console.print(table)
@@ -267,6 +270,8 @@ def scaling(
     from icnet_ros.benchmark import scaling
     from icnet_ros.benchmark.pictures import draw_scaling
 
+    if cameras:
+        needs_ros()
     checkpoint, image = load_model(model), read_picture(frame)
     options = EngineOptions("cpu", precision, threads=cores())
     threads = sorted({1, *(count for count in (2, 4, 8, 16) if count < cores()), cores()})
@@ -275,7 +280,8 @@ def scaling(
         results["size"] = scaling.by_size(checkpoint, engine, image, options, rounds, update)
         results["threads"] = scaling.by_threads(checkpoint, engine, image, options, threads, rounds, update)
         if cameras:
-            results["cameras"] = scaling.by_cameras(cameras, rate, (360, 480), seconds, precision, update)
+            parameters = node_parameters(model, engine=engine, precision=precision)
+            results["cameras"] = scaling.by_cameras(cameras, rate, (360, 480), seconds, parameters, update)
         if bag is not None:
             results["workers"] = scaling.by_workers(bag, model, engine, precision, cores(), (1, 2), update)
     for result in results.values():

@@ -1,6 +1,5 @@
-"""`icnet benchmark transport|node-overhead|deadline|cameras|soak`: measurements of a running node."""
+"""`icnet benchmark transport|node-overhead|node|deadline|cameras|soak`: measurements of a running node."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +11,23 @@ from icnet_ros.benchmark.graph import measure_node, soak_passed
 from icnet_ros.benchmark.graph import node_overhead as measure_overhead
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.checkpoint.ladder import KEY
-from icnet_ros.command.benchmark.common import Frames, Rate, Rounds, Seconds, Size, Sizes, cores, parse_size, write_json
+from icnet_ros.command.benchmark.common import (
+    Frames,
+    Rate,
+    Rounds,
+    Seconds,
+    Size,
+    Sizes,
+    cores,
+    needs_ros,
+    node_parameters,
+    parse_size,
+    write_json,
+)
 from icnet_ros.command.console import console, errors, progress_bar
 from icnet_ros.command.options import EngineName, EnginePrecision, Exit, JsonFile, Model, Threads
-from icnet_ros.engine.base import EngineError
 
+PROFILES = ("shipped", "default")
 LATENCIES = ("latency_p50_ms", "latency_p95_ms", "jitter_ms")
 
 
@@ -50,11 +61,13 @@ def node_overhead(
     Without --load, once idle and once with one busy process per core. Latency is from publishing the image to
     receiving the label image.
     """
-    _needs_ros()
+    needs_ros()
+    if unknown := [name for name in profile or () if name not in PROFILES]:
+        raise typer.BadParameter(f"profile {unknown[0]!r} is none of {', '.join(PROFILES)}")
     sizes = [parse_size(text) for text in size or ("360x480", "720x1280", "1024x2048")]
     with progress_bar("comparing nodes") as update:
         cases = measure_overhead(
-            sizes, reliability or ["best_effort", "reliable"], profile or ["shipped", "default"],
+            sizes, reliability or ["best_effort", "reliable"], profile or PROFILES,
             [0, cores()] if load is None else load, frames, rate, rounds, update,
         )  # fmt: skip
     table = Table(
@@ -63,7 +76,7 @@ def node_overhead(
     for case in cases:
         ours, other = case["ours"], case["conventional"]
         ratios = [
-            f"{ours[key]:.1f} : {other[key]:.1f} = {ours[key] / other[key]:.2f}"
+            f"{ours[key]:.1f} : {other[key]:.1f} = " + (f"{ours[key] / other[key]:.2f}" if other[key] else "-")
             for key in ("p50_ms", "p95_ms", "cpu_ms")
         ]
         lost = f"{ours['lost']:.0f} : {other['lost']:.0f}"
@@ -94,8 +107,9 @@ def node(
     """
     from icnet_ros.benchmark.pictures import draw_stages
 
-    parameters: dict[str, Any] = {"engine": engine, "precision": precision, "exit": exit_, "threads": threads}
-    parameters |= {"input_transport": transport} | ({"model": model} if model else {})
+    parameters = node_parameters(
+        model, engine=engine, precision=precision, exit=exit_, threads=threads, input_transport=transport
+    )
     rates = rate or [10.0, 30.0, 60.0]
     options = {"rates": rates, "seconds": seconds, "find_rate": find_rate, "parameters": parameters}
     results = []
@@ -135,16 +149,17 @@ def deadline(
     Compared: sub124 alone; exit auto with exits at one input size; exit auto with the ladder of exits and input sizes
     that the checkpoint has, if any.
     """
-    from icnet_ros.benchmark.deadline import add_miou
+    from icnet_ros.benchmark.deadline import add_miou, read_miou
 
+    known = read_miou(sizes) if sizes else None
     height, width = parse_size(size)
     spec = load_model(model).spec
     rows = spec.network_size(height, width)[0]
     options: dict[str, Any] = {"seconds": seconds, "rate": rate, "height": height, "width": width, "share": share}
     options |= {"model": model, "rows": rows, "ladder": KEY in spec.metrics}
     result = _measure("deadline", options)
-    if sizes is not None:
-        add_miou(result["modes"], sizes)
+    if known is not None:
+        add_miou(result["modes"], known)
     table = Table(
         "mode", "frames", "within budget", "p50 ms", "p95 ms", "mean mIoU", "frames by exit and input rows",
         title=f"budget {result['budget_ms']} ms",
@@ -155,6 +170,9 @@ def deadline(
         figures = f"{one['within_budget']:.1%}", f"{one['p50_ms']}", f"{one['p95_ms']}"
         table.add_row(mode, str(one["frames"]), *figures, miou, steps)
     console.print(table)
+    for mode, one in result["modes"].items():
+        if "missing" in one:
+            console.print(f"{mode}: {sizes} has no mIoU of {one['missing']} rows: measure it with --exit and --rows")
     write_json(out, {**options, **result})
 
 
@@ -163,13 +181,15 @@ def cameras(
     rate: Rate = 5.0,
     size: Size = "360x480",
     seconds: Seconds = 60.0,
+    engine: EngineName = "auto",
     precision: EnginePrecision = "fp32",
+    model: Model = "",
     out: JsonFile = None,
 ) -> None:
     """Measure starvation, transport losses and label age with several cameras."""
     height, width = parse_size(size)
     options: dict[str, Any] = {"cameras": count, "rate": rate, "height": height, "width": width}
-    options |= {"seconds": seconds, "precision": precision}
+    options |= {"seconds": seconds, "parameters": node_parameters(model, engine=engine, precision=precision)}
     result = _measure("cameras", options)
     table = Table("camera", "sent", "received", "processed", "dropped", "age p95 ms", "allowed ms")
     for name, one in result["cameras"].items():
@@ -213,16 +233,7 @@ def soak(
 
 
 def _measure(name: str, options: dict[str, Any], *, shipped_profile: bool = True) -> dict[str, Any]:
-    _needs_ros()
+    needs_ros()
     with progress_bar(f"measuring {name}") as update:
         update(f"measuring {name}", 0, 0)
         return measure_node(name, options, shipped_profile=shipped_profile)
-
-
-def _needs_ros() -> None:
-    for module in ("rclpy", "icnet_ros.msg"):
-        if importlib.util.find_spec(module) is None:
-            raise EngineError(
-                f"this benchmark runs a real ROS 2 graph and {module} is not importable: source scripts/env.sh after "
-                "`make build`, or your ROS 2 and the workspace built with colcon"
-            )

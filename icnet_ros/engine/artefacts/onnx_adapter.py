@@ -60,8 +60,15 @@ def _run(path: Path, network: OnnxNetwork, model: "onnx.ModelProto") -> tuple[tu
         output = session.run([network.output], {network.input.name: np.zeros(sides, network.input.type)})[0]
     except Exception as err:  # the runtime raises many exception types
         raise EngineError(f"{path}: ONNX Runtime cannot run it at {width}x{height}: {one_line(err)}") from err
-    makers = {name: node.op_type for node in model.graph.node for name in node.output}
-    return tuple(output.shape), np.issubdtype(output.dtype, np.integer), makers.get(network.output) == "Softmax"
+    return tuple(output.shape), np.issubdtype(output.dtype, np.integer), _ends_in_softmax(model, network.output)
+
+
+def _ends_in_softmax(model: "onnx.ModelProto", output: str) -> bool:
+    """Whether a Softmax made an output, perhaps converted or transposed afterwards."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+    while (maker := makers.get(output)) is not None and maker.op_type in ("Transpose", "Cast", "Identity"):
+        output = maker.input[0]
+    return maker is not None and maker.op_type == "Softmax"
 
 
 def _layout(path: Path, shape: tuple[int, ...], kind: str, network: OnnxNetwork) -> str:

@@ -1,6 +1,7 @@
 """Several cameras on one node: fairness, losses in transport, age of the labels."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,14 @@ COUNTERS = ("received", "processed", "dropped", "failed")
 LAST_FRAMES_S = 4.0  # for the last frames, and the diagnostics after them
 
 
-def measure(cameras: int, rate: float, height: int, width: int, seconds: float, precision: str) -> dict[str, Any]:
+def measure(
+    cameras: int, rate: float, height: int, width: int, seconds: float, parameters: Mapping[str, Any]
+) -> dict[str, Any]:
     """Frame counters of each camera, 95th percentile of the age of its labels (ms), and the limit for that age.
 
     The limit is two periods of the camera plus the processing time of one frame of each camera. rate: Hz, per
-    camera. max_over_min: ratio of the largest to the smallest number of processed frames.
+    camera. parameters: of the node, without `cameras`. max_over_min: ratio of the largest to the smallest number of
+    processed frames.
     """
     names = NAMES[:cameras]
     counters: dict[str, dict[str, int]] = {}
@@ -39,8 +43,7 @@ def measure(cameras: int, rate: float, height: int, width: int, seconds: float, 
             counters[status.name.partition(": ")[2]] = {key: int(values.get(key, 0)) for key in COUNTERS}
 
     sent = int(rate * seconds)
-    parameters = {"cameras": list(names), "precision": precision}
-    with node_under_test(parameters) as process, participant("cameras_benchmark") as node:
+    with node_under_test({**parameters, "cameras": list(names)}) as process, participant("cameras_benchmark") as node:
         node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, 10)
         for name in names:
             node.create_subscription(FrameLatency, f"/icnet/{name}/latency", latencies[name].append, 100)
