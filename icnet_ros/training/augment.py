@@ -1,4 +1,4 @@
-"""Random mirror, resize, crop, colour, sharpness and noise, on the device the network trains on."""
+"""Random mirror, resize, crop, colour, surface, sharpness and noise, on the device the network trains on."""
 
 import math
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from icnet_ros.training.loss import IGNORE
 from icnet_ros.training.recipe import Recipe
+from icnet_ros.training.texture import cellular
 
 BLUR = 1.5  # pixels, standard deviation of the Gaussian for blur and unsharp mask
 
@@ -59,8 +60,11 @@ def _crop(
     grey = pixels.mean()
     pixels = (pixels - grey) * (1 + recipe.contrast * (2 * u[5] - 1)) + grey
     tint = 1 + recipe.colour * (2 * torch.tensor(u[6:9], device=image.device) - 1)
-    pixels = _degrade((pixels * tint[:, None, None]).clamp(0, 255), recipe, generator) - mean[:, None, None]
+    pixels = pixels * tint[:, None, None]
     ids = sample(labels[None], "nearest")[0].long()
+    if recipe.texture:
+        pixels = pixels * (1 + _surface(ids, recipe.texture, generator))
+    pixels = _degrade(pixels.clamp(0, 255), recipe, generator) - mean[:, None, None]
     return pixels * inside, torch.where(inside[0], ids, IGNORE)
 
 
@@ -73,6 +77,19 @@ def _pixel_of(labels: Tensor, wanted: int | None, generator: torch.Generator) ->
         return None
     row, column = places[int(torch.randint(len(places), (), generator=generator))].tolist()
     return row, column
+
+
+def _surface(ids: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Relative brightness (h, w) of a surface on all pixels of one class, that of a random pixel; ids (h, w).
+
+    0 everywhere in the other crops, 1 - share of them, and where the random pixel is not labelled.
+    """
+    height, width = ids.shape
+    draw, row, column = torch.rand(3, generator=generator).tolist()
+    chosen = ids[int(row * height), int(column * width)]
+    if draw >= share or chosen == IGNORE:
+        return torch.zeros((), device=ids.device)
+    return cellular(height, width, generator).to(ids.device) * (ids == chosen)
 
 
 def _degrade(pixels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:

@@ -33,6 +33,8 @@ class Recipe:
     lovasz: weight of the Lovász-softmax loss (Berman et al., 2018), a surrogate of the IoU that is added to the
         cross entropy.
     brightness, contrast, colour: ranges of random relative changes. gamma: range of the random log exponent.
+    texture: share of the crops in which all pixels of one class, that of a random pixel, get a drawn surface such as
+        cobbles or rubble (`training.texture`), so that the network learns shapes and places and not only surfaces.
     sharpness: range of the random blur (down to a Gaussian of 1.5 pixels) or unsharp mask. noise: maximum standard
         deviation of the added Gaussian noise, for pixels 0..255.
     ema: decay of the exponential moving average of the weights, which is saved; 0 saves the last weights.
@@ -75,6 +77,7 @@ class Recipe:
     contrast: float = 0.0
     colour: float = 0.0
     gamma: float = 0.0
+    texture: float = 0.0
     sharpness: float = 0.0
     noise: float = 0.0
     teacher_weight: float = 1.0
@@ -109,6 +112,7 @@ class Recipe:
             "brightness",
             "contrast",
             "colour",
+            "texture",
             "cooldown",
         ):
             if not 0 <= getattr(self, name) <= 1:

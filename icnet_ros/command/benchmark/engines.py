@@ -303,7 +303,7 @@ def replay(
     bag: Annotated[Path, typer.Argument(help="Recorded drive.")],
     engine: EngineName = "auto",
     precision: EnginePrecision = "fp32",
-    frames: Annotated[int, typer.Option(min=1, help="Number of frames of the bag.")] = 60,
+    frames: Annotated[int, typer.Option(min=2, help="Number of frames of the bag.")] = 60,
     model: Model = "",
     threads: Threads = 0,
     rounds: Rounds = 5,
