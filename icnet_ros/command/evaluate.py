@@ -22,6 +22,7 @@ from icnet_ros.command.options import (
     Sources,
     Split,
 )
+from icnet_ros.command.requirements import needs_matplotlib
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineOptions
 
@@ -55,6 +56,7 @@ def evaluate(
     from icnet_ros.evaluation.evaluate_dataset import EvaluationOptions, evaluate_dataset
     from icnet_ros.evaluation.mapping import load_mapping
 
+    needs_matplotlib(figures)
     checkpoint = load_model(model)
     if not checkpoint.spec.trained:
         warn_untrained("figures", model)

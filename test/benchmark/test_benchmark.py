@@ -257,3 +257,15 @@ def test_benchmark_scaling(monkeypatch, tmp_path):
     assert [point["size"] for point in result["size"]["points"]] == [[64, 96], [96, 128]]
     assert result["threads"]["points"][0]["threads"] == 1
     assert cv2.imread(str(picture)) is not None
+
+
+def test_without_matplotlib_only_pictures_are_refused(monkeypatch, tmp_path, capsys):
+    """matplotlib is not in the extras that the README installs; a measurement must not be lost at its end."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "icnet_ros.benchmark.pictures", raising=False)
+    words = ("layers", "--size", "64x64", "--rounds", "1", "--json", tmp_path / "layers.json")
+    run(monkeypatch, *words)
+    assert (tmp_path / "layers.json").exists()
+    monkeypatch.setattr(sys, "argv", ["icnet", "benchmark", *map(str, words), "--picture", str(tmp_path / "a.png")])
+    assert main() == 1
+    assert "pip install matplotlib" in capsys.readouterr().err

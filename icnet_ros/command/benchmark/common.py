@@ -1,6 +1,5 @@
 """Options and helpers of the benchmark commands."""
 
-import importlib.util
 import json
 import os
 import platform
@@ -10,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from icnet_ros.checkpoint.default import model_path
-from icnet_ros.engine.base import EngineError
 from icnet_ros.share import share
 from icnet_ros.wire import picture_file
 
@@ -36,16 +34,6 @@ def parse_size(text: str) -> tuple[int, int]:
     if not (height.isdigit() and width.isdigit()):
         raise typer.BadParameter(f"size {text!r} is not HEIGHTxWIDTH, e.g. 720x1280")
     return int(height), int(width)
-
-
-def needs_ros() -> None:
-    """Raise EngineError where rclpy and the messages of this package cannot be imported."""
-    for module in ("rclpy", "icnet_ros.msg"):
-        if importlib.util.find_spec(module) is None:
-            raise EngineError(
-                f"this benchmark runs a real ROS 2 graph and {module} is not importable: source scripts/env.sh after "
-                "`make build`, or your ROS 2 and the workspace built with colcon"
-            )
 
 
 def node_parameters(model: str, **parameters: Any) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from icnet_ros.command.benchmark.common import (
     Size,
     Sizes,
     cores,
-    needs_ros,
     node_parameters,
     parse_size,
     read_picture,
@@ -39,6 +38,7 @@ from icnet_ros.command.options import (
     Split,
     Threads,
 )
+from icnet_ros.command.requirements import needs_matplotlib, needs_ros
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import ENGINES
@@ -115,7 +115,8 @@ def peers(
     it was made for. A network of another kind needs a description beside it, see docs/networks.md.
     """
     from icnet_ros.benchmark.peers import candidates, compare_peers
-    from icnet_ros.benchmark.pictures import draw_peers
+
+    needs_matplotlib(picture)
 
     height, width = parse_size(size)
     checkpoints = [load_model(name) for name in model or [""]]
@@ -140,6 +141,8 @@ def peers(
     settings = {"engine": engine, "size": [height, width], "threads": threads or cores(), "rounds": rounds}
     write_json(out, {**settings, "dataset": data, "split": split, "sources": source or [], "rows": rows})
     if picture is not None:
+        from icnet_ros.benchmark.pictures import draw_peers
+
         draw_peers(
             [row for row in rows if "error" not in row], picture, f"{engine}, {width}x{height}, {data or 'no data'}"
         )
@@ -173,7 +176,7 @@ def sizes(
     The points that no faster one beats are the ladder from which exit auto chooses under a deadline. With --save it is
     stored in the header of the checkpoint; int8 files beside it stay valid.
     """
-    from icnet_ros.benchmark.pictures import draw_sizes
+    needs_matplotlib(picture)
     from icnet_ros.benchmark.sizes import ROWS, measure, save_ladder
     from icnet_ros.checkpoint.ladder import make_ladder
 
@@ -201,6 +204,8 @@ def sizes(
         save_ladder(checkpoint, ladder)
         console.print(f"the ladder is stored in {checkpoint.path}", highlight=False, markup=False)
     if picture is not None:
+        from icnet_ros.benchmark.pictures import draw_sizes
+
         draw_sizes(points, steps, picture, f"{checkpoint.name}, {engine}, {width}x{height}, {data} {split}")
 
 
@@ -268,7 +273,8 @@ def scaling(
 ) -> None:
     """Measure how time scales with image size and threads and, if asked for, with cameras and replay workers."""
     from icnet_ros.benchmark import scaling
-    from icnet_ros.benchmark.pictures import draw_scaling
+
+    needs_matplotlib(picture)
 
     if cameras:
         needs_ros()
@@ -296,6 +302,8 @@ def scaling(
     )  # fmt: skip
     write_json(out, {"engine": engine, "precision": precision, "rounds": rounds, **results})
     if picture is not None:
+        from icnet_ros.benchmark.pictures import draw_scaling
+
         draw_scaling(results, picture, f"{checkpoint.name}, {engine}, precision {precision}, {cores()} cores")
 
 

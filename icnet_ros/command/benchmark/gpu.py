@@ -10,6 +10,7 @@ from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.benchmark.common import Picture, Rounds, Sizes, parse_size, read_picture, write_json
 from icnet_ros.command.console import console, errors, progress_bar
 from icnet_ros.command.options import Model, ResultFolder
+from icnet_ros.command.requirements import needs_matplotlib
 
 
 def gpu(
@@ -29,8 +30,8 @@ def gpu(
     """
     from icnet_ros.benchmark.gpu import cases, disagreements, measure, roofline, soak
     from icnet_ros.benchmark.gpu_page import write_page
-    from icnet_ros.benchmark.pictures import draw_roofline
 
+    needs_matplotlib(out)
     sizes = [parse_size(text) for text in size] if size else [(720, 1280), (1024, 2048)]
     checkpoint, picture = load_model(model), read_picture(frame)
     out.mkdir(parents=True, exist_ok=True)
@@ -41,6 +42,8 @@ def gpu(
     wrong = disagreements(rows, soaked)
     result = {"device": device, "rounds": rounds, "rows": rows, "roofline": limits, "soak": soaked, "wrong": wrong}
     write_json(out / "gpu.json", result)
+    from icnet_ros.benchmark.pictures import draw_roofline
+
     draw_roofline(rows, limits, out / "gpu.png")
     write_page(result, out / "gpu.html")
     table = Table("", "ms", "frames/s", "network ms", "GFLOP/s", "as on the CPU", "MB")

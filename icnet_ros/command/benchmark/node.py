@@ -19,13 +19,13 @@ from icnet_ros.command.benchmark.common import (
     Size,
     Sizes,
     cores,
-    needs_ros,
     node_parameters,
     parse_size,
     write_json,
 )
 from icnet_ros.command.console import console, errors, progress_bar
 from icnet_ros.command.options import EngineName, EnginePrecision, Exit, JsonFile, Model, Threads
+from icnet_ros.command.requirements import needs_matplotlib, needs_ros
 
 PROFILES = ("shipped", "default")
 LATENCIES = ("latency_p50_ms", "latency_p95_ms", "jitter_ms")
@@ -105,7 +105,7 @@ def node(
     Latency is from stamping the image to receiving its labels in another process. Stages are medians, as FrameLatency
     reports them, at the first rate.
     """
-    from icnet_ros.benchmark.pictures import draw_stages
+    needs_matplotlib(picture)
 
     parameters = node_parameters(
         model, engine=engine, precision=precision, exit=exit_, threads=threads, input_transport=transport
@@ -130,6 +130,8 @@ def node(
         console.print("ms: " + ", ".join(f"{name} {value:.1f}" for name, value in stages.items()), highlight=False)
     write_json(out, {**options, "sizes": results})
     if picture is not None:
+        from icnet_ros.benchmark.pictures import draw_stages
+
         draw_stages(results, picture, f"a frame through the node, engine {engine}, precision {precision}, {transport}")
 
 

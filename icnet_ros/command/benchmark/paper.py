@@ -9,6 +9,7 @@ from rich.table import Table
 from icnet_ros.command.benchmark.common import Rounds, Sizes, cores, parse_size, write_json
 from icnet_ros.command.console import console, progress_bar
 from icnet_ros.command.options import JsonFile, Threads
+from icnet_ros.command.requirements import needs_matplotlib
 
 
 def paper(
@@ -22,7 +23,8 @@ def paper(
 ) -> None:
     """Reproduce tables 1, 2, 3, 5, 6 and figure 5: time, memory, multiply-accumulates next to the paper's."""
     from icnet_ros.benchmark.paper import ROWS, measure
-    from icnet_ros.benchmark.pictures import draw_ratios
+
+    needs_matplotlib(picture)
 
     rows = [row for row in ROWS if not only or any(part in row.table for part in only)]
     with progress_bar("warming up") as update:
@@ -46,6 +48,8 @@ def paper(
         out, {"device": device, "shrink": shrink, "rounds": rounds, "threads": threads or cores(), "rows": measured}
     )
     if picture is not None:
+        from icnet_ros.benchmark.pictures import draw_ratios
+
         picture.parent.mkdir(parents=True, exist_ok=True)
         shrunken = f", image sides divided by {shrink}" if shrink > 1 else ""
         draw_ratios(measured, picture, f"ICNet and PSPNet50 on {device}{shrunken}")
@@ -63,7 +67,8 @@ def layers(
     import torch
 
     from icnet_ros.benchmark.layers import layers as measure
-    from icnet_ros.benchmark.pictures import draw_layers
+
+    needs_matplotlib(picture)
 
     torch.set_num_threads(threads or cores())
     sizes = [parse_size(text) for text in size or ("1024x2048", "512x1024")]
@@ -76,5 +81,7 @@ def layers(
     console.print(table)
     write_json(out, {"device": device, "rounds": rounds, "threads": threads or cores(), "rows": rows})
     if picture is not None:
+        from icnet_ros.benchmark.pictures import draw_layers
+
         picture.parent.mkdir(parents=True, exist_ok=True)
         draw_layers(rows, picture, f"PSPNet50 on {device}")
