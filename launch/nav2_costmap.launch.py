@@ -1,6 +1,7 @@
 """The node as Nav2's semantic layer needs it.
 
-    ros2 launch icnet_ros nav2_costmap.launch.py image:=/camera/color/image_raw depth:=/camera/depth/image_raw
+    ros2 launch icnet_ros nav2_costmap.launch.py image:=/camera/color/image_raw \
+        depth:=/camera/aligned_depth_to_color/image_raw
 
 Labels are the groups of config/groups/nav2.yaml, at the size of the depth image, with confidence and an organised point
 cloud. The parameters of the layer are in config/nav2_semantic_costmap.yaml. Takes the other arguments of

@@ -5,7 +5,7 @@ import openvino
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.cache import writable_folder
-from icnet_ros.engine.artefacts.cache_entries import OPENVINO, mark_used, trim
+from icnet_ros.engine.artefacts.cache_entries import OPENVINO, mark_used, openvino_folder, trim
 from icnet_ros.engine.artefacts.export import onnx_for
 from icnet_ros.engine.backends.batched import LruCache
 from icnet_ros.engine.backends.host import HostEngine
@@ -78,7 +78,9 @@ class OpenVinoEngine(HostEngine):
         def make() -> openvino.InferRequest:
             # A folder for each size, so that the sizes that are no longer used can be removed.
             name = "-".join(map(str, (self._path.stem, self.precision, self._threads, *shape)))
-            folder = writable_folder() / OPENVINO / name
+            folder = openvino_folder() / name  # may be read-only: files built beforehand
+            if not folder.is_dir():
+                folder = writable_folder() / OPENVINO / name
             settings = {**self._settings, "CACHE_DIR": str(folder)}
             try:
                 self._model.reshape(list(shape))

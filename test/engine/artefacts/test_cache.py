@@ -90,6 +90,17 @@ def test_openvino_works_without_a_cache_folder(tmp_path, monkeypatch, tiny, capl
     assert "set ICNET_CACHE to a writable folder" in caplog.text
 
 
+def test_openvino_uses_what_a_read_only_cache_has(folder, monkeypatch, tiny):
+    pytest.importorskip("openvino")
+    from icnet_ros.engine.backends import openvino
+
+    frames = [Frame(np.zeros((64, 64, 3), np.uint8))]
+    openvino.OpenVinoEngine(tiny, EngineOptions(threads=1)).segment(frames)
+    monkeypatch.setattr(openvino, "writable_folder", lambda: pytest.fail("needs no writable folder"))
+    engine = openvino.OpenVinoEngine(tiny, EngineOptions(threads=1))
+    assert engine.segment(frames)[0].labels.shape == (64, 64)
+
+
 def test_a_temporary_file_of_a_killed_process_is_removed_after_a_day(folder):
     folder.mkdir()
     for name, hours in ((".1.old.onnx", 25), (".2.new.onnx", 1)):
