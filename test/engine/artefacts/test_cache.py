@@ -90,7 +90,8 @@ def test_openvino_works_without_a_cache_folder(tmp_path, monkeypatch, tiny, capl
     assert "set ICNET_CACHE to a writable folder" in caplog.text
 
 
-def test_openvino_uses_what_a_read_only_cache_has(folder, monkeypatch, tiny):
+@pytest.mark.usefixtures("folder")
+def test_openvino_uses_what_a_read_only_cache_has(monkeypatch, tiny):
     pytest.importorskip("openvino")
     from icnet_ros.engine.backends import openvino
 
