@@ -14,12 +14,14 @@ def read_rows(log: Path) -> list[dict[str, str]]:
 
 
 def write_rows(log: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Overwrite LOG.csv; columns are the keys of all rows, in order."""
+    """Overwrite LOG.csv, at once or not at all; columns are the keys of all rows, in order."""
     columns = dict.fromkeys(name for row in rows for name in row)
-    with log.open("w", newline="") as file:
+    temporary = log.with_name(f".{log.name}.part")
+    with temporary.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(columns), restval="")
         writer.writeheader()
         writer.writerows(rows)
+    temporary.replace(log)
 
 
 def append_row(log: Path, row: Mapping[str, object]) -> None:

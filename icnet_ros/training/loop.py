@@ -1,5 +1,6 @@
 """The training loop."""
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -27,7 +28,10 @@ from icnet_ros.training.start import FROM_SCRATCH, Start, check_teacher, network
 from icnet_ros.training.state import State, load_state, save_state
 from icnet_ros.training.validation import final_figures, validate
 
+log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
+# What a state was made from, as the user knows it.
+OPTIONS = {"init": "--init", "backbone": "--backbone", "pruned": "network before pruning"}
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -61,17 +65,18 @@ class Trainer:
         if recipe.batch % fabric.world_size:
             raise StateError(f"batch {recipe.batch} is not divisible by {fabric.world_size} processes")
         self.recipe, self.out, self._data, self._validation, self._fabric = recipe, out, data, validation, fabric
-        self._spec = network_spec(recipe, data, start.licence)
-        network = build_network(self._spec)
+        self._spec = network_spec(recipe, data, start, teacher)
+        try:
+            network = build_network(self._spec)
+        except ValueError as err:
+            raise RecipeError(str(err)) from err
         self._state = out / "state.safetensors"
         saved = load_state(self._state) if self._state.exists() else None
         if saved is not None and not _continues(recipe, saved):
             raise StateError(f"{self._state}: was made with another recipe; choose another folder or the same recipe")
-        if saved is not None:
-            network.load_state_dict(saved.network)
         self._network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._samples = SampleCache(data, fabric.device, fabric.world_size)
-        class_counts(validation)  # a wrong label file is an error now, not after hours
+        checked = class_counts(validation)  # a wrong label file is an error now, not after hours
         self._counts = class_counts(data) if recipe.class_uniform or recipe.class_balance != "none" else None
         counts = np.zeros((len(data), 0), np.int64) if self._counts is None else self._counts
         self._sampler = Sampler(counts, recipe.seed, recipe.class_uniform)
@@ -87,15 +92,18 @@ class Trainer:
             folded = fold_batch_norm(teacher.network(teacher.spec.exits[-1:])).to(fabric.device)
             self._teacher = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._made_from = _made_from(data, self._origin)
-        if saved is not None and (saved.made_from or self._made_from) != self._made_from:
-            names = sorted(saved.made_from.keys() | self._made_from.keys())
-            other = next(name for name in names if saved.made_from.get(name) != self._made_from.get(name))
-            raise StateError(f"{self._state}: was made with another {other}; choose another folder or the same {other}")
+        self._validated_on = sha256(checked.tobytes() + _names(validation)).hexdigest()
+        if saved is not None:
+            self._check_same(saved)
+            self._network.load_state_dict(saved.network)
         optimiser = _optimiser(self._network, recipe)
         self._model, self._optimiser = fabric.setup(self._network, optimiser)
         self._ema = {key: value.clone() for key, value in self._network.state_dict().items()}
         if saved is not None:
             self.step, self._best = saved.step, saved.best
+            if saved.validated_on not in ("", self._validated_on):
+                log.warning("the validation split is another one than before: its first score is the best so far")
+                self._best = 0.0
             self._ema = {key: value.to(fabric.device) for key, value in saved.ema.items()}
             for name, parameter in self._network.named_parameters():
                 self._optimiser.state[parameter]["momentum_buffer"] = saved.momentum[name].to(fabric.device)
@@ -204,8 +212,20 @@ class Trainer:
             }
             network = self._network.state_dict()
             recipe = self.recipe.to_dict()
-            save_state(self._state, State(self.step, recipe, network, self._ema, momentum, self._best, self._made_from))
+            save_state(
+                self._state,
+                State(self.step, recipe, network, self._ema, momentum, self._best, self._made_from, self._validated_on),
+            )
         self._fabric.barrier()
+
+    def _check_same(self, saved: State) -> None:
+        """Raise StateError if a state was made from other things; states of earlier versions do not say from what."""
+        before = saved.made_from or self._made_from
+        for name in sorted(before.keys() | self._made_from.keys()):
+            if before.get(name) != self._made_from.get(name):
+                raise StateError(
+                    f"{self._state}: was made with another {name}; choose another folder or the same {name}"
+                )
 
     def _check_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -219,9 +239,10 @@ class Trainer:
         return self.out / "log.csv"
 
     def _truncate_log(self) -> None:
-        """Remove rows of steps that are repeated after a resume."""
+        """Remove rows of steps that are repeated after a resume, and incomplete ones."""
         if self._fabric.global_rank == 0 and self._log.exists():
-            write_rows(self._log, [row for row in read_rows(self._log) if int(row["step"]) <= self.step])
+            rows = [row for row in read_rows(self._log) if row["step"].isdecimal() and row["loss"]]
+            write_rows(self._log, [row for row in rows if int(row["step"]) <= self.step])
 
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
@@ -251,9 +272,12 @@ def _data_origin(data: Dataset) -> dict[str, Any]:
 
 def _made_from(data: Dataset, origin: Mapping[str, Any]) -> dict[str, str]:
     """What a state belongs to: classes, file names of the images, and the hashes of initial weights and teacher."""
-    names = "\n".join(f"{pair.image.name} {pair.label.name}" for pair in data.pairs)
-    made_from = {"class table": ", ".join(data.classes.names), "dataset": sha256(names.encode()).hexdigest()}
+    made_from = {"class table": ", ".join(data.classes.names), "dataset": sha256(_names(data)).hexdigest()}
     for name, one in origin.items():
         if isinstance(one, Mapping) and "sha256" in one:
-            made_from[{"init": "--init", "backbone": "--backbone"}.get(name, name)] = str(one["sha256"])
+            made_from[OPTIONS.get(name, name)] = str(one["sha256"])
     return made_from
+
+
+def _names(data: Dataset) -> bytes:
+    return "\n".join(f"{pair.image.name} {pair.label.name}" for pair in data.pairs).encode()

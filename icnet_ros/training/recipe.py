@@ -95,6 +95,8 @@ class Recipe:
         for name in ("iterations", "batch", "learning_rate", "validate_every", "power", "input_scale", "temperature"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise RecipeError(f"{name} is {getattr(self, name)}, it takes a positive number")
+        if self.seed < 0:
+            raise RecipeError(f"seed is {self.seed}, it takes 0 or a positive number")
         if min(self.crop) < 32:
             raise RecipeError(f"crop is {self.crop}, the network needs at least 32x32")
         if not 0 < self.scale[0] <= self.scale[1] < float("inf"):

@@ -1,5 +1,6 @@
 """Setup shared by the training commands."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,25 +12,44 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.dataset.table import open_dataset
+from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.start import check_trainable
 
+PRECISIONS = ("32-true", "bf16-mixed")
+
 
 def open_fabric(accelerator: str, devices: int, nodes: int, precision: str) -> Fabric:
-    """Launch the training processes: those of torchrun, or `devices` processes on this machine."""
+    """Launch the training processes: those of torchrun, or `devices` processes on this machine.
+
+    Raises RecipeError for a precision or device that cannot be used.
+    """
+    if precision not in PRECISIONS:
+        raise RecipeError(f"precision is {precision!r}, trainings take {' or '.join(PRECISIONS)}")
     kind: Any = precision
-    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=kind)
-    fabric.launch()
+    try:
+        fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=kind)
+        fabric.launch()
+    except (RuntimeError, ValueError, ImportError) as err:
+        raise RecipeError(f"cannot train on {devices} x {accelerator} with {precision}: {err}") from err
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if started != fabric.world_size:
+        raise RecipeError(
+            f"{started} processes were started for a training of {fabric.world_size}: add --devices with the number of "
+            "processes on each machine, and --nodes with that of the machines"
+        )
     return fabric
 
 
 def open_data(recipe: Recipe, data: str, root: Path | None, without: Sequence[str] = ()) -> tuple[Dataset, Dataset]:
-    """Splits "train" and "val" of `data`, the recipe's dataset if that is empty, see `open_dataset`.
+    """Splits "train" and "val" (each image once) of `data`, the recipe's dataset if that is empty, see `open_dataset`.
 
     without: sources that are left out of the training split. Raises DatasetError.
     """
     name = data or recipe.dataset
-    return open_dataset(name, root, "train").select_sources(without=without), open_dataset(name, root, "val")
+    return open_dataset(name, root, "train").select_sources(without=without), open_dataset(name, root, "val").subsample(
+        0
+    )
 
 
 def recipe_for(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:

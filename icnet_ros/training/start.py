@@ -25,14 +25,16 @@ class Start:
     """Initial weights of a training; random where nothing is given.
 
     backbone: file of an ImageNet ResNet-50. weights: state dict of a network of the same architecture and width;
-    its classifiers may differ. classes: names of the classes of `weights`. licence: of the data of `weights`. origin:
-    provenance, for the header of the checkpoint.
+    its classifiers may differ, or be absent in imported ones. classes: names of the classes of `weights`. licence: of
+    the data of `weights`. fixed_height: the checkpoint has a frame_height even if the recipe's input_scale is 1.
+    origin: provenance, for the header of the checkpoint.
     """
 
     backbone: Path | None = None
     weights: Mapping[str, Tensor] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     licence: str = ""
+    fixed_height: bool = False
     origin: dict[str, Any] = field(default_factory=dict)
 
     def apply(self, network: ICNet | PSPNet50, classes: Sequence[str], images: Callable[[], Tensor]) -> None:
@@ -47,9 +49,10 @@ class Start:
             rewrite_stem(network, self.backbone, images())
         if self.weights:
             own = network.state_dict()
-            weights = dict(self.weights)
+            classifiers = {key: value for key, value in own.items() if key.split(".")[0] in CLASSIFIERS}
+            weights = {**classifiers, **self.weights}
             if self.classes and self.classes != tuple(classes):
-                for key in (key for key in weights if key.split(".")[0] in CLASSIFIERS):
+                for key in classifiers.keys() & self.weights.keys():
                     weights[key] = _rows(weights[key], self.classes, classes)
             invalid = sorted(key for key in own if key in weights and own[key].shape != weights[key].shape)
             invalid += sorted(own.keys() - weights.keys())
@@ -99,8 +102,9 @@ def check_trainable(checkpoint: Checkpoint) -> None:
             )
 
 
-def network_spec(recipe: Recipe, data: Dataset, licence: str = "") -> ModelSpec:
-    """The ModelSpec of the checkpoints of a training. licence: of the data of the initial weights, which it keeps."""
+def network_spec(recipe: Recipe, data: Dataset, start: Start, teacher: Checkpoint | None = None) -> ModelSpec:
+    """The ModelSpec of the checkpoints of a training; it keeps the licences of the initial weights and the teacher."""
+    taught = teacher.spec.data_licence if teacher else ""
     return ModelSpec(
         data.classes,
         recipe.width,
@@ -112,8 +116,8 @@ def network_spec(recipe: Recipe, data: Dataset, licence: str = "") -> ModelSpec:
         head=recipe.head,
         trained=True,
         input_scale=recipe.input_scale,
-        frame_height=data[0][0].shape[0] if recipe.input_scale != 1 else 0,
-        data_licence=join_licences([data.licence, licence]),
+        frame_height=data[0][0].shape[0] if recipe.input_scale != 1 or start.fixed_height else 0,
+        data_licence=join_licences([data.licence, start.licence, taught]),
     )
 
 

@@ -19,7 +19,8 @@ from icnet_ros.training.errors import StateError
 class State:
     """network and ema: state dicts. momentum: SGD buffers by parameter name. best: validation mIoU.
 
-    made_from: what a training cannot change half-way beside its recipe: name -> hash or text.
+    made_from: what a training cannot change half-way beside its recipe: name -> hash or text. validated_on: hash of the
+    validation split that `best` was measured on, "" if unknown.
     """
 
     step: int
@@ -29,6 +30,7 @@ class State:
     momentum: dict[str, Tensor]
     best: float = 0.0
     made_from: dict[str, str] = field(default_factory=dict)
+    validated_on: str = ""
 
 
 def save_state(path: Path, state: State) -> None:
@@ -37,7 +39,7 @@ def save_state(path: Path, state: State) -> None:
     tensors = {
         f"{group}/{key}": value.detach().cpu().contiguous() for group, d in groups.items() for key, value in d.items()
     }
-    header = {"step": state.step, "best": state.best, "recipe": state.recipe, "made_from": state.made_from}
+    header = {name: getattr(state, name) for name in ("step", "best", "recipe", "made_from", "validated_on")}
     header["sha256"] = _digest(tensors)
     temporary = path.with_name(f".{path.name}.part")
     save_file(tensors, temporary, {"training": json.dumps(header)})
@@ -67,9 +69,10 @@ def load_state(path: Path) -> State:
         for key, tensor in tensors.items():
             group, _, name = key.partition("/")
             groups[group][name] = tensor
-        return State(
-            header["step"], header["recipe"], **groups, best=header["best"], made_from=header.get("made_from", {})
-        )
+        step, recipe, best = header["step"], header["recipe"], header["best"]
+        tensors_by_group = groups["network"], groups["ema"], groups["momentum"]
+        # Earlier versions did not write the last two.
+        return State(step, recipe, *tensors_by_group, best, header.get("made_from", {}), header.get("validated_on", ""))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as err:
         raise StateError(
             f"{path}: not a training state ({type(err).__name__}: {err}); start a new training in another folder"

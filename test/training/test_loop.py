@@ -8,15 +8,17 @@ import torch
 from lightning_fabric import Fabric
 from street import street
 
-from icnet_ros.checkpoint.file import Checkpoint, load
+from icnet_ros.checkpoint.file import Checkpoint, build_network, load
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.evaluation.evaluate import evaluate
+from icnet_ros.training.curve import read_rows
 from icnet_ros.training.errors import RecipeError, StateError
 from icnet_ros.training.loop import Trainer, learning_rate
 from icnet_ros.training.recipe import Recipe
-from icnet_ros.training.start import Start, from_checkpoint
-from icnet_ros.training.state import load_state
+from icnet_ros.training.session import open_fabric
+from icnet_ros.training.start import Start, from_checkpoint, network_spec
+from icnet_ros.training.state import load_state, save_state
 from icnet_ros.training.validation import Score
 
 RECIPE = Recipe(
@@ -135,7 +137,75 @@ def test_another_start_or_other_images_cannot_go_on_in_the_same_folder(data, tmp
         trainer(data, out)
     with pytest.raises(StateError, match="another dataset"):
         trainer((data[0].subsample(20), data[1]), out, start=Start(origin=first))
+    table = replace(
+        data[0].classes, names=(*data[0].classes.names, "more"), colours=(*data[0].classes.colours, (1, 2, 3))
+    )
+    with pytest.raises(StateError, match="another class table"):
+        trainer(tuple(replace(part, classes=table) for part in data), out, start=Start(origin=first))
     assert trainer(data, out, start=Start(origin=first)).step == 3
+
+
+def test_scores_of_another_validation_split_are_not_compared(data, tmp_path, caplog):
+    """A corrected or extended split may be harder: otherwise no later checkpoint would ever be kept."""
+    recipe = replace(RECIPE, iterations=2, validate_every=1, batch=2)
+    trainer(data, tmp_path / "out", recipe).run(lambda *_: None, stop_after=1)
+    state = load_state(tmp_path / "out" / "state.safetensors")
+    save_state(tmp_path / "out" / "state.safetensors", replace(state, best=2.0))
+    assert trainer(data, tmp_path / "out", recipe)._best == 2
+    assert not caplog.text
+    pair = data[1].pairs[0]
+    wrong = pair._replace(read=lambda path: np.zeros((96, 128), np.uint8))
+    other = replace(data[1], pairs=[wrong, *data[1].pairs[1:]])
+    assert trainer((data[0], other), tmp_path / "out", recipe).run(lambda *_: None) < 2
+    assert "validation split is another" in caplog.text
+    assert load(tmp_path / "out" / "best.safetensors").spec.training["step"] == 2
+
+
+def test_a_log_that_was_cut_off_does_not_stop_a_resume(data, tmp_path):
+    recipe = replace(RECIPE, iterations=2, validate_every=1, batch=2)
+    trainer(data, tmp_path / "out", recipe).run(lambda *_: None, stop_after=1)
+    with (tmp_path / "out" / "log.csv").open("a") as log:
+        log.write("1")
+    trainer(data, tmp_path / "out", recipe).run(lambda *_: None)
+    assert [row["step"] for row in read_rows(tmp_path / "out" / "log.csv")] == ["1", "2"]
+
+
+def test_initial_weights_without_auxiliary_classifiers(data, tmp_path):
+    """Published weights may have the last exit alone."""
+    spec = network_spec(RECIPE, data[0], Start())
+    weights = build_network(spec).state_dict()
+    kept = {key: value for key, value in weights.items() if not key.startswith("aux")}
+    one = trainer(
+        data, tmp_path / "out", start=from_checkpoint(Checkpoint(replace(spec, exits=("sub124",)), kept, "one"))
+    )
+    assert torch.equal(one._network.state_dict()["cls.weight"], weights["cls.weight"])
+    broken = dict(list(kept.items())[1:])
+    with pytest.raises(CheckpointError, match="do not fit"):
+        trainer(data, tmp_path / "other", start=Start(weights=broken))
+
+
+def test_a_teacher_passes_its_licence_on(data):
+    spec = replace(network_spec(RECIPE, data[0], Start()), data_licence="research only")
+    teacher = Checkpoint(spec, {}, "teacher")
+    assert network_spec(RECIPE, data[0], Start(), teacher).data_licence == "drawn, no terms; research only"
+
+
+@pytest.mark.parametrize(("precision", "accelerator"), [("fp32", "cpu"), ("bf16-true", "cpu"), ("32-true", "tpu")])
+def test_devices_and_precisions_that_cannot_be_used(precision, accelerator):
+    with pytest.raises(RecipeError, match=precision):
+        open_fabric(accelerator, 1, 1, precision)
+
+
+def test_torchrun_without_devices_is_refused(monkeypatch):
+    """Each process would train alone and write the same files."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(RecipeError, match="add --devices"):
+        open_fabric("cpu", 1, 1, "32-true")
+
+
+def test_a_width_that_leaves_fractions_of_channels(data, tmp_path):
+    with pytest.raises(RecipeError, match=r"width 0\.3"):
+        trainer(data, tmp_path / "out", replace(RECIPE, width=0.3))
 
 
 def test_a_network_that_was_trained_on_other_input_is_refused(tiny):

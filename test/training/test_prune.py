@@ -109,9 +109,10 @@ def test_widths_of_the_steps():
         pruned(wide, 0.1)
 
 
-def test_a_pruned_network_sees_frames_at_as_many_rows_as_before(tmp_path):
+@pytest.mark.parametrize(("scale", "height"), [(2.0, 40), (2.0, 48)])  # 96 rows: as many as the images have
+def test_a_pruned_network_sees_frames_at_as_many_rows_as_before(tmp_path, scale, height):
     data = street(tmp_path, "train", 4, seed=0), street(tmp_path, "val", 2, seed=1)  # of 96 rows
-    wide = replace(spec(0.25), classes=data[0].classes, input_scale=2.0, frame_height=40)
+    wide = replace(spec(0.25), classes=data[0].classes, input_scale=scale, frame_height=height, data_licence="ours")
     checkpoint = Checkpoint(wide, build_network(wide).state_dict(), "wide")
     recipe = replace(RECIPE, iterations=1, validate_every=1, batch=2)
     fabric = Fabric(accelerator="cpu", devices=1)
@@ -120,7 +121,8 @@ def test_a_pruned_network_sees_frames_at_as_many_rows_as_before(tmp_path):
         return prune_progressively(checkpoint, widths, recipe, *data, tmp_path / "out", fabric, lambda *_: None)
 
     narrow = load(prune(0.125).checkpoint)
-    assert narrow.spec.scale_for(1) == pytest.approx(80)
+    assert narrow.spec.scale_for(1) == pytest.approx(scale * height)
+    assert "ours" in narrow.spec.data_licence
     with pytest.raises(RecipeError, match="smaller than the one before"):
         prune(0.1875, 0.1875)
 

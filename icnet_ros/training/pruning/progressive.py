@@ -55,7 +55,8 @@ def prune_progressively(
         matrices = evaluate(candidate, validation, lambda *_: None, device=str(fabric.device))
         return matrices[candidate.spec.exits[-1]].miou() or 0.0
 
-    for width in widths:  # before hours of retraining
+    recipe_for(checkpoint, recipe)  # before hours of retraining
+    for width in widths:
         narrower(checkpoint, width)
     if any(after >= before for before, after in pairwise(widths)):
         raise RecipeError(f"each width must be smaller than the one before: {', '.join(map(str, widths))}")
@@ -67,13 +68,19 @@ def prune_progressively(
         origin: dict[str, Any] = {
             "pruned": {"name": current.name, "sha256": current.sha256, "from": current.spec.width}
         }
+        start = Start(
+            weights=weights,
+            licence=current.spec.data_licence,
+            fixed_height=current.spec.frame_height > 0,
+            origin=origin,
+        )
         folder = out / f"width-{width:g}"
         folder.mkdir(parents=True, exist_ok=True)
         last = width == widths[-1]
         iterations = recipe.iterations if last or between is None else between
         trainer = Trainer(
             replace(recipe_for(smaller, recipe), input_scale=input_scale, iterations=iterations),
-            data, validation, folder, fabric, Start(weights=weights, origin=origin), teacher,
+            data, validation, folder, fabric, start, teacher,
         )  # fmt: skip
         retrained = trainer.run(progress)
         steps.append((width, miou(smaller), retrained))
