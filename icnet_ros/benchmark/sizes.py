@@ -7,11 +7,10 @@ from typing import Any
 
 from icnet_ros.benchmark.engines import whole_path
 from icnet_ros.benchmark.timing import Progress, interleaved
-from icnet_ros.checkpoint.file import Checkpoint, open_checkpoint, replace_spec
-from icnet_ros.checkpoint.ladder import Step, to_metrics
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.ladder import Step
 from icnet_ros.dataset.base import Dataset
-from icnet_ros.engine.artefacts.int8 import belongs, rebind
-from icnet_ros.engine.base import EngineError, EngineOptions, Frame, UInt8
+from icnet_ros.engine.base import EngineOptions, Frame, UInt8
 from icnet_ros.engine.table import open_engine
 from icnet_ros.evaluation.evaluate import evaluate_engine
 from icnet_ros.evaluation.mapping import ClassMapping
@@ -53,19 +52,3 @@ def measure(
     for opened in engines:
         opened.close()
     return [point | {"ms": 1000 * value} for point, value in zip(points, seconds.values(), strict=True)]
-
-
-def save_ladder(checkpoint: Checkpoint, ladder: Sequence[Step]) -> None:
-    """Store the ladder in the header of the checkpoint, and bind the int8 files beside it to the file as it is then.
-
-    Raises EngineError for a network that is no .safetensors file.
-    """
-    path = checkpoint.path
-    if path is None or path.suffix != ".safetensors":
-        raise EngineError(f"{checkpoint.name}: only a .safetensors checkpoint has a header for the ladder")
-    spec = checkpoint.spec
-    calibrated = [exit_ for exit_ in spec.exits if belongs(checkpoint, exit_)]
-    replace_spec(path, replace(spec, metrics={**spec.metrics, **to_metrics(ladder)}))
-    stored = open_checkpoint(path)
-    for exit_ in calibrated:
-        rebind(checkpoint, stored, exit_)

@@ -48,14 +48,23 @@ def evaluate(
     exit_: Exit = "sub124",
     rows: Rows = 0,
     out: JsonFile = None,
+    save: Annotated[bool, typer.Option(help="Store mIoU and accuracy in the checkpoint, as a training does.")] = False,
 ) -> None:
     """Compute IoU by class and exit from one confusion matrix over the dataset, and mIoU by source.
 
-    --precision, --exit and --rows apply only with --engine.
+    --precision, --exit and --rows apply only with --engine. --save is for checkpoints that no training scored, such as
+    those of `icnet average`.
     """
+    from icnet_ros.engine.artefacts.header import update_metrics
+    from icnet_ros.evaluation.evaluate import header_metrics
     from icnet_ros.evaluation.evaluate_dataset import EvaluationOptions, evaluate_dataset
     from icnet_ros.evaluation.mapping import load_mapping
 
+    if save and (source or mapping or scale or flip or limit or engine):
+        raise typer.BadParameter(
+            "--save stores the figures of all exits on a whole split: leave out --source, --mapping, --scale, --flip, "
+            "--limit and --engine"
+        )
     needs_matplotlib(figures)
     checkpoint = load_model(model)
     if not checkpoint.spec.trained:
@@ -71,6 +80,9 @@ def evaluate(
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(report, indent=2) + "\n")
     _print(report)
+    if save:
+        update_metrics(checkpoint, header_metrics(report))
+        console.print(f"the figures are stored in {checkpoint.path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -119,6 +119,22 @@ def report(
     return {**origin, **data, "classes": classes.name, **exits[deepest], "exits": exits, "sources": parts}
 
 
+def header_metrics(report: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a report that the header of a checkpoint holds, named as those of a training.
+
+    miou and pixel_accuracy of the deepest exit, miou_EXIT of each and, if there are several, mIoU by source and exit.
+    """
+    exits = report["exits"]
+    deepest = exits[list(exits)[-1]]
+    metrics = {"miou": deepest["miou"], "pixel_accuracy": deepest["pixel_accuracy"]}
+    metrics |= {f"miou_{name}": one["miou"] for name, one in exits.items()}
+    if report["sources"]:
+        metrics["sources"] = {
+            source: {name: one["miou"] for name, one in part.items()} for source, part in report["sources"].items()
+        }
+    return metrics
+
+
 def _figures(matrix: ConfusionMatrix, classes: ClassTable) -> dict[str, Any]:
     return {
         "miou": matrix.miou(),

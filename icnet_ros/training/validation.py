@@ -9,7 +9,7 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
-from icnet_ros.evaluation.evaluate import Progress, by_source, evaluate, evaluate_engine
+from icnet_ros.evaluation.evaluate import Progress, by_source, evaluate, evaluate_engine, header_metrics, report
 from icnet_ros.metrics.confusion import ConfusionMatrix, iou_by_class
 
 
@@ -48,11 +48,5 @@ def validate(checkpoint: Checkpoint, validation: Dataset, train: Dataset, device
 def final_figures(checkpoint: Checkpoint, validation: Dataset, device: str) -> dict[str, Any]:
     """MIoU of every exit over all validation images, for the header of the checkpoint; by source, too."""
     whole, sources = by_source(validation, lambda part, progress: evaluate(checkpoint, part, progress, device=device))
-    deepest = checkpoint.spec.exits[-1]
-    figures: dict[str, Any] = {"miou": whole[deepest].miou(), "pixel_accuracy": whole[deepest].pixel_accuracy()}
-    figures |= {f"miou_{exit_}": matrix.miou() for exit_, matrix in whole.items()}
-    if len(sources) > 1:
-        figures["sources"] = {
-            source: {exit_: matrix.miou() for exit_, matrix in part.items()} for source, part in sources.items()
-        }
-    return figures
+    parts = sources if len(sources) > 1 else None
+    return header_metrics(report(checkpoint, validation, whole, validation.classes, parts))

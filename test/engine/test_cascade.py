@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from icnet_ros.benchmark.sizes import save_ladder
 from icnet_ros.checkpoint.file import open_checkpoint, save
-from icnet_ros.checkpoint.ladder import Step, make_ladder, read_ladder
+from icnet_ros.checkpoint.ladder import Step, make_ladder, read_ladder, to_metrics
 from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.engine.artefacts.header import update_metrics
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame
 from icnet_ros.engine.cascade import LONGEST_PATIENCE, PATIENCE, StepChooser
 from icnet_ros.engine.table import open_engine
@@ -185,7 +185,7 @@ def test_the_ladder_is_stored_and_int8_files_stay_valid(tiny, tmp_path):
     model = onnx.load(int8_path(before, "sub4"))
     describe(model, {"sha256": before.sha256, "miou_before": 0.5})
     onnx.save(model, int8_path(before, "sub4"))
-    save_ladder(before, LADDER)
+    update_metrics(before, to_metrics(LADDER))
     after = open_checkpoint(path)
     assert read_ladder(after.spec) == LADDER
     assert after.sha256 != before.sha256

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from icnet_ros.checkpoint.classes import load_classes
-from icnet_ros.checkpoint.file import save, untrained
+from icnet_ros.checkpoint.file import load_spec, save, untrained
 from icnet_ros.checkpoint.spec import EXITS
 from icnet_ros.command.main import main
 from icnet_ros.dataset.base import DatasetError
@@ -97,6 +98,24 @@ def test_the_command_writes_all_figures(checkpoint, root, tmp_path, monkeypatch,
     regions = json.loads((tmp_path / "figures" / "regions.json").read_text())
     assert set(regions["gain"]) == {"sub24-sub4", "sub124-sub24"}
     assert sum(regions["regions"]) > 0
+
+
+def test_figures_are_stored_in_a_checkpoint_that_has_none(checkpoint, root, tmp_path, monkeypatch, capsys):
+    """As those of `icnet average`."""
+    path, out = tmp_path / "m.safetensors", tmp_path / "figures.json"
+    save(path, replace(checkpoint.spec, metrics={"other": 1}), checkpoint.weights)
+    words = ["icnet", "evaluate", "--data", "camvid", "--root", str(root), "--model", str(path), "--json", str(out)]
+    monkeypatch.setattr("sys.argv", [*words, "--save"])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    metrics, figures = load_spec(path).metrics, json.loads(out.read_text())
+    assert metrics["other"] == 1
+    assert (metrics["miou"], metrics["pixel_accuracy"]) == (figures["miou"], figures["pixel_accuracy"])
+    assert [metrics[f"miou_{name}"] for name in EXITS] == [figures["exits"][name]["miou"] for name in EXITS]
+    monkeypatch.setattr("sys.argv", [*words, "--save", "--limit", "1"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "leave out" in capsys.readouterr().err
 
 
 def test_classes_must_be_the_same(tiny, root):

@@ -177,8 +177,9 @@ def sizes(
     stored in the header of the checkpoint; int8 files beside it stay valid.
     """
     needs_matplotlib(picture)
-    from icnet_ros.benchmark.sizes import ROWS, measure, save_ladder
-    from icnet_ros.checkpoint.ladder import make_ladder
+    from icnet_ros.benchmark.sizes import ROWS, measure
+    from icnet_ros.checkpoint.ladder import make_ladder, to_metrics
+    from icnet_ros.engine.artefacts.header import update_metrics
 
     checkpoint = load_model(model)
     height, width = parse_size(size)
@@ -201,8 +202,8 @@ def sizes(
     settings = {"engine": engine, "size": [height, width], "threads": threads or cores(), "rounds": rounds}
     write_json(out, {**settings, "dataset": data, "split": split, "sources": source or [], "points": points})
     if save:
-        save_ladder(checkpoint, ladder)
-        console.print(f"the ladder is stored in {checkpoint.path}", highlight=False, markup=False)
+        update_metrics(checkpoint, to_metrics(ladder))
+        console.print(f"the ladder is stored in {checkpoint.path}", highlight=False, markup=False, soft_wrap=True)
     if picture is not None:
         from icnet_ros.benchmark.pictures import draw_sizes
 

@@ -17,7 +17,7 @@ def average(
 ) -> None:
     """Average the weights of checkpoints of one training, or of trainings that began with the same weights.
 
-    The average often is better than each of them. Measure it with `icnet evaluate`; the header names the parts.
+    The average often is better than each of them. Measure it with `icnet evaluate --save`; the header names the parts.
     """
     from icnet_ros.training.averaging import average as run
 
