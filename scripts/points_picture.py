@@ -79,7 +79,7 @@ def drive(frames: list[tuple[np.ndarray, np.ndarray]]) -> tuple[dict[int, Any], 
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
         topics = ((Image, "/image"), (Image, "/depth/image"), (CameraInfo, "/depth/camera_info"))
         publishers = [node.create_publisher(kind, topic, qos) for kind, topic in topics]
-        wait_for_subscribers(node, publishers)
+        wait_for_subscribers(node, publishers, process)
         for number, (image, depth) in enumerate(frames, 1):
             header = make_header(number * 10**9, "camera")
             info = CameraInfo(height=height, width=width)
