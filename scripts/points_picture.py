@@ -73,7 +73,7 @@ def drive(frames: list[tuple[np.ndarray, np.ndarray]]) -> tuple[dict[int, Any], 
     settings = {"output_like": "depth/image", "warm_up_width": width, "warm_up_height": height}
     colour: dict[int, Any] = {}
     points: dict[int, Any] = {}
-    with node_under_test(settings), participant("points_picture") as node:
+    with node_under_test(settings) as process, participant("points_picture") as node:
         node.create_subscription(Image, "/icnet/color", lambda m: colour.update({m.header.stamp.sec: m}), 5)
         node.create_subscription(PointCloud2, "/icnet/points", lambda m: points.update({m.header.stamp.sec: m}), 5)
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
