@@ -7,6 +7,7 @@ frames.csv into `out`. Takes the other arguments of segmentation.launch.py, too.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from launch.actions import EmitEvent, ExecuteProcess, RegisterEventHandler, TimerAction
 from launch.event_handlers import OnProcessExit
@@ -37,7 +38,7 @@ def generate_launch_description() -> LaunchDescription:
     return launch_description(__file__, ARGUMENTS, _actions)
 
 
-def _actions(context: LaunchContext) -> list:
+def _actions(context: LaunchContext) -> list[Any]:
     values = argument_values(context, ARGUMENTS)
     namespace = context.launch_configurations.get("namespace", "")
     groups = context.launch_configurations.get("label_groups", "")
@@ -75,7 +76,7 @@ def _actions(context: LaunchContext) -> list:
         emulate_tty=False,
     )
 
-    def ended(_: ProcessExited, context: LaunchContext) -> list:
+    def ended(_: ProcessExited, context: LaunchContext) -> list[Any]:
         shutdown = EmitEvent(event=Shutdown(reason="playback of the bag has finished"))
         return [] if context.is_shutdown else [TimerAction(period=LAST_FRAMES_S, actions=[shutdown])]
 

@@ -6,6 +6,8 @@ Every node parameter is an argument. If it is empty, the value of `params_file` 
 node.
 """
 
+from typing import Any
+
 from ament_index_python.packages import get_packages_with_prefixes
 from launch.actions import SetEnvironmentVariable, UnsetEnvironmentVariable
 from launch.conditions import IfCondition
@@ -32,7 +34,7 @@ def generate_launch_description() -> LaunchDescription:
     return launch_description(__file__, SEGMENTATION, _nodes)
 
 
-def _nodes(context: LaunchContext) -> list:
+def _nodes(context: LaunchContext) -> list[Any]:
     values = argument_values(context, list(SEGMENTATION))
     given = given_parameters(values)
     cameras = given.get("cameras", ())

@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 ruff check .
 ruff format --check .
 mypy
+mypy launch scripts/*.py  # not in the package
 lint-imports --no-cache
 if command -v shellcheck >/dev/null && command -v hadolint >/dev/null; then
   shellcheck --severity=warning scripts/*.sh docker/*.sh .ci/run

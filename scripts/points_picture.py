@@ -25,6 +25,7 @@ from icnet_ros.render.painter import legend
 from icnet_ros.share import share
 from icnet_ros.wire.cloud import FIELDS
 from icnet_ros.wire.image import encode_image, make_header
+from icnet_ros.wire.picture_file import read_picture
 
 VANISHING = np.array([228.0, 372.0])  # pixels of the photograph
 FOCAL = 560.0  # pixels, assumed
@@ -102,7 +103,7 @@ def drive(frames: list[tuple[np.ndarray, np.ndarray]]) -> tuple[dict[int, Any], 
 def main() -> None:
     """Write the picture."""
     os.environ.update(profile_environment())  # images of this size need the shipped profile
-    photo = cv2.imread(str(share("demo", "leuvenA.jpg")))
+    photo = read_picture(share("demo", "leuvenA.jpg"))
     height, width = photo.shape[:2]
     frames = [render(photo, number * STEP) for number in range(FRAMES)]
     colour, points = drive(frames)

@@ -2,7 +2,7 @@
 
 import difflib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def refuse_unknown(command_line: Sequence[str], file: str, known: Mapping[str, A
             raise ParameterError(f"there is no launch argument {name}; {hint}")
 
 
-def argument_values(context: LaunchContext, arguments: Sequence[str]) -> dict[str, str]:
+def argument_values(context: LaunchContext, arguments: Iterable[str]) -> dict[str, str]:
     """Values of these arguments."""
     return {name: LaunchConfiguration(name).perform(context) for name in arguments}
 
