@@ -63,6 +63,19 @@ def legend(names: Sequence[str], colours: Sequence[tuple[int, int, int]], width:
         x, y = index % columns * cell + 8, index // columns * 28 + 6
         cv2.rectangle(strip, (x, y), (x + 20, y + 16), colour[::-1], cv2.FILLED)
         cv2.putText(strip, name, (x + 27, y + 13), FONT, 0.5, (235, 235, 235), 1, cv2.LINE_AA)
+    return _narrowed(strip, width)
+
+
+def text_strip(text: str, width: int) -> UInt8:
+    """A strip with a line of ASCII text, BGR uint8 (height, width, 3); drawn smaller where width is small."""
+    drawn = max(width, cv2.getTextSize(text, FONT, 0.5, 1)[0][0] + 16)
+    strip = np.full((28, drawn, 3), 32, np.uint8)
+    cv2.putText(strip, text, (8, 19), FONT, 0.5, (235, 235, 235), 1, cv2.LINE_AA)
+    return _narrowed(strip, width)
+
+
+def _narrowed(strip: UInt8, width: int) -> UInt8:
+    drawn = strip.shape[1]
     if drawn == width:
         return strip
     height = max(1, round(len(strip) * width / drawn))

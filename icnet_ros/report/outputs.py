@@ -101,12 +101,12 @@ class OverlayVideo(Output):
 
 
 class ContactSheet(Output):
-    """contact_sheet.png: evenly spaced frames, each as image and overlay side by side."""
+    """contact_sheet.png: evenly spaced frames, each as image and overlay side by side, above a caption."""
 
-    def __init__(self, path: Path, records: Sequence[FrameRecord], classes: ClassTable) -> None:
+    def __init__(self, path: Path, records: Sequence[FrameRecord], classes: ClassTable, caption: str) -> None:
         places = np.linspace(0, len(records) - 1, FRAMES).round().astype(int)
         self._chosen = {records[place].number for place in places} if records else set()
-        self._path, self._classes = path, classes
+        self._path, self._classes, self._caption = path, classes, caption
         self._pairs: list[UInt8] = []
 
     def add(self, frame: PaintedFrame) -> None:
@@ -120,7 +120,7 @@ class ContactSheet(Output):
     def close(self) -> None:
         """See Output."""
         if self._pairs:
-            sheet = contact_sheet(self._pairs, self._classes.names, self._classes.colours)
+            sheet = contact_sheet(self._pairs, self._classes.names, self._classes.colours, self._caption)
             if not cv2.imwrite(str(self._path), sheet):
                 raise OSError(f"{self._path} cannot be written")
 

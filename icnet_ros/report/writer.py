@@ -1,6 +1,6 @@
 """Writes everything that a report of one drive consists of, in one pass over its bag."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,18 @@ def write_drive_report(
     return report
 
 
+def caption(metadata: Mapping[str, Any], result: ReplayResult, spec: ModelSpec) -> str:
+    """How accurate the network is known to be, for the contact sheet."""
+    name, exit_ = metadata.get("checkpoint") or "network", metadata.get("exit") or ""
+    if not spec.trained:
+        return f"{name}: untrained, its labels mean nothing"
+    here = result.matrix.miou() if result.matrix else None
+    known = spec.metrics.get(f"miou_{exit_}", spec.metrics.get("miou"))
+    scores = [] if known is None else [f"mIoU {known:.3f} on the validation images of its training"]
+    scores += ["not scored on this drive" if here is None else f"{'' if scores else 'mIoU '}{here:.3f} on this drive"]
+    return f"{name} {exit_}: {', '.join(scores)}"
+
+
 def _write_outputs(
     drive_result: DriveResult, result: ReplayResult, spec: ModelSpec, options: OutputOptions, progress: Progress
 ) -> PagePictures:
@@ -86,7 +98,11 @@ def _write_outputs(
             add(PredictionsBag(bag, store, confidence=options.confidence, overlay=options.overlay))
         if options.video:
             add(OverlayVideo(folder / "overlay.mp4", records))
-        add(ContactSheet(folder / "contact_sheet.png", records, spec.classes))
+        add(
+            ContactSheet(
+                folder / "contact_sheet.png", records, spec.classes, caption(drive_result.metadata, result, spec)
+            )
+        )
         if options.rerun is not None:
             from icnet_ros.report.rerun import RerunRecording
 

@@ -1,0 +1,43 @@
+"""What a contact sheet says of the network's accuracy."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from icnet_ros.metrics.confusion import ConfusionMatrix
+from icnet_ros.render.contact_sheet import contact_sheet
+from icnet_ros.replay.result import ReplayResult
+from icnet_ros.report.writer import caption
+
+METADATA = {"checkpoint": "net", "exit": "sub24"}
+PERFECT = ConfusionMatrix(3)
+PERFECT.update(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("metrics", "matrix", "text"),
+    [
+        ({"miou": 0.5, "miou_sub24": 0.4}, None,
+         "net sub24: mIoU 0.400 on the validation images of its training, not scored on this drive"),
+        ({"miou": 0.5}, PERFECT, "net sub24: mIoU 0.500 on the validation images of its training, 1.000 on this drive"),
+        ({}, PERFECT, "net sub24: mIoU 1.000 on this drive"),
+        ({}, None, "net sub24: not scored on this drive"),
+    ],
+)  # fmt: skip
+def test_the_accuracy_that_is_known(tiny, metrics, matrix, text):
+    spec = replace(tiny.spec, trained=True, metrics=metrics)
+    assert caption(METADATA, ReplayResult("/image", None, matrix=matrix), spec) == text
+
+
+def test_an_untrained_network_says_so(tiny):
+    spec = replace(tiny.spec, trained=False, metrics={"miou": 0.5})
+    assert "untrained" in caption(METADATA, ReplayResult("/image", None), spec)
+
+
+@pytest.mark.parametrize("width", [40, 400])
+def test_the_caption_is_a_strip_below_the_legend(width):
+    pictures = [np.zeros((30, width, 3), np.uint8)] * 2
+    plain, captioned = (contact_sheet(pictures, ("road",), ((1, 2, 3),), text) for text in ("", "a long text" * 9))
+    assert np.array_equal(captioned[: len(plain)], plain)
+    assert captioned[len(plain) :].max() > 60
