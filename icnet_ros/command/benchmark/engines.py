@@ -117,7 +117,6 @@ def peers(
     from icnet_ros.benchmark.peers import candidates, compare_peers
 
     needs_matplotlib(picture)
-
     height, width = parse_size(size)
     checkpoints = [load_model(name) for name in model or [""]]
     networks = candidates(checkpoints, exit_ or ["sub124"], precision or ["fp32"])
@@ -176,11 +175,11 @@ def sizes(
     The points that no faster one beats are the ladder from which exit auto chooses under a deadline. With --save it is
     stored in the header of the checkpoint; int8 files beside it stay valid.
     """
-    needs_matplotlib(picture)
     from icnet_ros.benchmark.sizes import ROWS, measure
     from icnet_ros.checkpoint.ladder import make_ladder, to_metrics
     from icnet_ros.engine.artefacts.header import update_metrics
 
+    needs_matplotlib(picture)
     checkpoint = load_model(model)
     height, width = parse_size(size)
     images = open_dataset(data, root, split).select_sources(source or ()).subsample(limit)
@@ -276,7 +275,6 @@ def scaling(
     from icnet_ros.benchmark import scaling
 
     needs_matplotlib(picture)
-
     if cameras:
         needs_ros()
     checkpoint, image = load_model(model), read_picture(frame)

@@ -106,7 +106,6 @@ def node(
     reports them, at the first rate.
     """
     needs_matplotlib(picture)
-
     parameters = node_parameters(
         model, engine=engine, precision=precision, exit=exit_, threads=threads, input_transport=transport
     )

@@ -25,7 +25,6 @@ def paper(
     from icnet_ros.benchmark.paper import ROWS, measure
 
     needs_matplotlib(picture)
-
     rows = [row for row in ROWS if not only or any(part in row.table for part in only)]
     with progress_bar("warming up") as update:
         measured = measure(rows, device, threads or cores(), rounds, update, shrink)
@@ -69,7 +68,6 @@ def layers(
     from icnet_ros.benchmark.layers import layers as measure
 
     needs_matplotlib(picture)
-
     torch.set_num_threads(threads or cores())
     sizes = [parse_size(text) for text in size or ("1024x2048", "512x1024")]
     with progress_bar("warming up") as update:
