@@ -46,6 +46,7 @@ def _actions(context: LaunchContext) -> list[Any]:
     with open_bag(path) as bag:
         image = bag.image_topic(values["image"], values["ground_truth"])
         ground_truth = bag.ground_truth_topic(values["ground_truth"], image)
+        inputs = bag.inputs()  # labels of a recorded node would be scored in place of those of this one
     given = {
         "image": image.base,
         "input_transport": "compressed" if image.compressed else "raw",
@@ -69,6 +70,7 @@ def _actions(context: LaunchContext) -> list[Any]:
     node = "/".join(["", *namespace.strip("/").split("/"), "icnet"]).replace("//", "/")
     play = ["ros2", "bag", "play", path, "--clock", "--rate", values["rate"], "--delay", DISCOVERY_S]
     play += ["--loop"] if values["loop"].lower() == "true" else []
+    play += ["--topics", *inputs]
     player = ExecuteProcess(
         cmd=[sys.executable, "-m", "icnet_ros.node.launching.when_active", node, *play],
         name="player",

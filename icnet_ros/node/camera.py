@@ -23,6 +23,7 @@ from icnet_ros.node.worker import Counters
 from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
 
 TOLERANCE = 0.1  # share of the period of max_rate by which an image may be early
+QUIET_S = 1.0  # images without a cloud are reported if there was none for so long
 FUTURE_S = 1.0  # stamps further in the future are invalid; clocks of two machines may differ by less
 
 
@@ -58,16 +59,22 @@ class Camera:
 
     def __init__(self, node: LifecycleNode, name: str, engine: Engine, settings: Parameters) -> None:
         self.name = name
-        self.outputs = Outputs(node, name, engine, settings)
         topic = node.resolve_topic_name(f"{name}/image".lstrip("/"))
         self._inputs = OptionalInputs(node, name, topic, settings)
+        self.outputs = Outputs(node, name, engine, settings)  # last: it opens publishers
         self.statistics = Statistics(settings.statistics_window_s)
         self.failure = ""
         self._node, self._engine = node, engine
         self._compressed = settings.input_transport == "compressed"
         self._subscription: SerializedSubscription | None = None
         self._publish_ms = 0.0  # running mean
+        self._last_cloud = perf_counter()
         self.forget()
+
+    def use(self, settings: Parameters) -> None:
+        """Apply the parameters that can be changed while the node is active."""
+        self.statistics.window = settings.statistics_window_s
+        self._inputs.tolerance_s = settings.points_tolerance_s
 
     def forget(self) -> None:
         """Reset the state, as on activation."""
@@ -156,7 +163,7 @@ class Camera:
         if settings.confidence_threshold and label_map.confidence is not None:
             unsure = label_map.confidence < 255 * settings.confidence_threshold
             label_map.labels[unsure] = self._engine.spec.classes.ignore
-        self.outputs.publish_labels(picture, label_map, self._inputs.info)
+        self.outputs.publish_labels(picture, label_map, self._inputs.info, settings)
         stamp = stamp_ns(picture.header)
         now_ns = self._node.get_clock().now().nanoseconds
         self._age_ms, self._stamp_trouble = since_stamp(now_ns, stamp), stamp_error(now_ns, stamp)
@@ -206,6 +213,9 @@ class Camera:
             info = self._inputs.info
             if found is not None and info is not None:
                 self.outputs.publish_cloud(*found, label_map, info)
+                self._last_cloud = perf_counter()
+                return
+            if perf_counter() - self._last_cloud < QUIET_S:  # a LiDAR is slower than a camera
                 return
         except ValueError as err:  # also WireError
             problem = str(err)
@@ -222,7 +232,7 @@ class Camera:
             no_images=self._why_no_images(silence > common.parameters.input_timeout_s),
             idle=self._subscription is None,
             first_image_seen=self._image_seen,
-            failure=common.failure or self.failure,
+            failure=common.failure or (self.failure if common.state == "active" else ""),
             stamp_error=self._stamp_trouble,
             metadata={**common.metadata, "input_size": self._input_size},
             counters=vars(counters).copy() if counters is not None else {},

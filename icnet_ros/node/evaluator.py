@@ -124,7 +124,8 @@ class EvaluationNode(Node):
             if status.name == self._status:
                 values = {pair.key: pair.value for pair in status.values}
                 self._metadata |= {name: values[name] for name in METADATA if name in values}
-                self._metadata["trained"] = values.get("trained") == "true"
+                if "trained" in values:  # not while an engine is built
+                    self._metadata["trained"] = values["trained"] == "true"
 
     def _publish_diagnostics(self) -> None:
         result, miou = self._evaluation.result, self._evaluation.miou

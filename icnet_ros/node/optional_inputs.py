@@ -10,6 +10,7 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
+from icnet_ros.engine.base import EngineError
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.releases import overridable
 from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, subscription_events
@@ -35,7 +36,11 @@ class OptionalInputs:
         self._depth_topic = node.resolve_topic_name(f"{prefix}depth/image")
         self._depth_info_topic = node.resolve_topic_name(f"{prefix}depth/camera_info")
         like = settings.output_like.replace("{camera}", camera)
-        self._like = node.resolve_topic_name(like) if like else ""
+        try:
+            self._like = node.resolve_topic_name(like) if like else ""
+        except Exception as err:  # rclpy raises several types
+            raise EngineError(f"output_like is {like!r}, which is no topic: {err}") from err
+        self.tolerance_s = settings.points_tolerance_s
         self._subscriptions: dict[str, Any] = {}  # by topic
         self._callbacks: dict[str, list[Callable[[Any], None]]] = {}  # a topic may serve several uses
         self._lock = Lock()
@@ -98,19 +103,23 @@ class OptionalInputs:
     def cloud_at(self, stamp: int, camera_frame: str) -> tuple[Any, Matrix] | None:
         """The cloud (PointCloud2) nearest to `stamp` (ns) and its transform (4, 4) to the camera; None if none is near.
 
+        Each cloud is returned once: cameras are faster than LiDARs, and a map would count its points several times.
         Raises WireError, and ValueError if the transform is not known.
         """
         data = self._nearest(POINT_CLOUD, stamp)
         if data is None:
             return None
         cloud = deserialise(data, POINT_CLOUD)
-        return cloud, self._transforms.between(str(cloud.header.frame_id), camera_frame)
+        transform = self._transforms.between(str(cloud.header.frame_id), camera_frame)
+        with self._lock:
+            self._kept[POINT_CLOUD] = deque((one for one in self._kept[POINT_CLOUD] if one is not data), maxlen=KEPT)
+        return cloud, transform
 
     def _nearest(self, kind: str, stamp: int) -> bytes | None:
         """The kept message whose stamp is nearest, if it is within the tolerance."""
         with self._lock:
             kept = list(self._kept[kind])
-        tolerance = 1e9 * self._settings.points_tolerance_s
+        tolerance = 1e9 * self.tolerance_s
         by_stamp = [(stamp_ns(deserialise(data, kind).header), data) for data in kept]
         past = {id(data) for at, data in by_stamp if at < stamp - tolerance}  # the next image has a later stamp
         with self._lock:

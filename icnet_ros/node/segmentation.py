@@ -277,7 +277,7 @@ class SegmentationNode(LifecycleNode):
         except ParameterError as err:
             return SetParametersResult(successful=False, reason=str(err))
         for camera in self._cameras.values():
-            camera.statistics.window = self._settings.statistics_window_s
+            camera.use(self._settings)
         self._subscriber_timer.reset()
         return SetParametersResult(successful=True)
 

@@ -13,6 +13,7 @@ from icnet_ros.share import share
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, typestore
 from icnet_ros.wire.storage import FILES, Message, Storage, Topic, open_storage
 
+OWN = ("/clock", "/diagnostics", "/parameter_events", "/rosout")  # topics of ROS itself
 GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")
 
 MARKER = ".icnet_ros"  # in the folders of bags that this package wrote, which it may replace
@@ -93,6 +94,10 @@ class Bag:
             raise WireError(f"{self.path}: damaged: {err}") from err
         except Exception as err:  # rosbags raises many exception types for corrupt files
             raise WireError(f"{self.path}: damaged: {type(err).__name__}: {err}") from err
+
+    def inputs(self) -> list[str]:
+        """Names of the topics without those of a segmentation node that was recorded, and without ROS's own."""
+        return [topic.name for topic in self.topics() if topic.name not in OWN and not self._is_output(topic)]
 
     def _is_output(self, topic: Topic) -> bool:
         """Whether it is beside the `latency` of a segmentation node: recorded labels are no ground truth."""

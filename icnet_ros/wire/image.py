@@ -87,7 +87,13 @@ def decode_compressed(data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PI
     except WireError as err:
         raise WireError(f"CompressedImage of format {message.format!r}, {err}") from err
     check_size(height, width, max_pixels)
-    return Picture(message.header, decode_picture(content, kind, height, width), "bgr")
+    pixels = decode_picture(content, kind, height, width)
+    encoding = message.format.partition(";")[0].strip()
+    if encoding.startswith("bayer_") and (pixels[..., :1] == pixels).all():  # image_transport compresses the mosaic
+        mosaic = np.ascontiguousarray(pixels[..., 0])
+        raw = deserialise(encode_image(message.header, mosaic, f"{encoding.rstrip('0123456789')}8"), IMAGE)
+        pixels = _convert(raw)
+    return Picture(message.header, pixels, "bgr")
 
 
 def decode_labels(data: bytes) -> tuple[Any, UInt8]:

@@ -126,3 +126,9 @@ def test_names_that_cannot_be_topics_are_refused(graph, model, cameras):
     assert process.popen.wait(30) == 2
     assert "cameras" in process.text
     assert "Traceback" not in process.text
+
+
+def test_a_size_from_a_topic_that_is_none_is_refused(graph, model):
+    process = graph.start_node(model, output_like="/camera/depth/")
+    assert process.popen.wait(30) == 2
+    assert "output_like" in process.text

@@ -8,11 +8,12 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
 import numpy as np
 
+from icnet_ros.engine.base import EngineError
 from icnet_ros.node import transforms
 from icnet_ros.node.optional_inputs import OptionalInputs
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.transforms import Transforms
-from icnet_ros.wire.cdr import IMAGE
+from icnet_ros.wire.cdr import IMAGE, POINT_CLOUD, serialise, typestore
 from icnet_ros.wire.image import encode_image, make_header
 
 
@@ -23,6 +24,15 @@ class Node:
 
 def depth(stamp):
     return encode_image(make_header(stamp, "front"), np.full((2, 3), stamp % 1000, np.uint16), "16UC1")
+
+
+def cloud(stamp):
+    kind = typestore().types[POINT_CLOUD]
+    message = kind(
+        header=make_header(stamp, "lidar"), height=1, width=0, fields=[], is_bigendian=False, point_step=12, row_step=0,
+        data=np.zeros(0, np.uint8), is_dense=True,
+    )  # fmt: skip
+    return serialise(message, POINT_CLOUD)
 
 
 @pytest.fixture
@@ -40,6 +50,33 @@ def test_a_depth_image_waits_as_long_as_its_frame_may_take(inputs):
     assert header.stamp.nanosec == stamps[20]
     assert len(inputs._kept[IMAGE]) == 11  # one within the tolerance of 50 ms before it, itself, nine after it
     assert inputs.depth_at(stamps[2]) is None  # frames do not go back
+
+
+def test_the_tolerance_can_be_changed(inputs):
+    inputs._keep(IMAGE, depth(1_000_000_000))
+    assert inputs.depth_at(900_000_000) is None
+    inputs.tolerance_s = 0.2
+    assert inputs.depth_at(900_000_000) is not None
+
+
+def test_a_cloud_is_labelled_once():
+    inputs = OptionalInputs(Node(), "", "/image", Parameters(cloud_transform="0 0 0 0 0 0 1"))
+    for stamp in (1_000_000_000, 1_100_000_000):
+        inputs._keep(POINT_CLOUD, cloud(stamp))
+    found = [inputs.cloud_at(stamp, "front") for stamp in range(1_000_000_000, 1_150_000_000, 33_000_000)]
+    stamps = [one and one[0].header.stamp.nanosec for one in found]
+    assert stamps == [0, None, 100_000_000, None, None]
+
+
+def test_a_topic_that_is_none_is_explained():
+    class Strict(Node):
+        def resolve_topic_name(self, name, *, only_expand=False):
+            if name.endswith("/"):
+                raise RuntimeError("must not end with a slash")
+            return super().resolve_topic_name(name)
+
+    with pytest.raises(EngineError, match="output_like is '/depth/'"):
+        OptionalInputs(Strict(), "", "/image", Parameters(output_like="/depth/"))
 
 
 def test_a_clock_that_jumps_back_leaves_nothing_of_before(inputs):

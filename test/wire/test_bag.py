@@ -53,6 +53,20 @@ def test_topics_are_found_by_type_and_name(tmp_path):
             bag.image_topic("/x")
 
 
+def test_a_recorded_node_is_not_among_the_inputs(tmp_path):
+    """Its labels would be scored in place of those of the node that is evaluated."""
+    kinds = {
+        "/icnet/latency": "icnet_ros/msg/FrameLatency",
+        "/icnet/labels": IMAGE,
+        "/cam/image": IMAGE,
+        "/cam/ground_truth": IMAGE,
+        "/diagnostics": IMAGE,
+    }
+    BagWriter(tmp_path / "bag", list(kinds.items())).close()
+    with open_bag(tmp_path / "bag") as bag:
+        assert bag.inputs() == ["/cam/ground_truth", "/cam/image"]
+
+
 def test_a_colour_topic_that_is_called_label_is_no_ground_truth(tmp_path):
     with open_bag(write(tmp_path / "bag", label_camera=(IMAGE, PIXELS))) as bag:
         assert bag.ground_truth_topic() is None

@@ -72,6 +72,11 @@ def test_bayer_and_yuv_show_the_same_picture():
     assert np.abs(wire.decode_image(message(mosaic, "bayer_rggb8")).pixels.astype(int) - flat).max() <= 2
     sixteen = wire.decode_image(message(mosaic.astype(np.uint16) * 257, "bayer_rggb16")).pixels
     assert np.abs(sixteen.astype(int) - flat).max() <= 2
+    for encoding in ("bayer_rggb8; png compressed ", "bayer_rggb16; png compressed "):  # as image_transport writes it
+        packed = wire.encode_compressed(wire.make_header(1, "f"), wire.png_file(mosaic), encoding)
+        assert np.abs(wire.decode_compressed(packed).pixels.astype(int) - flat).max() <= 2
+    coloured = wire.encode_compressed(wire.make_header(1, "f"), wire.png_file(flat), "bayer_rggb8; png compressed bgr8")
+    assert np.array_equal(wire.decode_compressed(coloured).pixels, flat)
     y, v, u = cv2.cvtColor(flat, cv2.COLOR_BGR2YCrCb)[0, 0]
     luma = 16 + round((int(y)) * 219 / 255)  # video range
     blue, red = 128 + round((int(u) - 128) * 224 / 255), 128 + round((int(v) - 128) * 224 / 255)

@@ -66,6 +66,10 @@ def test_points_get_the_label_of_their_pixel():
     assert labelled(cloud([(0, 0, 0), (0, 0, -2)]), turned) == [LABELS[3, 4], 255]
 
 
+def test_an_empty_cloud_stays_empty():
+    assert len(labelled(cloud(np.zeros((0, 3), np.float32)))) == 0
+
+
 def test_padded_rows_of_an_organised_cloud():
     points = [(0, 0, 1), (0.1, 0, 1), (0, 0.1, 1), (9, 9, 1)]
     assert labelled(cloud(points, height=2, padding=12)) == labelled(cloud(points))

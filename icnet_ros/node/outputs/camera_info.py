@@ -1,27 +1,51 @@
-"""CameraInfo of label images whose size differs from the camera's."""
+"""CameraInfo of label images.
+
+A CameraInfo describes the whole sensor; the delivered image is its region of interest divided by the binning (REP 104).
+"""
 
 from copy import deepcopy
 from typing import Any
 
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 
-def scaled(info: CameraInfo, header: Any, height: int, width: int) -> CameraInfo:
-    """`info` for an image that shows the same view with height x width pixels; stamp and frame of `header`.
+def of_labels(info: CameraInfo, header: Any, height: int, width: int) -> CameraInfo:
+    """`info` with stamp and frame of `header`; if the labels are not of the delivered image's size, also `for_size`."""
+    if (height, width) == _delivered(info, height, width):
+        return _stamped(info, header)
+    return for_size(info, header, height, width)
 
-    K, P and the region of interest are scaled by the ratio of the sizes, as image_proc's resize node does; binning and
-    distortion stay, as they refer to the sensor (REP 104). An uncalibrated camera (K is 0) stays uncalibrated.
+
+def for_size(info: CameraInfo, header: Any, height: int, width: int) -> CameraInfo:
+    """The camera for an image that shows the delivered view with height x width pixels; stamp and frame of `header`.
+
+    K and P are those of these pixels: without binning and region of interest, which are empty in the result. The
+    distortion stays. An uncalibrated camera (K is 0) stays uncalibrated.
     """
+    result = _stamped(info, header)
+    rows, columns = _delivered(info, height, width)
+    across, down = width / columns / (info.binning_x or 1), height / rows / (info.binning_y or 1)
+    for matrix, size in ((result.k, 3), (result.p, 4)):
+        if matrix[0]:
+            matrix[2] -= info.roi.x_offset
+            matrix[size + 2] -= info.roi.y_offset
+        for column in range(size):
+            matrix[column] *= across
+            matrix[size + column] *= down
+    result.height, result.width = height, width
+    result.binning_x = result.binning_y = 0
+    result.roi = RegionOfInterest(do_rectify=info.roi.do_rectify)
+    return result
+
+
+def _stamped(info: CameraInfo, header: Any) -> CameraInfo:
     result = deepcopy(info)
     result.header.stamp.sec, result.header.stamp.nanosec = header.stamp.sec, header.stamp.nanosec
     result.header.frame_id = header.frame_id
-    across, down = width / (info.width or width), height / (info.height or height)
-    result.height, result.width = height, width
-    for matrix, columns in ((result.k, 3), (result.p, 4)):
-        for column in range(columns):
-            matrix[column] *= across
-            matrix[columns + column] *= down
-    roi = result.roi
-    roi.x_offset, roi.width = round(roi.x_offset * across), round(roi.width * across)
-    roi.y_offset, roi.height = round(roi.y_offset * down), round(roi.height * down)
     return result
+
+
+def _delivered(info: CameraInfo, height: int, width: int) -> tuple[int, int]:
+    """(height, width) of the delivered image; those given where the driver left them at 0."""
+    rows, columns = info.roi.height or info.height, info.roi.width or info.width
+    return rows // (info.binning_y or 1) or height, columns // (info.binning_x or 1) or width

@@ -12,7 +12,7 @@ from vision_msgs.msg import LabelInfo
 
 from icnet_ros.engine.base import Engine, LabelMap
 from icnet_ros.msg import FrameLatency
-from icnet_ros.node.outputs.camera_info import scaled
+from icnet_ros.node.outputs.camera_info import for_size, of_labels
 from icnet_ros.node.outputs.label_info import CHANNEL_INFO, channel_info, label_info, score_channels
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.releases import CAN_REPORT_MATCHES, overridable
@@ -94,8 +94,15 @@ class Outputs:
 
     def wants_confidence(self, settings: Parameters) -> bool:
         """Whether the next frame needs a confidence map."""
-        published = settings.publish_confidence and _wanted(self._confidence)
-        return published or settings.confidence_threshold > 0 or self.wants_points() or self.wants_cloud()
+        return (
+            self._publishes_confidence(settings)
+            or settings.confidence_threshold > 0
+            or self.wants_points()
+            or self.wants_cloud()
+        )
+
+    def _publishes_confidence(self, settings: Parameters) -> bool:
+        return settings.publish_confidence and _wanted(self._confidence)
 
     def wanted_scores(self) -> tuple[int, ...]:
         """Ids of the classes whose probabilities the next frame needs."""
@@ -120,19 +127,21 @@ class Outputs:
         )
         return any(_wanted(publisher) for publisher in managed)
 
-    def publish_labels(self, picture: Picture, label_map: LabelMap, info: CameraInfo | None) -> None:
+    def publish_labels(
+        self, picture: Picture, label_map: LabelMap, info: CameraInfo | None, settings: Parameters
+    ) -> None:
         """Labels and, if they were computed, confidence and scores, with the header of the image.
 
         info: of the camera, None if none was received; published for the size of the labels.
         """
         header, labels = picture.header, label_map.labels
         self._labels.publish(encode_image(header, labels, "mono8"))
-        if label_map.confidence is not None and _wanted(self._confidence):
+        if label_map.confidence is not None and self._publishes_confidence(settings):
             self._confidence.publish(encode_image(header, label_map.confidence, "mono8"))
         if label_map.scores is not None:
             self._scores.publish(encode_image(header, label_map.scores, f"32FC{len(self._channels)}"))
         if info is not None and self.wants_camera_info():
-            self._camera_info.publish(scaled(info, header, *labels.shape))
+            self._camera_info.publish(of_labels(info, header, *labels.shape))
         if _wanted(self._labels_png):
             self._labels_png.publish(encode_png(header, labels))
 
@@ -174,7 +183,7 @@ class Outputs:
         confidence = label_map.confidence
         if confidence is None:  # the subscriber came while this frame was segmented
             return
-        k = np.array(scaled(info, picture.header, rows, columns).k)
+        k = np.array(for_size(info, picture.header, rows, columns).k)
         rgb = resized(picture.pixels if picture.order == "rgb" else picture.bgr()[..., ::-1], depth.shape)
         self._points.publish(encode_cloud(picture.header, depth, k, rgb, label_map.labels, confidence))
 
@@ -187,7 +196,7 @@ class Outputs:
         if not info.k[0] or not info.k[4]:
             raise ValueError("the camera's CameraInfo has no calibration (K is 0)")
         if label_map.confidence is not None:  # else the subscriber came while this frame was segmented
-            k = np.array(scaled(info, cloud.header, *label_map.labels.shape).k)
+            k = np.array(for_size(info, cloud.header, *label_map.labels.shape).k)
             ignore = self._engine.spec.classes.ignore
             self._cloud.publish(label_cloud(cloud, to_camera, k, label_map.labels, label_map.confidence, ignore))
 
