@@ -309,7 +309,10 @@ def _spec(values: dict[str, Any], network_input: OnnxInput, source: str) -> Mode
             align_corners=False,
             trained=True,
         )
-        return replace(spec, **{key: values[key] for key in OF_SPEC if key in values})
+        given = {key: values[key] for key in OF_SPEC if key in values}
+        for key in given.keys() & {"training", "metrics"}:
+            given[key] = json.loads(json.dumps(given[key], default=str))  # YAML has dates, JSON has not
+        return replace(spec, **given)
     except (CheckpointError, ClassTableError) as err:
         raise CheckpointError(f"{source}: {err}") from err
     except (TypeError, ValueError, OverflowError) as err:

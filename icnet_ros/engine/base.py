@@ -20,6 +20,10 @@ class EngineError(RuntimeError):
     """An engine cannot be created or has failed; the message says what to do instead."""
 
 
+class FrameError(EngineError):
+    """The network gave something unusable for this frame, such as NaN; it may work for the next one."""
+
+
 def one_line(err: BaseException) -> str:
     """First line of an exception's message that says something; messages of native libraries may be very long."""
     lines = [line for line in str(err).splitlines() if line.strip()] or [type(err).__name__]

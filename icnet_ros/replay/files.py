@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from icnet_ros.engine.base import Engine, Frame
+from icnet_ros.engine.base import Engine, Frame, FrameError
 from icnet_ros.render.painter import Painter, UInt8, legend
 from icnet_ros.render.video import VideoWriter
 from icnet_ros.wire.cdr import WireError
@@ -93,7 +93,7 @@ def segment_media(
         for number, (name, bgr) in enumerate(_frames(media)):
             try:
                 labels = engine.segment([Frame(bgr)])[0].labels
-            except ValueError as err:
+            except (ValueError, FrameError) as err:
                 raise MediaError(f"{name}: {err}") from err
             totals += np.bincount(labels.reshape(-1), minlength=256)
             colour = painter.colour(labels)

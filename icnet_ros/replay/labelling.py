@@ -8,7 +8,7 @@ from typing import Any
 
 import cv2
 
-from icnet_ros.engine.base import STAGES, Engine, Frame, LabelMap
+from icnet_ros.engine.base import STAGES, Engine, Frame, FrameError, LabelMap
 from icnet_ros.metrics.frame import pixels_by_class
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.result_store import ResultStore
@@ -68,7 +68,7 @@ class FrameLabeller:
             record = replace(record, stamp_ns=stamp_ns(picture.header))
             decode_ms = 1000 * (perf_counter() - started)
             label_map = self._predict(picture)
-        except ValueError as err:  # WireError, or a frame that is too small
+        except (ValueError, FrameError) as err:  # also WireError; or a frame that is too small
             return replace(record, error=str(err)), None
         self.new += 1
         figures: dict[str, Any] = {}

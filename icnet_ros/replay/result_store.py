@@ -14,6 +14,7 @@ from icnet_ros.wire.cdr import WireError
 
 PROGRESS_LOG = "frames*.jsonl"  # frame records, written as the replay runs; one file per part of a drive
 MADE_WITH = "made_with.json"  # what the stored labels depend on
+REPORTS = ("report.json", "report.html", "frames.csv")
 
 
 class ResultStore:
@@ -36,7 +37,9 @@ class ResultStore:
         for path in self._folder.glob("*/*.partial.png"):  # of a run that was killed
             path.unlink()
         stored = self._labels / MADE_WITH
+        reports: list[Path] = []
         if stored.exists():
+            reports = [self._folder / name for name in REPORTS]
             try:
                 same = json.loads(stored.read_text()) == made_with
             except ValueError:  # killed while it wrote this
@@ -48,8 +51,8 @@ class ResultStore:
                 if folder.is_dir() and any(folder.iterdir()):
                     raise WireError(f"{folder} holds files that no replay wrote; choose another folder for --out")
         old = self._labels.glob("*.png"), self._labels.glob(PROGRESS_LOG), (self._folder / "confidence").glob("*.png")
-        for path in (path for paths in old for path in paths):
-            path.unlink()
+        for path in (path for paths in (*old, reports) for path in paths):
+            path.unlink(missing_ok=True)
         stored.write_text(json.dumps(made_with) + "\n")
 
     def records(self) -> dict[int, FrameRecord]:

@@ -134,8 +134,9 @@ def compare(a: Side, b: Side, progress: Callable[[int, int], None] = lambda *_: 
 
 def gate_figures(b: Side, found: dict[str, Any]) -> dict[str, float | None]:
     """Figures for `--fail-if`: those of B, and delta_NAME for each compared one."""
-    deltas: dict[str, float | None] = {f"delta_{name}": entry["delta"] for name, entry in found["figures"].items()}
-    return figures(b.report) | deltas
+    known = figures(b.report)
+    deltas: dict[str, float | None] = dict.fromkeys(f"delta_{name}" for name in known)
+    return known | deltas | {f"delta_{name}": entry["delta"] for name, entry in found["figures"].items()}
 
 
 def _pairs(a: Side, b: Side) -> list[tuple[FrameRecord, FrameRecord]]:

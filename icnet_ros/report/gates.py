@@ -35,7 +35,9 @@ class Gate:
         """Why it fails, "" if it does not. A figure without a value, as mIoU without ground truth, fails."""
         value = figures[self.name]
         if value is None:
-            return f"{self.name} has no value (is there ground truth?)"
+            scored = self.name.removeprefix("delta_").startswith(("miou", "pixel_accuracy", "iou:"))
+            hint = "is there ground truth?" if scored else "labels of an earlier run were used again: see --no-resume"
+            return f"{self.name} has no value ({hint})"
         return f"{self.name} is {value:.4f}: {self.sign} {self.limit:g}" if SIGNS[self.sign](value, self.limit) else ""
 
 

@@ -74,8 +74,10 @@ def caption(metadata: Mapping[str, Any], result: ReplayResult, spec: ModelSpec) 
     if not spec.trained:
         return f"{name}: untrained, its labels mean nothing"
     here = result.matrix.miou() if result.matrix else None
-    known = spec.metrics.get(f"miou_{exit_}", spec.metrics.get("miou"))
-    scores = [] if known is None else [f"mIoU {known:.3f} on the validation images of its training"]
+    known = spec.metrics.get(f"miou_{exit_}", spec.metrics.get("miou") if exit_ == spec.exits[-1] else None)
+    # Descriptions of ONNX networks hold anything; scores of a network's classes are none of its groups.
+    valid = isinstance(known, float) and 0 <= known <= 1 and not metadata.get("label_groups")
+    scores = [f"mIoU {known:.3f} on its validation images"] if valid else []
     scores += ["not scored on this drive" if here is None else f"{'' if scores else 'mIoU '}{here:.3f} on this drive"]
     return f"{name} {exit_}: {', '.join(scores)}"
 

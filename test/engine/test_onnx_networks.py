@@ -1,5 +1,6 @@
 """Networks that are not ICNet, in ONNX files: `model:=net.onnx`."""
 
+import datetime as dt
 import os
 
 import numpy as np
@@ -250,6 +251,15 @@ def test_as_many_classes_as_columns(tmp_path):
     labels = runner.segment([Frame(picture())])[0].labels
     expected = reference(network, DESCRIPTION, picture(), (128, 192)).argmax(0)
     assert (labels == expected).mean() > 0.98
+
+
+def test_a_date_in_the_description_is_text(tmp_path):
+    """YAML reads dates, headers and JSON have none."""
+    training = {"date": dt.date(2026, 5, 1), "steps": 3}
+    path = export(Small(), tmp_path / "net.onnx", description=DESCRIPTION | {"training": training})
+    spec = open_checkpoint(path).spec
+    assert spec.training == {"date": "2026-05-01", "steps": 3}
+    assert "2026-05-01" in spec.to_json()
 
 
 def test_a_class_table_of_another_network(tmp_path):

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from drives import FRAMES, make_bag, run, without_timings, write
 
+from icnet_ros.engine.base import FrameError
 from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.replay.result import merge_results
+from icnet_ros.replay.result_store import ResultStore
 from icnet_ros.report.outputs import LABELS
 from icnet_ros.report.report_json import build_report
 from icnet_ros.wire.bag import Bag, BagWriter, open_bag
@@ -41,6 +43,32 @@ def test_scores_follow_from_the_predictions_bag(tmp_path, engine):
     assert stamps == [10**9 + number * 10**8 for number in range(FRAMES) if number != 3]
     assert [bool(frame.error) for frame in result.frames] == [number == 3 for number in range(FRAMES)]
     assert sum(report["coverage"].values()) == pytest.approx(1.0)
+
+
+def test_a_frame_that_the_network_cannot_label_fails_alone(tmp_path, engine, monkeypatch):
+    """Such as NaN logits: otherwise no attempt would ever reach the end of the drive."""
+    bag, segment, calls = make_bag(tmp_path / "bag", engine), engine.segment, []
+
+    def sometimes(*words, **options):
+        calls.append(1)
+        if len(calls) == 6:  # not one of the warm-up
+            raise FrameError("the network gave NaN for this frame; no labels are returned")
+        return segment(*words, **options)
+
+    monkeypatch.setattr(engine, "segment", sometimes)
+    result, report = run(bag, engine, tmp_path / "out")
+    assert report["frames"] == {"read": 10, "labelled": 9, "failed": 1, "scored": 9}
+    assert sum("NaN" in frame.error for frame in result.frames) == 1
+
+
+def test_a_report_does_not_outlive_its_labels(tmp_path):
+    store = ResultStore(tmp_path)
+    store.prepare("one network")
+    (tmp_path / "report.json").write_text("{}")
+    store.prepare("one network")
+    assert (tmp_path / "report.json").exists()
+    store.prepare("another network")
+    assert not (tmp_path / "report.json").exists()
 
 
 def test_what_changes_between_frames_is_counted_by_class(tmp_path, engine):

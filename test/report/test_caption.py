@@ -19,8 +19,11 @@ PERFECT.update(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))
     ("metrics", "matrix", "text"),
     [
         ({"miou": 0.5, "miou_sub24": 0.4}, None,
-         "net sub24: mIoU 0.400 on the validation images of its training, not scored on this drive"),
-        ({"miou": 0.5}, PERFECT, "net sub24: mIoU 0.500 on the validation images of its training, 1.000 on this drive"),
+         "net sub24: mIoU 0.400 on its validation images, not scored on this drive"),
+        ({"miou_sub24": 0.5}, PERFECT, "net sub24: mIoU 0.500 on its validation images, 1.000 on this drive"),
+        ({"miou": 0.5}, PERFECT, "net sub24: mIoU 1.000 on this drive"),  # of the last exit
+        ({"miou_sub24": "76 %"}, None, "net sub24: not scored on this drive"),
+        ({"miou_sub24": 76.4}, None, "net sub24: not scored on this drive"),
         ({}, PERFECT, "net sub24: mIoU 1.000 on this drive"),
         ({}, None, "net sub24: not scored on this drive"),
     ],
@@ -28,6 +31,11 @@ PERFECT.update(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))
 def test_the_accuracy_that_is_known(tiny, metrics, matrix, text):
     spec = replace(tiny.spec, trained=True, metrics=metrics)
     assert caption(METADATA, ReplayResult("/image", None, matrix=matrix), spec) == text
+
+
+def test_groups_have_no_known_score(tiny):
+    spec = replace(tiny.spec, trained=True, metrics={"miou_sub24": 0.5})
+    assert "0.500" not in caption({**METADATA, "label_groups": "nav2"}, ReplayResult("/image", None), spec)
 
 
 def test_an_untrained_network_says_so(tiny):

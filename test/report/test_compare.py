@@ -201,6 +201,15 @@ def test_a_table_with_fewer_frames_than_the_report_is_refused(runs, tmp_path):
         Side.read(tmp_path)
 
 
+def test_gates_of_figures_that_neither_report_has(runs):
+    side = Side.read(runs / "deep")
+    known = gate_figures(side, {"figures": {}})
+    assert known["delta_miou"] is None
+    reason = Gate.parse("delta_miou<0", known).fails(known)
+    assert reason == "delta_miou has no value (is there ground truth?)"
+    assert "--no-resume" in Gate.parse("fps<1", {"fps": None}).fails({"fps": None})
+
+
 def test_the_command_gates_and_writes(runs, tmp_path, capfd):
     words = ("compare", runs / "deep", runs / "coarse", "--out", tmp_path)
     assert icnet(*words) == 0

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.backends.batched import Batched, LruCache, check_size
-from icnet_ros.engine.base import STAGES, EngineError, EngineOptions, Frame, LabelMap, UInt8
+from icnet_ros.engine.base import STAGES, EngineError, EngineOptions, Frame, FrameError, LabelMap, UInt8
 from icnet_ros.engine.grouping import Grouping
 from icnet_ros.engine.kernels.ondevice import label, label_groups, prepare, probabilities
 
@@ -73,12 +73,12 @@ class CudaEngine(Batched):
             with torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext():
                 run = self._run(buffers, size, swap_channels)
                 milliseconds = run([frame.pixels for frame in frames])
-        except torch.OutOfMemoryError as err:
+        except torch.cuda.OutOfMemoryError as err:
             raise EngineError(f"{self.device}: no memory for {len(frames)} frames of {width}x{height}: {err}") from err
         except RuntimeError as err:
             raise EngineError(f"{self.device} failed at {len(frames)} frames of {width}x{height}: {err}") from err
         if not run.finite:
-            raise EngineError("the network gave NaN for this frame; no labels are returned")
+            raise FrameError("the network gave NaN for this frame; no labels are returned")
         stages = {stage: value / len(frames) for stage, value in zip(STAGES, milliseconds, strict=True)}
 
         def of_frame(buffer: Tensor | None, number: int) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import config, njit, prange, set_num_threads
 
-from icnet_ros.engine.base import EngineError, UInt8
+from icnet_ros.engine.base import FrameError, UInt8
 
 Logits = npt.NDArray[np.float32]
 Weight = npt.NDArray[np.float32]
@@ -43,9 +43,9 @@ def label_and_confidence(logits: Logits, height: int, width: int, *, align_corne
 
 
 def check_rows(invalid: npt.NDArray[np.bool_]) -> None:
-    """Raise EngineError if a row of the kernel's output is invalid."""
+    """Raise FrameError if a row of the kernel's output is invalid."""
     if invalid.any():
-        raise EngineError("the network gave NaN for this frame; no labels are returned")
+        raise FrameError("the network gave NaN for this frame; no labels are returned")
 
 
 def axis(source: int, target: int, align_corners: bool = True) -> tuple[Index, Weight]:
