@@ -1,5 +1,6 @@
 """What gets installed, and that the ways to install it agree."""
 
+import fcntl
 import os
 import re
 import subprocess
@@ -16,16 +17,18 @@ from icnet_ros.dds import NEW, OLD, profile_environment
 from icnet_ros.share import share
 
 ROOT = Path(__file__).parent.parent
-# One process builds the wheel: setuptools builds in the checkout, and two at once fail.
-pytestmark = pytest.mark.xdist_group("package")
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """The wheel of this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
+    (ROOT / "build").mkdir(exist_ok=True)
+    lock = (ROOT / "build" / "wheel.lock").open("w")  # setuptools builds in the checkout: two at once fail
+    fcntl.flock(lock, fcntl.LOCK_EX)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder)]
     done = subprocess.run([*command, str(ROOT)], check=False, capture_output=True, text=True)
+    lock.close()
     assert done.returncode == 0, done.stderr
     (path,) = folder.glob("*.whl")
     return path

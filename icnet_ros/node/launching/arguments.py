@@ -33,7 +33,7 @@ def _node_parameters() -> Arguments:
 
 # Arguments of segmentation.launch.py, which the other launch files take, too.
 SEGMENTATION: Arguments = {
-    "image": ("/camera/image_raw", "image topic; with the launch argument cameras, {camera} stands for the name of each"),
+    "image": ("/camera/image_raw", "image topic; with the argument cameras, {camera} stands for the name of each"),
     "camera_info": ("", "CameraInfo of the image; empty: camera_info beside the image topic"),
     "depth": ("", "depth image for ~/points, registered to the image; {camera} as in image"),
     "depth_camera_info": ("", "CameraInfo of the depth image; empty: camera_info beside the depth topic"),
