@@ -32,8 +32,8 @@ def pytest_unconfigure():
 def pytest_collection_modifyitems(config, items):
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
-            # Graphs of real processes one after the other, in one lane; the rest, file by file, in the other. Tests must
-            # not depend on it: xdist 3.8 does not see the groups of pytest 9.2.
+            # Graphs of real processes one after the other, in one lane; the rest, file by file, in the other.
+            # Tests must not depend on it: xdist 3.8 does not see the groups of pytest 9.2.
             lane = "graphs" if item.path.parent.name == "integration" else str(item.path)
             item.add_marker(pytest.mark.xdist_group(lane))
     ros = importlib.util.find_spec("rclpy") is not None
