@@ -1,6 +1,5 @@
 """`icnet demo`: plays a bag through a real ROS 2 graph."""
 
-import importlib.util
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.table import Table
 from icnet_ros.checkpoint.default import load_model_spec, model_path
 from icnet_ros.command.console import console, errors, progress_bar
 from icnet_ros.command.options import EnginePrecision, Model
+from icnet_ros.command.requirements import missing_ros
 from icnet_ros.live.demo import DemoOptions, run_demo
 from icnet_ros.live.processes import DemoError
 
@@ -35,12 +35,11 @@ def demo(
     from icnet_ros.live.demo_report import write_demo_report
     from icnet_ros.replay.folder_lock import locked
 
-    for module in ("rclpy", "icnet_ros.msg"):
-        if importlib.util.find_spec(module) is None:
-            raise DemoError(
-                f"the demo runs a real ROS 2 graph and {module} is not importable: "
-                "use `make demo`, or source your ROS 2 and the workspace built with colcon"
-            )
+    if module := missing_ros():
+        raise DemoError(
+            f"the demo runs a real ROS 2 graph and {module} is not importable: "
+            "use `make demo`, or source your ROS 2 and the workspace built with colcon"
+        )
     spec = load_model_spec(model)
     for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: end the three processes too
         signal.signal(number, lambda *_: sys.exit(1))

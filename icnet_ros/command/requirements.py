@@ -6,14 +6,18 @@ from pathlib import Path
 from icnet_ros.engine.base import EngineError
 
 
+def missing_ros() -> str:
+    """The first of rclpy and the messages of this package that cannot be imported; "" if both can."""
+    return next((name for name in ("rclpy", "icnet_ros.msg") if importlib.util.find_spec(name) is None), "")
+
+
 def needs_ros() -> None:
-    """Raise EngineError where rclpy and the messages of this package cannot be imported."""
-    for module in ("rclpy", "icnet_ros.msg"):
-        if importlib.util.find_spec(module) is None:
-            raise EngineError(
-                f"this benchmark runs a real ROS 2 graph and {module} is not importable: source scripts/env.sh after "
-                "`make build`, or your ROS 2 and the workspace built with colcon"
-            )
+    """Raise EngineError where a benchmark cannot run a ROS graph."""
+    if module := missing_ros():
+        raise EngineError(
+            f"this benchmark runs a real ROS 2 graph and {module} is not importable: source scripts/env.sh after "
+            "`make build`, or your ROS 2 and the workspace built with colcon"
+        )
 
 
 def needs_matplotlib(picture: Path | None) -> None:

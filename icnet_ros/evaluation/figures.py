@@ -12,6 +12,7 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.evaluation.prediction import Prediction
 from icnet_ros.metrics.regions import BIN, BINS, RegionAccuracy
 from icnet_ros.render.painter import Painter, UInt8, draw_banner, legend, side_by_side
+from icnet_ros.wire.picture_file import write_picture
 
 ROWS = 4
 CELL = 420  # pixels, width of one picture
@@ -52,9 +53,8 @@ class PaperFigures:
         """
         folder.mkdir(parents=True, exist_ok=True)
         strip = legend(self._spec.classes.names, self._spec.classes.colours, self._predictions[0].shape[1])
-        for name, rows in (("branches.png", [*self._predictions, strip]), ("differences.png", self._differences)):
-            if not cv2.imwrite(str(folder / name), np.concatenate(rows)):
-                raise OSError(f"{folder / name} cannot be written")
+        write_picture(folder / "branches.png", np.concatenate([*self._predictions, strip]))
+        write_picture(folder / "differences.png", np.concatenate(self._differences))
         regions = self._regions.report()
         (folder / "regions.json").write_text(json.dumps(regions, indent=2) + "\n")
         if len(self._spec.exits) > 1:

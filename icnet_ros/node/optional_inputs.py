@@ -111,8 +111,7 @@ class OptionalInputs:
             return None
         cloud = deserialise(data, POINT_CLOUD)
         transform = self._transforms.between(str(cloud.header.frame_id), camera_frame)
-        with self._lock:
-            self._kept[POINT_CLOUD] = deque((one for one in self._kept[POINT_CLOUD] if one is not data), maxlen=KEPT)
+        self._drop(POINT_CLOUD, {id(data)})
         return cloud, transform
 
     def _nearest(self, kind: str, stamp: int) -> bytes | None:
@@ -121,12 +120,16 @@ class OptionalInputs:
             kept = list(self._kept[kind])
         tolerance = 1e9 * self.tolerance_s
         by_stamp = [(stamp_ns(deserialise(data, kind).header), data) for data in kept]
-        past = {id(data) for at, data in by_stamp if at < stamp - tolerance}  # the next image has a later stamp
-        with self._lock:
-            self._kept[kind] = deque((data for data in self._kept[kind] if id(data) not in past), maxlen=KEPT)
+        # The next image has a later stamp.
+        self._drop(kind, {id(data) for at, data in by_stamp if at < stamp - tolerance})
         # Of the same distance, the one that came last.
         at, nearest = min(reversed(by_stamp), key=lambda entry: abs(entry[0] - stamp), default=(math.inf, b""))
         return nearest if abs(at - stamp) <= tolerance else None
+
+    def _drop(self, kind: str, ids: set[int]) -> None:
+        """Forget kept messages by their `id`."""
+        with self._lock:
+            self._kept[kind] = deque((data for data in self._kept[kind] if id(data) not in ids), maxlen=KEPT)
 
     def clock_jumped(self) -> None:
         """Forget messages and transforms: those of a later time would be taken for the newest."""

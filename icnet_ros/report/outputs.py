@@ -21,6 +21,7 @@ from icnet_ros.report.report_json import worst_first
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
 from icnet_ros.wire.image import encode_image, encode_jpeg, jpeg_file
+from icnet_ros.wire.picture_file import write_picture
 
 LABELS, CONFIDENCE, OVERLAY = "/icnet/labels", "/icnet/confidence", "/icnet/overlay/compressed"
 THUMBNAILS, WORST = 120, 6  # pictures in the page
@@ -121,8 +122,7 @@ class ContactSheet(Output):
         """See Output."""
         if self._pairs:
             sheet = contact_sheet(self._pairs, self._classes.names, self._classes.colours, self._caption)
-            if not cv2.imwrite(str(self._path), sheet):
-                raise OSError(f"{self._path} cannot be written")
+            write_picture(self._path, sheet)
 
 
 class Thumbnails(Output):

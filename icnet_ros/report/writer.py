@@ -100,11 +100,8 @@ def _write_outputs(
             add(PredictionsBag(bag, store, confidence=options.confidence, overlay=options.overlay))
         if options.video:
             add(OverlayVideo(folder / "overlay.mp4", records))
-        add(
-            ContactSheet(
-                folder / "contact_sheet.png", records, spec.classes, caption(drive_result.metadata, result, spec)
-            )
-        )
+        text = caption(drive_result.metadata, result, spec)
+        add(ContactSheet(folder / "contact_sheet.png", records, spec.classes, text))
         if options.rerun is not None:
             from icnet_ros.report.rerun import RerunRecording
 

@@ -47,9 +47,8 @@ def open_data(recipe: Recipe, data: str, root: Path | None, without: Sequence[st
     without: sources that are left out of the training split. Raises DatasetError.
     """
     name = data or recipe.dataset
-    return open_dataset(name, root, "train").select_sources(without=without), open_dataset(name, root, "val").subsample(
-        0
-    )
+    train, validation = (open_dataset(name, root, split) for split in ("train", "val"))
+    return train.select_sources(without=without), validation.subsample(0)
 
 
 def recipe_for(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:

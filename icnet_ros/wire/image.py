@@ -91,8 +91,12 @@ def decode_compressed(data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PI
     encoding = message.format.partition(";")[0].strip()
     if encoding.startswith("bayer_") and (pixels[..., :1] == pixels).all():  # image_transport compresses the mosaic
         mosaic = np.ascontiguousarray(pixels[..., 0])
-        raw = deserialise(encode_image(message.header, mosaic, f"{encoding.rstrip('0123456789')}8"), IMAGE)
-        pixels = _convert(raw)
+        kind = f"{encoding.rstrip('0123456789')}8"
+        pixels = _convert(
+            SimpleNamespace(
+                height=height, width=width, encoding=kind, is_bigendian=0, step=width, data=mosaic.reshape(-1)
+            )
+        )
     return Picture(message.header, pixels, "bgr")
 
 

@@ -98,9 +98,7 @@ def _xyz(cloud: Any, data: UInt8) -> Matrix:
         entry = fields.get(name)
         if entry is None or entry.datatype != FLOAT32 or entry.offset + 4 > cloud.point_step:
             raise WireError(f"the cloud has no float32 field {name!r}")
-        if not data.size:  # an empty cloud is one, too
-            columns.append(np.zeros(0))
-            continue
-        place = np.ndarray((data.size // cloud.point_step,), "<f4", data, entry.offset, (cloud.point_step,))
-        columns.append(place.astype(np.float64))
+        points = data.reshape(-1, cloud.point_step)
+        values = np.ascontiguousarray(points[:, entry.offset : entry.offset + 4]).view("<f4")[:, 0]
+        columns.append(values.astype(np.float64))
     return np.array(columns)

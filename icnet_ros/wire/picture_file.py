@@ -68,6 +68,12 @@ def read_picture(path: Path) -> UInt8:
     return found
 
 
+def write_picture(path: Path, pixels: UInt8) -> None:
+    """Write pixels as a file of the kind that its suffix names. Raises OSError."""
+    if not cv2.imwrite(str(path), pixels):
+        raise OSError(f"{path} cannot be written")
+
+
 def jpeg_is_complete(content: bytes) -> bool:
     """Whether the compressed data of a JPEG file ends with an end marker, whatever follows it.
 
