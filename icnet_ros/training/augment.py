@@ -1,7 +1,11 @@
-"""Random mirror, resize, crop, colour, surface, sharpness and noise, on the device the network trains on."""
+"""Random mirror, resize, crop, colour, surface, sharpness and noise, on the device the network trains on.
+
+Nothing here waits for a GPU: whatever depends on pixels stays on the device.
+"""
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -9,105 +13,136 @@ from torch import Tensor
 
 from icnet_ros.training.loss import IGNORE
 from icnet_ros.training.recipe import Recipe
-from icnet_ros.training.texture import cellular
+from icnet_ros.training.texture import RANDOM_NUMBERS, cellular
 
 BLUR = 1.5  # pixels, standard deviation of the Gaussian for blur and unsharp mask
+# Random numbers of a crop: scale, place, class and mirror; colour; surface; gamma, sharpness and noise.
+DRAWS = [5, 5, 3 + RANDOM_NUMBERS, 4]
 
 
 def augment(
     pairs: Sequence[tuple[Tensor, Tensor]],
     mean: Tensor,
     recipe: Recipe,
-    generator: torch.Generator,
-    class_id: int | None = None,
+    generators: Sequence[torch.Generator],
+    class_ids: Sequence[int | None] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """A batch of crops.
 
-    pairs: images uint8 (3, H, W) and labels uint8 (H, W), sizes may differ. mean: (3,), 0..255. class_id: a class
-    that every crop contains if its image does.
+    pairs: images uint8 (3, H, W) and labels uint8 (H, W), sizes may differ. mean: (3,), 0..255. generators: one for
+    each pair, on the CPU; all that is random comes from them. class_ids: a class that the crop of the pair contains if
+    its image does.
     Returns images float32 (N, 3, h, w) with the mean subtracted and labels int64 (N, h, w). Outside the
-    image: the mean colour and the ignore id. All random numbers come from `generator`, on the CPU.
+    image: the mean colour and the ignore id.
     """
-    crops = [_crop(image, labels, mean, recipe, generator, class_id) for image, labels in pairs]
-    return torch.stack([image for image, _ in crops]), torch.stack([labels for _, labels in crops])
+    on_cpu = torch.stack([torch.rand(sum(DRAWS), generator=generator) for generator in generators])
+    place, colour, surface, camera = torch.split(to_device(on_cpu, mean.device), DRAWS, dim=1)
+    grids = _grids(pairs, class_ids or [None] * len(pairs), place, recipe)
+    inside = (grids.abs() <= 1).all(-1)
+    pixels = torch.cat([_sample(image, grid, "bilinear") for (image, _), grid in zip(pairs, grids, strict=True)])
+    ids = torch.cat([_sample(labels[None], grid, "nearest") for (_, labels), grid in zip(pairs, grids, strict=True)])
+    ids = ids[:, 0].long()
+    pixels = _jitter(pixels, recipe, colour)
+    if (on_cpu[:, sum(DRAWS[:2])] < recipe.texture).any():
+        pixels = pixels * (1 + _surfaces(ids, recipe.texture, surface))[:, None]
+    pixels = _degrade(pixels.clamp(0, 255), recipe, camera, on_cpu[:, -1].tolist()) - mean[:, None, None]
+    return pixels * inside[:, None], torch.where(inside, ids, IGNORE)
 
 
-def _crop(
-    image: Tensor, labels: Tensor, mean: Tensor, recipe: Recipe, generator: torch.Generator, class_id: int | None
-) -> tuple[Tensor, Tensor]:
-    u = torch.rand(9, generator=generator).tolist()
+def to_device(values: Tensor, device: torch.device) -> Tensor:
+    """Values of the CPU on the device; does not wait for what the device still has to do."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values
+
+
+def _grids(
+    pairs: Sequence[tuple[Tensor, Tensor]], class_ids: Sequence[int | None], draws: Tensor, recipe: Recipe
+) -> Tensor:
+    """Positions of the pixels of each crop in its image, (N, h, w, 2) of x and y, -1..1 in the image."""
+    device = draws.device
     low, high = (math.log(value) for value in recipe.scale)
-    scale = math.exp(low + u[0] * (high - low))
-    pixel = _pixel_of(labels, class_id, generator)
+    scale = (low + draws[:, :1] * (high - low)).exp()
+    source = to_device(torch.tensor([labels.shape for _, labels in pairs], dtype=torch.float32), device)
+    target = to_device(torch.tensor(recipe.crop, dtype=torch.float32), device)
+    room = source * scale - target
+    offset = draws[:, 1:3] * room  # negative: the picture lies inside the crop
+    wanted = [
+        _pixel_of(labels, class_id, draw)
+        for (_, labels), class_id, draw in zip(pairs, class_ids, draws[:, 3], strict=True)
+    ]
+    pixel = torch.stack(wanted)
+    around = (pixel * scale - draws[:, 1:3] * target).clamp(min=torch.zeros_like(room), max=room)
+    offset = torch.where((pixel >= 0) & (room > 0), around, offset)
     axes = []
-    for axis, (source, target, where) in enumerate(zip(labels.shape, recipe.crop, u[1:3], strict=True)):
-        room = source * scale - target
-        offset = where * room  # negative: the picture lies inside the crop
-        if pixel is not None and room > 0:
-            offset = min(max(pixel[axis] * scale - where * target, 0.0), room)
-        position = (torch.arange(target, device=image.device) + 0.5 + offset) / scale  # in source pixels
-        axes.append(position / source * 2 - 1)
-    if u[3] < 0.5:
-        axes[1] = axes[1].flip(0)
-    grid = torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)[None]
-    inside = (grid.abs() <= 1).all(-1)
-
-    def sample(values: Tensor, mode: str) -> Tensor:
-        return F.grid_sample(values.float()[None], grid, mode=mode, padding_mode="border", align_corners=False)[0]
-
-    pixels = sample(image, "bilinear")
-    pixels = pixels * (1 + recipe.brightness * (2 * u[4] - 1))
-    grey = pixels.mean()
-    pixels = (pixels - grey) * (1 + recipe.contrast * (2 * u[5] - 1)) + grey
-    tint = 1 + recipe.colour * (2 * torch.tensor(u[6:9], device=image.device) - 1)
-    pixels = pixels * tint[:, None, None]
-    ids = sample(labels[None], "nearest")[0].long()
-    if recipe.texture:
-        pixels = pixels * (1 + _surface(ids, recipe.texture, generator))
-    pixels = _degrade(pixels.clamp(0, 255), recipe, generator) - mean[:, None, None]
-    return pixels * inside, torch.where(inside[0], ids, IGNORE)
+    for axis, length in enumerate(recipe.crop):
+        positions = torch.arange(length, device=device) + 0.5 + offset[:, axis : axis + 1]  # in the scaled image
+        axes.append(positions / (scale * source[:, axis : axis + 1]) * 2 - 1)
+    y, x = axes
+    x = torch.where(draws[:, 4:] < 0.5, x.flip(1), x)
+    height, width = recipe.crop
+    return torch.stack([x[:, None].expand(-1, height, -1), y[:, :, None].expand(-1, -1, width)], dim=-1)
 
 
-def _pixel_of(labels: Tensor, wanted: int | None, generator: torch.Generator) -> tuple[float, float] | None:
-    """(row, column) of a pixel of the wanted class, drawn at random; None if there is none."""
-    if wanted is None:
-        return None
-    places = (labels == wanted).nonzero()
-    if not len(places):
-        return None
-    row, column = places[int(torch.randint(len(places), (), generator=generator))].tolist()
-    return row, column
+def _pixel_of(labels: Tensor, class_id: int | None, draw: Tensor) -> Tensor:
+    """(row, column) of a pixel of a class, drawn with a random number; (-1, -1) if there is none."""
+    if class_id is None:
+        return draw.new_full((2,), -1)
+    ordinal = (labels == class_id).flatten().cumsum(0)  # of the pixels of the class, from 1
+    count = ordinal[-1]
+    index = torch.searchsorted(ordinal, (draw * count).long().clamp(max=count - 1) + 1)
+    place = torch.stack([index // labels.shape[1], index % labels.shape[1]]).float()
+    return torch.where(count > 0, place, -1.0)
 
 
-def _surface(ids: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Relative brightness (h, w) of a surface on all pixels of one class, that of a random pixel; ids (h, w).
+def _sample(values: Tensor, grid: Tensor, mode: str) -> Tensor:
+    return F.grid_sample(values.float()[None], grid[None], mode=mode, padding_mode="border", align_corners=False)
+
+
+def _jitter(pixels: Tensor, recipe: Recipe, draws: Tensor) -> Tensor:
+    """Random brightness, contrast and tint; pixels (N, 3, h, w)."""
+    amounts = 2 * draws[:, :, None, None] - 1
+    pixels = pixels * (1 + recipe.brightness * amounts[:, :1])
+    grey = pixels.mean((1, 2, 3), keepdim=True)
+    pixels = (pixels - grey) * (1 + recipe.contrast * amounts[:, 1:2]) + grey
+    return pixels * (1 + recipe.colour * amounts[:, 2:5])
+
+
+def _surfaces(ids: Tensor, share: float, draws: Tensor) -> Tensor:
+    """Relative brightness (N, h, w) of a surface on all pixels of one class, that of a random pixel; ids (N, h, w).
 
     0 everywhere in the other crops, 1 - share of them, and where the random pixel is not labelled.
     """
-    height, width = ids.shape
-    draw, row, column = torch.rand(3, generator=generator).tolist()
-    chosen = ids[int(row * height), int(column * width)]
-    if draw >= share or chosen == IGNORE:
-        return torch.zeros((), device=ids.device)
-    return cellular(height, width, generator).to(ids.device) * (ids == chosen)
+    count, height, width = ids.shape
+    row, column = (draws[:, 1] * height).long(), (draws[:, 2] * width).long()
+    chosen = ids[torch.arange(count, device=ids.device), row, column][:, None, None]
+    drawn = (ids == chosen) & (chosen != IGNORE) & (draws[:, 0] < share)[:, None, None]
+    return cellular(height, width, draws[:, 3:]) * drawn
 
 
-def _degrade(pixels: Tensor, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    """Random gamma, sharpness and noise, as of other cameras; pixels (3, h, w) in 0..255."""
+def _degrade(pixels: Tensor, recipe: Recipe, draws: Tensor, noise_starts: Sequence[float]) -> Tensor:
+    """Random gamma, sharpness and noise, as of other cameras; pixels (N, 3, h, w) in 0..255."""
     if not recipe.gamma and not recipe.sharpness and not recipe.noise:
         return pixels
-    u = torch.rand(3, generator=generator).tolist()
+    gamma, sharpness, noise = draws[:, :3, None, None, None].unbind(1)
     if recipe.gamma:
-        pixels = 255 * (pixels / 255) ** math.exp(recipe.gamma * (2 * u[0] - 1))
+        pixels = 255 * (pixels / 255) ** (recipe.gamma * (2 * gamma - 1)).exp()
     if recipe.sharpness:
-        amount = recipe.sharpness * (2 * u[1] - 1)  # negative: blur, positive: sharpen
+        amount = (recipe.sharpness * (2 * sharpness - 1)).clamp(min=-1)  # negative: blur, positive: sharpen
         offsets = torch.arange(-4, 5, dtype=torch.float32, device=pixels.device)
         kernel = torch.exp(-((offsets / BLUR) ** 2) / 2)
-        kernel = (kernel / kernel.sum()).expand(3, 1, 1, -1)
-        blurred = F.conv2d(F.pad(pixels[None], (4, 4, 4, 4), mode="replicate"), kernel, groups=3)
-        blurred = F.conv2d(blurred, kernel.transpose(2, 3), groups=3)[0]
-        pixels = pixels + max(amount, -1.0) * (pixels - blurred)
+        kernel = (kernel / kernel.sum())[None, None, None]
+        planes = F.pad(pixels, (4, 4, 4, 4), mode="replicate").flatten(0, 1)[:, None]  # faster than groups
+        blurred = F.conv2d(F.conv2d(planes, kernel), kernel.transpose(2, 3)).view_as(pixels)
+        pixels = pixels + amount * (pixels - blurred)
     if recipe.noise:
-        noise = torch.randn(pixels.shape, generator=generator).to(pixels.device)
-        pixels = pixels + recipe.noise * u[2] * noise
+        length = pixels[0].numel()
+        drawn = _noise(2 * length, pixels.device)
+        starts = [int(start * length) for start in noise_starts]
+        noises = torch.stack([drawn[start : start + length] for start in starts]).view_as(pixels)
+        pixels = pixels + recipe.noise * noise * noises
     return pixels.clamp(0, 255)
+
+
+@lru_cache(maxsize=2)
+def _noise(length: int, device: torch.device) -> Tensor:
+    """Standard normal noise, drawn once: each crop takes a random part of it."""
+    return torch.randn(length, generator=torch.Generator().manual_seed(0)).to(device)

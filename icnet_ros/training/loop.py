@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from icnet_ros.checkpoint.file import Checkpoint, build_network, save
 from icnet_ros.dataset.base import Dataset
@@ -112,6 +113,7 @@ class Trainer:
         """Train to the last iteration, or for `stop_after` steps; returns the best validation mIoU."""
         recipe, fabric = self.recipe, self._fabric
         balance = self._class_weights()
+        torch.backends.cudnn.benchmark = True  # all crops have one size
         self._truncate_log()
         started, losses, first = time.monotonic(), torch.zeros((), device=fabric.device), self.step
         while self.step < recipe.iterations and (not stop_after or self.step - first < stop_after):
@@ -157,11 +159,12 @@ class Trainer:
         """Images and labels of the crops at these positions, counted from the start of the training."""
         sampled = [self._sampler.crop(position) for position in positions]
         pairs = self._samples.get([crop.image for crop in sampled])
-        generators = (torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + position) for position in positions)
-        crops = [
-            augment([pair], self._mean, self.recipe, generator, crop.class_id)
-            for pair, crop, generator in zip(pairs, sampled, generators, strict=True)
-        ]
+        generators = [torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + position) for position in positions]
+        class_ids = [crop.class_id for crop in sampled]
+        # One crop stays in the caches of a CPU; all together need fewer kernels on a GPU.
+        step = 1 if self._mean.device.type == "cpu" else len(pairs)
+        parts = [slice(first, first + step) for first in range(0, len(pairs), step)]
+        crops = [augment(pairs[p], self._mean, self.recipe, generators[p], class_ids[p]) for p in parts]
         images = torch.cat([image for image, _ in crops]).to(memory_format=torch.channels_last)
         return images, torch.cat([labels for _, labels in crops])
 
@@ -177,16 +180,16 @@ class Trainer:
     def _average(self) -> None:
         # A smaller decay in the first steps, so that the average forgets the initial weights.
         decay = min(self.recipe.ema, (self.step + 1) / (self.step + 10)) if self.recipe.ema else 0.0
-        for key, value in self._network.state_dict().items():
-            if value.is_floating_point():
-                self._ema[key].lerp_(value, 1 - decay)
-            else:
-                self._ema[key].copy_(value)
+        values = self._network.state_dict()
+        floats = [key for key, value in values.items() if value.is_floating_point()]
+        average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        average([self._ema[key] for key in floats], [values[key] for key in floats], None)
 
     def _report(self, loss: float, rate: float, speed: float) -> None:
         self._check_finite(loss)
         if self._fabric.global_rank == 0:
-            weights = self._ema
+            counts = {key: value for key, value in self._network.state_dict().items() if not value.is_floating_point()}
+            weights = self._ema = self._ema | {key: value.clone() for key, value in counts.items()}
             if self.recipe.logit_adjustment and (balance := self._class_weights()) is not None:
                 weights = adjust_logits(weights, balance, self.recipe.logit_adjustment)
             checkpoint = Checkpoint(self._spec, weights, "training")

@@ -1,5 +1,6 @@
 """Sampling of training crops: from which image, and around which class."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -53,9 +54,11 @@ def _shuffled(seed: int, epoch: int, count: int) -> Tensor:
 def class_counts(dataset: Dataset) -> npt.NDArray[np.int64]:
     """Labelled pixels by image and class, (images, classes). Reads every annotation once. Raises DatasetError."""
     classes = len(dataset.classes)
-    rows: dict[str, npt.NDArray[np.int64]] = {}
-    for index, pair in enumerate(dataset.pairs):
-        if str(pair.label) not in rows:
-            labels = dataset.labels(index)
-            rows[str(pair.label)] = np.bincount(labels.reshape(-1), minlength=256)[:classes]
+    first = {str(pair.label): index for index, pair in reversed(list(enumerate(dataset.pairs)))}
+
+    def count(index: int) -> npt.NDArray[np.int64]:
+        return np.bincount(dataset.labels(index).reshape(-1), minlength=256)[:classes]
+
+    with ThreadPoolExecutor() as threads:
+        rows = dict(zip(first, threads.map(count, first.values()), strict=True))
     return np.stack([rows[str(pair.label)] for pair in dataset.pairs])

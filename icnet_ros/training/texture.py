@@ -7,44 +7,44 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+RANDOM_NUMBERS = 10  # of a surface
 CELLS = 64  # in one direction of the pattern, which repeats
 PIXELS = 10  # of the pattern for one cell
 SMALLEST = 2.0  # pixels; smaller cells are not drawn, they would alias
 
 
-def cellular(height: int, width: int, generator: torch.Generator) -> Tensor:
-    """Relative brightness of a surface of irregular cells with joints, float32 (height, width), about -0.7..0.5.
+def cellular(height: int, width: int, draws: Tensor) -> Tensor:
+    """Relative brightness of surfaces of irregular cells with joints, float32 (N, height, width), about -0.7..0.5.
 
-    In half of the cases the surface is flat, as of a wall in front of the camera; in the others it is a ground that
-    begins at a random horizon in or above the picture. Size of the cells, their aspect, contrast and joints are random.
+    draws: (N, RANDOM_NUMBERS) in 0..1. In half of the cases the surface is flat, as of a wall in front of the camera;
+    in the others it is a ground that begins at a random horizon in or above the picture. Size of the cells, their
+    aspect, contrast and joints are random.
     """
-    r = torch.rand(10, generator=generator).tolist()
-    size = min(height, width) / 100 * math.exp(r[0] * math.log(12))  # pixels at the bottom: 1 to 12 % of the picture
-    tall = size * math.exp((2 * r[1] - 1) * math.log(2))
-    y = torch.arange(height, dtype=torch.float32)[:, None] + 0.5
-    x = torch.arange(width, dtype=torch.float32)[None] + 0.5 - r[2] * width
-    if r[3] < 0.5:
-        horizon = (r[4] - 0.5) * height  # row
-        depth = ((y - horizon) / (height - horizon)).clamp(min=1e-3)  # 1 at the bottom, 0 at the horizon
-        u, v = x / (size * depth), (height - horizon) / (tall * depth)
-        fade = ((tall * depth**2).clamp(max=size) / SMALLEST - 1).clamp(0, 1)
-    else:
-        turn = 0.3 * (2 * r[4] - 1)
-        u = (x * math.cos(turn) + y * math.sin(turn)) / size
-        v = (y * math.cos(turn) - x * math.sin(turn)) / tall
-        fade = torch.tensor(min(max(min(size, tall) / SMALLEST - 1, 0.0), 1.0))
-    across, along = (axis.expand(height, width) for axis in (u / CELLS + r[5], v / CELLS + r[6]))
-    places = torch.stack([across, along], dim=-1)
-    value, joint = F.grid_sample(_pattern(), (places % 1 * 2 - 1)[None], padding_mode="border", align_corners=False)[0]
+    r = draws[:, :, None, None].unbind(1)  # (N, 1, 1) each
+    size = min(height, width) / 100 * (r[0] * math.log(12)).exp()  # pixels at the bottom: 1 to 12 % of the picture
+    tall = size * ((2 * r[1] - 1) * math.log(2)).exp()
+    y = torch.arange(height, dtype=torch.float32, device=draws.device)[None, :, None] + 0.5
+    x = torch.arange(width, dtype=torch.float32, device=draws.device)[None, None] + 0.5 - r[2] * width
+    horizon = (r[4] - 0.5) * height  # row
+    depth = ((y - horizon) / (height - horizon)).clamp(min=1e-3)  # 1 at the bottom, 0 at the horizon
+    turn = 0.3 * (2 * r[4] - 1)
+    ground = r[3] < 0.5
+    u = torch.where(ground, x / (size * depth), (x * turn.cos() + y * turn.sin()) / size)
+    v = torch.where(ground, (height - horizon) / (tall * depth), (y * turn.cos() - x * turn.sin()) / tall)
+    smallest = torch.where(ground, torch.minimum(tall * depth**2, size), torch.minimum(size, tall))
+    fade = (smallest / SMALLEST - 1).clamp(0, 1)
+    places = torch.stack([u / CELLS + r[5], v / CELLS + r[6]], dim=-1)
+    pattern = _pattern(draws.device).expand(len(draws), -1, -1, -1)
+    drawn = F.grid_sample(pattern, places % 1 * 2 - 1, padding_mode="border", align_corners=False)
+    value, joint = drawn.unbind(1)
     contrast, joints = 0.1 + 0.3 * r[7], 0.1 + 0.4 * r[8]
-    if r[9] < 0.25:
-        joints = -joints / 2  # light mortar
+    joints = torch.where(r[9] < 0.25, -joints / 2, joints)  # light mortar
     brightness: Tensor = fade * (contrast * (value - 0.5) - joints * joint)
     return brightness
 
 
 @cache
-def _pattern() -> Tensor:
+def _pattern(device: torch.device) -> Tensor:
     """(1, 2, CELLS * PIXELS, CELLS * PIXELS): random value of the cell and strength of the joint, both 0..1."""
     table = torch.rand(CELLS, CELLS, 3, generator=torch.Generator().manual_seed(0))
     places = (torch.arange(CELLS * PIXELS) + 0.5) / PIXELS
@@ -60,4 +60,4 @@ def _pattern() -> Tensor:
             second = torch.where(nearer, first, torch.minimum(second, distance))
             first = torch.where(nearer, distance, first)
             value = torch.where(nearer, cell[..., 2], value)
-    return torch.stack([value, (1 - (second.sqrt() - first.sqrt()) / 0.25).clamp(0, 1)])[None]
+    return torch.stack([value, (1 - (second.sqrt() - first.sqrt()) / 0.25).clamp(0, 1)])[None].to(device)

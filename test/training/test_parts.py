@@ -115,7 +115,7 @@ def test_image_and_labels_move_together_and_padding_is_mean_and_ignore():
     recipe = Recipe(crop=(64, 64), scale=(0.5, 2.0))
     seen = set()
     for seed in range(30):
-        images, labels = augment([pair()], MEAN, recipe, torch.Generator().manual_seed(seed))
+        images, labels = augment([pair()], MEAN, recipe, [torch.Generator().manual_seed(seed)])
         assert images.shape == (1, 3, 64, 64)
         blue, ids = images[0, 0] + MEAN[0], labels[0]
         inside = ids != 255
@@ -130,7 +130,7 @@ def test_image_and_labels_move_together_and_padding_is_mean_and_ignore():
 def test_colour_jitter_leaves_labels_and_geometry_alone():
     plain = Recipe(crop=(40, 60), scale=(1.0, 1.0))
     jitter = Recipe(crop=(40, 60), scale=(1.0, 1.0), brightness=0.3, contrast=0.3, colour=0.1)
-    one, two = (augment([pair()], MEAN, r, torch.Generator().manual_seed(3)) for r in (plain, jitter))
+    one, two = (augment([pair()], MEAN, r, [torch.Generator().manual_seed(3)]) for r in (plain, jitter))
     assert torch.equal(one[1], two[1])
     assert not torch.allclose(one[0], two[0])
 
@@ -139,7 +139,7 @@ def test_at_scale_one_a_crop_is_the_picture_itself_perhaps_mirrored():
     recipe = Recipe(crop=(40, 60), scale=(1.0, 1.0))
     image, labels = pair()
     for seed in range(6):
-        images, ids = augment([(image, labels)], MEAN, recipe, torch.Generator().manual_seed(seed))
+        images, ids = augment([(image, labels)], MEAN, recipe, [torch.Generator().manual_seed(seed)])
         back = images[0] + MEAN[:, None, None]
         candidates = [(image.float(), labels.long()), (image.flip(-1).float(), labels.flip(-1).long())]
         assert any(torch.allclose(back, i, atol=1e-2) and torch.equal(ids[0], t) for i, t in candidates)

@@ -61,9 +61,10 @@ def test_a_crop_shows_the_class_it_is_drawn_for():
     image = torch.zeros(3, 200, 300, dtype=torch.uint8)
     recipe = Recipe(crop=(64, 64), scale=(0.5, 2.0))
     for seed in range(40):
-        generator = torch.Generator().manual_seed(seed)
-        assert (augment([(image, labels)], MEAN, recipe, generator, class_id=7)[1] == 7).any()
-        assert augment([(image, labels)], MEAN, recipe, generator, class_id=9)[1].shape == (1, 64, 64)
+        generators = [torch.Generator().manual_seed(seed), torch.Generator()]
+        crops = augment([(image, labels), (image, labels)], MEAN, recipe, generators, [7, 9])[1]
+        assert crops.shape == (2, 64, 64)
+        assert (crops[0] == 7).any()
 
 
 def test_gamma_sharpness_and_noise_change_pixels_within_their_range_and_labels_not():
@@ -76,7 +77,7 @@ def test_gamma_sharpness_and_noise_change_pixels_within_their_range_and_labels_n
         spreads = []
         for seed in range(12):
             one, two = (
-                augment([(image, labels)], MEAN, r, torch.Generator().manual_seed(seed)) for r in (plain, changed)
+                augment([(image, labels)], MEAN, r, [torch.Generator().manual_seed(seed)]) for r in (plain, changed)
             )
             assert torch.equal(one[1], two[1])
             assert two[0].min() >= 0
