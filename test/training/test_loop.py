@@ -59,6 +59,26 @@ def test_a_resumed_training_equals_an_uninterrupted_one_bit_for_bit(data, tmp_pa
     assert rows(tmp_path / "whole") == rows(tmp_path / "parts")
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_training_on_a_gpu(data, tmp_path, precision):
+    """Learns as on the CPU, and resumes."""
+    losses = {}
+    recipe = replace(RECIPE, iterations=60, validate_every=30, class_uniform=0.5, lovasz=0.5, texture=0.5)
+    for accelerator in ("cpu", "cuda"):
+        out = tmp_path / accelerator
+        out.mkdir()
+        fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
+        Trainer(recipe, *data, out, fabric).run(lambda *_: None, stop_after=30)
+        fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
+        again = Trainer(recipe, *data, out, fabric)
+        assert again.step == 30
+        again.run(lambda *_: None)
+        losses[accelerator] = [float(loss) for _, loss, _ in rows(out)]
+    assert losses["cuda"] == pytest.approx(losses["cpu"], rel=0.1)
+    assert losses["cuda"][1] < losses["cuda"][0]
+
+
 def test_another_recipe_cannot_go_on_in_the_same_folder(data, tmp_path):
     trainer(data, tmp_path / "out").run(lambda *_: None, stop_after=3)
     with pytest.raises(StateError, match="another recipe"):

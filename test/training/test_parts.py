@@ -145,6 +145,35 @@ def test_at_scale_one_a_crop_is_the_picture_itself_perhaps_mirrored():
         assert any(torch.allclose(back, i, atol=1e-2) and torch.equal(ids[0], t) for i, t in candidates)
 
 
+ALL = Recipe(
+    crop=(48, 64), scale=(0.7, 2.0), brightness=0.3, contrast=0.3, colour=0.1, gamma=0.2, sharpness=0.5, noise=3,
+    texture=0.7,
+)  # fmt: skip
+
+
+def augmented(positions, device="cpu"):
+    """Crops of pictures of different sizes, every second one around a class."""
+    pairs = [tuple(part.to(device) for part in pair(40 - n, 60 - 2 * n)) for n in positions]
+    generators = [torch.Generator().manual_seed(n) for n in positions]
+    return augment(pairs, MEAN.to(device), ALL, generators, [n if n % 2 else None for n in positions])
+
+
+def test_a_batch_is_its_crops_one_by_one():
+    together = augmented(range(8))
+    alone = [augmented([n]) for n in range(8)]
+    for part, ones in zip(together, zip(*alone, strict=True), strict=True):
+        assert torch.allclose(part, torch.cat(ones), atol=1e-3)
+
+
+@pytest.mark.gpu
+def test_a_gpu_augments_as_the_cpu():
+    (images, ids), (expected, expected_ids) = augmented(range(8), "cuda"), augmented(range(8))
+    # A position at an edge, or between two pixels, may fall on its other side.
+    assert (ids.cpu() == expected_ids).float().mean() > 0.99
+    same = ((images.cpu() - expected).abs().amax(1) < 0.5) | (ids.cpu() != expected_ids)
+    assert same.float().mean() > 0.98
+
+
 @pytest.mark.parametrize("name", ["camvid", "camvid_cpu", "cityscapes", "cocostuff"])
 def test_shipped_recipes(name):
     assert load_recipe(name).dataset == name.removesuffix("_cpu")
