@@ -1,4 +1,4 @@
-"""Everything that runs on a GPU, in one go: speed, agreement with the CPU, memory, a soak. Not run on a GPU yet.
+"""Everything that runs on a GPU, in one go: speed, agreement with the CPU, memory, a soak.
 
 On a CPU (`device` "cpu") the same checks run through the same code, for the tests: without CUDA graphs, the fused
 kernel and TensorRT.

@@ -27,7 +27,7 @@ from icnet_ros.training.sample_cache import SampleCache
 from icnet_ros.training.sampling import Sampler, class_counts
 from icnet_ros.training.start import FROM_SCRATCH, Start, check_teacher, network_spec
 from icnet_ros.training.state import State, load_state, save_state
-from icnet_ros.training.validation import final_figures, validate
+from icnet_ros.training.validation import validate
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
@@ -195,7 +195,7 @@ class Trainer:
             checkpoint = Checkpoint(self._spec, weights, "training")
             ended = self.step == self.recipe.iterations
             device, images = str(self._fabric.device), 0 if ended else self.recipe.validate_images
-            score = validate(checkpoint, self._validation, self._data, device, images)
+            score = validate(checkpoint, self._validation, self._data, device, images, every_exit=ended)
             row = {"step": self.step, "loss": f"{loss:.5f}", "learning_rate": f"{rate:.6f}"}
             row |= {"images_per_second": f"{speed:.2f}", "miou": f"{score.miou:.5f}"}
             row |= {name: "" if value is None else f"{value:.5f}" for name, value in score.columns.items()}
@@ -206,8 +206,7 @@ class Trainer:
             if score.miou >= self._best or (ended and subset):
                 self._best = score.miou
                 provenance = {**self._origin, "recipe": self.recipe.to_dict(), "step": self.step}
-                figures = final_figures(checkpoint, self._validation, device) if ended else {"miou": score.miou}
-                spec = replace(self._spec, training=provenance, metrics=figures)
+                spec = replace(self._spec, training=provenance, metrics=score.metrics)
                 save(self.out / "best.safetensors", spec, weights, half=True)
             momentum = {
                 name: self._optimiser.state[p].get("momentum_buffer", torch.zeros_like(p))

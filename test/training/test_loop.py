@@ -116,8 +116,8 @@ def test_a_quarter_width_network_learns_a_drawn_street(data, tmp_path):
 def test_the_best_checkpoint_is_kept_if_all_validations_used_the_same_images(data, tmp_path, monkeypatch):
     scores = iter([0.8, 0.3])
 
-    def validate(*_):
-        return Score(next(scores), {})
+    def validate(*_, **__):
+        return Score(next(scores), {}, {})
 
     monkeypatch.setattr("icnet_ros.training.loop.validate", validate)
     recipe = replace(RECIPE, iterations=2, validate_every=1, batch=2)

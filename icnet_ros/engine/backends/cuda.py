@@ -1,4 +1,4 @@
-"""Common part of the engines on a CUDA GPU. Tested on the CPU, not run on a GPU yet."""
+"""Common part of the engines on a CUDA GPU."""
 
 import logging
 from collections.abc import Callable, Sequence
