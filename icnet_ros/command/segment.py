@@ -65,7 +65,9 @@ def segment(
     console.print(table)
     if summary.changed_pixels is not None:
         console.print(f"{summary.changed_pixels:.1%} of the pixels change from frame to frame", highlight=False)
-    if summary.frames < 0.98 * media.count - 1:  # the count in a video file is often an estimate
+    for problem in summary.failed:
+        errors.print(f"not labelled: {problem}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+    if media.video and summary.frames < 0.98 * media.count - 1:  # the count in a video file is often an estimate
         errors.print(
             f"[yellow]{escape(str(source))} declares {media.count} frames, {summary.frames} could be read: it may be "
             "damaged or cut off[/]",
@@ -73,3 +75,5 @@ def segment(
             soft_wrap=True,
         )
     console.print(f"results in {out}", highlight=False, markup=False)
+    if summary.failed:
+        raise typer.Exit(1)

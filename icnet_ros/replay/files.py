@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from icnet_ros.engine.base import Engine, Frame, FrameError
 from icnet_ros.render.painter import Painter, UInt8, legend
 from icnet_ros.render.video import VideoWriter
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import read_picture
+from icnet_ros.wire.picture_file import read_picture, write_picture
 
 ENDINGS = ("_overlay.png", "_labels.png", "_colour.png")  # of the results of a picture
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
@@ -60,11 +61,13 @@ class MediaSummary:
 
     coverage: share of each class of the labelled pixels, most frequent first. changed_pixels: for a video, the mean
     share of pixels whose label differs from the previous frame; None otherwise. frames: how many were labelled.
+    failed: why pictures of a folder were not labelled.
     """
 
     coverage: dict[str, float]
     changed_pixels: float | None
     frames: int
+    failed: tuple[str, ...] = ()
 
 
 def segment_media(
@@ -75,8 +78,8 @@ def segment_media(
     Pictures: OUT/NAME_overlay.png, OUT/NAME_labels.png and OUT/NAME_colour.png. A video: OUT/NAME_overlay.mp4,
     OUT/NAME_colour.mp4 and OUT/NAME_labels/000000.png, ... Label files hold class ids, colour files the classes in
     their colours; below each overlay is a legend. Also OUT/coverage.json.
-    Raises MediaError if a result would overwrite an input, and for a damaged picture; the results of those before it
-    stay.
+    A picture of a folder that cannot be labelled is left out and named in the summary.
+    Raises MediaError if a result would overwrite an input, and if nothing could be labelled.
     """
     _check_overwrites(media, out)
     out.mkdir(parents=True, exist_ok=True)
@@ -85,16 +88,23 @@ def segment_media(
     totals = np.zeros(256, np.int64)
     previous: UInt8 | None = None
     changed: list[float] = []
+    failed: list[str] = []
     stem = media.paths[0].stem
     with (
         closing(VideoWriter(out / f"{stem}_overlay.mp4", media.rate)) as overlays,
         closing(VideoWriter(out / f"{stem}_colour.mp4", media.rate)) as colours,
     ):
-        for number, (name, bgr) in enumerate(_frames(media)):
+        for number, (name, read) in enumerate(_frames(media)):
             try:
+                bgr = read()
                 labels = engine.segment([Frame(bgr)])[0].labels
             except (ValueError, FrameError) as err:
-                raise MediaError(f"{name}: {err}") from err
+                problem = str(err) if isinstance(err, WireError) else f"{name}: {err}"
+                if media.video or media.count == 1:
+                    raise MediaError(problem) from err
+                failed.append(problem)
+                progress(number + 1, media.count)
+                continue
             totals += np.bincount(labels.reshape(-1), minlength=256)
             colour = painter.colour(labels)
             overlay = painter.overlay(bgr, labels, alpha)
@@ -111,12 +121,13 @@ def segment_media(
                     _write(out / f"{name}{ending}", result)
             progress(number + 1, media.count)
     if not totals.sum():
-        raise MediaError(f"{media.paths[0]}: no frame could be read from this video")
+        raise MediaError("; ".join(failed) or f"{media.paths[0]}: no frame could be read from this video")
     order = sorted(range(len(classes)), key=lambda index: -totals[index])
     labelled = max(1, totals[: len(classes)].sum())
     coverage = {classes.names[index]: float(totals[index] / labelled) for index in order}
     (out / "coverage.json").write_text(json.dumps(coverage, indent=2) + "\n")
-    return MediaSummary(coverage, float(np.mean(changed)) if changed else None, number + 1)
+    frames = number + 1 - len(failed)
+    return MediaSummary(coverage, float(np.mean(changed)) if changed else None, frames, tuple(failed))
 
 
 def _check_overwrites(media: Media, out: Path) -> None:
@@ -130,10 +141,12 @@ def _check_overwrites(media: Media, out: Path) -> None:
 def _names(media: Media) -> list[str]:
     """Names of the results. a.jpg and a.png in one folder must not overwrite each other's."""
     stems = [path.stem for path in media.paths]
-    return [p.stem if stems.count(p.stem) == 1 else p.name.replace(".", "_") for p in media.paths]
+    names = [p.stem if stems.count(p.stem) == 1 else p.name.replace(".", "_") for p in media.paths]
+    return names if len(set(names)) == len(names) else [path.name for path in media.paths]
 
 
-def _frames(media: Media) -> Iterator[tuple[str, UInt8]]:
+def _frames(media: Media) -> Iterator[tuple[str, Callable[[], UInt8]]]:
+    """Name of the results and pixels of each frame, which may fail with WireError."""
     if media.video:
         path = media.paths[0]
         with _opened(path) as video:
@@ -141,13 +154,10 @@ def _frames(media: Media) -> Iterator[tuple[str, UInt8]]:
                 more, frame = video.read()
                 if not more:
                     return
-                yield path.stem, frame
-    for name, path in zip(_names(media), media.paths, strict=True):
-        try:
-            picture = read_picture(path)
-        except WireError as err:
-            raise MediaError(str(err)) from err
-        yield name, picture
+                yield path.stem, partial(np.asarray, frame)
+    else:
+        for name, path in zip(_names(media), media.paths, strict=True):
+            yield name, partial(read_picture, path)
 
 
 @contextmanager
@@ -163,5 +173,4 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
 
 def _write(path: Path, picture: UInt8) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), picture):
-        raise MediaError(f"{path}: cannot be written")
+    write_picture(path, picture)

@@ -11,6 +11,7 @@ import cv2
 from icnet_ros.metrics.frame import UInt8
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.picture_file import write_picture
 
 PROGRESS_LOG = "frames*.jsonl"  # frame records, written as the replay runs; one file per part of a drive
 MADE_WITH = "made_with.json"  # what the stored labels depend on
@@ -104,6 +105,5 @@ def _read(file: Path) -> UInt8 | None:
 def _write(file: Path, picture: UInt8) -> None:
     file.parent.mkdir(exist_ok=True)
     temporary = file.with_suffix(f".{os.getpid()}.partial.png")
-    if not cv2.imwrite(str(temporary), picture):
-        raise OSError(f"{file} cannot be written")
+    write_picture(temporary, picture)
     temporary.replace(file)

@@ -80,6 +80,26 @@ def test_segment_a_folder_keeps_every_answer(run, tmp_path, model, photo):
     assert (code, "2/2" in err) == (0, True)
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"street_jpg_labels.png", "street_png_labels.png"} < names
+    cv2.imwrite(str(tmp_path / "street_jpg.png"), cv2.imread(str(photo)))
+    assert run("segment", tmp_path, "-o", tmp_path / "three", "--model", model)[0] == 0
+    assert len(list((tmp_path / "three").glob("*_labels.png"))) == 3
+
+
+def test_segment_a_folder_goes_on_after_a_picture_that_it_cannot_label(run, tmp_path, model, photo):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "a_damaged.png").write_bytes(b"\x89PNG")
+    cv2.imwrite(str(folder / "b_small.png"), np.zeros((16, 16, 3), np.uint8))
+    photo.rename(folder / "street.jpg")
+    code, out, err = run("segment", folder, "-o", tmp_path / "out", "--model", model)
+    assert (code, "results in" in out) == (1, True)
+    assert "not labelled: " in err
+    assert "a_damaged.png: not a readable picture" in err
+    assert "b_small: the network needs at least 32x32" in err
+    assert {path.name for path in (tmp_path / "out").glob("*_labels.png")} == {"street_labels.png"}
+    (folder / "street.jpg").unlink()
+    code, _, err = run("segment", folder, "-o", tmp_path / "none", "--model", model)
+    assert (code, "a_damaged.png: not a readable" in err, "at least 32x32" in err) == (1, True, True)
 
 
 def write_video(path, codec, frames, photo):
