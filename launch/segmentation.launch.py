@@ -16,9 +16,11 @@ from launch_ros.actions import LifecycleNode, Node, SetParameter
 
 from icnet_ros.dds import NEW, OLD, profile_environment
 from icnet_ros.node.launching.arguments import (
+    IMAGE,
     SEGMENTATION,
     SHARE,
     argument_values,
+    cameras_in,
     given_parameters,
     launch_description,
     remappings,
@@ -38,6 +40,8 @@ def _nodes(context: LaunchContext) -> list[Any]:
     values = argument_values(context, list(SEGMENTATION))
     given = given_parameters(values)
     cameras = given.get("cameras", ())
+    if not cameras and values["image"] != IMAGE:  # else the topics of the cameras of a parameter file stay as they are
+        cameras = cameras_in(values["params_file"])
     if len(cameras) > 1 and "{camera}" not in values["image"]:
         raise ParameterError("with several cameras, image must contain {camera}, e.g. image:=/{camera}/image_raw")
     rviz = values["rviz"].lower() == "true"

@@ -210,6 +210,24 @@ def test_a_wrong_argument_ends_the_launch_before_a_node_starts(launch, argument,
     assert "segmentation_node" not in log.read_text()
 
 
+@pytest.mark.parametrize("nodes", ["/**", "icnet", "/icnet"])
+def test_cameras_of_a_parameter_file_get_the_topics_of_the_arguments(graph, launch, model, nodes):
+    file = graph.tmp_path / "two.yaml"
+    file.write_text(yaml.safe_dump({nodes: {"ros__parameters": {"cameras": ["front", "left"]}}}))
+    launch.start(f"model:={model}", f"params_file:={file}", "engine:=torch", "image:=/{camera}/picture")
+    labels, _ = graph.listen(Image, "/icnet/left/labels")
+    camera = graph.camera("/left/picture")
+    graph.spin_until(lambda: labels, again=lambda: camera.publish(image()))
+
+
+def test_cameras_of_a_parameter_file_need_a_topic_each(graph, launch):
+    file = graph.tmp_path / "two.yaml"
+    file.write_text("icnet: {ros__parameters: {cameras: [front, left]}}")
+    log = launch.start(f"params_file:={file}", "image:=/picture")
+    assert launch.popen.wait(30) == 1
+    assert "image must contain {camera}" in log.read_text()
+
+
 def test_text_that_looks_like_a_number_stays_text(launch):
     log = launch.start("model:=2026")
     launch.popen.wait(60)

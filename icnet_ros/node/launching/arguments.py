@@ -2,10 +2,11 @@
 
 import difflib
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.parameter_descriptions import ParameterValue
@@ -15,6 +16,7 @@ from icnet_ros.node.parameters import ParameterError, allowed, by_name, parse, r
 from launch import LaunchContext, LaunchDescription
 
 SHARE = FindPackageShare("icnet_ros")
+IMAGE = "/camera/image_raw"
 # name -> (default, description); default None: it must be given.
 Arguments = Mapping[str, tuple[Any, str]]
 
@@ -33,7 +35,7 @@ def _node_parameters() -> Arguments:
 
 # Arguments of segmentation.launch.py, which the other launch files take, too.
 SEGMENTATION: Arguments = {
-    "image": ("/camera/image_raw", "image topic; with the argument cameras, {camera} stands for the name of each"),
+    "image": (IMAGE, "image topic; with several cameras, {camera} stands for the name of each"),
     "camera_info": ("", "CameraInfo of the image; empty: camera_info beside the image topic"),
     "depth": ("", "depth image for ~/points, registered to the image; {camera} as in image"),
     "depth_camera_info": ("", "CameraInfo of the depth image; empty: camera_info beside the depth topic"),
@@ -99,6 +101,25 @@ def typed(parameters: Mapping[str, Any]) -> dict[str, Any]:
         name: ParameterValue(value, value_type=str) if isinstance(value, str) else value
         for name, value in parameters.items()
     }
+
+
+def cameras_in(params_file: str) -> tuple[str, ...]:
+    """The `cameras` that a ROS parameter file gives to a node icnet or to every node; empty if it gives none.
+
+    Also for a file that cannot be read: launch and the node say what is wrong with it.
+    """
+
+    def find(tree: Any) -> Iterator[Any]:
+        for name, value in tree.items() if isinstance(tree, dict) else ():
+            parameters = value.get("ros__parameters") if isinstance(value, dict) else None
+            if isinstance(parameters, dict) and str(name).rpartition("/")[2] in ("icnet", "*", "**"):
+                yield from parameters.get("cameras") or ()
+            yield from find(value)
+
+    try:
+        return tuple(find(yaml.safe_load(Path(params_file).read_text())))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return ()
 
 
 def remappings(values: Mapping[str, str], cameras: Sequence[str]) -> list[tuple[str, str]]:
