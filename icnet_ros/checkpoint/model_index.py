@@ -26,6 +26,7 @@ from icnet_ros.share import share
 
 FOLDER, MIRROR = "ICNET_MODELS", "ICNET_MODEL_MIRROR"  # environment variables
 INDEX = "index.yaml"
+STATE = "state.safetensors"  # of a training, beside its checkpoint
 BLOCK, TIMEOUT_S = 1 << 20, 30.0
 MAX_INDEX = 1 << 20  # bytes
 
@@ -98,6 +99,8 @@ def make_index(folder: Path) -> str:
     """Text of the index of all checkpoints in a folder, with the int8 files beside them. Raises CheckpointError."""
     models: dict[str, Any] = {}
     for path in sorted(folder.glob("*.safetensors")):
+        if path.name == STATE:
+            continue
         spec = load_spec(path)
         files = [path, *sorted(folder.glob(f"{path.stem}.*.int8.onnx"))]
         models[path.stem] = {

@@ -15,7 +15,9 @@ Model = Annotated[
     str, typer.Option("--model", help="Checkpoint, .onnx network, or name of a model; the default model if not given.")
 ]
 EngineName = Annotated[str, typer.Option("--engine", help="auto, torch, onnxruntime, openvino, tensorrt.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N.")]
+Device = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda, cuda:N; gpu: an integrated one, with openvino.")
+]
 EnginePrecision = Annotated[str, typer.Option("--precision", help="auto, fp32, fp16, bf16, int8.")]
 Exit = Annotated[str, typer.Option("--exit", help="sub4 (fastest), sub24, sub124 (most accurate).")]
 Rows = Annotated[
@@ -30,7 +32,10 @@ Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0: 
 
 # Datasets.
 Data = Annotated[
-    str, typer.Option("--data", help="A dataset.yaml, or camvid, cityscapes, cityscapes-coarse, cocostuff, street.")
+    str,
+    typer.Option(
+        "--data", help="A dataset.yaml, or camvid, camvid_street, cityscapes, cityscapes-coarse, cocostuff, street."
+    ),
 ]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of the dataset; that of dataset.yaml if not given.")]
 Split = Annotated[str, typer.Option("--split", help="train, val, ...")]

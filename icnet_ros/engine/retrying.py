@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-from icnet_ros.engine.base import Engine, EngineError, Frame, LabelMap
+from icnet_ros.engine.base import Engine, EngineError, Frame, FrameError, LabelMap
 from icnet_ros.engine.cascade import Cascade
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
@@ -25,6 +25,7 @@ class RetryingEngine:
         self.name, self.exit = engine.name, engine.exit
         self.last_error = ""
         self.remaining_ms, self.wanted_exit = math.inf, "auto"  # see Cascade
+        self.has_fallback = fallback is not None
         self._failures = 0
         self._next_try = -math.inf
 
@@ -42,6 +43,10 @@ class RetryingEngine:
                 label_maps = self._run(self._engine, frames, confidence, scores)
             except ValueError:  # an invalid frame, not a failure of the engine
                 raise
+            except FrameError:  # nor this, and the fallback may be able to label it
+                if self._fallback is None:
+                    raise
+                return self._run(self._fallback, frames, confidence, scores)
             except Exception as err:  # runtimes have errors of their own
                 self._failed(err)
                 if self._fallback is None:

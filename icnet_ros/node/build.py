@@ -41,7 +41,8 @@ def build(settings: Parameters) -> BuiltEngine:
     engine = RetryingEngine(open_engine(settings.engine, checkpoint, options), fallback)
     engine.warm_up(settings.warm_up_height, settings.warm_up_width)
     if settings.batch_window_ms and len(settings.cameras) > 1:
-        engine.warm_up(settings.warm_up_height, settings.warm_up_width, len(settings.cameras))
+        for batch in range(2, len(settings.cameras) + 1):  # not all cameras have a frame each time
+            engine.warm_up(settings.warm_up_height, settings.warm_up_width, batch)
     metadata = _metadata(engine, checkpoint.name, checkpoint.sha256, settings)
     if settings.precision == "auto":
         deepest = checkpoint.spec.exits[-1] if settings.exit == "auto" else settings.exit

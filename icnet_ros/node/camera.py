@@ -1,6 +1,7 @@
 """State of one camera of the node: its topics, its statistics, and why its last frame failed."""
 
 import math
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
@@ -23,6 +24,7 @@ from icnet_ros.node.worker import Counters
 from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
 
 TOLERANCE = 0.1  # share of the period of max_rate by which an image may be early
+WITHOUT_POINTS = 4  # most labelled images that wait for a depth image
 QUIET_S = 1.0  # images without a cloud are reported if there was none for so long
 FUTURE_S = 1.0  # stamps further in the future are invalid; clocks of two machines may differ by less
 
@@ -90,6 +92,7 @@ class Camera:
         self.statistics.reset()
         self._inputs.clock_jumped()
         self._age_ms, self._stamp_trouble = math.nan, ""
+        self._without_points: deque[tuple[Picture, LabelMap]] = deque(maxlen=WITHOUT_POINTS)
 
     # --- input ------------------------------------------------------------------------------------
 
@@ -102,17 +105,18 @@ class Camera:
         """
         if self._subscription is not None:
             return
-        due = 0.0
+        last = -math.inf  # when an image was taken, in steps of the period
 
         def on_image(data: bytes | memoryview) -> None:
-            nonlocal due
+            nonlocal last
             now = perf_counter()
             self._last_image, self._image_seen = now, True
             if rate := max_rate():
-                if now < due - TOLERANCE / rate:  # images come a little early or late
+                period = 1 / rate
+                if now < last + (1 - TOLERANCE) * period:  # images come a little early or late
                     counters.skipped += 1
                     return
-                due = max(due, now - 1 / rate) + 1 / rate
+                last = last + period if now < last + 2 * period else now
             dropped = put(self.name, ReceivedImage(data, now, self._node.get_clock().now().nanoseconds))
             self.statistics.arrived(now, dropped=dropped)
 
@@ -192,8 +196,21 @@ class Camera:
             logger.debug(f"{frame}: ms {times}")  # noqa: G004  rclpy's logger takes no arguments
 
     def _publish_points(self, picture: Picture, label_map: LabelMap) -> None:
+        """Points of this image, or with the next image if the depth of its stamp is still to come."""
         if not self.outputs.wants_points():
+            self._without_points.clear()
             return
+        self._without_points.append((picture, label_map))
+        now = stamp_ns(picture.header)
+        while self._without_points:
+            stamp = stamp_ns(self._without_points[0][0].header)
+            newest = len(self._without_points) == 1
+            soon = newest or 0 < now - stamp <= 1e9 * self._inputs.tolerance_s
+            if soon and self._inputs.may_come_nearer(stamp):
+                return
+            self._publish_points_of(*self._without_points.popleft())
+
+    def _publish_points_of(self, picture: Picture, label_map: LabelMap) -> None:
         problem = "no depth image or CameraInfo for this image; are their topics and stamps right?"
         try:
             found, info = self._inputs.depth_at(stamp_ns(picture.header)), self._inputs.depth_info

@@ -93,6 +93,8 @@ def level_and_message(now: Snapshot) -> tuple[bytes, str]:
         return ERROR, now.failure
     if now.degraded:
         return WARN, now.degraded
+    if now.metadata.get("trained") == "false":
+        return WARN, "the network is untrained, its labels mean nothing: set model"
     if now.duplicates:
         return WARN, f"{now.duplicates} more of this name on the graph: give each node a unique name or namespace"
     if now.stamp_error:

@@ -47,6 +47,7 @@ class OptionalInputs:
         self._kept: dict[str, deque[bytes]] = {kind: deque(maxlen=KEPT) for kind in (IMAGE, POINT_CLOUD)}
         self._cloud_topic = node.resolve_topic_name(f"{prefix}cloud")
         self._transforms = Transforms(node, settings.cloud_transform)
+        self._last_image = 0  # stamp, ns
         self._size: tuple[int, int] | None = None
         self.info: CameraInfo | None = None
         self.depth_info: CameraInfo | None = None
@@ -100,16 +101,29 @@ class OptionalInputs:
         data = self._nearest(IMAGE, stamp)
         return None if data is None else decode_depth(data)
 
+    def may_come_nearer(self, stamp: int) -> bool:
+        """Whether a depth image nearer to `stamp` (ns) may follow: none of that stamp or later has come."""
+        with self._lock:
+            kept = list(self._kept[IMAGE])
+        try:
+            return all(stamp_ns(deserialise(data, IMAGE).header) < stamp for data in reversed(kept))
+        except WireError:  # depth_at says what is wrong
+            return False
+
     def cloud_at(self, stamp: int, camera_frame: str) -> tuple[Any, Matrix] | None:
         """The cloud (PointCloud2) nearest to `stamp` (ns) and its transform (4, 4) to the camera; None if none is near.
 
         Each cloud is returned once: cameras are faster than LiDARs, and a map would count its points several times.
+        It is left for the next image if that is nearer, going by the time since the last one.
         Raises WireError, and ValueError if the transform is not known.
         """
+        period, self._last_image = stamp - self._last_image, stamp
         data = self._nearest(POINT_CLOUD, stamp)
         if data is None:
             return None
         cloud = deserialise(data, POINT_CLOUD)
+        if stamp_ns(cloud.header) - stamp > period / 2 > 0:
+            return None
         transform = self._transforms.between(str(cloud.header.frame_id), camera_frame)
         self._drop(POINT_CLOUD, {id(data)})
         return cloud, transform

@@ -53,13 +53,14 @@ class Parameters:
     )
     device: str = _parameter(
         "auto",
-        "auto, cpu, cuda, cuda:N, or gpu (integrated, openvino); auto takes a CUDA GPU if there is one.",
+        "auto, cpu, cuda, cuda:N, or gpu (integrated, openvino); auto: a CUDA GPU if there is one, for torch and "
+        "tensorrt.",
         change="inactive",
     )
     precision: str = _parameter(
         "auto",
-        "Arithmetic of the network; auto: fp16 on CUDA, on a CPU int8 if the model has a file for it, else bf16 or "
-        "fp32; bf16: openvino on a CPU that has it; int8: after `icnet quantize`.",
+        "Arithmetic of the network; auto: fp16 on CUDA (torch, tensorrt), on a CPU int8 if the model has a file for "
+        "it, else bf16 or fp32; bf16: openvino on a CPU that has it; int8: after `icnet quantize`.",
         choices=PRECISIONS,
         change="inactive",
     )
@@ -222,6 +223,10 @@ class Parameters:
                 parse_transform(self.cloud_transform)
             except ValueError as err:
                 raise ParameterError(f"cloud_transform: {err}") from None
+            if len(self.cameras) > 1:
+                raise ParameterError(
+                    "cloud_transform is that of one camera: with several, publish the transforms on /tf"
+                )
         if self.input_scale and self.input_rows:
             raise ParameterError("input_scale and input_rows exclude each other: set one of them to 0")
         if bool(self.output_width) != bool(self.output_height):

@@ -316,7 +316,8 @@ class SegmentationNode(LifecycleNode):
         )
         if built is not None:
             engine, last_error = built.engine, built.engine.last_error
-            degraded = f"engine {engine.name} is used instead: {last_error}" if last_error else ""
+            consequence = f"engine {engine.name} is used instead" if engine.has_fallback else "the engine fails"
+            degraded = f"{consequence}: {last_error}" if last_error else ""
             common = replace(common, degraded=degraded, hardware=engine.device, metadata=built.metadata)
         snapshots = [
             camera.snapshot(common, worker.counters[name] if worker else None) for name, camera in self._cameras.items()

@@ -1,5 +1,6 @@
 """A worker thread with a one-slot mailbox per source: a new item replaces an older one, which is counted."""
 
+import math
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from time import monotonic
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+SILENT_S = 1.0  # a source that has put nothing for so long is not waited for
 
 
 @dataclass
@@ -24,7 +26,8 @@ class Worker(Generic[T]):
     """Calls `process` on its own thread with the newest item of each source, round-robin.
 
     process: items by source -> the sources whose item succeeded; it must not raise, and may be called
-    again at once. It gets one item, or those of all sources that came within `window()` seconds.
+    again at once. It gets one item, or those of all sources that came within `window()` seconds; less if every source
+    that is not silent has an item.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Worker(Generic[T]):
         self._process, self._window = process, window
         self._turns = list(sources)  # least recently served first
         self._waiting: dict[str, T] = {}
+        self._last_put = dict.fromkeys(sources, -math.inf)
         self._changed = threading.Condition()
         self._stopped = False
         self._taken: float | None = None
@@ -53,6 +57,7 @@ class Worker(Generic[T]):
             self.counters[source].received += 1
             self.counters[source].dropped += replaced
             self._waiting[source] = item
+            self._last_put[source] = monotonic()
             self._changed.notify()
         return replaced
 
@@ -88,13 +93,18 @@ class Worker(Generic[T]):
                 else:
                     self.counters[source].failed += 1
 
+    def _all_waiting(self) -> bool:
+        """Whether every source that is alive has an item."""
+        now = monotonic()
+        return all(source in self._waiting or now - last > SILENT_S for source, last in self._last_put.items())
+
     def _take(self) -> dict[str, T]:
         """What to work on next; empty when stopped."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopped or bool(self._waiting))
             window = self._window()
             if window > 0:
-                self._changed.wait_for(lambda: self._stopped or len(self._waiting) == len(self._turns), window)
+                self._changed.wait_for(lambda: self._stopped or self._all_waiting(), window)
             turns = [source for source in self._turns if source in self._waiting]
             items = {source: self._waiting.pop(source) for source in (turns if window > 0 else turns[:1])}
             self._turns.sort(key=lambda source: source in items)  # stable: the served ones go to the end

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, LabelMap
+from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, FrameError, LabelMap
 from icnet_ros.engine.retrying import LONGEST_PAUSE_S, RetryingEngine
 from icnet_ros.engine.table import open_engine
 
@@ -51,6 +51,30 @@ def test_the_fallback_lives_however_long_the_engine_is_broken(tiny):
         assert engines.engine.segment(FRAME)[0].labels.shape == (40, 40)
         assert engines.engine.exit == "sub4"
     assert engines.asked == 1200
+
+
+@pytest.mark.parametrize("fallback", [True, False])
+def test_a_frame_that_cannot_be_labelled_is_no_failure_of_the_engine(tiny, fallback):
+    engines = Engines(tiny, fallback=fallback)
+    good = engines.answer
+
+    def answer(frames, **options):
+        if engines.broken:
+            raise FrameError("the network gave NaN")
+        return good(frames, **options)
+
+    engines.engine._engine.segment = answer
+    for _ in range(3):
+        engines.broken = True
+        if fallback:
+            assert engines.engine.segment(FRAME)[0].labels.shape == (40, 40)
+            assert engines.engine.exit == "sub4"
+        else:
+            with pytest.raises(FrameError):
+                engines.engine.segment(FRAME)
+    engines.broken = False
+    engines.engine.segment(FRAME)
+    assert (engines.asked, engines.engine.exit, engines.engine.last_error) == (1, "sub124", "")
 
 
 def test_an_engine_that_goes_on_failing_is_left_alone_longer_and_longer(tiny):

@@ -9,10 +9,12 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from icnet_ros.checkpoint.file import save
 from icnet_ros.dds import profile_environment, this_machine_only
 
 TIMEOUT = 60.0
@@ -153,6 +155,14 @@ class Graph:
         self.executor.shutdown()
         self.node.destroy_node()
         self.context.try_shutdown()
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory, tiny):
+    """`tiny` as a file that says it was trained: diagnostics warn of a network that was not."""
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    save(path, replace(tiny.spec, trained=True), tiny.weights)
+    return path
 
 
 @pytest.fixture

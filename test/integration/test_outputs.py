@@ -142,20 +142,23 @@ def test_points_are_the_depth_image_with_labels(graph, node, model, encoding):
     values = millimetres if encoding == "16UC1" else (millimetres / 1000).astype(np.float32)
     depth = Image(height=24, width=32, encoding=encoding, step=32 * values.itemsize, data=values.tobytes())
     depth.header.frame_id = "front"
-    colour = image(1)
-    depth.header.stamp.sec, depth.header.stamp.nanosec = (
-        colour.header.stamp.sec,
-        colour.header.stamp.nanosec - 40_000_000,
-    )
     info = calibration(24, 32)
+    colours = [image(number) for number in range(1, 200)]
+    colour = colours[0]
 
     def again():
+        nonlocal colour
+        colour = colours.pop(0)
+        depth.header.stamp.sec = colour.header.stamp.sec
+        depth.header.stamp.nanosec = colour.header.stamp.nanosec - 40_000_000
+        # The points of an image come with the next one: a depth image nearer to it might have followed.
         for publisher, message in ((info_out, info), (depth_out, depth), (node.camera, colour)):
             publisher.publish(message)
 
     graph.spin_until(lambda: clouds, again=again)
     cloud = clouds[-1]
-    assert (cloud.height, cloud.width, cloud.is_dense, cloud.header) == (24, 32, False, colour.header)
+    assert (cloud.height, cloud.width, cloud.is_dense, cloud.header.frame_id) == (24, 32, False, "front")
+    assert cloud.header.stamp.sec < colour.header.stamp.sec
     names = {field.name: (field.offset, field.datatype) for field in cloud.fields}
     assert names == {
         "x": (0, 7), "y": (4, 7), "z": (8, 7), "rgb": (12, 7), "label": (16, 6), "confidence": (20, 7)
@@ -169,6 +172,32 @@ def test_points_are_the_depth_image_with_labels(graph, node, model, encoding):
     for column, name in enumerate(names):
         assert np.allclose(points[name], expected[:, column], rtol=1e-6, atol=1e-6, equal_nan=True), name
     assert np.isnan(points["x"]).sum() == 33
+
+
+def test_points_have_the_depth_of_their_own_image_though_it_comes_after_the_labels(graph, node):
+    labels, _ = graph.listen(Image, "/icnet/labels")
+    clouds, _ = graph.listen(PointCloud2, "/icnet/points")
+    node.start(output_width=32, output_height=24)
+    depth_out = graph.node.create_publisher(Image, "/depth/image", 10)
+    info_out = graph.node.create_publisher(CameraInfo, "/depth/camera_info", 10)
+    graph.spin_until(lambda: depth_out.get_subscription_count() and info_out.get_subscription_count())
+    node.ask(lambda: labels, image(1))
+    for number in range(2, 8):
+        colour = image()
+        colour.header.stamp.sec, colour.header.stamp.nanosec = 1_100, number * 33_000_000
+        count = len(labels)
+        node.camera.publish(colour)
+        graph.spin_until(lambda count=count: len(labels) > count)
+        metres = np.full((24, 32), number, np.float32)
+        depth = Image(height=24, width=32, encoding="32FC1", step=128, data=metres.tobytes(), header=colour.header)
+        for publisher, message in ((info_out, calibration(24, 32)), (depth_out, depth)):
+            publisher.publish(message)
+        graph.spin_for(0.05)
+    graph.spin_until(lambda: len(clouds) >= 4)
+    for cloud in clouds:
+        seconds = cloud.header.stamp.sec + cloud.header.stamp.nanosec / 1e9 - 1100
+        depth = np.frombuffer(cloud.data, np.float32).reshape(24, 32, -1)[..., 2]
+        assert np.allclose(depth, round(seconds / 0.033))
 
 
 def depth_camera(graph, node):
@@ -310,6 +339,14 @@ def test_a_rate_limit_counts_what_it_leaves_out(graph, node):
     first = next(message for message in latencies if message.header.stamp.sec >= 1_045)
     assert latencies[-1].skipped == first.skipped
     assert latencies[-1].received > first.received + 10
+    assert graph.set("max_rate", 0.01).successful
+    count = latencies[-1].processed
+    for rate, number in ((0.01, 80), (50.0, 90)):  # a limit that was raised holds at once
+        assert graph.set("max_rate", rate).successful
+        for later in range(5):
+            node.camera.publish(image(number + later))
+            graph.spin_for(0.1)
+        assert (latencies[-1].processed > count + 2) == (rate > 1)
 
 
 def test_label_info_without_unlabelled_and_with_a_threshold(graph, node, model):

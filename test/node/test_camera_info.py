@@ -8,7 +8,7 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from icnet_ros.node.outputs.camera_info import for_size, of_labels
+from icnet_ros.node.outputs.camera_info import for_size, of_labels, rectified_matrix
 
 HEADER = Header(frame_id="optical")
 
@@ -55,3 +55,16 @@ def test_an_uncalibrated_camera_stays_so():
     assert not np.any(info.k)
     assert not np.any(info.p)
     assert (info.height, info.width) == (24, 32)
+
+
+def test_the_matrix_of_a_rectified_image_is_that_of_p():
+    info = sensor()
+    info.p = [800.0, 0.0, 620.0, -96.0, 0.0, 810.0, 470.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+    assert rectified_matrix(info).tolist() == [800, 0, 620, 0, 810, 470, 0, 0, 1]
+    half = for_size(info, HEADER, 480, 640)
+    assert rectified_matrix(half).tolist() == [400, 0, 310, 0, 405, 235, 0, 0, 1]
+    info.p = [0.0] * 12
+    assert rectified_matrix(info).tolist() == list(info.k)
+    info.k = [0.0] * 9
+    with pytest.raises(ValueError, match="no calibration"):
+        rectified_matrix(info)

@@ -20,6 +20,8 @@ WELL = Snapshot("active", SETTINGS, first_image_seen=True, statistics={"frame_ra
         ({"first_image_seen": False, "silence": 2.1}, STALE, "no image for 2.1 s"),
         ({"silence": 2.1}, STALE, "no image for 2.1 s"),
         ({"degraded": "engine torch is used instead"}, WARN, "torch is used instead"),
+        ({"metadata": {"trained": "false"}}, WARN, "untrained"),
+        ({"metadata": {"trained": "true"}}, OK, "15.0 frames/s"),
         ({"degraded": "engine torch is used instead", "failure": "engine broke"}, ERROR, "engine broke"),
         ({"failure": "engine broke"}, ERROR, "engine broke"),
         ({"statistics": {"total_ms_p95": 51.0}}, WARN, "over the budget of 50"),

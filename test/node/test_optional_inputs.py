@@ -65,7 +65,28 @@ def test_a_cloud_is_labelled_once():
         inputs._keep(POINT_CLOUD, cloud(stamp))
     found = [inputs.cloud_at(stamp, "front") for stamp in range(1_000_000_000, 1_150_000_000, 33_000_000)]
     stamps = [one and one[0].header.stamp.nanosec for one in found]
-    assert stamps == [0, None, 100_000_000, None, None]
+    assert stamps == [0, None, None, 100_000_000, None]
+
+
+def test_a_cloud_is_left_for_the_image_that_is_nearer():
+    inputs = OptionalInputs(Node(), "", "/image", Parameters(cloud_transform="0 0 0 0 0 0 1"))
+    images = [1_000_000_000 + number * 33_000_000 for number in range(4)]
+    assert inputs.cloud_at(images[0], "front") is None
+    inputs._keep(POINT_CLOUD, cloud(images[2] - 7_000_000))
+    found = [inputs.cloud_at(stamp, "front") is not None for stamp in images[1:]]
+    assert found == [False, True, False]
+    inputs._keep(POINT_CLOUD, cloud(images[3] + 10_000_000))
+    assert inputs.cloud_at(images[3], "front") is not None, "less than half a period later"
+
+
+def test_a_nearer_depth_image_may_follow_until_one_is_not_older(inputs):
+    assert inputs.may_come_nearer(1_000_000_000)
+    inputs._keep(IMAGE, depth(967_000_000))
+    assert inputs.may_come_nearer(1_000_000_000)
+    inputs._keep(IMAGE, depth(1_000_000_000))
+    assert not inputs.may_come_nearer(1_000_000_000)
+    inputs._keep(IMAGE, b"damaged")
+    assert not inputs.may_come_nearer(2_000_000_000)
 
 
 def test_a_topic_that_is_none_is_explained():

@@ -81,5 +81,7 @@ def test_launch_arguments_that_the_node_would_refuse_are_refused(name, text):
 
 def test_one_input_size_at_a_time():
     assert Parameters(input_rows=384).input_rows == 384
+    with pytest.raises(ParameterError, match="cloud_transform is that of one camera"):
+        Parameters(cameras=("front", "left"), cloud_transform="0 0 0 0 0 0 1")
     with pytest.raises(ParameterError, match="input_scale and input_rows exclude each other"):
         Parameters(input_rows=384, input_scale=0.5)

@@ -130,17 +130,38 @@ def test_what_comes_within_the_window_is_one_batch_of_which_each_may_fail_alone(
         batches.append(dict(items))
         return [name for name, item in items.items() if item != "bad"]
 
+    def wait_for(count):
+        deadline = time.monotonic() + 4
+        while len(batches) < count and time.monotonic() < deadline:
+            time.sleep(0.001)
+
     worker = Worker(process, ["front", "left"], window=lambda: 5.0)
     worker.start()
+    worker.put("left", "good")  # alone: nothing has come from the other yet
+    wait_for(1)
     worker.put("front", "good")
     time.sleep(0.02)
     worker.put("left", "bad")
-    deadline = time.monotonic() + 4
-    while not batches and time.monotonic() < deadline:
-        time.sleep(0.001)
+    wait_for(2)
     assert worker.stop(5)
-    assert batches == [{"front": "good", "left": "bad"}]
+    assert batches == [{"left": "good"}, {"front": "good", "left": "bad"}]
     assert (worker.counters["front"].processed, worker.counters["left"].failed) == (1, 1)
+
+
+def test_a_source_that_became_silent_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr("icnet_ros.node.worker.SILENT_S", 0.05)
+    batches = []
+    worker = Worker(lambda items: batches.append(set(items)) or items, ["front", "left"], window=lambda: 30.0)
+    worker.start()
+    worker.put("left", 1)
+    time.sleep(0.1)
+    started = time.monotonic()
+    worker.put("front", 1)
+    while len(batches) < 2 and time.monotonic() < started + 5:
+        time.sleep(0.001)
+    assert time.monotonic() - started < 4
+    assert worker.stop(5)
+    assert batches == [{"left"}, {"front"}]
 
 
 def test_the_window_ends_without_the_others():

@@ -26,7 +26,7 @@ def gpu(
     """Time torch and TensorRT in every precision, compare their labels with the CPU's, measure memory, run a soak.
 
     Writes gpu.json, gpu.png and gpu.html into --out. Ends with exit code 1 if labels differ too much or a call of the
-    soak failed. An engine that is not installed, or a precision without an int8 file, is a row with its reason.
+    soak failed. TensorRT is left out where it is not installed; a case that cannot run is a row with its reason.
     """
     from icnet_ros.benchmark.gpu import cases, disagreements, measure, roofline, soak
     from icnet_ros.benchmark.gpu_page import write_page

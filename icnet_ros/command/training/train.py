@@ -42,7 +42,7 @@ def train(
 ) -> None:
     """Train on split "train", keep the checkpoint with the best mIoU on "val".
 
-    The same command in the same folder resumes where it ended, exactly.
+    The same command in the same folder resumes from the last validation.
     """
     with needs_training_packages():
         from icnet_ros.training.loop import Trainer

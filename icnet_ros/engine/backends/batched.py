@@ -11,7 +11,9 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.base import Frame, LabelMap
 
 V = TypeVar("V")
-CACHED_SIZES = 4  # compiled networks and buffers are kept for this many frame sizes; a camera has one
+# Compiled networks and buffers are kept for this many shapes of frames and outputs: a camera has one, or some if frames
+# of several cameras come in batches.
+CACHED_SIZES = 8
 
 
 class Batched(ABC):

@@ -6,6 +6,8 @@ A CameraInfo describes the whole sensor; the delivered image is its region of in
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 
@@ -36,6 +38,19 @@ def for_size(info: CameraInfo, header: Any, height: int, width: int) -> CameraIn
     result.binning_x = result.binning_y = 0
     result.roi = RegionOfInterest(do_rectify=info.roi.do_rectify)
     return result
+
+
+def rectified_matrix(info: CameraInfo) -> npt.NDArray[np.float64]:
+    """(9,) camera matrix of the rectified image: that of P, or K where P is not set. Raises ValueError if neither is.
+
+    K is that of the raw image, and the pixels of a rectified one differ from it wherever P does.
+    """
+    matrix = (
+        np.array(info.p, np.float64).reshape(3, 4)[:, :3].reshape(-1) if info.p[0] else np.array(info.k, np.float64)
+    )
+    if not matrix[0] or not matrix[4]:
+        raise ValueError("the CameraInfo has no calibration (P and K are 0)")
+    return matrix
 
 
 def _stamped(info: CameraInfo, header: Any) -> CameraInfo:

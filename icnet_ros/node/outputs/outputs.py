@@ -12,7 +12,7 @@ from vision_msgs.msg import LabelInfo
 
 from icnet_ros.engine.base import Engine, LabelMap
 from icnet_ros.msg import FrameLatency
-from icnet_ros.node.outputs.camera_info import for_size, of_labels
+from icnet_ros.node.outputs.camera_info import for_size, of_labels, rectified_matrix
 from icnet_ros.node.outputs.label_info import CHANNEL_INFO, channel_info, label_info, score_channels
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.releases import CAN_REPORT_MATCHES, overridable
@@ -178,12 +178,10 @@ class Outputs:
             raise ValueError(
                 f"the depth image is {columns}x{rows}, the labels are {width}x{height}: set output_like to its topic"
             )
-        if not info.k[0] or not info.k[4]:
-            raise ValueError("the CameraInfo of the depth image has no calibration (K is 0)")
         confidence = label_map.confidence
         if confidence is None:  # the subscriber came while this frame was segmented
             return
-        k = np.array(for_size(info, picture.header, rows, columns).k)
+        k = rectified_matrix(for_size(info, picture.header, rows, columns))
         rgb = resized(picture.pixels if picture.order == "rgb" else picture.bgr()[..., ::-1], depth.shape)
         self._points.publish(encode_cloud(picture.header, depth, k, rgb, label_map.labels, confidence))
 
@@ -193,10 +191,8 @@ class Outputs:
         to_camera: (4, 4), from its frame to the camera's. info: of the camera. Raises WireError, or ValueError if the
         camera is not calibrated.
         """
-        if not info.k[0] or not info.k[4]:
-            raise ValueError("the camera's CameraInfo has no calibration (K is 0)")
+        k = rectified_matrix(for_size(info, cloud.header, *label_map.labels.shape))
         if label_map.confidence is not None:  # else the subscriber came while this frame was segmented
-            k = np.array(for_size(info, cloud.header, *label_map.labels.shape).k)
             ignore = self._engine.spec.classes.ignore
             self._cloud.publish(label_cloud(cloud, to_camera, k, label_map.labels, label_map.confidence, ignore))
 

@@ -110,7 +110,7 @@ def test_the_engine_of_the_gpu_labels_as_that_of_the_cpu(tiny, scale):
 
 def test_buffers_are_kept_for_few_sizes(tiny):
     engine = open_torch_on(CPU, tiny, EngineOptions("cpu"))
-    for width in (64, 72, 80, 88, 96, 64):
+    for width in (*range(64, 64 + 8 * (CACHED_SIZES + 1), 8), 64):
         engine.segment([Frame(picture(64, width))])
     assert len(engine._runs) == CACHED_SIZES
 
