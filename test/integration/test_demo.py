@@ -53,7 +53,7 @@ def test_demo(tmp_path, bag, model):
     assert frames["published"] == 12 == frames["labelled"] + frames["dropped"]
     assert (frames["lost"], frames["failed"], summary["labels_without_image"]) == (0, 0, 0)
     assert frames["labelled"] >= 6
-    assert (summary["engine"], summary["trained"], summary["checkpoint"]) == ("torch", False, "tiny")
+    assert (summary["engine"], summary["trained"], summary["checkpoint"]) == ("torch", True, "tiny")
     assert summary["latency_ms"]["total"]["p50"] > 0
     assert summary["image_to_labels_ms"]["p50"] < 5_000
     assert summary["pixel_accuracy"] == pytest.approx(44 / 59, abs=1e-6)  # 15 of 60 rows wrong, one void

@@ -74,7 +74,7 @@ def test_live_and_offline_agree(graph, model, tmp_path, evaluator):
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["pixel_accuracy"] == pytest.approx(0.75)
     assert report["miou"] == pytest.approx(scores[-1].data, abs=1e-6)
-    assert (report["engine"], report["trained"], report["ground_truth"]) == ("torch", False, "/truth")
+    assert (report["engine"], report["trained"], report["ground_truth"]) == ("torch", True, "/truth")
     assert report["checkpoint_sha256"] == load(model).sha256
     assert report["live"]["frames"]["processed"] == report["frames"]["labelled"] >= FRAMES
     assert report["latency_ms"]["inference"]["p50"] > 0

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from icnet_ros.checkpoint.file import save
 from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.engine.backends.batched import CACHED_SIZES
 from icnet_ros.engine.base import STAGES, Engine, EngineError, EngineOptions, Frame
 from icnet_ros.engine.table import ENGINES, NAMES, auto_candidates, open_engine
 
@@ -154,9 +155,9 @@ def test_bf16_on_a_cpu_that_has_it(tiny):
 def test_openvino_keeps_few_sizes(tiny):
     pytest.importorskip("openvino")
     engine = open_engine("openvino", tiny, EngineOptions("cpu"))
-    frames = [Frame(picture(64, width)) for width in (64, 72, 80, 88, 96, 64)]
+    frames = [Frame(picture(64, width)) for width in (*range(64, 64 + 8 * (CACHED_SIZES + 1), 8), 64)]
     labels = [engine.segment([frame])[0].labels for frame in frames]
-    assert len(engine._requests) == 4
+    assert len(engine._requests) == CACHED_SIZES
     assert np.array_equal(labels[0], labels[-1])
 
 
