@@ -39,10 +39,9 @@ def build(settings: Parameters) -> BuiltEngine:
     if settings.fallback_engine:
         fallback = open_engine(settings.fallback_engine, checkpoint, replace(options, device="cpu", precision="fp32"))
     engine = RetryingEngine(open_engine(settings.engine, checkpoint, options), fallback)
-    engine.warm_up(settings.warm_up_height, settings.warm_up_width)
-    if settings.batch_window_ms and len(settings.cameras) > 1:
-        for batch in range(2, len(settings.cameras) + 1):  # not all cameras have a frame each time
-            engine.warm_up(settings.warm_up_height, settings.warm_up_width, batch)
+    largest = len(settings.cameras) if settings.batch_window_ms else 1
+    for batch in range(1, largest + 1):  # not all cameras have a frame each time
+        engine.warm_up(settings.warm_up_height, settings.warm_up_width, batch)
     metadata = _metadata(engine, checkpoint.name, checkpoint.sha256, settings)
     if settings.precision == "auto":
         deepest = checkpoint.spec.exits[-1] if settings.exit == "auto" else settings.exit

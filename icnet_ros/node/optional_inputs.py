@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -103,10 +103,8 @@ class OptionalInputs:
 
     def may_come_nearer(self, stamp: int) -> bool:
         """Whether a depth image nearer to `stamp` (ns) may follow: none of that stamp or later has come."""
-        with self._lock:
-            kept = list(self._kept[IMAGE])
         try:
-            return all(stamp_ns(deserialise(data, IMAGE).header) < stamp for data in reversed(kept))
+            return all(at < stamp for at, _ in self._latest_first(IMAGE))
         except WireError:  # depth_at says what is wrong
             return False
 
@@ -130,15 +128,19 @@ class OptionalInputs:
 
     def _nearest(self, kind: str, stamp: int) -> bytes | None:
         """The kept message whose stamp is nearest, if it is within the tolerance."""
-        with self._lock:
-            kept = list(self._kept[kind])
         tolerance = 1e9 * self.tolerance_s
-        by_stamp = [(stamp_ns(deserialise(data, kind).header), data) for data in kept]
+        by_stamp = list(self._latest_first(kind))
         # The next image has a later stamp.
         self._drop(kind, {id(data) for at, data in by_stamp if at < stamp - tolerance})
         # Of the same distance, the one that came last.
-        at, nearest = min(reversed(by_stamp), key=lambda entry: abs(entry[0] - stamp), default=(math.inf, b""))
+        at, nearest = min(by_stamp, key=lambda entry: abs(entry[0] - stamp), default=(math.inf, b""))
         return nearest if abs(at - stamp) <= tolerance else None
+
+    def _latest_first(self, kind: str) -> Iterator[tuple[int, bytes]]:
+        """Stamp and message of what is kept, the last that came first. Raises WireError."""
+        with self._lock:
+            kept = list(self._kept[kind])
+        return ((stamp_ns(deserialise(data, kind).header), data) for data in reversed(kept))
 
     def _drop(self, kind: str, ids: set[int]) -> None:
         """Forget kept messages by their `id`."""

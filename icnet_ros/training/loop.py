@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from icnet_ros.checkpoint.file import Checkpoint, build_network, save
+from icnet_ros.checkpoint.model_index import STATE
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.training.augment import augment
@@ -71,7 +72,7 @@ class Trainer:
             network = build_network(self._spec)
         except ValueError as err:
             raise RecipeError(str(err)) from err
-        self._state = out / "state.safetensors"
+        self._state = out / STATE
         saved = load_state(self._state) if self._state.exists() else None
         if saved is not None and not _continues(recipe, saved):
             raise StateError(f"{self._state}: was made with another recipe; choose another folder or the same recipe")
