@@ -63,6 +63,7 @@ def test_the_wheel_holds_what_the_code_looks_for(wheel):
         "config/foxglove.json",
         "config/classes/camvid.yaml",
         "demo/leuvenA.jpg",
+        "demo/leuvenA_labels.png",
         "msg/FrameLatency.msg",
     ):
         assert f"data/share/icnet_ros/{file}" in names

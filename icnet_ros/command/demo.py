@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.checkpoint.default import load_model_spec, model_path
 from icnet_ros.command.console import console, errors, progress_bar
 from icnet_ros.command.options import EnginePrecision, Model
@@ -45,7 +46,8 @@ def demo(
         signal.signal(number, lambda *_: sys.exit(1))
     path = model_path(model)
     file = str(path) if model else ""
-    options = DemoOptions(out, bag, engine, file, rate, image_topic, ground_truth_topic, precision)
+    sample_labels = spec.classes.names == load_classes("cityscapes").names
+    options = DemoOptions(out, bag, engine, file, rate, image_topic, ground_truth_topic, precision, sample_labels)
     with locked(out):
         with progress_bar("starting the node") as update:
             run = run_demo(options, update)

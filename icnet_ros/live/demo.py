@@ -16,7 +16,10 @@ from icnet_ros.wire.storage import Topic
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """Options of the demo. Empty topics are found by type; other empty strings are the defaults of the node."""
+    """Options of the demo. Empty topics are found by type; other empty strings are the defaults of the node.
+
+    bag: None for the sample drive. sample_labels: whether that has ground truth; its classes are those of Cityscapes.
+    """
 
     out: Path
     bag: Path | None = None
@@ -26,6 +29,7 @@ class DemoOptions:
     image_topic: str = ""
     ground_truth_topic: str = ""
     precision: str = ""
+    sample_labels: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) ->
     bag_path = options.bag
     if bag_path is None:
         bag_path = prepare_bag_folder(out / "drive", options.bag)
-        make_sample_drive(share("demo", "leuvenA.jpg"), bag_path)
+        labels = share("demo", "leuvenA_labels.png") if options.sample_labels else None
+        make_sample_drive(share("demo", "leuvenA.jpg"), bag_path, labels=labels)
     with open_bag(bag_path) as bag:
         image = bag.image_topic(options.image_topic)
         ground_truth = bag.ground_truth_topic(options.ground_truth_topic)

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
 from icnet_ros.checkpoint.file import load
+from icnet_ros.command.demo import demo
 from icnet_ros.engine.base import Frame
 from icnet_ros.engine.table import open_engine
 from icnet_ros.live.demo import DemoOptions, run_demo
@@ -104,3 +105,19 @@ def test_files_that_no_demo_wrote_stay(tmp_path, bag):
     with pytest.raises(WireError, match=r"thesis\.txt"):
         run_demo(DemoOptions(tmp_path / "out", bag), lambda *_: None)
     assert (folder / "thesis.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize(("named", "labels"), [(True, False), (False, True)])
+def test_the_sample_drive_is_scored_if_the_classes_are_those_of_its_labels(monkeypatch, tmp_path, model, named, labels):
+    """A model of three classes, and the default model."""
+    seen = []
+
+    def run(options, _):
+        seen.append(options)
+        raise DemoError("not run")
+
+    monkeypatch.setattr("icnet_ros.command.demo.run_demo", run)
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # the command handles signals of this process
+    with pytest.raises(DemoError, match="not run"):
+        demo(tmp_path / "out", model=str(model) if named else "")
+    assert [options.sample_labels for options in seen] == [labels]

@@ -4,11 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
+from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.live.sample_drive import make_sample_drive
 from icnet_ros.share import share
 from icnet_ros.wire.bag import BagWriter, open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError
-from icnet_ros.wire.image import decode_image, encode_compressed, encode_image, make_header
+from icnet_ros.wire.image import decode_image, decode_labels, encode_compressed, encode_image, make_header, stamp_ns
 
 PIXELS = np.zeros((8, 8, 3), np.uint8)
 
@@ -146,6 +147,42 @@ def test_the_shipped_photograph_becomes_a_drive(tmp_path):
     assert all(np.abs(a.astype(int) - b).mean() > 1 for a, b in pairwise(frames))
     with pytest.raises(WireError, match="not a readable picture"):
         make_sample_drive(tmp_path / "none.jpg", tmp_path / "other")
+
+
+def test_the_ground_truth_of_the_sample_drive_moves_with_its_images(tmp_path):
+    photograph, labels = np.zeros((90, 120, 3), np.uint8), np.zeros((90, 120), np.uint8)
+    photograph[40:, 50:], labels[40:, 50:] = 255, 7
+    cv2.imwrite(str(tmp_path / "photo.png"), photograph)
+    cv2.imwrite(str(tmp_path / "labels.png"), labels)
+    make_sample_drive(
+        tmp_path / "photo.png", tmp_path / "drive", labels=tmp_path / "labels.png", frames=7, size=(48, 36)
+    )
+    with open_bag(tmp_path / "drive") as bag:
+        images = [decode_image(message.data) for message in bag.messages(bag.image_topic().name)]
+        annotated = [decode_labels(message.data) for message in bag.messages(bag.ground_truth_topic().name)]
+    assert [stamp_ns(image.header) for image in images] == [stamp_ns(header) for header, _ in annotated]
+    shares = []
+    for image, (_, found) in zip(images, annotated, strict=True):
+        assert set(np.unique(found)) == {0, 7}
+        assert ((image.pixels[..., 0] > 127) == (found == 7)).mean() > 0.95  # but for blurred edges
+        shares.append((found == 7).mean())
+    assert len(set(shares)) > 3
+    cv2.imwrite(str(tmp_path / "labels.png"), labels[1:])
+    with pytest.raises(WireError, match=r"labels\.png: not of the size"):
+        make_sample_drive(tmp_path / "photo.png", tmp_path / "other", labels=tmp_path / "labels.png")
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_shipped_annotation_fits_the_photograph():
+    photograph = cv2.imread(str(share("demo", "leuvenA.jpg")))
+    labels = cv2.imread(str(share("demo", "leuvenA_labels.png")), cv2.IMREAD_UNCHANGED)
+    assert labels.shape == photograph.shape[:2]
+    names = load_classes("cityscapes").names
+    found = {names[k]: (labels == k).mean() for k in np.unique(labels) if k != 255}
+    assert set(found) == {"road", "sidewalk", "building", "wall", "vegetation", "terrain", "sky"}
+    assert found["road"] > 0.15
+    brightness = photograph.mean(2)
+    assert brightness[labels == names.index("sky")].min() > brightness[labels == names.index("vegetation")].mean()
 
 
 def test_the_shared_bag(shared):
