@@ -11,6 +11,7 @@ from icnet_ros.engine.precision import choose_precision
 from icnet_ros.engine.retrying import RetryingEngine
 from icnet_ros.engine.table import open_engine
 from icnet_ros.node.parameters import Parameters
+from icnet_ros.wire.cdr import typestore
 
 
 class BuiltEngine(NamedTuple):
@@ -42,6 +43,7 @@ def build(settings: Parameters) -> BuiltEngine:
     largest = len(settings.cameras) if settings.batch_window_ms else 1
     for batch in range(1, largest + 1):  # not all cameras have a frame each time
         engine.warm_up(settings.warm_up_height, settings.warm_up_width, batch)
+    typestore()  # takes longer than a frame, and the first message would wait for it
     metadata = _metadata(engine, checkpoint.name, checkpoint.sha256, settings)
     if settings.precision == "auto":
         deepest = checkpoint.spec.exits[-1] if settings.exit == "auto" else settings.exit
