@@ -1,6 +1,6 @@
 """Cameras that are mounted turned, and that see the robot itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,17 @@ def adapted(engine: Engine, options: EngineOptions) -> Engine:
     """`engine`, with frames turned by `options.rotate` and labels masked by `options.mask`. Raises EngineError."""
     if options.rotate not in (0, *ROTATIONS):
         raise EngineError(f"rotate is {options.rotate}, it takes 0, 90, 180 or 270")
-    return AdaptedEngine(engine, options.rotate, options.mask) if options.rotate or options.mask else engine
+    if not options.rotate and not options.mask:
+        return engine
+    if "{camera}" not in options.mask:
+        masks = {"": options.mask} if options.mask else {}
+    elif "" in options.cameras:
+        raise EngineError(
+            f"mask is {options.mask}, but no camera has a name: set the parameter cameras, or name a file"
+        )
+    else:
+        masks = {camera: options.mask.replace("{camera}", camera) for camera in options.cameras}
+    return AdaptedEngine(engine, options.rotate, masks)
 
 
 class AdaptedEngine:
@@ -29,28 +39,27 @@ class AdaptedEngine:
     Masked pixels get the id of "unlabelled", confidence 0 and scores 0.
     """
 
-    def __init__(self, engine: Engine, rotate: int, mask: str) -> None:
-        """rotate: degrees, clockwise. mask: PNG, masked where it is not black; "" for none. Raises EngineError."""
-        self._engine, self._rotate, self._path = engine, rotate, mask
-        self._mask = _read_mask(mask) if mask else None
-        self.frame_size: tuple[int, int] | None = None if self._mask is None else self._mask.shape  # all it takes
-        self._masks: dict[tuple[int, int], Any] = {}  # by label size
+    def __init__(self, engine: Engine, rotate: int, masks: Mapping[str, str]) -> None:
+        """rotate: degrees, clockwise. masks: PNG by camera, or that of all cameras as "". Raises EngineError."""
+        self._engine, self._rotate = engine, rotate
+        self._masks = {camera: Mask(path) for camera, path in masks.items()}
+        self.frame_sizes = sorted({mask.pixels.shape for mask in self._masks.values()})  # all it takes; [] for any
         self.spec, self.device, self.precision = engine.spec, engine.device, engine.precision
         self.name, self.exit = engine.name, engine.exit
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
-        """See Engine. With a mask, for frames of its size, whatever is asked for."""
-        height, width = self.frame_size or (height, width)
-        if self._rotate in (90, 270):
-            height, width = width, height
-        self._engine.warm_up(height, width, batch)
+        """See Engine. With masks, for frames of their sizes, whatever is asked for."""
+        for rows, columns in self.frame_sizes or [(height, width)]:
+            turned = self._rotate in (90, 270)
+            self._engine.warm_up(columns if turned else rows, rows if turned else columns, batch)
 
     def segment(
         self, frames: Sequence[Frame], *, confidence: bool = False, scores: Sequence[int] = ()
     ) -> list[LabelMap]:
-        """See Engine. Raises ValueError for a frame whose size is not that of the mask."""
+        """See Engine. Raises ValueError for a frame whose size is not that of its mask."""
         for frame in frames:
-            self._check_size(frame)
+            if mask := self._mask_of(frame):
+                mask.check(frame)
         turned = [self._turn(frame) for frame in frames]
         label_maps = self._engine.segment(turned, confidence=confidence, scores=scores)
         return [self._finish(frame, label_map) for frame, label_map in zip(frames, label_maps, strict=True)]
@@ -63,12 +72,8 @@ class AdaptedEngine:
         """See Engine."""
         self._engine.close()
 
-    def _check_size(self, frame: Frame) -> None:
-        if self._mask is not None and self._mask.shape != frame.pixels.shape[:2]:
-            (rows, columns), (height, width) = self._mask.shape, frame.pixels.shape[:2]
-            raise ValueError(
-                f"mask {self._path} is {columns}x{rows}, the image {width}x{height}: make a mask of the image's size"
-            )
+    def _mask_of(self, frame: Frame) -> "Mask | None":
+        return self._masks.get(frame.camera, self._masks.get(""))
 
     def _turn(self, frame: Frame) -> Frame:
         if not self._rotate:
@@ -80,30 +85,41 @@ class AdaptedEngine:
         arrays: list[Any] = [label_map.labels, label_map.confidence, label_map.scores]
         if self._rotate:
             arrays = [None if a is None else _rotate_back(a, self._rotate) for a in arrays]
-        if self._mask is not None:
-            masked = self._mask_of(frame.label_size)
+        if mask := self._mask_of(frame):
+            masked = mask.at(frame.label_size)
             for array, value in zip(arrays, (self.spec.classes.ignore, 0, 0), strict=True):
                 if array is not None:
                     array[masked] = value
         return replace(label_map, labels=arrays[0], confidence=arrays[1], scores=arrays[2])
 
-    def _mask_of(self, size: tuple[int, int]) -> Any:
+
+class Mask:
+    """Pixels of a camera that are not to be labelled: `pixels`, bool (H, W)."""
+
+    def __init__(self, path: str) -> None:
+        """path: PNG, masked where it is not black. Raises EngineError."""
+        try:
+            picture: UInt8 = read_picture(Path(path).expanduser())
+        except (WireError, OSError) as err:
+            raise EngineError(f"mask: {err}") from err
+        self.pixels: Any = picture.any(axis=2)
+        self._path, self._scaled = path, self.pixels
+
+    def check(self, frame: Frame) -> None:
+        """Raise ValueError for a frame of another size."""
+        (rows, columns), (height, width) = self.pixels.shape, frame.pixels.shape[:2]
+        if (rows, columns) != (height, width):
+            raise ValueError(
+                f"mask {self._path} is {columns}x{rows}, the image {width}x{height}: make a mask of the image's size"
+            )
+
+    def at(self, size: tuple[int, int]) -> Any:
         """The mask at the size of a label map; a label is masked if the image pixel at its centre is."""
-        assert self._mask is not None
-        if size not in self._masks:
-            scaled = cv2.resize(self._mask.view(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-            self._masks = {size: scaled.astype(bool)}  # cameras keep their size: one is enough
-        return self._masks[size]
+        if self._scaled.shape != size:  # label maps keep their size
+            scaled = cv2.resize(self.pixels.view(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+            self._scaled = scaled.astype(bool)
+        return self._scaled
 
 
 def _rotate_back(array: Any, degrees: int) -> Any:
     return np.ascontiguousarray(np.rot90(array, degrees // 90))  # counter-clockwise
-
-
-def _read_mask(path: str) -> Any:
-    file = Path(path).expanduser()
-    try:
-        picture: UInt8 = read_picture(file)
-    except (WireError, OSError) as err:
-        raise EngineError(f"mask: {err}") from err
-    return picture.any(axis=2)

@@ -36,12 +36,13 @@ class Frame:
     """One picture: `pixels` uint8 (H, W, 3), channels in `order`.
 
     size: (height, width) of its label map, None for the picture's own. Labels of another size are computed from the
-    logits, not resized.
+    logits, not resized. camera: its name, for what is set for each camera.
     """
 
     pixels: UInt8
     order: ChannelOrder = "bgr"
     size: tuple[int, int] | None = None
+    camera: str = ""
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape
@@ -86,7 +87,8 @@ class EngineOptions:
     frame's size either way). cuda_graph:
     replay captured kernels instead of launching each, on CUDA. label_groups: of `checkpoint.groups`, by name or path;
     "" for the classes of the checkpoint. rotate: degrees (0, 90, 180, 270) by which frames are turned clockwise before
-    the network; labels are turned back. mask: PNG of the frames' size; where it is not black, pixels are unlabelled.
+    the network; labels are turned back. mask: PNG of the frames' size; where it is not black, pixels are unlabelled;
+    {camera} in it stands for each of the names in `cameras`, those of the frames.
     """
 
     device: str = "auto"
@@ -99,6 +101,7 @@ class EngineOptions:
     label_groups: str = ""
     rotate: int = 0
     mask: str = ""
+    cameras: tuple[str, ...] = ("",)
 
 
 @runtime_checkable

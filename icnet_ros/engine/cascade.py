@@ -88,8 +88,8 @@ class Cascade:
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """See Engine. Measures what each step takes."""
-        sizes = (engine.frame_size for engine in self._engines() if isinstance(engine, AdaptedEngine))
-        height, width = next(sizes, None) or (height, width)
+        sizes = (size for engine in self._engines() if isinstance(engine, AdaptedEngine) for size in engine.frame_sizes)
+        height, width = next(sizes, (height, width))
         frames = [Frame(np.zeros((height, width, 3), np.uint8), self.spec.channel_order)] * batch
         cost: dict[str, float] = {}
         for engine in self._engines():

@@ -35,6 +35,7 @@ def build(settings: Parameters) -> BuiltEngine:
         label_groups=settings.label_groups,
         rotate=settings.rotate,
         mask=settings.mask,
+        cameras=settings.cameras,
     )
     fallback = None
     if settings.fallback_engine:

@@ -53,7 +53,7 @@ class Job(NamedTuple):
     @property
     def frame(self) -> Frame:
         """The image as engine input."""
-        return Frame(self.picture.pixels, self.picture.order, self.size)
+        return Frame(self.picture.pixels, self.picture.order, self.size, self.camera.name)
 
 
 class Camera:

@@ -117,7 +117,8 @@ class Parameters:
     )
     mask: str = _parameter(
         "",
-        "PNG of the image's size; where it is not black (the robot itself), pixels are unlabelled. Empty: none.",
+        "PNG of the image's size; where it is not black (the robot itself), pixels are unlabelled; {camera} stands for "
+        "the camera's name. Empty: none.",
         change="inactive",
     )
     score_classes: tuple[str, ...] = _parameter(

@@ -146,6 +146,24 @@ def test_masked_pixels_are_unlabelled(tiny, tmp_path):
     assert (half[:22] < 255).all()
 
 
+def test_each_camera_may_have_its_mask(tiny, tmp_path):
+    masks = {"left": write_mask(tmp_path / "left.png"), "right": write_mask(tmp_path / "right.png", 61, 80)}
+    frames = [Frame(picture(*mask.shape), camera=camera) for camera, mask in masks.items()]
+    plain = [found.labels for found in cpu(tiny).segment(frames)]
+    for exit_ in ("sub124", "auto"):
+        engine = cpu(tiny, exit=exit_, mask=f"{tmp_path}/{{camera}}.png", cameras=("left", "right"))
+        engine.warm_up(48, 64)
+        for found, unmasked, mask in zip(engine.segment(frames), plain, masks.values(), strict=True):
+            assert (found.labels[mask] == 255).all()
+            assert exit_ == "auto" or np.array_equal(found.labels[~mask], unmasked[~mask])
+    with pytest.raises(ValueError, match=r"right\.png is 80x61, the image 130x97"):
+        engine.segment([Frame(picture(), camera="right")])
+    with pytest.raises(EngineError, match=r"mask: .*rear\.png"):
+        cpu(tiny, mask=f"{tmp_path}/{{camera}}.png", cameras=("left", "rear"))
+    with pytest.raises(EngineError, match="no camera has a name"):
+        cpu(tiny, mask=f"{tmp_path}/{{camera}}.png")
+
+
 def test_a_cascade_warms_up_with_a_mask_of_another_size_than_asked_for(tiny, tmp_path):
     write_mask(tmp_path / "mask.png")
     engine = cpu(tiny, exit="auto", mask=str(tmp_path / "mask.png"))

@@ -2,6 +2,7 @@
 
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 
@@ -23,11 +24,22 @@ OK, ERROR, STALE = b"\0", b"\2", b"\3"
 
 
 @pytest.mark.parametrize("window", [0.0, 50.0])
-def test_each_gets_its_own_labels_and_a_dead_one_goes_stale_alone(graph, model, window):
-    """Other sizes and encodings side by side, one at a time and as batches."""
+def test_each_gets_its_own_labels_and_a_dead_one_goes_stale_alone(graph, model, tmp_path, window):
+    """Other sizes, encodings and masks side by side, one at a time and as batches."""
     sizes = {"front": (48, 64), "left": (48, 64), "rear": (70, 90)}
+    masks = {}
+    for number, (name, size) in enumerate(sizes.items()):
+        masks[name] = np.zeros(size, np.uint8)
+        masks[name][-10:, 10 * number : 10 * number + 30] = 255
+        cv2.imwrite(str(tmp_path / f"{name}.png"), masks[name])
     graph.start_node(
-        model, engine="torch", cameras=list(sizes), batch_window_ms=window, input_timeout_s=1.5, statistics_window_s=3.0
+        model,
+        engine="torch",
+        cameras=list(sizes),
+        mask=f"{tmp_path}/{{camera}}.png",
+        batch_window_ms=window,
+        input_timeout_s=1.5,
+        statistics_window_s=3.0,
     )
     engine = open_engine("torch", load(model))
     cameras = {name: graph.camera(f"/{name}/image") for name in sizes}
@@ -45,6 +57,7 @@ def test_each_gets_its_own_labels_and_a_dead_one_goes_stale_alone(graph, model, 
         graph.spin_until(lambda number=number: all(len(found) == number for found in labels.values()))
     for name, found in labels.items():
         expected = engine.segment([Frame(pictures[name], encodings[name][:3])])[0].labels
+        expected[masks[name] > 0] = 255
         assert np.array_equal(np.frombuffer(found[-1].data, np.uint8).reshape(sizes[name]), expected), name
         assert [message.header.frame_id for message in found] == [name] * 3
         graph.spin_until(lambda name=name: len(latencies[name]) == 3)
