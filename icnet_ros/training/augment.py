@@ -26,12 +26,13 @@ def augment(
     recipe: Recipe,
     generators: Sequence[torch.Generator],
     class_ids: Sequence[int | None] | None = None,
+    road: int = IGNORE,
 ) -> tuple[Tensor, Tensor]:
     """A batch of crops.
 
     pairs: images uint8 (3, H, W) and labels uint8 (H, W), sizes may differ. mean: (3,), 0..255. generators: one for
     each pair, on the CPU; all that is random comes from them. class_ids: a class that the crop of the pair contains if
-    its image does.
+    its image does. road: the class that `road_texture` is about.
     Returns images float32 (N, 3, h, w) with the mean subtracted and labels int64 (N, h, w). Outside the
     image: the mean colour and the ignore id.
     """
@@ -43,8 +44,8 @@ def augment(
     ids = torch.cat([_sample(labels[None], grid, "nearest") for (_, labels), grid in zip(pairs, grids, strict=True)])
     ids = ids[:, 0].long()
     pixels = _jitter(pixels, recipe, colour)
-    if (on_cpu[:, sum(DRAWS[:2])] < recipe.texture).any():
-        pixels = pixels * (1 + _surfaces(ids, recipe.texture, surface))[:, None]
+    if (on_cpu[:, sum(DRAWS[:2])] < recipe.road_texture + recipe.texture).any():
+        pixels = pixels * (1 + _surfaces(ids, recipe, road, surface))[:, None]
     pixels = _degrade(pixels.clamp(0, 255), recipe, camera, on_cpu[:, -1].tolist()) - mean[:, None, None]
     return pixels * inside[:, None], torch.where(inside, ids, IGNORE)
 
@@ -106,16 +107,19 @@ def _jitter(pixels: Tensor, recipe: Recipe, draws: Tensor) -> Tensor:
     return pixels * (1 + recipe.colour * amounts[:, 2:5])
 
 
-def _surfaces(ids: Tensor, share: float, draws: Tensor) -> Tensor:
-    """Relative brightness (N, h, w) of a surface on all pixels of one class, that of a random pixel; ids (N, h, w).
+def _surfaces(ids: Tensor, recipe: Recipe, road: int, draws: Tensor) -> Tensor:
+    """Relative brightness (N, h, w) of a surface on all pixels of one class; ids (N, h, w).
 
-    0 everywhere in the other crops, 1 - share of them, and where the random pixel is not labelled.
+    The class is the road, or that of a random pixel. 0 everywhere in crops without a surface, and where that pixel is
+    not labelled.
     """
     count, height, width = ids.shape
     row, column = (draws[:, 1] * height).long(), (draws[:, 2] * width).long()
-    chosen = ids[torch.arange(count, device=ids.device), row, column][:, None, None]
-    drawn = (ids == chosen) & (chosen != IGNORE) & (draws[:, 0] < share)[:, None, None]
-    return cellular(height, width, draws[:, 3:]) * drawn
+    on_road = draws[:, 0] < recipe.road_texture
+    chosen = torch.where(on_road, road, ids[torch.arange(count, device=ids.device), row, column])[:, None, None]
+    wanted = draws[:, 0] < recipe.road_texture + recipe.texture
+    drawn = (ids == chosen) & (chosen != IGNORE) & wanted[:, None, None]
+    return cellular(height, width, draws[:, 3:], ground=on_road) * drawn
 
 
 def _degrade(pixels: Tensor, recipe: Recipe, draws: Tensor, noise_starts: Sequence[float]) -> Tensor:

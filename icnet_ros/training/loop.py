@@ -22,7 +22,7 @@ from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.training.augment import augment
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
 from icnet_ros.training.errors import DivergedError, RecipeError, StateError
-from icnet_ros.training.loss import adjust_logits, cascade_loss, distillation_loss
+from icnet_ros.training.loss import IGNORE, adjust_logits, cascade_loss, distillation_loss
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.sample_cache import SampleCache
 from icnet_ros.training.sampling import Sampler, class_counts
@@ -68,6 +68,10 @@ class Trainer:
             raise StateError(f"batch {recipe.batch} is not divisible by {fabric.world_size} processes")
         self.recipe, self.out, self._data, self._validation, self._fabric = recipe, out, data, validation, fabric
         self._spec = network_spec(recipe, data, start, teacher)
+        names = self._spec.classes.names
+        if recipe.road_texture and "road" not in names:
+            raise RecipeError(f"road_texture needs a class named road; there are {', '.join(names)}")
+        self._road = names.index("road") if recipe.road_texture else IGNORE
         try:
             network = build_network(self._spec)
         except ValueError as err:
@@ -165,7 +169,7 @@ class Trainer:
         # One crop stays in the caches of a CPU; all together need fewer kernels on a GPU.
         step = 1 if self._mean.device.type == "cpu" else len(pairs)
         parts = [slice(first, first + step) for first in range(0, len(pairs), step)]
-        crops = [augment(pairs[p], self._mean, self.recipe, generators[p], class_ids[p]) for p in parts]
+        crops = [augment(pairs[p], self._mean, self.recipe, generators[p], class_ids[p], self._road) for p in parts]
         images = torch.cat([image for image, _ in crops]).to(memory_format=torch.channels_last)
         return images, torch.cat([labels for _, labels in crops])
 

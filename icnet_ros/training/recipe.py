@@ -35,6 +35,7 @@ class Recipe:
     brightness, contrast, colour: ranges of random relative changes. gamma: range of the random log exponent.
     texture: share of the crops in which all pixels of one class, that of a random pixel, get a drawn surface such as
         cobbles or rubble (`training.texture`), so that the network learns shapes and places and not only surfaces.
+    road_texture: share of the crops in which the class "road" gets one, in perspective; these are further crops.
     sharpness: range of the random blur (down to a Gaussian of 1.5 pixels) or unsharp mask. noise: maximum standard
         deviation of the added Gaussian noise, for pixels 0..255.
     ema: decay of the exponential moving average of the weights, which is saved; 0 saves the last weights.
@@ -78,6 +79,7 @@ class Recipe:
     colour: float = 0.0
     gamma: float = 0.0
     texture: float = 0.0
+    road_texture: float = 0.0
     sharpness: float = 0.0
     noise: float = 0.0
     teacher_weight: float = 1.0
@@ -115,10 +117,13 @@ class Recipe:
             "contrast",
             "colour",
             "texture",
+            "road_texture",
             "cooldown",
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise RecipeError(f"{name} is {getattr(self, name)}, it takes a share in 0..1")
+        if self.texture + self.road_texture > 1:
+            raise RecipeError(f"texture and road_texture are {self.texture} and {self.road_texture}, together over 1")
         if not 0 <= self.momentum < 1:
             raise RecipeError(f"momentum is {self.momentum}, it takes a share in 0..1")
         if self.nesterov and not self.momentum:
@@ -184,25 +189,40 @@ def _wrong_type(value: Any, default: Any) -> str:
 def load_recipe(name: str, **changes: Any) -> Recipe:
     """A shipped recipe by name ("camvid") or a YAML file by path; `changes` override its entries.
 
-    Raises RecipeError for an unknown recipe, entry or value.
+    An entry `base` names a shipped recipe whose entries the file changes. Raises RecipeError for an unknown recipe,
+    entry or value.
     """
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
-        path = share("config", "train", f"{name}.yaml")
+        path = _shipped(name)
+    values = _entries(path) | {key: value for key, value in changes.items() if value is not None}
+    known = {entry.name for entry in fields(Recipe)}
+    if unknown := sorted(values.keys() - known):
+        raise RecipeError(f"{path}: no entry {unknown[0]!r}; there are base, {', '.join(sorted(known))}")
+    try:
+        return Recipe.from_dict(values)
+    except (RecipeError, TypeError) as err:
+        raise RecipeError(f"{path}: {err}") from err
+
+
+def _shipped(name: str) -> Path:
+    return share("config", "train", f"{name}.yaml")
+
+
+def _entries(path: Path) -> dict[str, Any]:
+    """Entries of a recipe file and of its base."""
     if not path.is_file():
-        shipped = sorted(p.stem for p in share("config", "train").glob("*.yaml"))
-        raise RecipeError(f"no recipe {name!r}; there are {', '.join(shipped)}, or a .yaml file")
+        shipped = sorted(p.stem for p in _shipped("").parent.glob("*.yaml"))
+        raise RecipeError(f"no recipe {path.stem!r}; there are {', '.join(shipped)}, or a .yaml file")
     try:
         values = yaml.safe_load(path.read_text())
     except yaml.YAMLError as err:
         raise RecipeError(f"{path}: {err}") from err
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: not a recipe, see config/train/camvid.yaml for the form")
-    known = {entry.name for entry in fields(Recipe)}
-    values |= {key: value for key, value in changes.items() if value is not None}
-    if unknown := sorted(values.keys() - known):
-        raise RecipeError(f"{path}: no entry {unknown[0]!r}; there are {', '.join(sorted(known))}")
-    try:
-        return Recipe.from_dict(values)
-    except (RecipeError, TypeError) as err:
-        raise RecipeError(f"{path}: {err}") from err
+    if "base" not in values:
+        return values
+    base = str(values.pop("base"))
+    if base == path.stem or not _shipped(base).is_file():
+        raise RecipeError(f"{path}: its base {base!r} is no other shipped recipe")
+    return _entries(_shipped(base)) | values

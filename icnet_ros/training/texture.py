@@ -13,12 +13,12 @@ PIXELS = 10  # of the pattern for one cell
 SMALLEST = 2.0  # pixels; smaller cells are not drawn, they would alias
 
 
-def cellular(height: int, width: int, draws: Tensor) -> Tensor:
+def cellular(height: int, width: int, draws: Tensor, ground: Tensor | None = None) -> Tensor:
     """Relative brightness of surfaces of irregular cells with joints, float32 (N, height, width), about -0.7..0.5.
 
-    draws: (N, RANDOM_NUMBERS) in 0..1. In half of the cases the surface is flat, as of a wall in front of the camera;
-    in the others it is a ground that begins at a random horizon in or above the picture. Size of the cells, their
-    aspect, contrast and joints are random.
+    draws: (N, RANDOM_NUMBERS) in 0..1. ground: bool (N,), which surfaces are certainly a ground that begins at a random
+    horizon in or above the picture; half of the others are, half are flat as a wall in front of the camera. Size of the
+    cells, their aspect, contrast and joints are random.
     """
     r = draws[:, :, None, None].unbind(1)  # (N, 1, 1) each
     size = min(height, width) / 100 * (r[0] * math.log(12)).exp()  # pixels at the bottom: 1 to 12 % of the picture
@@ -28,10 +28,10 @@ def cellular(height: int, width: int, draws: Tensor) -> Tensor:
     horizon = (r[4] - 0.5) * height  # row
     depth = ((y - horizon) / (height - horizon)).clamp(min=1e-3)  # 1 at the bottom, 0 at the horizon
     turn = 0.3 * (2 * r[4] - 1)
-    ground = r[3] < 0.5
-    u = torch.where(ground, x / (size * depth), (x * turn.cos() + y * turn.sin()) / size)
-    v = torch.where(ground, (height - horizon) / (tall * depth), (y * turn.cos() - x * turn.sin()) / tall)
-    smallest = torch.where(ground, torch.minimum(tall * depth**2, size), torch.minimum(size, tall))
+    grounds = r[3] < 0.5 if ground is None else (r[3] < 0.5) | ground[:, None, None]
+    u = torch.where(grounds, x / (size * depth), (x * turn.cos() + y * turn.sin()) / size)
+    v = torch.where(grounds, (height - horizon) / (tall * depth), (y * turn.cos() - x * turn.sin()) / tall)
+    smallest = torch.where(grounds, torch.minimum(tall * depth**2, size), torch.minimum(size, tall))
     fade = (smallest / SMALLEST - 1).clamp(0, 1)
     places = torch.stack([u / CELLS + r[5], v / CELLS + r[6]], dim=-1)
     pattern = _pattern(draws.device).expand(len(draws), -1, -1, -1)

@@ -30,6 +30,15 @@ def test_numbers_that_are_no_numbers_are_refused(tmp_path, name, value):
         load_recipe(str(tmp_path / "mine.yaml"))
 
 
+def test_surfaces_for_the_road_need_a_road(tmp_path):
+    recipe = replace(RECIPE, iterations=2, road_texture=1.0)
+    assert trainer(tmp_path, recipe).run(lambda *_: None) > 0
+    data = street(tmp_path / "garden", "train", 2, seed=0)
+    data = replace(data, classes=replace(data.classes, names=("sky", "hedge", "lawn", "gnome")))
+    with pytest.raises(RecipeError, match="a class named road; there are sky, hedge, lawn, gnome"):
+        Trainer(recipe, data, data, tmp_path, Fabric(accelerator="cpu", devices=1))
+
+
 def test_a_training_that_diverges_is_stopped_before_it_writes_a_checkpoint(tmp_path):
     with pytest.raises(DivergedError, match=r"diverged and was stopped\. Take a lower learning_rate"):
         trainer(tmp_path, replace(RECIPE, learning_rate=1e30)).run(lambda *_: None)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.checkpoint.file import Checkpoint, build_network
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 from icnet_ros.network.icnet import EXITS, ICNet
+from icnet_ros.share import share
 from icnet_ros.training.augment import augment
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loss import adjust_logits, cascade_loss, distillation_loss, lovasz_softmax, resize_labels
@@ -198,6 +200,7 @@ def test_shipped_recipes(name):
         ("nesterov: 1", "nesterov is 1, it takes true or false"),
         ("hardest: 2.0", "hardest is 2.0"),
         ("- a list", "not a recipe"),
+        ("base: mars", "base 'mars' is no other shipped recipe"),
         ("a: [", "while parsing"),
     ],
 )
@@ -208,6 +211,17 @@ def test_a_bad_recipe_is_named_and_explained(tmp_path, text, problem):
     assert "mine.yaml" in str(caught.value)
     with pytest.raises(RecipeError, match="there are ablation, camvid, camvid_cpu"):
         load_recipe("mars")
+
+
+def test_a_recipe_changes_entries_of_its_base(tmp_path):
+    (tmp_path / "mine.yaml").write_text("base: street_finish\ncrop: [96, 128]\n")
+    mine, base = load_recipe(str(tmp_path / "mine.yaml"), batch=2), load_recipe("street_finish")
+    assert mine == replace(base, crop=(96, 128), batch=2)
+
+
+def test_every_shipped_recipe_can_be_loaded():
+    for file in share("config", "train").glob("*.yaml"):
+        assert load_recipe(file.stem).iterations > 0, file
 
 
 def resnet50(generator):

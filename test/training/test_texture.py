@@ -1,5 +1,8 @@
 """Drawn surfaces in training crops."""
 
+from collections import Counter
+from dataclasses import replace
+
 import torch
 
 from icnet_ros.training.augment import augment
@@ -54,6 +57,35 @@ def test_a_surface_is_drawn_on_all_pixels_of_one_class_only():
         assert len(changed) <= 1
         touched |= changed
     assert touched == {3, 5}
+
+
+def test_the_road_gets_surfaces_of_its_own():
+    """Beside those of `texture`, always in perspective, and nowhere in a crop without road."""
+    labels = torch.full((256, 256), 5, dtype=torch.uint8)
+    labels[:, :64] = 3
+    image = torch.full((3, 256, 256), 90, dtype=torch.uint8)
+    recipe = Recipe(crop=(256, 256), scale=(1.0, 1.0), road_texture=0.5, texture=0.2)
+    plain = replace(recipe, road_texture=0.0, texture=0.0)
+    touched = Counter()
+    for seed in range(200):
+        generators = [torch.Generator().manual_seed(seed) for _ in range(3)]
+        before, ids = augment([(image, labels)], MEAN, plain, generators[:1])
+        after, _ = augment([(image, labels)], MEAN, recipe, generators[1:2], road=3)
+        without, _ = augment([(image, labels.clamp(min=5))], MEAN, recipe, generators[2:], road=3)
+        touched.update(set(ids[0][(before != after)[0].any(0)].tolist()))
+        touched["without"] += int((before != without).any())
+    assert 85 < touched[3] < 135  # half of the crops and a few of the fifth
+    assert 15 < touched[5] < 50
+    assert 20 < touched["without"] < 60
+
+
+def test_grounds_that_are_asked_for_are_in_perspective():
+    draws = torch.rand(60, RANDOM_NUMBERS, generator=torch.Generator().manual_seed(0))
+    grounds = cellular(352, 480, draws, ground=torch.ones(60, dtype=torch.bool))
+    free = cellular(352, 480, draws, ground=torch.zeros(60, dtype=torch.bool))
+    changed = [not torch.equal(one, other) for one, other in zip(grounds, free, strict=True)]
+    assert 15 < sum(changed) < 45  # the flat ones
+    assert torch.equal(free, cellular(352, 480, draws))
 
 
 def test_the_share_of_the_crops():
