@@ -21,6 +21,7 @@ from icnet_ros.node.launching.arguments import (
     SHARE,
     argument_values,
     cameras_in,
+    check_topics,
     given_parameters,
     launch_description,
     remappings,
@@ -42,8 +43,7 @@ def _nodes(context: LaunchContext) -> list[Any]:
     cameras = given.get("cameras", ())
     if not cameras and values["image"] != IMAGE:  # else the topics of the cameras of a parameter file stay as they are
         cameras = cameras_in(values["params_file"])
-    if len(cameras) > 1 and "{camera}" not in values["image"]:
-        raise ParameterError("with several cameras, image must contain {camera}, e.g. image:=/{camera}/image_raw")
+    check_topics(values, cameras)
     rviz = values["rviz"].lower() == "true"
     if rviz and "rviz2" not in get_packages_with_prefixes():
         raise ParameterError("rviz:=true needs rviz2, which is not installed")  # launch would leave the node behind

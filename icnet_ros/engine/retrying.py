@@ -43,9 +43,10 @@ class RetryingEngine:
                 label_maps = self._run(self._engine, frames, confidence, scores)
             except ValueError:  # an invalid frame, not a failure of the engine
                 raise
-            except FrameError:  # nor this, and the fallback may be able to label it
+            except FrameError as err:  # nor this, and the fallback may be able to label it
                 if self._fallback is None:
                     raise
+                self.last_error = str(err)
                 return self._run(self._fallback, frames, confidence, scores)
             except Exception as err:  # runtimes have errors of their own
                 self._failed(err)

@@ -2,7 +2,8 @@
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
 from typing import NamedTuple
@@ -20,12 +21,14 @@ from icnet_ros.node.releases import overridable
 from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, subscription_events, why_no_images
 from icnet_ros.node.serialized_subscription import SerializedSubscription
 from icnet_ros.node.statistics import Statistics
+from icnet_ros.node.transforms import Transforms
 from icnet_ros.node.worker import Counters
 from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
 
 TOLERANCE = 0.1  # share of the period of max_rate by which an image may be early
 WITHOUT_POINTS = 4  # most labelled images that wait for a depth image
 QUIET_S = 1.0  # images without a cloud are reported if there was none for so long
+LOG_PERIOD_S = 5.0  # a problem that lasts is logged again after so long
 FUTURE_S = 1.0  # stamps further in the future are invalid; clocks of two machines may differ by less
 
 
@@ -59,14 +62,16 @@ class Job(NamedTuple):
 class Camera:
     """A camera named "" has the topics `image` and `~/labels`, one named "left" `left/image` and `~/left/labels`."""
 
-    def __init__(self, node: LifecycleNode, name: str, engine: Engine, settings: Parameters) -> None:
+    def __init__(
+        self, node: LifecycleNode, name: str, engine: Engine, settings: Parameters, transforms: Transforms
+    ) -> None:
         self.name = name
-        topic = node.resolve_topic_name(f"{name}/image".lstrip("/"))
-        self._inputs = OptionalInputs(node, name, topic, settings)
+        self._topic = node.resolve_topic_name(f"{name}/image".lstrip("/"))
+        self._inputs = OptionalInputs(node, name, self._topic, settings, transforms)
         self.outputs = Outputs(node, name, engine, settings)  # last: it opens publishers
         self.statistics = Statistics(settings.statistics_window_s)
-        self.failure = ""
         self._node, self._engine = node, engine
+        self._prefix = f"{name}: " if name else ""  # of log lines
         self._compressed = settings.input_transport == "compressed"
         self._subscription: SerializedSubscription | None = None
         self._publish_ms = 0.0  # running mean
@@ -80,11 +85,13 @@ class Camera:
 
     def forget(self) -> None:
         """Reset the state, as on activation."""
-        self.failure = ""
+        self.failure = self.last_failure = ""
         self._image_seen = False
         self._no_images = ""
         self._last_image = perf_counter()
         self._input_size = "none"
+        self._problems: dict[str, tuple[str, float]] = {}
+        self._inputs.forget()
         self.clock_jumped()
 
     def clock_jumped(self) -> None:
@@ -120,9 +127,7 @@ class Camera:
             dropped = put(self.name, ReceivedImage(data, now, self._node.get_clock().now().nanoseconds))
             self.statistics.arrived(now, dropped=dropped)
 
-        topic, kind = self._node.resolve_topic_name(f"{self.name}/image".lstrip("/")), Image
-        if self._compressed:
-            topic, kind = f"{topic}/compressed", CompressedImage
+        topic, kind = (f"{self._topic}/compressed", CompressedImage) if self._compressed else (self._topic, Image)
         self._last_image = perf_counter()
         self._subscription = SerializedSubscription(
             self._node,
@@ -155,6 +160,11 @@ class Camera:
         picture = (decode_compressed if self._compressed else decode_image)(arrival.data, max_pixels)
         return Job(self, arrival, taken, perf_counter(), picture, self._inputs.label_size())
 
+    def fail(self, reason: str) -> None:
+        """Record that a frame was not labelled."""
+        self.failure = self.last_failure = reason
+        self.statistics.failed(perf_counter())
+
     def remaining_ms(self, job: Job, budget_ms: float) -> float:
         """Time left for the engine: the budget minus the time since arrival and the mean publishing time."""
         return budget_ms - milliseconds(perf_counter(), job.arrival.monotonic) - self._publish_ms
@@ -167,10 +177,11 @@ class Camera:
         if settings.confidence_threshold and label_map.confidence is not None:
             unsure = label_map.confidence < 255 * settings.confidence_threshold
             label_map.labels[unsure] = self._engine.spec.classes.ignore
-        self.outputs.publish_labels(picture, label_map, self._inputs.info, settings)
+        self.outputs.publish_labels(picture, label_map, settings)
         stamp = stamp_ns(picture.header)
         now_ns = self._node.get_clock().now().nanoseconds
         self._age_ms, self._stamp_trouble = since_stamp(now_ns, stamp), stamp_error(now_ns, stamp)
+        self._publish_camera_info(picture, label_map)
         self.outputs.publish_pictures(picture, label_map, settings)
         self._publish_points(picture, label_map)
         self._publish_cloud(picture, label_map)
@@ -195,48 +206,62 @@ class Camera:
             frame = f"{self.name or 'image'} {stamp / 1e9:.3f}, {self._input_size}, {network}"
             logger.debug(f"{frame}: ms {times}")  # noqa: G004  rclpy's logger takes no arguments
 
+    def _publish_camera_info(self, picture: Picture, label_map: LabelMap) -> None:
+        with self._reporting("camera_info", wanted=self.outputs.wants_camera_info()) as wanted:
+            if wanted:
+                if self._inputs.info is None:
+                    raise ValueError("no CameraInfo of the camera was received; is its topic right?")
+                self.outputs.publish_camera_info(picture, label_map, self._inputs.info)
+
     def _publish_points(self, picture: Picture, label_map: LabelMap) -> None:
         """Points of this image, or with the next image if the depth of its stamp is still to come."""
+        waiting = self._without_points  # a jump of the clock puts another in its place
         if not self.outputs.wants_points():
-            self._without_points.clear()
+            waiting.clear()
+            self._problems.pop("points", None)
             return
-        self._without_points.append((picture, label_map))
+        waiting.append((picture, label_map))
         now = stamp_ns(picture.header)
-        while self._without_points:
-            stamp = stamp_ns(self._without_points[0][0].header)
-            newest = len(self._without_points) == 1
-            soon = newest or 0 < now - stamp <= 1e9 * self._inputs.tolerance_s
+        while waiting:
+            stamp = stamp_ns(waiting[0][0].header)
+            soon = len(waiting) == 1 or 0 < now - stamp <= 1e9 * self._inputs.tolerance_s
             if soon and self._inputs.may_come_nearer(stamp):
                 return
-            self._publish_points_of(*self._without_points.popleft())
+            with self._reporting("points"):
+                self._publish_points_of(*waiting.popleft())
 
     def _publish_points_of(self, picture: Picture, label_map: LabelMap) -> None:
-        problem = "no depth image or CameraInfo for this image; are their topics and stamps right?"
-        try:
-            found, info = self._inputs.depth_at(stamp_ns(picture.header)), self._inputs.depth_info
-            if found is not None and info is not None:
-                self.outputs.publish_points(picture, label_map, *found, info)
-                return
-        except ValueError as err:  # also WireError
-            problem = str(err)
-        self._node.get_logger().warning(f"no points: {problem}", throttle_duration_sec=5.0)
+        found, info = self._inputs.depth_at(stamp_ns(picture.header)), self._inputs.depth_info
+        if found is None or info is None:
+            raise ValueError("no depth image or CameraInfo for this image; are their topics and stamps right?")
+        self.outputs.publish_points(picture, label_map, *found, info)
 
     def _publish_cloud(self, picture: Picture, label_map: LabelMap) -> None:
-        if not self.outputs.wants_cloud():
-            return
-        problem = "no cloud or CameraInfo for this image; are their topics and stamps right?"
-        try:
+        with self._reporting("cloud", wanted=self.outputs.wants_cloud()) as wanted:
+            if not wanted:
+                return
             found = self._inputs.cloud_at(stamp_ns(picture.header), str(picture.header.frame_id))
             info = self._inputs.info
             if found is not None and info is not None:
-                self.outputs.publish_cloud(*found, label_map, info)
+                self.outputs.publish_cloud(picture, *found, label_map, info)
                 self._last_cloud = perf_counter()
-                return
-            if perf_counter() - self._last_cloud < QUIET_S:  # a LiDAR is slower than a camera
-                return
+            elif perf_counter() - self._last_cloud > QUIET_S:  # a LiDAR is slower than a camera
+                unknown = "no cloud or CameraInfo for this image; are their topics and stamps right?"
+                raise ValueError(self._problems.get("cloud", (unknown, 0.0))[0])
+
+    @contextmanager
+    def _reporting(self, output: str, *, wanted: bool = True) -> Iterator[bool]:
+        """Turn a ValueError of an output into its problem: in /diagnostics, and in the log when new and every 5 s."""
+        try:
+            yield wanted
         except ValueError as err:  # also WireError
-            problem = str(err)
-        self._node.get_logger().warning(f"no labelled cloud: {problem}", throttle_duration_sec=5.0)
+            now, (before, logged) = perf_counter(), self._problems.get(output, ("", -math.inf))
+            if str(err) != before or now - logged > LOG_PERIOD_S:
+                self._node.get_logger().warning(f"{self._prefix}no {output}: {err}")
+                logged = now
+            self._problems[output] = str(err), logged
+        else:
+            self._problems.pop(output, None)
 
     def snapshot(self, common: Snapshot, counters: Counters | None) -> Snapshot:
         """`common`, the state that all cameras share, completed with the state of this camera."""
@@ -250,6 +275,8 @@ class Camera:
             idle=self._subscription is None,
             first_image_seen=self._image_seen,
             failure=common.failure or (self.failure if common.state == "active" else ""),
+            last_failure=self.last_failure,
+            output_error="; ".join(f"no {output}: {problem}" for output, (problem, _) in list(self._problems.items())),
             stamp_error=self._stamp_trouble,
             metadata={**common.metadata, "input_size": self._input_size},
             counters=vars(counters).copy() if counters is not None else {},
@@ -271,7 +298,6 @@ class Camera:
     def close(self) -> None:
         """Destroy the subscription and the publishers."""
         self.unsubscribe()
-        self._inputs.close()
         self.outputs.close()
 
 

@@ -14,6 +14,7 @@ OK, WARN, ERROR, STALE = (
     DiagnosticStatus.ERROR,
     DiagnosticStatus.STALE,
 )
+RECORDED_MS = 3_600_000.0  # older images are those of a recording that is played without /clock
 REDUCED_WARNING = 0.5  # WARN if exit auto uses an earlier exit or a smaller input for a larger share of the frames
 
 
@@ -24,8 +25,9 @@ class Snapshot:
     state: lifecycle state, or the operation in progress ("building engine"). camera: its name, "" if the
     node has only one. silence: seconds since the last image, or since activation. idle: not subscribed to
     images, as the outputs have no subscribers. busy_s: seconds spent on the current frame so far.
-    failure: why frames fail at present, "" if they do not. degraded: which fallback engine is in use and
-    why, "" if none. duplicates: number of other nodes with this name. stamp_error: why the stamps of the
+    failure: why frames fail at present, "" if they do not. last_failure: why the last one failed that did.
+    output_error: which outputs that have subscribers cannot be published, and why. degraded: which fallback engine is
+    in use and why, "" if none. duplicates: number of other nodes with this name. stamp_error: why the stamps of the
     images are invalid, "" if they are valid. no_images: why no images come, "" if unknown.
     metadata: values that do not change while configured.
     statistics: see `Statistics.summary`.
@@ -39,6 +41,8 @@ class Snapshot:
     busy_s: float = 0.0
     first_image_seen: bool = False
     failure: str = ""
+    last_failure: str = ""
+    output_error: str = ""
     degraded: str = ""
     duplicates: int = 0
     stamp_error: str = ""
@@ -91,6 +95,9 @@ def level_and_message(now: Snapshot) -> tuple[bytes, str]:
         return STALE, f"no image for {now.silence:.1f} s ({reason})"
     if now.failure:
         return ERROR, now.failure
+    median = figures.get("total_ms_p50", 0.0)
+    if 0 < settings.latency_budget_ms < median:
+        return ERROR, f"median of total_ms is {median:.1f}, over the budget of {settings.latency_budget_ms:g}"
     if now.degraded:
         return WARN, now.degraded
     if now.metadata.get("trained") == "false":
@@ -101,10 +108,14 @@ def level_and_message(now: Snapshot) -> tuple[bytes, str]:
         return WARN, now.stamp_error
     if not now.first_image_seen:
         return OK, "waiting for the first image"
+    if failed := figures.get("failed_ratio", 0.0):
+        return WARN, f"{failed:.1%} of the recent frames failed: {now.last_failure}"
+    if now.output_error:
+        return WARN, now.output_error
+    age = figures.get("age_ms_p95", 0.0)
+    if 0 < settings.age_warning_ms < age < RECORDED_MS:
+        return WARN, f"p95 of age_ms is {age:.0f}: images come late, or the clocks differ (age_warning_ms)"
     total = figures.get("total_ms_p95", 0.0)
-    median = figures.get("total_ms_p50", 0.0)
-    if 0 < settings.latency_budget_ms < median:
-        return ERROR, f"median of total_ms is {median:.1f}, over the budget of {settings.latency_budget_ms:g}"
     if 0 < settings.latency_budget_ms < total:
         return WARN, f"p95 of total_ms is {total:.1f}, over the budget of {settings.latency_budget_ms:g}"
     reduced = figures.get("reduced_ratio", 0.0)

@@ -1,11 +1,10 @@
 """Topics that a camera needs only for some outputs: CameraInfo, depth, LiDAR, and a topic whose size labels take."""
 
-import math
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -23,10 +22,19 @@ from icnet_ros.wire.lidar import Matrix
 KEPT = 60  # most depth images or clouds that wait for the labels of their stamp: 2 s at 30 Hz
 
 
+class _Kept(NamedTuple):
+    """A message: its stamp, ns, and its bytes."""
+
+    stamp: int
+    data: bytes
+
+
 class OptionalInputs:
     """Subscribes to what the outputs of a camera need now. Callbacks run on the executor, the rest on any thread."""
 
-    def __init__(self, node: LifecycleNode, camera: str, image_topic: str, settings: Parameters) -> None:
+    def __init__(
+        self, node: LifecycleNode, camera: str, image_topic: str, settings: Parameters, transforms: Transforms
+    ) -> None:
         """image_topic: resolved; CameraInfo is expected beside it, as image_transport does."""
         self._node, self._settings = node, settings
         prefix = f"{camera}/" if camera else ""
@@ -44,9 +52,9 @@ class OptionalInputs:
         self._subscriptions: dict[str, Any] = {}  # by topic
         self._callbacks: dict[str, list[Callable[[Any], None]]] = {}  # a topic may serve several uses
         self._lock = Lock()
-        self._kept: dict[str, deque[bytes]] = {kind: deque(maxlen=KEPT) for kind in (IMAGE, POINT_CLOUD)}
+        self._kept: dict[str, deque[_Kept]] = {kind: deque(maxlen=KEPT) for kind in (IMAGE, POINT_CLOUD)}
         self._cloud_topic = node.resolve_topic_name(f"{prefix}cloud")
-        self._transforms = Transforms(node, settings.cloud_transform)
+        self._transforms = transforms
         self._last_image = 0  # stamp, ns
         self._size: tuple[int, int] | None = None
         self.info: CameraInfo | None = None
@@ -98,15 +106,13 @@ class OptionalInputs:
 
         Raises WireError.
         """
-        data = self._nearest(IMAGE, stamp)
-        return None if data is None else decode_depth(data)
+        found = self._nearest(IMAGE, stamp)
+        return None if found is None else decode_depth(found.data)
 
     def may_come_nearer(self, stamp: int) -> bool:
         """Whether a depth image nearer to `stamp` (ns) may follow: none of that stamp or later has come."""
-        try:
-            return all(at < stamp for at, _ in self._latest_first(IMAGE))
-        except WireError:  # depth_at says what is wrong
-            return False
+        with self._lock:
+            return all(kept.stamp < stamp for kept in self._kept[IMAGE])
 
     def cloud_at(self, stamp: int, camera_frame: str) -> tuple[Any, Matrix] | None:
         """The cloud (PointCloud2) nearest to `stamp` (ns) and its transform (4, 4) to the camera; None if none is near.
@@ -116,55 +122,44 @@ class OptionalInputs:
         Raises WireError, and ValueError if the transform is not known.
         """
         period, self._last_image = stamp - self._last_image, stamp
-        data = self._nearest(POINT_CLOUD, stamp)
-        if data is None:
+        found = self._nearest(POINT_CLOUD, stamp)
+        if found is None or found.stamp - stamp > period / 2 > 0:
             return None
-        cloud = deserialise(data, POINT_CLOUD)
-        if stamp_ns(cloud.header) - stamp > period / 2 > 0:
-            return None
-        transform = self._transforms.between(str(cloud.header.frame_id), camera_frame)
-        self._drop(POINT_CLOUD, {id(data)})
+        cloud = deserialise(found.data, POINT_CLOUD)
+        transform = self._transforms.between(str(cloud.header.frame_id), camera_frame, stamp, self.tolerance_s)
+        self._drop(POINT_CLOUD, lambda kept: kept is found)
         return cloud, transform
 
-    def _nearest(self, kind: str, stamp: int) -> bytes | None:
+    def _nearest(self, kind: str, stamp: int) -> "_Kept | None":
         """The kept message whose stamp is nearest, if it is within the tolerance."""
         tolerance = 1e9 * self.tolerance_s
-        by_stamp = list(self._latest_first(kind))
-        # The next image has a later stamp.
-        self._drop(kind, {id(data) for at, data in by_stamp if at < stamp - tolerance})
-        # Of the same distance, the one that came last.
-        at, nearest = min(by_stamp, key=lambda entry: abs(entry[0] - stamp), default=(math.inf, b""))
-        return nearest if abs(at - stamp) <= tolerance else None
-
-    def _latest_first(self, kind: str) -> Iterator[tuple[int, bytes]]:
-        """Stamp and message of what is kept, the last that came first. Raises WireError."""
+        self._drop(kind, lambda kept: kept.stamp < stamp - tolerance)  # the next image has a later stamp
         with self._lock:
-            kept = list(self._kept[kind])
-        return ((stamp_ns(deserialise(data, kind).header), data) for data in reversed(kept))
+            latest_first = reversed(self._kept[kind])  # of the same distance, the one that came last
+            found = min(latest_first, key=lambda kept: abs(kept.stamp - stamp), default=None)
+        return found if found is not None and abs(found.stamp - stamp) <= tolerance else None
 
-    def _drop(self, kind: str, ids: set[int]) -> None:
-        """Forget kept messages by their `id`."""
+    def _drop(self, kind: str, unwanted: "Callable[[_Kept], bool]") -> None:
+        """Forget the kept messages that are unwanted."""
         with self._lock:
-            self._kept[kind] = deque((data for data in self._kept[kind] if id(data) not in ids), maxlen=KEPT)
+            self._kept[kind] = deque((kept for kept in self._kept[kind] if not unwanted(kept)), maxlen=KEPT)
 
     def clock_jumped(self) -> None:
-        """Forget messages and transforms: those of a later time would be taken for the newest."""
-        self._transforms.clear()
-        with self._lock:
-            for kept in self._kept.values():
-                kept.clear()
+        """Forget messages: those of a later time would be taken for the newest."""
+        for kind in self._kept:
+            self._drop(kind, lambda _: True)
+
+    def forget(self) -> None:
+        """Forget what was received, as on activation: the camera may be another one by now."""
+        self.clock_jumped()
+        self.info = self.depth_info = self._size = None
 
     def unsubscribe(self) -> None:
-        """Unsubscribe from everything but /tf."""
+        """Unsubscribe from everything."""
         self._callbacks = {}
         for subscription in self._subscriptions.values():
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
-
-    def close(self) -> None:
-        """Unsubscribe from everything."""
-        self.unsubscribe()
-        self._transforms.close()
 
     def _kind_of_like(self) -> type | None:
         """Message type of `output_like`; None if nobody publishes it, or not as Image or CameraInfo."""
@@ -188,8 +183,16 @@ class OptionalInputs:
         self._keep(POINT_CLOUD, data)
 
     def _keep(self, kind: str, data: bytes) -> None:
+        try:
+            stamp = stamp_ns(deserialise(data, kind).header)
+        except WireError as err:
+            self._node.get_logger().warning(f"message ignored: {err}", throttle_duration_sec=5.0)
+            return
+        # After a source began anew, such as a bag that is played in a loop, its earlier messages are of a later time.
+        latest = stamp + 1e9 * self.tolerance_s
+        self._drop(kind, lambda kept: kept.stamp > latest)
         with self._lock:
-            self._kept[kind].append(data)
+            self._kept[kind].append(_Kept(stamp, data))
 
     def _on_like_image(self, data: bytes) -> None:
         try:

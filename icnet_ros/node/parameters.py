@@ -200,6 +200,12 @@ class Parameters:
         low=0.0,
         high=60_000.0,
     )
+    age_warning_ms: float = _parameter(
+        1000.0,
+        "WARN in /diagnostics if p95 of age_ms, from the image's stamp to its labels, is above it. 0: no limit.",
+        low=0.0,
+        high=600_000.0,
+    )
     drop_warning: float = _parameter(
         0.5, "WARN in /diagnostics if a larger share of the recent frames was dropped.", low=0.0, high=1.0
     )

@@ -24,6 +24,7 @@ from icnet_ros.node.diagnostics import Snapshot, status
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR, DEFECT
 from icnet_ros.node.parameters import ParameterError, by_name
 from icnet_ros.node.ros import OVERRIDABLE, declare, duplicate_names
+from icnet_ros.node.transforms import Transforms
 from icnet_ros.node.worker import Counters, Worker
 from icnet_ros.wire.cdr import WireError
 
@@ -47,6 +48,7 @@ class SegmentationNode(LifecycleNode):
         self._settings = declare(self)
         self._built: BuiltEngine | None = None
         self._cameras: dict[str, Camera] = {}
+        self._transforms: Transforms | None = None
         self._worker: Worker[ReceivedImage] | None = None
         self._failure = ""  # of the last transition
         self._exit_code = 0  # of the process, if that failure ends it
@@ -130,9 +132,10 @@ class SegmentationNode(LifecycleNode):
         built = build_in_background(self._settings, self._while_building, DIAGNOSTICS_PERIOD)
         self._release()
         self._built, engine = built, built.engine
+        self._transforms = Transforms(self, built.settings.cloud_transform)
         try:
             for name in built.settings.cameras:
-                self._cameras[name] = Camera(self, name, engine, built.settings)
+                self._cameras[name] = Camera(self, name, engine, built.settings, self._transforms)
                 self._cameras[name].outputs.publish_names()
         except Exception:  # the next activation is to start anew
             self._release()
@@ -184,6 +187,9 @@ class SegmentationNode(LifecycleNode):
         for camera in self._cameras.values():
             camera.close()
         self._cameras.clear()
+        if self._transforms is not None:
+            self._transforms.close()
+            self._transforms = None
         if self._built is not None:
             if not abandoned:  # else it is freed when the frame ends
                 self._built.engine.close()
@@ -255,7 +261,7 @@ class SegmentationNode(LifecycleNode):
         else:
             return
         for camera in cameras:
-            camera.failure = failure
+            camera.fail(failure)
             self.get_logger().error(f"{camera.name}: {failure}".lstrip(": "), throttle_duration_sec=5.0)
 
     # --- housekeeping -------------------------------------------------------------------------------
@@ -283,6 +289,8 @@ class SegmentationNode(LifecycleNode):
 
     def _on_jump_back(self, _: Any) -> None:
         self.get_logger().warning("The clock jumped back: statistics are reset.", throttle_duration_sec=5.0)
+        if self._transforms is not None:
+            self._transforms.clear()
         for camera in self._cameras.values():
             camera.clock_jumped()
 

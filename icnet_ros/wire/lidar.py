@@ -38,6 +38,8 @@ def parse_transform(text: str) -> Matrix:
 def label_cloud(cloud: Any, to_camera: Matrix, k: Matrix, labels: UInt8, confidence: UInt8, ignore: int) -> bytes:
     """Serialised PointCloud2: `cloud` with the fields label (uint32) and confidence (float32, 0..1) at the end.
 
+    They replace fields of these names.
+
     cloud: PointCloud2 with float32 x, y, z. to_camera: (4, 4), from its frame to the camera's optical frame. k: (9,),
     the camera matrix at the size of the labels; distortion is not considered, so images should be rectified. labels,
     confidence: (H, W). Points that the camera does not see get the id `ignore` and confidence 0. Raises WireError.
@@ -67,7 +69,7 @@ def label_cloud(cloud: Any, to_camera: Matrix, k: Matrix, labels: UInt8, confide
         header=cloud.header,
         height=cloud.height,
         width=cloud.width,
-        fields=[*cloud.fields, *added],
+        fields=[*(entry for entry in cloud.fields if entry.name not in dict(ADDED)), *added],
         is_bigendian=False,
         point_step=step + 8,
         row_step=(step + 8) * cloud.width,

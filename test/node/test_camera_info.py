@@ -8,7 +8,7 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from icnet_ros.node.outputs.camera_info import for_size, of_labels, rectified_matrix
+from icnet_ros.node.outputs.camera_info import check_view, for_size, of_labels, rectified_matrix
 
 HEADER = Header(frame_id="optical")
 
@@ -48,6 +48,18 @@ def test_labels_of_the_delivered_size_have_the_cameras_own_info():
     assert info.header.frame_id == "optical"
     info.header = sent.header
     assert info == sent
+
+
+@pytest.mark.parametrize("size", [(960, 1280), (480, 640), (481, 641), (333, 444), (960, 1281)])
+def test_an_image_that_was_only_resized_is_of_its_camera(size):
+    check_view(sensor(), *size)
+    check_view(CameraInfo(), *size)  # a driver that leaves the size at 0
+
+
+@pytest.mark.parametrize("size", [(720, 1280), (480, 480), (1280, 960)])
+def test_the_camera_info_of_another_view_is_refused(size):
+    with pytest.raises(ValueError, match=f"a view of 1280x960, the image has {size[1]}x{size[0]}"):
+        check_view(sensor(), *size)
 
 
 def test_an_uncalibrated_camera_stays_so():

@@ -26,6 +26,27 @@ WELL = Snapshot("active", SETTINGS, first_image_seen=True, statistics={"frame_ra
         ({"failure": "engine broke"}, ERROR, "engine broke"),
         ({"statistics": {"total_ms_p95": 51.0}}, WARN, "over the budget of 50"),
         ({"statistics": {"total_ms_p50": 51.0, "total_ms_p95": 60.0}}, ERROR, "median of total_ms is 51.0"),
+        (
+            {"statistics": {"total_ms_p50": 51.0}, "degraded": "engine torch is used instead", "stamp_error": "no"},
+            ERROR,
+            "median of total_ms is 51.0",
+        ),
+        (
+            {"statistics": {"failed_ratio": 0.9}, "last_failure": "cut JPEG"},
+            WARN,
+            "90.0% of the recent frames failed: cut",
+        ),
+        ({"output_error": "no points: no depth image"}, WARN, "no points: no depth image"),
+        ({"statistics": {"age_ms_p95": 8000.0}}, WARN, "p95 of age_ms is 8000: images come late"),
+        ({"statistics": {"age_ms_p95": 4e12, "frame_rate_node": 9.0}}, OK, "9.0 frames/s"),  # a recording
+        (
+            {
+                "statistics": {"age_ms_p95": 8000.0, "frame_rate_node": 9.0},
+                "parameters": replace(SETTINGS, age_warning_ms=0.0),
+            },
+            OK,
+            "9.0 frames/s",
+        ),
         ({"busy_s": 6.0}, ERROR, "has not answered for 6 s"),
         ({"busy_s": 6.0, "silence": 9.0}, ERROR, "has not answered for 6 s"),
         ({"busy_s": 6.0, "parameters": replace(SETTINGS, hang_timeout_s=7.0)}, OK, "15.0 frames/s"),

@@ -18,8 +18,21 @@ from icnet_ros.wire.image import encode_image, make_header
 
 
 class Node:
+    """What the inputs need of a node; `logged` are its warnings."""
+
+    def __init__(self):
+        self.logged = []
+
     def resolve_topic_name(self, name, *, only_expand=False):
         return f"/{name}"
+
+    def get_logger(self):
+        return types.SimpleNamespace(warning=lambda text, **_: self.logged.append(text))
+
+
+def open_inputs(**settings):
+    node, parameters = Node(), Parameters(**settings)
+    return OptionalInputs(node, "", "/image", parameters, Transforms(node, parameters.cloud_transform))
 
 
 def depth(stamp):
@@ -37,7 +50,7 @@ def cloud(stamp):
 
 @pytest.fixture
 def inputs():
-    return OptionalInputs(Node(), "", "/image", Parameters())
+    return open_inputs()
 
 
 def test_a_depth_image_waits_as_long_as_its_frame_may_take(inputs):
@@ -60,7 +73,7 @@ def test_the_tolerance_can_be_changed(inputs):
 
 
 def test_a_cloud_is_labelled_once():
-    inputs = OptionalInputs(Node(), "", "/image", Parameters(cloud_transform="0 0 0 0 0 0 1"))
+    inputs = open_inputs(cloud_transform="0 0 0 0 0 0 1")
     for stamp in (1_000_000_000, 1_100_000_000):
         inputs._keep(POINT_CLOUD, cloud(stamp))
     found = [inputs.cloud_at(stamp, "front") for stamp in range(1_000_000_000, 1_150_000_000, 33_000_000)]
@@ -69,7 +82,7 @@ def test_a_cloud_is_labelled_once():
 
 
 def test_a_cloud_is_left_for_the_image_that_is_nearer():
-    inputs = OptionalInputs(Node(), "", "/image", Parameters(cloud_transform="0 0 0 0 0 0 1"))
+    inputs = open_inputs(cloud_transform="0 0 0 0 0 0 1")
     images = [1_000_000_000 + number * 33_000_000 for number in range(4)]
     assert inputs.cloud_at(images[0], "front") is None
     inputs._keep(POINT_CLOUD, cloud(images[2] - 7_000_000))
@@ -86,7 +99,21 @@ def test_a_nearer_depth_image_may_follow_until_one_is_not_older(inputs):
     inputs._keep(IMAGE, depth(1_000_000_000))
     assert not inputs.may_come_nearer(1_000_000_000)
     inputs._keep(IMAGE, b"damaged")
-    assert not inputs.may_come_nearer(2_000_000_000)
+    assert inputs.may_come_nearer(2_000_000_000)
+    assert "7 bytes are not a sensor_msgs/msg/Image" in inputs._node.logged[0]
+
+
+def test_a_source_that_begins_anew_is_not_taken_for_old(inputs):
+    """A bag that is played again without /clock, or one stamp far in the future."""
+    for stamp in (100_000_000_000, 100_033_000_000):
+        inputs._keep(IMAGE, depth(stamp))
+    for number in range(1, 40):
+        stamp = number * 33_000_000
+        assert inputs.may_come_nearer(stamp) or number == 1
+        inputs._keep(IMAGE, depth(stamp))
+        assert not inputs.may_come_nearer(stamp)
+        header, _ = inputs.depth_at(stamp)
+        assert header.stamp.sec * 10**9 + header.stamp.nanosec == stamp
 
 
 def test_a_topic_that_is_none_is_explained():
@@ -97,13 +124,25 @@ def test_a_topic_that_is_none_is_explained():
             return super().resolve_topic_name(name)
 
     with pytest.raises(EngineError, match="output_like is '/depth/'"):
-        OptionalInputs(Strict(), "", "/image", Parameters(output_like="/depth/"))
+        OptionalInputs(Strict(), "", "/image", Parameters(output_like="/depth/"), Transforms(Node(), ""))
 
 
 def test_a_clock_that_jumps_back_leaves_nothing_of_before(inputs):
     inputs._keep(IMAGE, depth(1_000_000))
     inputs.clock_jumped()
     assert inputs.depth_at(1_000_000) is None
+
+
+def test_an_activation_knows_nothing_of_the_camera_before():
+    inputs = open_inputs(output_like="/depth")
+    info = types.SimpleNamespace(height=3, width=2)
+    inputs._on_like_info(info)
+    inputs._on_info(info)
+    assert (inputs.label_size(), inputs.info) == ((3, 2), info)
+    inputs.forget()
+    assert inputs.info is None
+    with pytest.raises(ValueError, match="no message on //depth yet"):
+        inputs.label_size()
 
 
 def test_the_transform_listener_is_released(monkeypatch):
@@ -125,7 +164,34 @@ def test_the_transform_listener_is_released(monkeypatch):
     found = Transforms(Node(), "")
     for _ in range(2):
         with pytest.raises(ValueError, match="no transform from lidar to front"):
-            found.between("lidar", "front")
+            found.between("lidar", "front", 10**9, 0.05)
     found.close()
     found.close()
     assert released == [1]
+
+
+def test_a_transform_is_that_of_the_images_stamp_or_a_little_older(monkeypatch):
+    """A base that drives 10 m/s along x; /tf has come up to 1 s."""
+    latest = 10**9
+
+    class Buffer:
+        def lookup_transform(self, target, source, time):
+            if time.nanoseconds > latest:
+                raise LookupError("would require extrapolation into the future")
+            at = time.nanoseconds or latest
+            place = types.SimpleNamespace(x=at / 10**8, y=0.0, z=0.0)
+            turn = types.SimpleNamespace(x=0.0, y=0.0, z=0.0, w=1.0)
+            stamp = types.SimpleNamespace(sec=at // 10**9, nanosec=at % 10**9)
+            return types.SimpleNamespace(
+                header=types.SimpleNamespace(stamp=stamp),
+                transform=types.SimpleNamespace(translation=place, rotation=turn),
+            )
+
+    listener = lambda *_: types.SimpleNamespace(unregister=lambda: None)  # noqa: E731
+    fake = types.SimpleNamespace(Buffer=Buffer, TransformListener=listener, TransformException=LookupError)
+    monkeypatch.setattr(transforms, "tf2_ros", fake)
+    found = Transforms(Node(), "")
+    assert found.between("odom", "front", 900_000_000, 0.05)[0, 3] == pytest.approx(9.0)
+    assert found.between("odom", "front", 1_040_000_000, 0.05)[0, 3] == pytest.approx(10.0)
+    with pytest.raises(ValueError, match=r"from odom to front at the image's stamp: .*extrapolation"):
+        found.between("odom", "front", 1_060_000_000, 0.05)

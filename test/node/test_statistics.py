@@ -20,12 +20,28 @@ def test_percentiles_and_rates_of_the_window_only():
     assert "age_ms_p50" not in summary  # no stamp, no age
 
 
+def test_the_share_of_failed_frames():
+    statistics = Statistics(window=5.0)
+    for now in (1.0, 2.0, 3.0):
+        statistics.failed(now)
+    statistics.finished(4.0, {}, "sub24")
+    assert statistics.summary(4.0)["failed_ratio"] == 0.75
+    assert statistics.summary(7.5)["failed_ratio"] == 0.5  # those of 1 and 2 s are out of the window
+    assert statistics.summary(20.0)["failed_ratio"] == 0.0
+
+
 def test_reset_and_silence():
     statistics = Statistics(window=5.0)
     statistics.arrived(1.0, dropped=True)
     statistics.finished(1.0, {"total_ms": 3.0}, "sub24")
     assert statistics.summary(2.0)["total_ms_p50"] == 3.0
-    silent = {"frame_rate_msg": 0.0, "frame_rate_node": 0.0, "drop_ratio": 0.0, "reduced_ratio": 0.0}
+    silent = {
+        "frame_rate_msg": 0.0,
+        "frame_rate_node": 0.0,
+        "drop_ratio": 0.0,
+        "failed_ratio": 0.0,
+        "reduced_ratio": 0.0,
+    }
     assert statistics.summary(7.0) == silent
     statistics.arrived(8.0, dropped=False)
     statistics.reset()

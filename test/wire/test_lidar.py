@@ -66,6 +66,15 @@ def test_points_get_the_label_of_their_pixel():
     assert labelled(cloud([(0, 0, 0), (0, 0, -2)]), turned) == [LABELS[3, 4], 255]
 
 
+def test_fields_of_a_cloud_that_was_labelled_before_are_replaced():
+    message = cloud([(0, 0, 1)])
+    field = type(message.fields[0])
+    message.fields = [*message.fields[:3], field(name="label", offset=12, datatype=6, count=1)]
+    found = deserialise(label_cloud(message, np.eye(4), K, LABELS, LABELS, 255), POINT_CLOUD)
+    assert [(entry.name, entry.offset) for entry in found.fields][3:] == [("label", 16), ("confidence", 20)]
+    assert labelled(message) == [LABELS[3, 4]]
+
+
 def test_an_empty_cloud_stays_empty():
     assert len(labelled(cloud(np.zeros((0, 3), np.float32)))) == 0
 

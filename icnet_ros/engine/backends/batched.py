@@ -14,6 +14,7 @@ V = TypeVar("V")
 # Compiled networks and buffers are kept for this many shapes of frames and outputs: a camera has one, or some if frames
 # of several cameras come in batches.
 CACHED_SIZES = 8
+MAX_INPUT_PIXELS = 40_000_000  # of the network's input: 4K images at twice their size
 
 
 class Batched(ABC):
@@ -69,7 +70,12 @@ class LruCache(Generic[V]):
 
 
 def check_size(frame: Frame, size: Sequence[int]) -> None:
-    """Raise ValueError if the network would see less than 32 x 32."""
+    """Raise ValueError if the network would see less than 32 x 32, or more pixels than MAX_INPUT_PIXELS."""
+    height, width = frame.pixels.shape[:2]
     if min(size) < 32:
-        height, width = frame.pixels.shape[:2]
         raise ValueError(f"the network needs at least 32x32, this {width}x{height} frame gives it {size[1]}x{size[0]}")
+    if size[0] * size[1] > MAX_INPUT_PIXELS:  # of a few wide rows, for example
+        raise ValueError(
+            f"this {width}x{height} frame gives the network {size[1]}x{size[0]}, over {MAX_INPUT_PIXELS} pixels: set "
+            "input_rows or input_scale"
+        )

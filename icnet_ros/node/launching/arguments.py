@@ -36,9 +36,12 @@ def _node_parameters() -> Arguments:
 # Arguments of segmentation.launch.py, which the other launch files take, too.
 SEGMENTATION: Arguments = {
     "image": (IMAGE, "image topic; with several cameras, {camera} stands for the name of each"),
-    "camera_info": ("", "CameraInfo of the image; empty: camera_info beside the image topic"),
+    "camera_info": ("", "CameraInfo of the image; {camera} as in image; empty: camera_info beside the image topic"),
     "depth": ("", "depth image for ~/points, registered to the image; {camera} as in image"),
-    "depth_camera_info": ("", "CameraInfo of the depth image; empty: camera_info beside the depth topic"),
+    "depth_camera_info": (
+        "",
+        "CameraInfo of the depth image; {camera} as in image; empty: camera_info beside the depth topic",
+    ),
     "cloud": ("", "LiDAR cloud for ~/cloud; {camera} as in image"),
     "params_file": (PathJoinSubstitution([SHARE, "config", "segmentation.yaml"]), "ROS parameter file"),
     "namespace": ("", "namespace of the node"),
@@ -120,6 +123,15 @@ def cameras_in(params_file: str) -> tuple[str, ...]:
         return tuple(find(yaml.safe_load(Path(params_file).read_text())))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return ()
+
+
+def check_topics(values: Mapping[str, str], cameras: Sequence[str]) -> None:
+    """Raise ParameterError for a topic that several cameras would share."""
+    for name in ("image", "camera_info", "depth", "depth_camera_info"):
+        if len(cameras) > 1 and values[name] and "{camera}" not in values[name]:
+            raise ParameterError(
+                f"with several cameras, {name} must contain {{camera}}, e.g. {name}:=/{{camera}}/{name}"
+            )
 
 
 def remappings(values: Mapping[str, str], cameras: Sequence[str]) -> list[tuple[str, str]]:

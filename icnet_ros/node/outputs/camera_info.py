@@ -40,6 +40,20 @@ def for_size(info: CameraInfo, header: Any, height: int, width: int) -> CameraIn
     return result
 
 
+def check_view(info: CameraInfo, height: int, width: int) -> None:
+    """Raise ValueError if `info` cannot be that of an image of height x width pixels: its sides have another ratio.
+
+    An image that was only resized has the ratio of its camera.
+    """
+    rows, columns = _delivered(info, height, width)
+    # A side may be rounded by a pixel.
+    if abs(rows * width - columns * height) > max(rows, columns, height, width):
+        raise ValueError(
+            f"the CameraInfo is of a view of {columns}x{rows}, the image has {width}x{height}: it is of another camera "
+            "or resolution, or the image was cropped"
+        )
+
+
 def rectified_matrix(info: CameraInfo) -> npt.NDArray[np.float64]:
     """(9,) camera matrix of the rectified image: that of P, or K where P is not set. Raises ValueError if neither is.
 

@@ -12,7 +12,7 @@ from vision_msgs.msg import LabelInfo
 
 from icnet_ros.engine.base import Engine, LabelMap
 from icnet_ros.msg import FrameLatency
-from icnet_ros.node.outputs.camera_info import for_size, of_labels, rectified_matrix
+from icnet_ros.node.outputs.camera_info import check_view, for_size, of_labels, rectified_matrix
 from icnet_ros.node.outputs.label_info import CHANNEL_INFO, channel_info, label_info, score_channels
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.releases import CAN_REPORT_MATCHES, overridable
@@ -127,23 +127,21 @@ class Outputs:
         )
         return any(_wanted(publisher) for publisher in managed)
 
-    def publish_labels(
-        self, picture: Picture, label_map: LabelMap, info: CameraInfo | None, settings: Parameters
-    ) -> None:
-        """Labels and, if they were computed, confidence and scores, with the header of the image.
-
-        info: of the camera, None if none was received; published for the size of the labels.
-        """
+    def publish_labels(self, picture: Picture, label_map: LabelMap, settings: Parameters) -> None:
+        """Labels and, if they were computed, confidence and scores, with the header of the image."""
         header, labels = picture.header, label_map.labels
         self._labels.publish(encode_image(header, labels, "mono8"))
         if label_map.confidence is not None and self._publishes_confidence(settings):
             self._confidence.publish(encode_image(header, label_map.confidence, "mono8"))
         if label_map.scores is not None:
             self._scores.publish(encode_image(header, label_map.scores, f"32FC{len(self._channels)}"))
-        if info is not None and self.wants_camera_info():
-            self._camera_info.publish(of_labels(info, header, *labels.shape))
         if _wanted(self._labels_png):
             self._labels_png.publish(encode_png(header, labels))
+
+    def publish_camera_info(self, picture: Picture, label_map: LabelMap, info: CameraInfo) -> None:
+        """`info`, of the camera, for the size of the labels. Raises ValueError if it is not that of the image."""
+        check_view(info, *picture.pixels.shape[:2])
+        self._camera_info.publish(of_labels(info, picture.header, *label_map.labels.shape))
 
     def publish_pictures(self, picture: Picture, label_map: LabelMap, settings: Parameters) -> None:
         """The classes in their colours, and the overlay, raw and as JPEG, each only if it has subscribers."""
@@ -181,16 +179,20 @@ class Outputs:
         confidence = label_map.confidence
         if confidence is None:  # the subscriber came while this frame was segmented
             return
+        check_view(info, rows, columns)
         k = rectified_matrix(for_size(info, picture.header, rows, columns))
         rgb = resized(picture.pixels if picture.order == "rgb" else picture.bgr()[..., ::-1], depth.shape)
         self._points.publish(encode_cloud(picture.header, depth, k, rgb, label_map.labels, confidence))
 
-    def publish_cloud(self, cloud: Any, to_camera: Matrix, label_map: LabelMap, info: CameraInfo) -> None:
+    def publish_cloud(
+        self, picture: Picture, cloud: Any, to_camera: Matrix, label_map: LabelMap, info: CameraInfo
+    ) -> None:
         """A LiDAR cloud (PointCloud2) with labels.
 
         to_camera: (4, 4), from its frame to the camera's. info: of the camera. Raises WireError, or ValueError if the
-        camera is not calibrated.
+        camera is not calibrated or `info` is not that of the image.
         """
+        check_view(info, *picture.pixels.shape[:2])
         k = rectified_matrix(for_size(info, cloud.header, *label_map.labels.shape))
         if label_map.confidence is not None:  # else the subscriber came while this frame was segmented
             ignore = self._engine.spec.classes.ignore

@@ -1,6 +1,7 @@
 import dataclasses
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -164,6 +165,12 @@ def test_openvino_keeps_few_sizes(tiny):
 def test_too_small_a_frame(tiny, cpu_engine):
     with pytest.raises(ValueError, match="the network needs at least 32x32, this 64x16 frame gives it 64x16"):
         cpu_engine(tiny).segment([Frame(np.zeros((16, 64, 3), np.uint8))])
+
+
+def test_a_frame_of_few_wide_rows_is_refused_before_it_fills_the_memory(tiny, cpu_engine):
+    checkpoint = replace(tiny, spec=replace(tiny.spec, frame_height=96))
+    with pytest.raises(ValueError, match=r"this 20000x1 frame gives the network 1920000x96, over 40000000 pixels"):
+        cpu_engine(checkpoint).segment([Frame(np.zeros((1, 20_000, 3), np.uint8))])
 
 
 def test_auto_takes_the_fastest_that_is_there(tiny, monkeypatch):
