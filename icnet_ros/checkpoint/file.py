@@ -105,19 +105,22 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         from icnet_ros.checkpoint.onnx_file import open_onnx
 
         return open_onnx(path)
-    spec = load_spec(path)
-    return Checkpoint(spec, _LazyWeights(path, spec), path.stem, hashlib.sha256(path.read_bytes()).hexdigest(), path)
+    spec, digest = load_spec(path), hashlib.sha256(path.read_bytes()).hexdigest()
+    return Checkpoint(spec, _LazyWeights(path, spec, digest), path.stem, digest, path)
 
 
 class _LazyWeights(Mapping[str, "Tensor"]):
-    """Weights of a checkpoint file, read on first access."""
+    """Weights of a checkpoint file, read on first access. Raises CheckpointError if it is another file by then."""
 
-    def __init__(self, path: Path, spec: ModelSpec) -> None:
-        self._path, self._spec = path, spec
+    def __init__(self, path: Path, spec: ModelSpec, sha256: str) -> None:
+        self._path, self._spec, self._sha256 = path, spec, sha256
 
     @cached_property
     def _tensors(self) -> "dict[str, Tensor]":
-        return _read(self._path, self._spec)
+        weights = _read(self._path, self._spec)
+        if hashlib.sha256(self._path.read_bytes()).hexdigest() != self._sha256:
+            raise CheckpointError(f"{self._path}: was replaced while it was being read, as by a training; try again")
+        return weights
 
     def __getitem__(self, key: str) -> "Tensor":
         return self._tensors[key]

@@ -60,10 +60,10 @@ def evaluate(
     from icnet_ros.evaluation.evaluate_dataset import EvaluationOptions, evaluate_dataset
     from icnet_ros.evaluation.mapping import load_mapping
 
-    if save and (source or mapping or scale or flip or limit or engine):
+    if save and (source or mapping or scale or flip or limit or engine or split != "val"):
         raise typer.BadParameter(
-            "--save stores the figures of all exits on a whole split: leave out --source, --mapping, --scale, --flip, "
-            "--limit and --engine"
+            "--save stores the figures of all exits on the whole split val: leave out --source, --mapping, --scale, "
+            "--flip, --limit, --engine and --split"
         )
     needs_matplotlib(figures)
     checkpoint = load_model(model)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import read_picture
+from icnet_ros.wire.picture_file import check_grey_depth, read_picture
 
 UInt8 = npt.NDArray[np.uint8]
 LabelReader = Callable[[Path], UInt8]
@@ -108,7 +108,10 @@ def pair_up(
         if not folder.is_dir():
             raise DatasetError(f"{folder}: no such folder; is the dataset's root right?")
     suffixes = (".png", ".jpg", ".jpeg")
-    files = sorted(path for path in images.glob(pattern) if path.suffix.lower() in suffixes)
+    try:
+        files = sorted(path for path in images.glob(pattern) if path.suffix.lower() in suffixes)
+    except (ValueError, NotImplementedError) as err:
+        raise DatasetError(f"{images}: pattern {pattern!r} is no pattern of file names such as 'city_*'") from err
     if not files:
         raise DatasetError(f"{images}: no {pattern} images in this folder")
     pairs = [Pair(path, labels / name_of_label(path), read) for path in files]
@@ -122,7 +125,12 @@ def read_ids(table: npt.NDArray[np.uint8]) -> LabelReader:
     """Reader of single-channel id images; lookup table `table` (256,): stored id -> class id."""
 
     def read(path: Path) -> UInt8:
-        ids = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        try:
+            content = path.read_bytes()
+            check_grey_depth(content)
+            ids = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+        except (OSError, ValueError, cv2.error) as err:
+            raise DatasetError(f"{path}: not a readable label image ({err})") from err
         if ids is None:
             raise DatasetError(f"{path}: not a readable label image")
         if ids.ndim != 2 or ids.dtype != np.uint8:

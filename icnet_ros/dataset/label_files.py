@@ -11,6 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from icnet_ros.checkpoint.classes import ClassTable, Colour
 from icnet_ros.dataset.base import DatasetError, LabelReader, UInt8
+from icnet_ros.wire.picture_file import check_grey_depth
 
 IGNORE = "ignore"  # a target of mappings: pixels that count nowhere
 UNKNOWN = -1
@@ -84,6 +85,7 @@ def label_reader(stored: list[StoredClass], target: ClassTable, mapping: Mapping
     def read(path: Path) -> UInt8:
         image = _open(path)
         if image.mode in ("L", "P") and not by_colour:
+            _check_palette(image, ids, colours, path)
             return _by_id(np.asarray(image), ids, len(stored), path)
         if image.mode in ("L", "P", "RGB", "RGBA"):
             return _by_colour(np.asarray(image.convert("RGB")), colours, path)
@@ -109,11 +111,26 @@ def _target(name: Any, target: ClassTable, stored: str, where: str) -> int:
 
 def _open(path: Path) -> Image.Image:
     try:
+        check_grey_depth(path.read_bytes())
         with Image.open(path) as image:
             image.load()
             return image
-    except (OSError, UnidentifiedImageError, SyntaxError) as err:
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
         raise DatasetError(f"{path}: not a readable label image ({err})") from err
+
+
+def _check_palette(image: Image.Image, ids: npt.NDArray[np.int16], colours: Mapping[int, int], path: Path) -> None:
+    """Raise DatasetError if a palette has the colours of the classes, but in another order than their ids."""
+    if image.mode != "P":
+        return
+    palette = np.array(image.getpalette("RGB"), np.int32).reshape(-1, 3)
+    used = [int(index) for index in np.unique(np.asarray(image)) if index < len(palette)]
+    meant = {index: colours.get(int(_packed(*palette[index]))) for index in used}
+    if None not in meant.values() and any(ids[index] != UNKNOWN and ids[index] != meant[index] for index in used):
+        raise DatasetError(
+            f"{path}: its palette has the colours of the classes, but in another order than their ids; store class ids "
+            "as grey values, or colours as RGB"
+        )
 
 
 def _by_id(stored: UInt8, table: npt.NDArray[np.int16], classes: int, path: Path) -> UInt8:

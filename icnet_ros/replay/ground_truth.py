@@ -20,6 +20,7 @@ from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.image import decode_labels
 from icnet_ros.wire.index import IndexedMessage, TopicIndex
+from icnet_ros.wire.picture_file import check_grey_depth
 
 READ_AHEAD = 100  # messages; a smaller gap is read through, a larger one is skipped by seeking
 
@@ -113,6 +114,10 @@ class FolderGroundTruth:
         file = self._by_key.get(stamp if self._stamped else number)
         if file is None:
             return None
+        try:
+            check_grey_depth(file.read_bytes())
+        except ValueError as err:
+            raise GroundTruthError(f"{file}: {err}") from err
         labels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
         if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
             raise GroundTruthError(f"{file}: not a label image of one 8-bit channel")
@@ -184,7 +189,10 @@ def open_ground_truth(
         result.ground_truth = index.ground_truth_topic
         found = TopicGroundTruth(topic, read, selection.tolerance, result.warn)
     else:
-        if table is not None:
+        if index.ambiguous:
+            topics = ", ".join(index.ambiguous)
+            result.warn(f"not scored: {topics} could each be the ground truth; choose with --ground-truth-topic", -1)
+        elif table is not None:
             result.warn("there is a --mapping, but no ground truth", -1)
         return None
     for ids in (table, None if groups is None else groups.fold()):

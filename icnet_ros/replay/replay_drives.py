@@ -16,7 +16,7 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.groups import LabelGroups
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.artefacts.int8 import int8_path
-from icnet_ros.engine.base import Engine, EngineOptions
+from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.grouping import read_groups
 from icnet_ros.engine.table import open_engine
 from icnet_ros.replay.drive_index import DriveIndex, index_drive
@@ -40,9 +40,9 @@ Progress = Callable[[str, int, int], None]  # (activity, done, total)
 class ReplaySettings:
     """How drives are replayed.
 
-    model: checkpoint, "" is the shipped one. confidence: also store confidence maps. resume: reuse the
-    stored results of a run with the same settings. pool: creates the worker pool; its argument is whether tasks need a
-    GPU. None: replay in this process.
+    model: checkpoint, "" is the shipped one. confidence: also store confidence maps. resume: reuse the stored results
+    of a run with the same settings. sha256: of the checkpoint, if processes are to check it. pool: creates the worker
+    pool; its argument is whether tasks need a GPU. None: replay in this process.
     """
 
     model: str = ""
@@ -50,6 +50,7 @@ class ReplaySettings:
     options: EngineOptions = field(default_factory=EngineOptions)
     confidence: bool = False
     resume: bool = True
+    sha256: str = ""
     pool: Callable[[bool], WorkerPool] | None = None
 
 
@@ -126,7 +127,7 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
     options = settings.options
     device = options.device if options.device != "auto" else "cuda" if gpu else "cpu"  # the same for all
     options = replace(options, threads=pool.threads, device=pool.device(device))
-    shared = replace(settings, engine=engine.name, options=options, pool=None)
+    shared = replace(settings, engine=engine.name, options=options, sha256=checkpoint.sha256, pool=None)
     started = perf_counter()
     _pooled(usable, shared, pool, progress)
     return ReplayRun(results, engine.spec, perf_counter() - started)
@@ -192,6 +193,8 @@ def run_task(task: Task, should_stop: Callable[[], bool]) -> ReplayResult:
     """Label a part of a drive in this process; the engine is cached between tasks."""
     settings, drive = task.settings, task.drive
     checkpoint, engine = _engine(settings.model, settings.engine, settings.options)
+    if checkpoint.sha256 != settings.sha256:
+        raise EngineError(f"{checkpoint.name} was replaced while the replay was running: start it again")
     return replay_drive(
         drive.bag, engine_predictor(engine), engine.spec.classes, drive.folder, drive.selection, lambda *_: None,
         index=task.index, part=task.part, confidence=settings.confidence, should_stop=should_stop,

@@ -77,8 +77,9 @@ def compare(a: Side, b: Side, progress: Callable[[int, int], None] = lambda *_: 
     """Content of compare.json: figures of A and B over the frames that both labelled, and B minus A.
 
     low, high: 95 % paired bootstrap interval over the frames. Neighbouring frames are correlated, so the true interval
-    is wider. agreement: share of pixels with the same label in both, None if a label map is missing or differs in
-    size. Raises CompareError if drives or classes differ.
+    is wider. changed_pixels: over frames that both compare with the same earlier frame. agreement: share of pixels with
+    the same label in both, None if a label map is missing or differs in size. Raises CompareError if drives or classes
+    differ.
     """
     if a.classes.names != b.classes.names:
         raise CompareError(f"the reports have different classes: {a.classes.names} and {b.classes.names}")
@@ -105,9 +106,11 @@ def compare(a: Side, b: Side, progress: Callable[[int, int], None] = lambda *_: 
         names = ["miou", "pixel_accuracy", *(f"iou:{name}" for name in a.classes.names)]
         for k, name in enumerate(names):
             figures_of[name] = _entry(values[0][k], values[1][k], resampled[1][:, k] - resampled[0][:, k])
-    for name in ("confidence", "changed_pixels"):
+    before = [_previous_frame(a), _previous_frame(b)]
+    alike = np.array([before[0](one) == before[1](other) for one, other in both])
+    for name, usable in (("confidence", np.ones_like(alike)), ("changed_pixels", alike)):
         one, other = (np.array([getattr(row, name) for row in rows]) for rows in (left, right))
-        known = np.isfinite(one) & np.isfinite(other)
+        known = np.isfinite(one) & np.isfinite(other) & usable
         if known.any():
             drawn = draws[:, known]
             delta = drawn @ (other - one)[known] / np.maximum(drawn.sum(1), 1)
@@ -155,6 +158,12 @@ def _pairs(a: Side, b: Side) -> list[tuple[FrameRecord, FrameRecord]]:
 
     first, second = by_frame(a), by_frame(b)
     return [(first[key], second[key]) for key in first if key in second]
+
+
+def _previous_frame(side: Side) -> Callable[[FrameRecord], int]:
+    """Function of a row: stamp of the frame that its changed_pixels are relative to, -1 for none."""
+    stamps = {row.number: row.stamp_ns for row in side.frames}
+    return lambda row: stamps.get(row.previous_frame, -1)
 
 
 def _scores(

@@ -54,7 +54,7 @@ def write_page(
         figures["timeline"] = plots.timeline(frames, classes, scored=report["miou"] is not None)
     if report["per_class"]:
         figures["classes"] = plots.by_class(report["per_class"], classes, "IoU")
-        figures["confusion"] = plots.confusion(report["confusion"], classes)
+        figures["confusion"] = plots.confusion(report["confusion"], report.get("confusion_unlabelled"), classes)
     if report["latency_ms"]["engine"]:
         figures["latency"] = plots.histogram({"engine": [frame.engine_ms for frame in frames]}, "ms per frame, engine")
     by_number = {frame.number: frame for frame in frames}

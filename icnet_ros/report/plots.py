@@ -80,14 +80,16 @@ def by_class(values: Mapping[str, float | None], classes: ClassTable, title: str
     return _styled(figure, 90 + 26 * max(4, len(known)))
 
 
-def confusion(counts: Sequence[Sequence[int]], classes: ClassTable) -> go.Figure:
-    """Share of the pixels of each true class (rows) that were labelled as each class (columns)."""
-    matrix = np.array(counts, float)
+def confusion(counts: Sequence[Sequence[int]], unlabelled: Sequence[int] | None, classes: ClassTable) -> go.Figure:
+    """Share of the pixels of each true class (rows) that were labelled as each class (columns), or left unlabelled."""
+    matrix, columns = np.array(counts, float), list(classes.names)
+    if unlabelled is not None and any(unlabelled):
+        matrix, columns = np.column_stack([matrix, np.array(unlabelled, float)]), [*columns, "unlabelled"]
     share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     texts = [[f"{value:.0%}" if value >= 0.005 else "" for value in row] for row in share]
     figure = go.Figure(
         go.Heatmap(
-            z=share, x=classes.names, y=classes.names, zmin=0, zmax=1, colorscale="Blues", showscale=False,
+            z=share, x=columns, y=classes.names, zmin=0, zmax=1, colorscale="Blues", showscale=False,
             text=texts if len(classes) <= 40 else None, texttemplate="%{text}" if len(classes) <= 40 else None,
             customdata=matrix, hovertemplate="%{y} labelled %{x}: %{z:.2%}, %{customdata:,} pixels<extra></extra>",
             xgap=1, ygap=1, textfont={"size": 10},

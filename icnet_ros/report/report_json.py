@@ -68,6 +68,7 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[st
         "pixel_accuracy": accuracy,
         "per_class": iou_by_class(matrix, classes.names) if matrix else None,
         "confusion": matrix.counts.tolist() if matrix else None,
+        "confusion_unlabelled": matrix.missed.tolist() if matrix else None,
         "coverage": {name: float(pixels[k] / max(1, pixels.sum())) for k, name in enumerate(classes.names)},
         "flicker": {
             name: None if np.isnan(flickering[k]) else round(float(flickering[k]), 6)

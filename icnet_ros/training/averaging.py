@@ -25,6 +25,9 @@ EQUAL = (
     "output_stride",
     "head",
     "align_corners",
+    "input_scale",
+    "frame_height",
+    "size_multiple",
 )
 
 
@@ -38,7 +41,7 @@ def average(checkpoints: Sequence[Checkpoint], shares: Sequence[float]) -> tuple
     for other in checkpoints[1:]:
         for name in EQUAL:
             if getattr(other.spec, name) != getattr(first.spec, name):
-                raise CheckpointError(f"{other.name} has another {name} than {first.name}: they cannot be averaged")
+                raise CheckpointError(f"{other.name} differs from {first.name} in {name}: they cannot be averaged")
     total = sum(shares)
     if not all(share > 0 for share in shares):
         raise CheckpointError("the shares of an average must be positive")

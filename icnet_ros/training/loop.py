@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -33,6 +34,7 @@ from icnet_ros.training.validation import validate
 log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 # What a state was made from, as the user knows it.
+LABELS = "set of labels"
 OPTIONS = {"init": "--init", "backbone": "--backbone", "pruned": "network before pruning"}
 
 
@@ -83,9 +85,8 @@ class Trainer:
         self._network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._samples = SampleCache(data, fabric.device, fabric.world_size)
         checked = class_counts(validation)  # a wrong label file is an error now, not after hours
-        self._counts = class_counts(data) if recipe.class_uniform or recipe.class_balance != "none" else None
-        counts = np.zeros((len(data), 0), np.int64) if self._counts is None else self._counts
-        self._sampler = Sampler(counts, recipe.seed, recipe.class_uniform)
+        self._counts = class_counts(data)
+        self._sampler = Sampler(self._counts, recipe.seed, recipe.class_uniform)
         self._mean = torch.tensor(self._spec.mean, device=fabric.device)
         self.step, self._best = 0, 0.0
         if saved is None:
@@ -97,7 +98,7 @@ class Trainer:
             self._origin["teacher"] = {"name": teacher.name, "sha256": teacher.sha256}
             folded = fold_batch_norm(teacher.network(teacher.spec.exits[-1:])).to(fabric.device)
             self._teacher = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._made_from = _made_from(data, self._origin)
+        self._made_from = _made_from(data, self._counts, self._origin)
         self._validated_on = sha256(checked.tobytes() + _names(validation)).hexdigest()
         if saved is not None:
             self._check_same(saved)
@@ -108,6 +109,8 @@ class Trainer:
         if saved is not None:
             self.step, self._best = saved.step, saved.best
             if saved.validated_on not in ("", self._validated_on):
+                if self.step >= recipe.iterations:
+                    raise StateError(f"{out}: this training has ended, on another validation split than this one")
                 log.warning("the validation split is another one than before: its first score is the best so far")
                 self._best = 0.0
             self._ema = {key: value.to(fabric.device) for key, value in saved.ema.items()}
@@ -174,7 +177,7 @@ class Trainer:
         return images, torch.cat([labels for _, labels in crops])
 
     def _class_weights(self) -> Tensor | None:
-        if self.recipe.class_balance == "none" or self._counts is None:
+        if self.recipe.class_balance == "none":
             return None
         counts = torch.from_numpy(self._counts).double().sum(0)
         frequency = counts / counts.sum()
@@ -229,6 +232,8 @@ class Trainer:
         """Raise StateError if a state was made from other things; states of earlier versions do not say from what."""
         before = saved.made_from or self._made_from
         for name in sorted(before.keys() | self._made_from.keys()):
+            if name == LABELS and name not in before:
+                continue
             if before.get(name) != self._made_from.get(name):
                 raise StateError(
                     f"{self._state}: was made with another {name}; choose another folder or the same {name}"
@@ -277,9 +282,16 @@ def _data_origin(data: Dataset) -> dict[str, Any]:
     return {"name": data.name, "images": len(images), **({"sources": sources} if sources else {})}
 
 
-def _made_from(data: Dataset, origin: Mapping[str, Any]) -> dict[str, str]:
-    """What a state belongs to: classes, file names of the images, and the hashes of initial weights and teacher."""
-    made_from = {"class table": ", ".join(data.classes.names), "dataset": sha256(_names(data)).hexdigest()}
+def _made_from(data: Dataset, counts: npt.NDArray[np.int64], origin: Mapping[str, Any]) -> dict[str, str]:
+    """What a state belongs to: classes, names and labels of the images, and hashes of initial weights and teacher.
+
+    counts: pixels by image and class; other labels or another mapping have others.
+    """
+    made_from = {
+        "class table": ", ".join(data.classes.names),
+        "dataset": sha256(_names(data)).hexdigest(),
+        LABELS: sha256(counts.tobytes()).hexdigest(),
+    }
     for name, one in origin.items():
         if isinstance(one, Mapping) and "sha256" in one:
             made_from[OPTIONS.get(name, name)] = str(one["sha256"])

@@ -197,7 +197,7 @@ def load_recipe(name: str, **changes: Any) -> Recipe:
         path = _shipped(name)
     values = _entries(path) | {key: value for key, value in changes.items() if value is not None}
     known = {entry.name for entry in fields(Recipe)}
-    if unknown := sorted(values.keys() - known):
+    if unknown := sorted(map(str, values.keys() - known)):
         raise RecipeError(f"{path}: no entry {unknown[0]!r}; there are base, {', '.join(sorted(known))}")
     try:
         return Recipe.from_dict(values)
@@ -216,7 +216,7 @@ def _entries(path: Path) -> dict[str, Any]:
         raise RecipeError(f"no recipe {path.stem!r}; there are {', '.join(shipped)}, or a .yaml file")
     try:
         values = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as err:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
         raise RecipeError(f"{path}: {err}") from err
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: not a recipe, see config/train/camvid.yaml for the form")

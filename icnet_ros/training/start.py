@@ -1,5 +1,6 @@
 """Initial weights of a training: random, from an ImageNet backbone, or from a checkpoint."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -18,6 +19,8 @@ from icnet_ros.training.loss import CLASSIFIERS
 from icnet_ros.training.pretrained.backbone import load_backbone
 from icnet_ros.training.pretrained.stem import rewrite_stem
 from icnet_ros.training.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,15 @@ def check_trainable(checkpoint: Checkpoint) -> None:
 def network_spec(recipe: Recipe, data: Dataset, start: Start, teacher: Checkpoint | None = None) -> ModelSpec:
     """The ModelSpec of the checkpoints of a training; it keeps the licences of the initial weights and the teacher."""
     taught = teacher.spec.data_licence if teacher else ""
+    height = data[0][0].shape[0] if recipe.input_scale != 1 or start.fixed_height else 0
+    others = {data.select_sources([name])[0][0].shape[0] for name in data.sources if name}
+    if height and others - {height}:
+        log.warning(
+            "images of %s rows: validation and use are at %d rows, input_scale %g times those of the first source",
+            ", ".join(map(str, sorted(others | {height}))),
+            round(height * recipe.input_scale),
+            recipe.input_scale,
+        )
     return ModelSpec(
         data.classes,
         recipe.width,
@@ -116,7 +128,7 @@ def network_spec(recipe: Recipe, data: Dataset, start: Start, teacher: Checkpoin
         head=recipe.head,
         trained=True,
         input_scale=recipe.input_scale,
-        frame_height=data[0][0].shape[0] if recipe.input_scale != 1 or start.fixed_height else 0,
+        frame_height=height,
         data_licence=join_licences([data.licence, start.licence, taught]),
     )
 

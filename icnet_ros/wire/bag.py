@@ -14,7 +14,7 @@ from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, 
 from icnet_ros.wire.storage import FILES, Message, Storage, Topic, open_storage
 
 OWN = ("/clock", "/diagnostics", "/parameter_events", "/rosout")  # topics of ROS itself
-GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")
+GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")  # the surest first
 
 MARKER = ".icnet_ros"  # in the folders of bags that this package wrote, which it may replace
 DEPTH_ENCODINGS = ("16UC1", "32FC1")
@@ -66,25 +66,30 @@ class Bag:
         return cameras[0]
 
     def ground_truth_topic(self, name: str = "", camera: Topic | None = None) -> Topic | None:
-        """The mono8 topic with ground-truth label images: `name`, or found by its name; None if there is none.
+        """The mono8 topic with ground-truth label images: `name`, or else the one of `ground_truth_topics`, or None."""
+        if not name:
+            found = self.ground_truth_topics(camera)
+            return found[0] if len(found) == 1 else None
+        for topic in self.topics():
+            if topic.name == name and topic.kind == IMAGE and topic.messages:
+                return topic
+        raise WireError(f"{self.path}: no image topic {name!r} for ground truth")
 
-        camera: the camera that it belongs to. With several cameras, the topic whose name begins most like that of
-        `camera`, unless it is as similar to another camera.
+    def ground_truth_topics(self, camera: Topic | None = None) -> list[Topic]:
+        """The mono8 topics whose names say ground truth the most surely; several are ambiguous.
+
+        camera: the camera that they belong to. With several cameras, the topics whose names begin most like that of
+        `camera`, unless they are as similar to another camera.
         """
-        candidates = [topic for topic in self.topics() if topic.kind == IMAGE and topic.messages]
-        if name:
-            for topic in candidates:
-                if topic.name == name:
-                    return topic
-            raise WireError(f"{self.path}: no image topic {name!r} for ground truth")
-        found = [topic for topic in candidates if self._is_ground_truth(topic)]
+        found = [topic for topic in self.topics() if topic.messages and self._is_ground_truth(topic)]
         others = [other for other in self.cameras() if camera and other.base != camera.base]
-        if camera is None or not others:
-            return next(iter(found), None)
-        shared = {topic: _shared_names(topic.name, camera.name) for topic in found}
-        # A topic that shares as much of its name with another camera is ambiguous.
-        own = [t for t, names in shared.items() if names > max(_shared_names(t.name, other.name) for other in others)]
-        return max(own, key=lambda topic: shared[topic], default=None)
+        if camera is not None and others:
+            shared = {topic: _shared_names(topic.name, camera.name) for topic in found}
+            # A topic that shares as much of its name with another camera belongs to neither.
+            own = [t for t, n in shared.items() if n > max(_shared_names(t.name, other.name) for other in others)]
+            found = [topic for topic in own if shared[topic] == max(shared[one] for one in own)]
+        sure = [_sureness(topic.name) for topic in found]
+        return [topic for topic, one in zip(found, sure, strict=True) if one == min(sure)]
 
     def messages(self, *topics: str, start: int = 0) -> Iterator[Message]:
         """Messages of these topics in recorded order, from `start` (ns) on. Raises WireError if the bag is corrupt."""
@@ -105,11 +110,7 @@ class Bag:
         return topic.name.removesuffix("/compressed").rpartition("/")[0] in nodes
 
     def _is_ground_truth(self, topic: Topic) -> bool:
-        if (
-            topic.kind != IMAGE
-            or self._is_output(topic)
-            or not any(word in topic.name.lower() for word in GROUND_TRUTH_WORDS)
-        ):
+        if topic.kind != IMAGE or self._is_output(topic) or _sureness(topic.name) == len(GROUND_TRUTH_WORDS):
             return False
         return self._encoding(topic) in ("mono8", "8UC1")
 
@@ -130,6 +131,12 @@ class Bag:
                     image = deserialise(message.data, topic.kind)
                     return str(image.encoding if topic.kind == IMAGE else image.format)
         return ""
+
+
+def _sureness(name: str) -> int:
+    """Place in GROUND_TRUTH_WORDS of the surest word in a topic's name; their number if it has none."""
+    words = (place for place, word in enumerate(GROUND_TRUTH_WORDS) if word in name.lower())
+    return next(words, len(GROUND_TRUTH_WORDS))
 
 
 def _shared_names(one: str, other: str) -> int:

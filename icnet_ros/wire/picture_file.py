@@ -28,6 +28,13 @@ def picture_size(content: bytes) -> tuple[str, int, int]:
         raise WireError(f"{len(content)} bytes: not a JPEG or PNG ({err})") from err
 
 
+def check_grey_depth(content: bytes) -> None:
+    """Raise ValueError for a grey PNG of less than 8 bits: readers scale its values, so ids become other ids."""
+    # The header is the first chunk: bit depth at byte 24, colour type (0: grey) at byte 25.
+    if content.startswith(b"\x89PNG\r\n\x1a\n") and len(content) > 25 and content[25] == 0 and content[24] < 8:
+        raise ValueError(f"a grey PNG of {content[24]} bits, label images have 8: store it as uint8")
+
+
 def is_turned(content: bytes) -> bool:
     """Whether the EXIF data of a JPEG or PNG file asks viewers to turn or mirror it."""
     with PillowImage.open(io.BytesIO(content), formats=("JPEG", "PNG")) as picture:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from icnet_ros.dataset.base import DatasetError
+from icnet_ros.dataset.base import DatasetError, identity, read_ids
 from icnet_ros.dataset.table import open_dataset
 
 TABLE = {"classes": [{"name": "way", "colour": [10, 20, 30]}, {"name": "tree", "colour": [0, 200, 0]}]}
@@ -38,6 +38,32 @@ def test_grey_and_palette_images_hold_ids(tmp_path):
     assert np.array_equal(dataset(tmp_path, IDS)[0][1], IDS)
     random_palette = np.random.default_rng(0).integers(0, 256, 768).tolist()
     assert np.array_equal(dataset(tmp_path, IDS, "P", palette=random_palette)[0][1], IDS)
+
+
+def test_a_palette_in_another_order_than_the_ids_is_refused(tmp_path):
+    """As programs make it that turn colours into a palette: the first colour of the image is 0."""
+    way, tree = (10, 20, 30), (0, 200, 0)
+    ids = np.array([[0, 1, 1], [1, 1, 0]], np.uint8)
+    assert np.array_equal(dataset(tmp_path, ids, "P", palette=[*way, *tree])[0][1], ids)
+    with pytest.raises(DatasetError, match=r"a\.png: its palette has the colours of the classes, but in another order"):
+        dataset(tmp_path, ids, "P", palette=[*tree, *way])[0]
+
+
+def test_grey_images_of_few_bits_are_refused(tmp_path):
+    """Readers scale their values: id 1 of 1 bit would be 255, which counts nowhere."""
+    data = dataset(tmp_path, IDS % 2)
+    for name, pixels in (("a", np.ones((2, 4), bool)),):
+        Image.fromarray(pixels).save(tmp_path / "labels" / f"{name}.png")
+    with pytest.raises(DatasetError, match=r"a\.png: not a readable label image \(a grey PNG of 1 bits"):
+        data[0]
+    with pytest.raises(DatasetError, match="a grey PNG of 1 bits"):
+        read_ids(identity())(tmp_path / "labels" / "a.png")
+
+
+@pytest.mark.parametrize("pattern", ["", "/etc/*"])
+def test_what_is_no_pattern_of_file_names(tmp_path, pattern):
+    with pytest.raises(DatasetError, match="is no pattern of file names"):
+        dataset(tmp_path, IDS, pattern=pattern)
 
 
 def test_colours_of_the_class_table(tmp_path):

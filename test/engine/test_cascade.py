@@ -195,6 +195,25 @@ def test_the_ladder_is_stored_and_int8_files_stay_valid(tiny, tmp_path):
     assert not list(tmp_path.glob("*.new"))
 
 
+def test_figures_are_not_stored_in_a_file_that_was_replaced(tiny, tmp_path):
+    """A training writes best.safetensors again while it is evaluated."""
+    path = tmp_path / "net.safetensors"
+    save(path, tiny.spec, tiny.weights)
+    evaluated = open_checkpoint(path)
+    save(path, dataclasses.replace(tiny.spec, training={"step": 2}), tiny.weights)
+    with pytest.raises(EngineError, match=r"net\.safetensors: was changed after it was read"):
+        update_metrics(evaluated, {"miou": 0.5})
+    with pytest.raises(CheckpointError, match=r"net\.safetensors: was replaced while it was being read"):
+        dict(evaluated.weights)
+
+
+def test_new_figures_replace_the_old_ones_but_not_the_ladder(tiny, tmp_path):
+    path = tmp_path / "net.safetensors"
+    save(path, dataclasses.replace(tiny.spec, metrics={"sources": {"city": {}}, **to_metrics(LADDER)}), tiny.weights)
+    update_metrics(open_checkpoint(path), {"miou": 0.5})
+    assert open_checkpoint(path).spec.metrics == {"miou": 0.5, **to_metrics(LADDER)}
+
+
 def test_a_step_of_the_default_size_is_the_exit_itself(tiny):
     """One engine less, and the exit that may be asked for by name."""
     checkpoint = with_ladder(tiny, (*LADDER[:2], Step("sub124", 64, 0.5)))

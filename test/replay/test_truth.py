@@ -6,6 +6,7 @@ import pytest
 from drives import FRAMES, make_bag, pictures, run
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.ground_truth import TopicGroundTruth
@@ -107,6 +108,28 @@ def test_label_images_that_belong_to_no_frame_for_certain(tmp_path, engine):
     cv2.imwrite(str(folder / "a.png"), np.zeros((96, 128), np.uint8))
     with pytest.raises(GroundTruthError, match="1 label images for 10 images"):
         run(bag, engine, tmp_path / "out", ground_truth_folder=str(folder))
+
+
+def test_a_bag_with_two_ground_truths_is_not_scored_but_labelled(tmp_path, engine):
+    writer = BagWriter(tmp_path / "bag", [("/cam", IMAGE), ("/labels_a", IMAGE), ("/labels_b", IMAGE)])
+    picture = next(pictures(1))
+    writer.write("/cam", encode_image(make_header(1, "cam"), picture, "bgr8"), 1)
+    for name in ("/labels_a", "/labels_b"):
+        writer.write(name, encode_image(make_header(1, "cam"), picture[..., 0] % 3, "mono8"), 1)
+    writer.close()
+    report = run(tmp_path / "bag", engine, tmp_path / "out")[1]
+    assert (report["miou"], report["frames"]["labelled"]) == (None, 1)
+    (said,) = report["warnings"]
+    assert said.startswith("not scored: /labels_a, /labels_b could each be the ground truth; choose with --ground-tr")
+
+
+def test_a_folder_with_label_images_of_one_bit_is_refused(tmp_path, engine):
+    bag = make_bag(tmp_path / "bag", engine)
+    (tmp_path / "truth").mkdir()
+    for number in range(10):
+        Image.fromarray(np.ones((96, 128), bool)).save(tmp_path / "truth" / f"{number}.png")
+    with pytest.raises(GroundTruthError, match=r"0\.png: a grey PNG of 1 bits"):
+        run(bag, engine, tmp_path / "out", ground_truth_folder=str(tmp_path / "truth"))
 
 
 def test_a_mapping_without_ground_truth_is_said(tmp_path, engine):

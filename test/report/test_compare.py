@@ -64,6 +64,18 @@ def test_the_interval_is_a_bootstrap_over_frames(runs):
     assert entry["high"] == pytest.approx(high, abs=0.1 * width)
 
 
+def test_changed_pixels_are_compared_over_the_same_steps_only(runs):
+    """A replay of every second frame changes more from frame to frame, whatever the model."""
+    side = Side.read(runs / "deep")
+    every_second = [replace(row, previous_frame=row.number - 2) for row in side.frames[2::2]]
+    other = replace(side, frames=every_second)
+    found = compare(side, other)
+    assert "changed_pixels" not in found["figures"]
+    assert found["figures"]["confidence"]["delta"] == 0
+    mixed = replace(side, frames=[*side.frames[:6], *every_second[2:]])
+    assert compare(side, mixed)["figures"]["changed_pixels"]["delta"] == 0
+
+
 def test_a_report_and_itself(runs):
     side = Side.read(runs / "deep")
     found = compare(side, side)

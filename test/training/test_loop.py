@@ -17,7 +17,7 @@ from icnet_ros.training.errors import RecipeError, StateError
 from icnet_ros.training.loop import Trainer, learning_rate
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.session import open_fabric
-from icnet_ros.training.start import Start, from_checkpoint, network_spec
+from icnet_ros.training.start import FROM_SCRATCH, Start, from_checkpoint, network_spec
 from icnet_ros.training.state import load_state, save_state
 from icnet_ros.training.validation import Score
 
@@ -163,6 +163,35 @@ def test_another_start_or_other_images_cannot_go_on_in_the_same_folder(data, tmp
     with pytest.raises(StateError, match="another class table"):
         trainer(tuple(replace(part, classes=table) for part in data), out, start=Start(origin=first))
     assert trainer(data, out, start=Start(origin=first)).step == 3
+
+
+def test_other_labels_of_the_same_images_cannot_go_on_in_the_same_folder(data, tmp_path):
+    """As after a correction, or with another mapping."""
+    out = tmp_path / "out"
+    trainer(data, out).run(lambda *_: None, stop_after=3)
+    changed = data[0].pairs[0]._replace(read=lambda path: np.zeros((96, 128), np.uint8))
+    other = replace(data[0], pairs=[changed, *data[0].pairs[1:]])
+    with pytest.raises(StateError, match="another set of labels"):
+        trainer((other, data[1]), out)
+
+
+def test_a_training_that_has_ended_is_not_scored_as_0_on_another_split(data, tmp_path):
+    recipe = replace(RECIPE, iterations=1, validate_every=1, batch=2)
+    trainer(data, tmp_path / "out", recipe).run(lambda *_: None)
+    with pytest.raises(StateError, match="has ended, on another validation split"):
+        trainer((data[0], data[1].subsample(1)), tmp_path / "out", recipe)
+
+
+def test_sources_of_different_heights_are_said(data, tmp_path, caplog):
+    recipe = replace(RECIPE, input_scale=2.0)
+    small = street(tmp_path / "small", "train", 2, seed=3)
+    tall = [pair._replace(source="tall") for pair in data[0].pairs]
+    for pair in small.pairs:
+        for file in (pair.image, pair.label):
+            cv2.imwrite(str(file), cv2.imread(str(file), cv2.IMREAD_UNCHANGED)[:64])
+    mixed = replace(data[0], pairs=[*tall, *(pair._replace(source="small") for pair in small.pairs)])
+    assert network_spec(recipe, mixed, FROM_SCRATCH).frame_height == 96
+    assert "images of 64, 96 rows: validation and use are at 192 rows" in caplog.text
 
 
 def test_scores_of_another_validation_split_are_not_compared(data, tmp_path, caplog):

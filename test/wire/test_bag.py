@@ -96,6 +96,17 @@ def test_a_ground_truth_belongs_to_one_of_several_cameras(tmp_path, truth, left,
     assert [topic and topic.name for topic in found] == [left, right]
 
 
+def test_of_several_ground_truths_the_surest_is_taken_or_none(tmp_path):
+    grey = (IMAGE, PIXELS[..., 0])
+    topics = {"cam__image": (IMAGE, PIXELS), "cam__ego_mask": grey, "cam__labels": grey}
+    with open_bag(write(tmp_path / "mask", **topics)) as bag:
+        assert bag.ground_truth_topic().name == "/cam/labels"
+    with open_bag(write(tmp_path / "two", **topics, cam__labels_b=grey)) as bag:
+        assert bag.ground_truth_topic() is None
+        assert [topic.name for topic in bag.ground_truth_topics()] == ["/cam/labels", "/cam/labels_b"]
+        assert bag.ground_truth_topic("/cam/labels_b").name == "/cam/labels_b"
+
+
 def test_a_depth_topic_is_no_camera(tmp_path):
     header, millimetres = make_header(1, "f"), np.full((8, 8), 1500, np.uint16)
     kinds = {"/cam/image": IMAGE, "/cam/depth": IMAGE, "/cam/depth/compressedDepth": COMPRESSED_IMAGE}

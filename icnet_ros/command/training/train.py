@@ -55,7 +55,8 @@ def train(
     if init is not None:
         initial = load(init)
         start = from_checkpoint(initial)
-        chosen = replace(chosen, stride_at=initial.spec.stride_at)  # the shapes of the tensors do not show it
+        # What the shapes of the tensors do not show.
+        chosen = replace(chosen, stride_at=initial.spec.stride_at, output_stride=initial.spec.output_stride)
     teacher_checkpoint = load(teacher) if teacher else None
     train_split, validation = open_data(chosen, data, root, without or ())
     out.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,15 @@
-"""What a contact sheet says of the network's accuracy."""
+"""What contact sheets and plots say."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.render.contact_sheet import contact_sheet
 from icnet_ros.replay.result import ReplayResult
+from icnet_ros.report.plots import confusion
 from icnet_ros.report.writer import caption
 
 METADATA = {"checkpoint": "net", "exit": "sub24"}
@@ -49,3 +51,14 @@ def test_the_caption_is_a_strip_below_the_legend(width):
     plain, captioned = (contact_sheet(pictures, ("road",), ((1, 2, 3),), text) for text in ("", "a long text" * 9))
     assert np.array_equal(captioned[: len(plain)], plain)
     assert captioned[len(plain) :].max() > 60
+
+
+def test_pixels_without_a_label_are_a_column_of_the_confusion_matrix():
+    """A masked half of the road is no road that was found."""
+    classes = load_classes("camvid")
+    matrix = ConfusionMatrix(len(classes))
+    matrix.update(np.full((10, 10), 3, np.uint8), np.array([[3] * 4 + [255] * 6] * 10, np.uint8))
+    figure = confusion(matrix.counts.tolist(), matrix.missed.tolist(), classes)
+    heat = figure.data[0]
+    assert (heat.x[-1], heat.z[3][3], heat.z[3][-1]) == ("unlabelled", matrix.iou()[3], 0.6)
+    assert "unlabelled" not in confusion(matrix.counts.tolist(), None, classes).data[0].x
