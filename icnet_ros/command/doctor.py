@@ -22,6 +22,7 @@ from icnet_ros.dds import NEW, OLD, OLD_DISTROS
 from icnet_ros.engine.artefacts.cache_entries import cache_folder
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import ENGINES, EXTRAS, auto_candidates, installed_library
+from icnet_ros.share import share
 
 # What package.xml leaves to pip, see docs/installation.md, and the rest that versions matter of.
 BY_PIP = ("safetensors", "torch", "numba", "typer", "rich", "rosbags", "rosbags-image", "mcap", "zstandard", "plotly")
@@ -32,12 +33,13 @@ SHARED_MEMORY = 128 * 2**20  # two participants with the 64 MiB segment of confi
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the report. advice: what to do; empty if all is well."""
+    """One line of the report. advice: what to do; empty if all is well. hint: what may have to be done elsewhere."""
 
     group: str
     name: str
     value: str
     advice: str = ""
+    hint: str = ""
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False) -> None:
@@ -55,7 +57,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the repor
                 table.add_section()
                 group = finding.group
             advice = f"\n[yellow]{escape(finding.advice)}[/]" if finding.advice else ""
-            table.add_row(finding.group, finding.name, f"{escape(finding.value)}{advice}")
+            hint = f"\n[dim]{escape(finding.hint)}[/]" if finding.hint else ""
+            table.add_row(finding.group, finding.name, f"{escape(finding.value)}{advice}{hint}")
         console.print(table)
     if any(finding.advice for finding in findings):
         raise typer.Exit(1)
@@ -131,15 +134,19 @@ def ros(environment: Mapping[str, str]) -> Iterator[Finding]:
     for name, default in (("ROS_DOMAIN_ID", "0"), ("RMW_IMPLEMENTATION", "the default of the distribution")):
         yield Finding("ROS 2", name, environment.get(name, default))
     profiles = {name: environment[name] for name in (OLD, NEW) if environment.get(name)}
-    advice = ""
+    advice = hint = ""
     if len(profiles) == 2:
         advice = f"Fast DDS loads both and refuses them: unset one ({OLD} up to Jazzy, {NEW} later)"
     elif not profiles:
-        advice = "images of 1 MB and more may get lost without it: export it here and for the camera's process"
+        variable = OLD if environment.get("ROS_DISTRO") in OLD_DISTROS else NEW
+        hint = (
+            "the launch files set it for the node; in the camera's process, large images may get lost without it: "
+            f"export {variable}={share('config', 'fastdds.xml')}"
+        )
     elif not Path(next(iter(profiles.values()))).is_file():
         advice = "there is no such file"
     shown = ", ".join(f"{name}={value}" for name, value in profiles.items())
-    yield Finding("DDS", "profile", shown or "none", advice if here or profiles else "")
+    yield Finding("DDS", "profile", shown or "none set here", advice, hint if here else "")
     try:
         size = shutil.disk_usage("/dev/shm").total  # noqa: S108
     except OSError:

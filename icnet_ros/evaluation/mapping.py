@@ -80,7 +80,8 @@ def align_classes(model: ClassTable, annotated: ClassTable, mapping: ClassMappin
         if model.names != annotated.names:
             raise DatasetError(
                 f"the checkpoint has the classes {model.name} ({len(model)} classes), dataset {name} has "
-                f"{len(annotated)} other classes; --mapping brings them together, e.g. --mapping cityscapes_to_camvid"
+                f"{len(annotated)} other classes. Where a command has --mapping, it brings them together, e.g. "
+                "--mapping cityscapes_to_camvid; int8 files need images with the classes of the checkpoint"
             )
         return ScoredClasses(annotated)
 

@@ -1,6 +1,8 @@
 """`evaluation_node`: scores a segmentation node's labels against ground truth while both are published."""
 
+import argparse
 import signal
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +15,22 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float32
 from vision_msgs.msg import LabelInfo
 
 from icnet_ros.checkpoint.default import load_model_spec
+from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.engine.base import EngineError
 from icnet_ros.engine.grouping import read_groups
 from icnet_ros.live.online import OnlineEvaluation
 from icnet_ros.msg import FrameLatency
 from icnet_ros.node.diagnostics import status_name
+from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
+from icnet_ros.node.parameters import ParameterError
 from icnet_ros.node.releases import overridable
-from icnet_ros.node.ros import OVERRIDABLE, subscription_events
+from icnet_ros.node.ros import OVERRIDABLE, check_overrides, checking_ros_arguments, subscription_events
 from icnet_ros.render.painter import UInt8
 from icnet_ros.wire.bag import bag_hash
 from icnet_ros.wire.cdr import WireError
@@ -35,28 +42,35 @@ DEEP = QoSProfile(depth=100)  # no message is lost if this process stalls
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
+# Default and description.
+PARAMETERS = {
+    "out": ("icnet_evaluation", "Folder of the report, which is like that of `icnet replay`."),
+    "model": ("", "Checkpoint of the node; the shipped one if empty."),
+    "label_groups": ("", "As of the node; ground truth has the classes of the checkpoint and is merged into them."),
+    "bag": ("", "The bag that is played; its hash is written to the report."),
+    "node": ("icnet", "Name of the segmentation node, whose status in /diagnostics says engine and checkpoint."),
+}
+
+
 class EvaluationNode(Node):
     """Topics (remap them): labels, latency and label_info of the node, and `ground_truth`, a mono8 image.
 
-    Publishes ~/miou (std_msgs/Float32) after each scored frame, and a status in /diagnostics.
-    Parameters: `out`, folder for a report like that of `icnet replay`; `model` and `label_groups`, as of the node;
-    `bag`, the bag that is played, for its hash in the report; `node`, name of the segmentation node, to find its status
-    in /diagnostics, from which the report's engine and checkpoint are read.
+    Publishes ~/miou (std_msgs/Float32) after each scored frame, and a status in /diagnostics. Parameters: PARAMETERS.
     """
 
     def __init__(self) -> None:
         super().__init__("icnet_evaluation")
-        self._out = Path(self.declare_parameter("out", "icnet_evaluation").value)
-        self._bag = str(self.declare_parameter("bag", "").value)
-        node = f"{self.get_namespace()}/{self.declare_parameter('node', 'icnet').value}"
-        self._status = status_name(node)
-        self._spec = load_model_spec(str(self.declare_parameter("model", "").value))
-        groups = read_groups(self._spec, str(self.declare_parameter("label_groups", "").value))
+        check_overrides(self, list(PARAMETERS))
+        given = {name: str(self.declare_parameter(name, default).value) for name, (default, _) in PARAMETERS.items()}
+        self._out, self._bag = Path(given["out"]), given["bag"]
+        self._status = status_name(f"{self.get_namespace()}/{given['node']}")
+        self._spec = load_model_spec(given["model"])
+        groups = read_groups(self._spec, given["label_groups"])
         if groups is not None:
             self._spec = replace(self._spec, classes=groups.classes)
         self._metadata: dict[str, Any] = {"bag": self._bag, "live": {}}
         if self._bag and not Path(self._bag).exists():
-            raise FileNotFoundError(f"parameter bag: {self._bag} does not exist")
+            raise ParameterError(f"bag: {self._bag} does not exist")
         # Hashing a long bag takes minutes; labels are received meanwhile.
         self._hasher = ThreadPoolExecutor(1)
         self._hash = self._hasher.submit(bag_hash, Path(self._bag)) if self._bag else None
@@ -157,8 +171,24 @@ class EvaluationNode(Node):
         return self._evaluation.write({**defaults, **self._metadata}, title)
 
 
-def main() -> None:
-    """Score until SIGINT or SIGTERM, then write OUT/report.json, report.html and frames.csv."""
+def arguments() -> None:
+    """Handle --help; exit with code 2 for other arguments than those between --ros-args and --."""
+    parameters = "\n".join(f"  {name}: {description}" for name, (_, description) in PARAMETERS.items())
+    parser = argparse.ArgumentParser(
+        prog="evaluation_node",
+        usage="ros2 run icnet_ros evaluation_node --ros-args -p out:=DIR -r labels:=/icnet/labels ...",
+        description="Scores the labels of a segmentation node against ground truth.",
+        epilog=f"parameters:\n{parameters}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args(remove_ros_args(sys.argv)[1:])
+
+
+def main() -> int:
+    """Score until SIGINT or SIGTERM, then write OUT/report.json, report.html and frames.csv.
+
+    Returns 0, or CONFIGURATION_ERROR if a parameter cannot be used.
+    """
     ended = False
 
     def end(*_: object) -> None:
@@ -166,10 +196,17 @@ def main() -> None:
         ended = True
 
     # rclpy's own handlers would end the process before the report is written; a second signal is ignored.
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    with checking_ros_arguments("icnet_evaluation"):
+        arguments()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    node = EvaluationNode()
+    try:
+        node = EvaluationNode()
+    except (ParameterError, CheckpointError, EngineError, rclpy.exceptions.ParameterException) as err:
+        rclpy.logging.get_logger("icnet_evaluation").fatal(str(err))
+        rclpy.shutdown()
+        return CONFIGURATION_ERROR
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     while not ended:
@@ -183,7 +220,8 @@ def main() -> None:
     executor.shutdown()
     node.destroy_node()
     rclpy.shutdown()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -18,7 +18,7 @@ from rclpy.utilities import remove_ros_args
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
 from icnet_ros.node.parameters import ParameterError, by_name
 from icnet_ros.node.releases import spin_until
-from icnet_ros.node.ros import RosLog
+from icnet_ros.node.ros import RosLog, checking_ros_arguments
 from icnet_ros.node.segmentation import SegmentationNode
 
 M_ARENA_MAX = -8  # malloc.h
@@ -58,10 +58,11 @@ def main() -> int:
 
     rclpy's own signal handlers would shut down the ROS context before the current frame is published.
     """
-    arguments()
-    _limit_malloc_arenas()
-    signal_fd = _signal_pipe()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    with checking_ros_arguments("icnet"):
+        arguments()
+        _limit_malloc_arenas()
+        signal_fd = _signal_pipe()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = SegmentationNode()
     except (ParameterError, rclpy.exceptions.ParameterException) as err:

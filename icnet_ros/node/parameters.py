@@ -60,7 +60,7 @@ class Parameters:
     precision: str = _parameter(
         "auto",
         "Arithmetic of the network; auto: fp16 on CUDA (torch, tensorrt), on a CPU int8 if the model has a file for "
-        "it, else bf16 or fp32; bf16: openvino on a CPU that has it; int8: after `icnet quantize`.",
+        "it, else bf16 or fp32; bf16, fp16: openvino on a CPU that has it; int8: after `icnet quantize`.",
         choices=PRECISIONS,
         change="inactive",
     )

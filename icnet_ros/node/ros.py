@@ -1,7 +1,9 @@
 """rclpy helpers of the nodes: QoS profiles, parameters, logging, QoS events."""
 
 import logging
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import Field
 from difflib import get_close_matches
 from typing import Any
@@ -19,6 +21,7 @@ from rclpy.qos import (
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
 from icnet_ros.node.parameters import ParameterError, Parameters, allowed, by_name, ros_value
 from icnet_ros.node.releases import CAN_REPORT_MATCHES, PublisherEventCallbacks, SubscriptionEventCallbacks
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
@@ -44,22 +47,42 @@ OVERRIDABLE = QoSOverridingOptions(
 def declare(node: Node) -> Parameters:
     """Declare all parameters on the node and return their initial values. Raises ParameterError.
 
-    An unknown name that resembles a parameter is an error, too. Other unknown names may be meant for another
-    node that reads the same file: they are logged and ignored.
+    Unknown names: see `check_overrides`.
     """
-    names = list(by_name())
-    for name in node._parameter_overrides:  # noqa: SLF001  no public API
-        if name in names or name == "use_sim_time" or name.startswith(("qos_overrides.", "start_type_description")):
-            continue
-        if near := get_close_matches(name, names, 1):
-            raise ParameterError(f"there is no parameter {name!r}; did you mean {near[0]!r}?")
-        node.get_logger().warning(f"There is no parameter {name!r}: it is ignored.")
+    check_overrides(node, list(by_name()))
     return Parameters(
         **{
             name: node.declare_parameter(name, ros_value(entry.default), _descriptor(entry)).value
             for name, entry in by_name().items()
         }
     )
+
+
+def check_overrides(node: Node, names: Sequence[str]) -> None:
+    """Raise ParameterError if a parameter that was given is none of `names`, but resembles one.
+
+    Other unknown names may be meant for another node that reads the same file: they are logged and ignored.
+    """
+    for name in node._parameter_overrides:  # noqa: SLF001  no public API
+        if name in names or name == "use_sim_time" or name.startswith(("qos_overrides.", "start_type_description")):
+            continue
+        if near := get_close_matches(name, names, 1):
+            raise ParameterError(f"there is no parameter {name!r}; did you mean {near[0]!r}?")
+        node.get_logger().warning(f"There is no parameter {name!r}: it is ignored.")
+
+
+@contextmanager
+def checking_ros_arguments(name: str) -> Iterator[None]:
+    """End the process with CONFIGURATION_ERROR and a message if rclpy cannot use an argument or a parameter file.
+
+    name: of the node, for the message; there is no logger yet.
+    """
+    try:
+        yield
+    except RuntimeError as err:
+        reason = str(err).partition(", at /")[0].strip()  # then come places in rcl's source
+        print(f"[FATAL] [{name}]: ROS arguments or a parameter file cannot be used: {reason}", file=sys.stderr)
+        raise SystemExit(CONFIGURATION_ERROR) from None
 
 
 def _descriptor(entry: "Field[Any]") -> ParameterDescriptor:

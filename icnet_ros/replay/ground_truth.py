@@ -145,10 +145,17 @@ def read_mapping(path: Path, classes: ClassTable) -> UInt8:
     """Read a YAML file `ID: CLASS NAME` as a table (256,); other ids are ignored. Raises GroundTruthError."""
     try:
         entries = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+    except OSError as err:
+        raise GroundTruthError(
+            f"--mapping {path}: {err.strerror}; it takes a file with lines of the form `7: road`"
+        ) from err
+    except (UnicodeDecodeError, yaml.YAMLError) as err:
         raise GroundTruthError(f"{path}: {err}") from err
-    if not isinstance(entries, dict) or not entries:
-        raise GroundTruthError(f"{path}: not lines of the form `7: road`")
+    if not isinstance(entries, dict) or not entries or "from" in entries:
+        raise GroundTruthError(
+            f"{path}: not lines of the form `7: road`, which give the class of each id of the ground truth; mappings "
+            "of the classes of a model are for `icnet evaluate`"
+        )
     table = np.full(256, classes.ignore, np.uint8)
     for number, name in entries.items():
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 255:

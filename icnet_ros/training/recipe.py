@@ -15,6 +15,7 @@ from icnet_ros.training.errors import RecipeError
 class Recipe:
     """Hyperparameters of a training. Defaults are the paper's (sec. 5.1) where it states them.
 
+    dataset: name or dataset.yaml; empty: the command must say it.
     architecture, width, fusion, stride_at, output_stride, head: the network, as in `ModelSpec`.
     loss_weights: of the branches, coarse to fine; (0, 0, 1) is training without label guidance. A
         network with one exit uses the last.
@@ -47,7 +48,7 @@ class Recipe:
         its frame_height. For validation and use: the crops of the training have `scale`, which should lie around it.
     """
 
-    dataset: str = "cityscapes"
+    dataset: str = ""
     architecture: Literal["icnet", "pspnet50"] = "icnet"
     width: float = 0.5
     fusion: Literal["cff", "deconv3", "deconv5", "deconv7"] = "cff"

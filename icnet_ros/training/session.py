@@ -44,9 +44,11 @@ def open_fabric(accelerator: str, devices: int, nodes: int, precision: str) -> F
 def open_data(recipe: Recipe, data: str, root: Path | None, without: Sequence[str] = ()) -> tuple[Dataset, Dataset]:
     """Splits "train" and "val" (each image once) of `data`, the recipe's dataset if that is empty, see `open_dataset`.
 
-    without: sources that are left out of the training split. Raises DatasetError.
+    without: sources that are left out of the training split. Raises RecipeError, DatasetError.
     """
     name = data or recipe.dataset
+    if not name:
+        raise RecipeError("the recipe names no dataset: give --data, a dataset.yaml or the name of a dataset")
     train, validation = (open_dataset(name, root, split) for split in ("train", "val"))
     return train.select_sources(without=without), validation.subsample(0)
 

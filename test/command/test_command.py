@@ -150,7 +150,7 @@ def test_results_never_overwrite_the_input(run, tmp_path, model):
         (("damaged.png",), "damaged.png: not a readable picture"),
         (("street.jpg", "--model", "none.safetensors"), "none.safetensors: no such file"),
         (("street.jpg", "--device", "cuda:99"), "cuda"),
-        (("street.jpg", "--precision", "fp16", "--device", "cpu"), "set precision to fp32"),
+        (("street.jpg", "--engine", "torch", "--precision", "fp16", "--device", "cpu"), "set precision to fp32"),
         (("street.jpg", "--exit", "sub9"), "no exit sub9"),
         (("street.jpg", "--engine", "abacus"), "choose one of auto, torch"),
     ],

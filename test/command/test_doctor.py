@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -33,6 +34,14 @@ def test_a_healthy_machine(monkeypatch, capsys, tmp_path):
     assert set(ENGINES) <= set(found)
     assert found["model"]["value"].endswith("icnet_street.safetensors")
     assert found["int8"]["value"].split(", ") == [f"icnet_street.{e}.int8.onnx" for e in ("sub124", "sub24", "sub4")]
+
+
+def test_no_dds_profile_is_a_hint_with_the_command(monkeypatch):
+    monkeypatch.setattr(doctor, "find_spec", lambda _: object())
+    finding = by_name(doctor.ros({"ROS_DISTRO": "jazzy"}))["profile"]
+    variable, _, file = finding.hint.rpartition("export ")[2].partition("=")
+    assert (finding.value, finding.advice, variable, Path(file).is_file()) == ("none set here", "", OLD, True)
+    assert f"export {NEW}=" in by_name(doctor.ros({"ROS_DISTRO": "kilted"}))["profile"].hint
 
 
 @pytest.mark.parametrize(

@@ -103,13 +103,16 @@ def test_the_command_writes_all_figures(checkpoint, root, tmp_path, monkeypatch,
 def test_figures_are_stored_in_a_checkpoint_that_has_none(checkpoint, root, tmp_path, monkeypatch, capsys):
     """As those of `icnet average`."""
     path, out = tmp_path / "m.safetensors", tmp_path / "figures.json"
-    save(path, replace(checkpoint.spec, metrics={"other": 1}), checkpoint.weights)
+    save(
+        path, replace(checkpoint.spec, metrics={"sources": {"a": {}}, "ladder": [{"exit": "sub4"}]}), checkpoint.weights
+    )
     words = ["icnet", "evaluate", "--data", "camvid", "--root", str(root), "--model", str(path), "--json", str(out)]
     monkeypatch.setattr("sys.argv", [*words, "--save"])
     with pytest.raises(SystemExit, match="0"):
         main()
     metrics, figures = load_spec(path).metrics, json.loads(out.read_text())
-    assert metrics["other"] == 1
+    assert "sources" not in metrics  # of an earlier evaluation
+    assert metrics["ladder"] == [{"exit": "sub4"}]
     assert (metrics["miou"], metrics["pixel_accuracy"]) == (figures["miou"], figures["pixel_accuracy"])
     assert [metrics[f"miou_{name}"] for name in EXITS] == [figures["exits"][name]["miou"] for name in EXITS]
     monkeypatch.setattr("sys.argv", [*words, "--save", "--limit", "1"])

@@ -49,7 +49,7 @@ def open_mapping():
 
 def test_without_a_mapping_the_classes_must_be_the_same():
     assert align_classes(CITY, CITY, None, "x").classes == CITY
-    with pytest.raises(DatasetError, match="--mapping brings them together"):
+    with pytest.raises(DatasetError, match="Where a command has --mapping, it brings them together"):
         align_classes(CITY, CAMVID, None, "x")
     with pytest.raises(DatasetError, match="goes from cityscapes to camvid, the checkpoint has cocostuff"):
         align_classes(load_classes("cocostuff"), CAMVID, load_mapping("cityscapes_to_camvid"), "x")

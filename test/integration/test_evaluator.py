@@ -1,6 +1,8 @@
 """The evaluation node beside the segmentation node, with a camera that knows the truth."""
 
 import json
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -33,6 +35,25 @@ def evaluator(graph, model, tmp_path):
     words = ["-r", "labels:=/icnet/labels", "-r", "latency:=/icnet/latency", "-r", "label_info:=/icnet/label_info"]
     words += ["-p", f"out:={tmp_path / 'out'}", "-p", f"model:={model}", "-r", "ground_truth:=/truth"]
     return graph.start("--ros-args", *words, module="icnet_ros.node.evaluator")
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["-p", "model:=/none.safetensors"], "/none.safetensors: no such file"),
+        (["-p", "label_groups:=nav3"], "no label groups 'nav3'"),
+        (["-p", "bag:=/none"], "bag: /none does not exist"),
+        (["-p", "outt:=x"], "there is no parameter 'outt'; did you mean 'out'?"),
+        (
+            ["--params-file", "/none.yaml"],
+            "parameter file cannot be used: Failed to parse ROS arguments: Couldn't parse",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_used_end_the_process_with_words(words, problem):
+    command = [sys.executable, "-m", "icnet_ros.node.evaluator", "--ros-args", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, problem in done.stderr, "Traceback" in done.stderr) == (2, True, False)
 
 
 def status(messages):

@@ -42,7 +42,8 @@ def train(
 ) -> None:
     """Train on split "train", keep the checkpoint with the best mIoU on "val".
 
-    The same command in the same folder resumes from the last validation.
+    Where the recipe's validate_images is less than the images of "val", the last checkpoint is kept instead: only that
+    is scored on all of them. The same command in the same folder resumes from the last validation.
     """
     with needs_training_packages():
         from icnet_ros.training.loop import Trainer
