@@ -49,7 +49,7 @@ Mapping = Annotated[
 
 # Results.
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all metrics to this file, as JSON.")]
 ResultFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 
 # Training.

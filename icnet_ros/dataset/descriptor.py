@@ -39,7 +39,9 @@ def load_descriptor(file: Path, split: str, root: Path | None = None) -> Dataset
     """
     try:
         content = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+    except OSError as err:
+        raise DatasetError(f"{file}: {(err.strerror or str(err)).lower()}") from err
+    except (UnicodeDecodeError, yaml.YAMLError) as err:
         raise DatasetError(f"{file}: {err}") from err
     values = _checked(content, KEYS, ("classes", "splits"), f"{file}")
     splits = values["splits"]

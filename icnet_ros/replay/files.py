@@ -82,7 +82,10 @@ def segment_media(
     Raises MediaError if a result would overwrite an input, and if nothing could be labelled.
     """
     _check_overwrites(media, out)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise MediaError(f"{out}: no folder can be made there ({(err.strerror or str(err)).lower()})") from err
     classes = engine.spec.classes
     painter = Painter.for_network(classes.colours, trained=engine.spec.trained)
     totals = np.zeros(256, np.int64)

@@ -167,7 +167,7 @@ def sizes(
     threads: Threads = 0,
     rounds: Rounds = 9,
     picture: Annotated[Path | None, typer.Option(help="Draw mIoU against time, as a PNG.")] = None,
-    save: Annotated[bool, typer.Option(help="Store the best points in the checkpoint, for exit auto.")] = False,
+    save: Annotated[bool, typer.Option(help="Store the ladder in the checkpoint, for exit auto.")] = False,
     out: JsonFile = None,
 ) -> None:
     """Measure mIoU and time of each exit at several input sizes.

@@ -25,7 +25,8 @@ def load_backbone(network: ICNet | PSPNet50, path: Path) -> None:
     try:
         source = {key: value.float() for key, value in load_file(path).items()}
     except (OSError, SafetensorError) as err:
-        raise CheckpointError(f"{path}: not a readable safetensors file: {err}") from err
+        hint = "; how to convert a .pth file: docs/training.md" if path.suffix in (".pth", ".pt") else ""
+        raise CheckpointError(f"{path}: not a readable safetensors file ({err}){hint}") from err
     state = network.state_dict()
     try:
         # A stem wider than ResNet's repeats its channels, so the weights that read them are scaled down.
