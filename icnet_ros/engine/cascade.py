@@ -108,12 +108,13 @@ class Cascade:
     ) -> list[LabelMap]:
         """See Engine."""
         started = perf_counter()
+        if self.wanted_exit != "auto":
+            self.exit = self.wanted_exit
+            return self._exits[self.exit].segment(frames, confidence=confidence, scores=scores)
         step = self._chooser.choose(self.remaining_ms)
-        engine = self._ladder[step] if self.wanted_exit == "auto" else self._exits[self.wanted_exit]
+        engine = self._ladder[step]
         self.exit = engine.exit
         label_maps = engine.segment(frames, confidence=confidence, scores=scores)
-        if self.wanted_exit != "auto":
-            return label_maps
         self._chooser.observe(step, 1000 * (perf_counter() - started))
         reduced = step != list(self._ladder)[-1]
         return [replace(label_map, reduced=reduced) for label_map in label_maps]

@@ -19,7 +19,7 @@ from icnet_ros.report.errors import CompareError
 from icnet_ros.report.frames_csv import read_frames
 from icnet_ros.report.gates import figures
 from icnet_ros.report.report_check import check_report
-from icnet_ros.report.report_json import SCHEMA_VERSION, upgrade
+from icnet_ros.report.report_json import SCHEMA_VERSION
 
 Array = npt.NDArray[np.float64]
 SAMPLES = 2000
@@ -40,7 +40,7 @@ class Side:
         """Read a report.json, given its path or its folder. Raises CompareError."""
         file = path / "report.json" if path.is_dir() else path
         try:
-            report = upgrade(json.loads(file.read_text()))
+            report = json.loads(file.read_text())
             if report.get("schema_version") != SCHEMA_VERSION:
                 found = report.get("schema_version")
                 raise CompareError(f"{file}: schema_version {found}, not {SCHEMA_VERSION}; run `icnet replay` again")

@@ -14,9 +14,6 @@ INTEGER_COLUMNS = ("number", "stamp_ns", "recorded_ns", "crc", "previous_frame")
 TEXT_COLUMNS = ("error", "drive")
 SCORES = ("ground_truth", "true_positives", "predicted")  # of a frame, all or none
 MAX_DIGITS = 15  # of a number of pixels: exact as float64
-# What columns were called before schema version 3.
-OLD_SCALAR_COLUMNS = {"previous_frame": "before", "changed_pixels": "changed", "error": "problem"}
-OLD_COUNTS = {"changed_from": "left", "ground_truth": "truth", "true_positives": "hits", "predicted": "labelled"}
 
 
 def write_frames(path: Path, frames: Iterable[FrameRecord], names: Sequence[str]) -> None:
@@ -32,24 +29,19 @@ def write_frames(path: Path, frames: Iterable[FrameRecord], names: Sequence[str]
 
 
 def read_frames(path: Path, names: Sequence[str]) -> list[FrameRecord]:
-    """Inverse of `write_frames`; also reads the tables of older versions.
+    """Inverse of `write_frames`.
 
     Raises ValueError for a file that is no such table, OSError if it cannot be read.
     """
     frames = []
     with path.open(newline="") as file:
         table = csv.DictReader(file)
-        old = "before" in (table.fieldnames or ())
         for number, line in enumerate(table, 2):
             try:
-                counts: dict[str, Any] = {}
-                for count in COUNTS:
-                    column = OLD_COUNTS.get(count, count) if old else count
-                    counts[count] = _counts(column, [line[f"{column}:{name}"] for name in names])
-                single = {
-                    name: _value(name, line[OLD_SCALAR_COLUMNS.get(name, name) if old else name])
-                    for name in SCALAR_COLUMNS
+                counts: dict[str, Any] = {
+                    count: _counts(count, [line[f"{count}:{name}"] for name in names]) for count in COUNTS
                 }
+                single = {name: _value(name, line[name]) for name in SCALAR_COLUMNS}
                 if len({bool(counts[name]) for name in SCORES}) > 1:
                     raise ValueError(f"some of {', '.join(SCORES)} are empty, others are not")
                 frames.append(FrameRecord(**single, **counts))

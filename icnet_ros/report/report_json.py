@@ -19,12 +19,6 @@ from icnet_ros.replay.versions import versions
 from icnet_ros.report.frames_csv import write_frames
 
 SCHEMA_VERSION = 3
-# Keys of schema version 2 -> current keys.
-RENAMED_KEYS = {
-    "truth": "ground_truth", "damage": "corruption", "notes": "warnings", "problems": "errors",
-    "changed": "changed_pixels",
-}  # fmt: skip
-TIMINGS = ("latency_ms", "throughput_fps")  # what may differ between two runs over the same frames
 MAX_LISTED = 10  # frames that are listed as the worst
 LOWEST_ACCURACY = 0.2  # of pixels; a trained network has more on any drive whose ids are those of its classes
 
@@ -105,15 +99,6 @@ def write_report_json(
     write_frames(out / "frames.csv", result.frames, classes.names)
     (out / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
     return report
-
-
-def upgrade(report: dict[str, Any]) -> dict[str, Any]:
-    """Rename the keys of a report of schema version 2; other reports are returned unchanged."""
-    if report.get("schema_version") != SCHEMA_VERSION - 1:
-        return report
-    renamed = {RENAMED_KEYS.get(key, key): value for key, value in report.items()}
-    drives = [{"error" if key == "problem" else key: v for key, v in one.items()} for one in report.get("drives", ())]
-    return {**renamed, **({"drives": drives} if drives else {}), "schema_version": SCHEMA_VERSION}
 
 
 def worst_first(frames: Sequence[FrameRecord], figure: str) -> list[FrameRecord]:
