@@ -78,7 +78,9 @@ def _print(summary: dict[str, Any]) -> None:
         f"{frames['failed']} failed + {frames['lost']} lost; {summary['fps'] or 0:.1f} labels/s",
         highlight=False,
     )
-    score = "no ground truth" if summary["miou"] is None else f"mIoU {summary['miou']:.3f}"
+    score = "no ground truth"
+    if summary["miou"] is not None:
+        score = f"{summary['pixel_accuracy']:.0%} of the pixels right, mIoU {summary['miou']:.3f}"
     trained = "trained" if summary["trained"] else "untrained"
     console.print(
         f"engine {summary['engine']}, checkpoint {summary['checkpoint']} ({trained}), {score}", highlight=False

@@ -25,7 +25,7 @@ from icnet_ros.report.outputs import (
     Thumbnails,
     WorstFrames,
 )
-from icnet_ros.report.report_json import write_report_json
+from icnet_ros.report.report_json import LOWEST_ACCURACY, write_report_json
 from icnet_ros.wire.bag import open_bag, prepare_bag_folder
 
 Progress = Callable[[int, int], None]
@@ -73,12 +73,17 @@ def caption(metadata: Mapping[str, Any], result: ReplayResult, spec: ModelSpec) 
     name, exit_ = metadata.get("checkpoint") or "network", metadata.get("exit") or ""
     if not spec.trained:
         return f"{name}: untrained, its labels mean nothing"
-    here = result.matrix.miou() if result.matrix else None
+    here, accuracy = (result.matrix.miou(), result.matrix.pixel_accuracy()) if result.matrix else (None, None)
     known = spec.metrics.get(f"miou_{exit_}", spec.metrics.get("miou") if exit_ == spec.exits[-1] else None)
     # Descriptions of ONNX networks hold anything; scores of a network's classes are none of its groups.
     valid = isinstance(known, float) and 0 <= known <= 1 and not metadata.get("label_groups")
     scores = [f"mIoU {known:.3f} on its validation images"] if valid else []
-    scores += ["not scored on this drive" if here is None else f"{'' if scores else 'mIoU '}{here:.3f} on this drive"]
+    if here is None or accuracy is None:
+        scores += ["not scored on this drive"]
+    elif accuracy < LOWEST_ACCURACY:
+        scores += ["the ground truth of this drive has other classes"]
+    else:
+        scores += [f"on this drive {accuracy:.0%} of the pixels are right, mIoU {here:.3f}"]
     return f"{name} {exit_}: {', '.join(scores)}"
 
 

@@ -15,6 +15,8 @@ from icnet_ros.report.writer import caption
 METADATA = {"checkpoint": "net", "exit": "sub24"}
 PERFECT = ConfusionMatrix(3)
 PERFECT.update(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))
+WRONG = ConfusionMatrix(3)
+WRONG.update(np.zeros((2, 2), np.uint8), np.ones((2, 2), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -22,11 +24,14 @@ PERFECT.update(np.zeros((2, 2), np.uint8), np.zeros((2, 2), np.uint8))
     [
         ({"miou": 0.5, "miou_sub24": 0.4}, None,
          "net sub24: mIoU 0.400 on its validation images, not scored on this drive"),
-        ({"miou_sub24": 0.5}, PERFECT, "net sub24: mIoU 0.500 on its validation images, 1.000 on this drive"),
-        ({"miou": 0.5}, PERFECT, "net sub24: mIoU 1.000 on this drive"),  # of the last exit
+        ({"miou_sub24": 0.5}, PERFECT,
+         "net sub24: mIoU 0.500 on its validation images, on this drive 100% of the pixels are right, mIoU 1.000"),
+        ({"miou": 0.5}, PERFECT,  # of the last exit
+         "net sub24: on this drive 100% of the pixels are right, mIoU 1.000"),
         ({"miou_sub24": "76 %"}, None, "net sub24: not scored on this drive"),
         ({"miou_sub24": 76.4}, None, "net sub24: not scored on this drive"),
-        ({}, PERFECT, "net sub24: mIoU 1.000 on this drive"),
+        ({}, PERFECT, "net sub24: on this drive 100% of the pixels are right, mIoU 1.000"),
+        ({}, WRONG, "net sub24: the ground truth of this drive has other classes"),
         ({}, None, "net sub24: not scored on this drive"),
     ],
 )  # fmt: skip
