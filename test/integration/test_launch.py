@@ -205,7 +205,7 @@ def test_a_node_that_dies_comes_back_if_asked_to(graph, launch, model):
 def test_a_wrong_argument_ends_the_launch_before_a_node_starts(launch, argument, message):
     if argument.startswith("rviz") and shutil.which("rviz2"):
         pytest.skip("rviz2 is installed")
-    log = launch.start(argument)
+    log = launch.start(*argument.split())
     assert launch.popen.wait(30) == 1
     assert message in log.read_text()
     assert "segmentation_node" not in log.read_text()
