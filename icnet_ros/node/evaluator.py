@@ -1,8 +1,6 @@
 """`evaluation_node`: scores a segmentation node's labels against ground truth while both are published."""
 
-import argparse
 import signal
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,6 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float32
 from vision_msgs.msg import LabelInfo
@@ -30,7 +27,13 @@ from icnet_ros.node.diagnostics import status_name
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
 from icnet_ros.node.parameters import ParameterError
 from icnet_ros.node.releases import overridable
-from icnet_ros.node.ros import OVERRIDABLE, check_overrides, checking_ros_arguments, subscription_events
+from icnet_ros.node.ros import (
+    OVERRIDABLE,
+    check_arguments,
+    check_overrides,
+    checking_ros_arguments,
+    subscription_events,
+)
 from icnet_ros.render.painter import UInt8
 from icnet_ros.wire.bag import bag_hash
 from icnet_ros.wire.cdr import WireError
@@ -171,19 +174,6 @@ class EvaluationNode(Node):
         return self._evaluation.write({**defaults, **self._metadata}, title)
 
 
-def arguments() -> None:
-    """Handle --help; exit with code 2 for other arguments than those between --ros-args and --."""
-    parameters = "\n".join(f"  {name}: {description}" for name, (_, description) in PARAMETERS.items())
-    parser = argparse.ArgumentParser(
-        prog="evaluation_node",
-        usage="ros2 run icnet_ros evaluation_node --ros-args -p out:=DIR -r labels:=/icnet/labels ...",
-        description="Scores the labels of a segmentation node against ground truth.",
-        epilog=f"parameters:\n{parameters}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.parse_args(remove_ros_args(sys.argv)[1:])
-
-
 def main() -> int:
     """Score until SIGINT or SIGTERM, then write OUT/report.json, report.html and frames.csv.
 
@@ -197,7 +187,9 @@ def main() -> int:
 
     # rclpy's own handlers would end the process before the report is written; a second signal is ignored.
     with checking_ros_arguments("icnet_evaluation"):
-        arguments()
+        parameters = {name: description for name, (_, description) in PARAMETERS.items()}
+        usage = "-p out:=DIR -r labels:=/icnet/labels ..."
+        check_arguments("evaluation_node", "Scores labels of a segmentation node with ground truth.", usage, parameters)
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)

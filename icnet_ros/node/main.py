@@ -1,11 +1,9 @@
 """Entry point of `segmentation_node`."""
 
-import argparse
 import ctypes
 import logging
 import os
 import signal
-import sys
 import threading
 from contextlib import suppress
 
@@ -13,12 +11,11 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
-from rclpy.utilities import remove_ros_args
 
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
 from icnet_ros.node.parameters import ParameterError, by_name
 from icnet_ros.node.releases import spin_until
-from icnet_ros.node.ros import RosLog, checking_ros_arguments
+from icnet_ros.node.ros import RosLog, check_arguments, checking_ros_arguments
 from icnet_ros.node.segmentation import SegmentationNode
 
 M_ARENA_MAX = -8  # malloc.h
@@ -40,26 +37,15 @@ def _limit_malloc_arenas() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
-def arguments() -> None:
-    """Handle --help; exit with code 2 for other arguments than those between --ros-args and --."""
-    parameters = "\n".join(f"  {name}: {entry.metadata['description']}" for name, entry in by_name().items())
-    parser = argparse.ArgumentParser(
-        prog="segmentation_node",
-        usage="ros2 run icnet_ros segmentation_node --ros-args -p NAME:=VALUE -r image:=/camera/image_raw",
-        description="Semantic segmentation of camera images with ICNet.",
-        epilog=f"parameters:\n{parameters}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.parse_args(remove_ros_args(sys.argv)[1:])
-
-
 def main() -> int:
     """Spin the node until SIGINT or SIGTERM; returns 0, or one of `exit_codes` if it could not start.
 
     rclpy's own signal handlers would shut down the ROS context before the current frame is published.
     """
     with checking_ros_arguments("icnet"):
-        arguments()
+        parameters = {name: entry.metadata["description"] for name, entry in by_name().items()}
+        usage = "-p NAME:=VALUE -r image:=/camera/image_raw"
+        check_arguments("segmentation_node", "Semantic segmentation of camera images with ICNet.", usage, parameters)
         _limit_malloc_arenas()
         signal_fd = _signal_pipe()
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)

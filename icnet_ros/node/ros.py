@@ -1,8 +1,9 @@
 """rclpy helpers of the nodes: QoS profiles, parameters, logging, QoS events."""
 
+import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import Field
 from difflib import get_close_matches
@@ -20,6 +21,7 @@ from rclpy.qos import (
     qos_policy_name_from_kind,
 )
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.utilities import remove_ros_args
 
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
 from icnet_ros.node.parameters import ParameterError, Parameters, allowed, by_name, ros_value
@@ -69,6 +71,22 @@ def check_overrides(node: Node, names: Sequence[str]) -> None:
         if near := get_close_matches(name, names, 1):
             raise ParameterError(f"there is no parameter {name!r}; did you mean {near[0]!r}?")
         node.get_logger().warning(f"There is no parameter {name!r}: it is ignored.")
+
+
+def check_arguments(program: str, description: str, usage: str, parameters: Mapping[str, str]) -> None:
+    """Handle --help; exit with code 2 for other arguments than those between --ros-args and --.
+
+    usage: example of ROS arguments. parameters: descriptions by name.
+    """
+    listing = "\n".join(f"  {name}: {text}" for name, text in parameters.items())
+    parser = argparse.ArgumentParser(
+        prog=program,
+        usage=f"ros2 run icnet_ros {program} --ros-args {usage}",
+        description=description,
+        epilog=f"parameters:\n{listing}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args(remove_ros_args(sys.argv)[1:])
 
 
 @contextmanager
