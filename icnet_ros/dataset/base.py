@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import check_grey_depth, read_picture
+from icnet_ros.wire.picture_file import read_picture, read_stored
 
 UInt8 = npt.NDArray[np.uint8]
 LabelReader = Callable[[Path], UInt8]
@@ -126,9 +126,7 @@ def read_ids(table: npt.NDArray[np.uint8]) -> LabelReader:
 
     def read(path: Path) -> UInt8:
         try:
-            content = path.read_bytes()
-            check_grey_depth(content)
-            ids = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+            ids = read_stored(path)
         except (OSError, ValueError, cv2.error) as err:
             raise DatasetError(f"{path}: not a readable label image ({err})") from err
         if ids is None:

@@ -150,8 +150,7 @@ class OptionalInputs:
             self._drop(kind, lambda _: True)
 
     def forget(self) -> None:
-        """Forget what was received, as on activation: the camera may be another one by now."""
-        self.clock_jumped()
+        """Forget CameraInfos and sizes, as on activation: the camera may be another one by now."""
         self.info = self.depth_info = self._size = None
 
     def unsubscribe(self) -> None:

@@ -4,7 +4,7 @@ import math
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -222,9 +222,11 @@ class SegmentationNode(LifecycleNode):
     def _segment(self, jobs: list[Job]) -> set[str]:
         done: set[str] = set()
         label_maps: list[LabelMap] = []
-        with self._reporting_failures(*(job.camera for job in jobs)):
+        alone = len(jobs) < 2
+        # One bad frame fails a whole batch: which one has failed shows when each is tried alone.
+        with self._reporting_failures(*(job.camera for job in jobs)) if alone else suppress(BaseException):
             label_maps = self._infer(jobs)
-        if not label_maps and len(jobs) > 1:  # one bad frame fails the whole batch: try each alone
+        if not label_maps and not alone:
             return done.union(*(self._segment([job]) for job in jobs))
         for job, label_map in zip(jobs, label_maps, strict=False):
             camera = job.camera

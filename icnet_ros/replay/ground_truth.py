@@ -20,7 +20,7 @@ from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.image import decode_labels
 from icnet_ros.wire.index import IndexedMessage, TopicIndex
-from icnet_ros.wire.picture_file import check_grey_depth
+from icnet_ros.wire.picture_file import read_stored
 
 READ_AHEAD = 100  # messages; a smaller gap is read through, a larger one is skipped by seeking
 
@@ -115,10 +115,9 @@ class FolderGroundTruth:
         if file is None:
             return None
         try:
-            check_grey_depth(file.read_bytes())
-        except ValueError as err:
+            labels = read_stored(file)
+        except (OSError, ValueError, cv2.error) as err:
             raise GroundTruthError(f"{file}: {err}") from err
-        labels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
         if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
             raise GroundTruthError(f"{file}: not a label image of one 8-bit channel")
         found: UInt8 = np.asarray(labels)

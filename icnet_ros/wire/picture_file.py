@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,6 +34,16 @@ def check_grey_depth(content: bytes) -> None:
     # The header is the first chunk: bit depth at byte 24, colour type (0: grey) at byte 25.
     if content.startswith(b"\x89PNG\r\n\x1a\n") and len(content) > 25 and content[25] == 0 and content[24] < 8:
         raise ValueError(f"a grey PNG of {content[24]} bits, label images have 8: store it as uint8")
+
+
+def read_stored(path: Path) -> Any:
+    """Pixels of a label image file as they are stored, None if it is no image.
+
+    Raises OSError, and ValueError for a file whose ids would not be those that are read.
+    """
+    content = path.read_bytes()
+    check_grey_depth(content)
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
 
 
 def is_turned(content: bytes) -> bool:

@@ -86,6 +86,14 @@ def test_each_gets_its_own_labels_and_a_dead_one_goes_stale_alone(graph, model, 
         return said("left", ERROR, "step 10 is less") and said("front", OK, "frames/s")
 
     graph.spin_until(left_alone_fails)
+
+    def left_spoils_no_batch():
+        cameras["left"].publish(image(5, pixels(40, 50), "left"))  # not of the size of its mask
+        cameras["front"].publish(image(6))
+        graph.spin_for(0.1)
+        return said("left", ERROR, "left.png is 64x48") and said("front", OK, "frames/s")
+
+    graph.spin_until(left_spoils_no_batch)
     graph.spin_until(lambda: latencies["front"][-1].header.stamp.sec == 1_006)
     assert latencies["front"][-1].failed == 0
 
