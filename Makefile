@@ -1,5 +1,6 @@
 # make demo   a drive through a real ROS 2 graph      make test   lint, types, import rules, tests
 # make build  only make it ready to run               make lint   only the first three
+# make build SETS='train'   and what training needs   make build SETS='train test'   and what the tests need
 # make docs   the documentation site in build/docs
 # make clean  remove what was built (build/, caches)  make distclean   and .venv
 #
@@ -8,16 +9,18 @@
 # make test ARGS='--cov=icnet_ros -m "nightly or not nightly"'   with coverage, and what takes long
 SHELL := /bin/bash
 OUT ?= out/demo
+SETS ?=
 export DISTRO PYTHON
 
 .PHONY: build demo test lint docs clean distclean
 build:
-	@scripts/bootstrap.sh
+	@scripts/bootstrap.sh $(SETS)
 demo: build
 	@source scripts/env.sh && icnet demo --out "$(OUT)" $(if $(BAG),--bag "$(BAG)") \
 	  $(if $(ENGINE),--engine "$(ENGINE)") $(if $(PRECISION),--precision "$(PRECISION)") \
 	  $(if $(RATE),--rate "$(RATE)") $(if $(MODEL),--model "$(MODEL)")
-lint: build
+lint:
+	@scripts/bootstrap.sh train test
 	@source scripts/env.sh && scripts/lint.sh
 test: lint
 	@source scripts/env.sh && python -m pytest -n 2 --dist loadgroup $(ARGS)

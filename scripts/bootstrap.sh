@@ -1,61 +1,46 @@
 #!/usr/bin/env bash
-# Makes build/FLAVOUR ready to run: a Python environment, ROS 2 and this package built by colcon.
-# Quick when nothing changed. Without a sourced ROS 2: everything from PyPI (DISTRO=jazzy|kilted).
-# With a sourced ROS 2: uses it and pip-installs only what is missing.
+# scripts/bootstrap.sh [run|train|test]...: makes build/FLAVOUR ready with these sets of requirements (run always): a Python
+# environment in .venv, ROS 2, and this package built by colcon. Quick when nothing changed; a set that is installed stays.
+# Without a sourced ROS 2: everything from PyPI (DISTRO=jazzy|kilted), pinned by requirements/lock-DISTRO-SET.txt.
+# With a sourced ROS 2: uses it and installs only what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/flavour.sh || exit 1
+source scripts/install.sh
 
-fail() { printf '\nbootstrap: %s\n' "$*" >&2; exit 1; }
-step() { printf '== %s\n' "$*" >&2; }
-need() { command -v "$1" >/dev/null || fail "'$1' is missing. Install it, e.g.: sudo apt-get install $2"; }
-
-need cmake cmake
-need make make
-need c++ g++
+# --- What the system must have: all that is missing in one message ------------------------------
+missing=()
+command -v cmake >/dev/null || missing+=(cmake)
+command -v make >/dev/null || missing+=(make)
+command -v c++ >/dev/null || missing+=(g++)
 "$BASE_PYTHON" -c 'import sys; raise SystemExit(sys.version_info < (3, 10))' ||
   fail "Python >= 3.10 is needed, $BASE_PYTHON is $("$BASE_PYTHON" --version 2>&1). Name another: make ... PYTHON=python3.12"
-"$BASE_PYTHON" -c 'import ensurepip, venv' 2>/dev/null ||
-  fail "$BASE_PYTHON has no venv module. Install it, e.g.: sudo apt-get install python3-venv"
-[ -e "$("$BASE_PYTHON" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] ||
-  fail "$BASE_PYTHON has no C headers. Install them, e.g.: sudo apt-get install python3-dev"
+"$BASE_PYTHON" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+[ -e "$("$BASE_PYTHON" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] || missing+=(python3-dev)
+[ ${#missing[@]} = 0 ] || fail "${missing[*]} missing (of $BASE_PYTHON). Install, e.g.: sudo apt-get install ${missing[*]}"
+[ -n "$SYSTEM_ROS" ] ||
+  "$BASE_PYTHON" -c 'import sys; raise SystemExit("'"$DISTRO"'" == "jazzy" and sys.version_info >= (3, 13))' ||
+  fail "PyPI has no ROS 2 Jazzy for $("$BASE_PYTHON" --version). Take DISTRO=kilted or PYTHON=python3.12."
 
-pip_install() {
-  "$VENV/bin/python" -m pip install --disable-pip-version-check --no-warn-script-location "$@" ||
-    fail "pip could not install: $*
-  Check the network, or name a mirror through PIP_INDEX_URL."
-}
-
-# --- Python environment: recreated when its inputs change ---------------------------------------
-recipe="$ROOT $("$BASE_PYTHON" --version) $(cat scripts/repair_cmake.py requirements/*.in "$LOCK" 2>/dev/null | cksum)"
-if [ "$(cat "$VENV/.recipe" 2>/dev/null)" != "$FLAVOUR $recipe" ]; then
+# --- Python environment: recreated when its inputs change, a set is added when it is asked for --
+recipe="$FLAVOUR $ROOT $("$BASE_PYTHON" --version) $(cat scripts/repair_cmake.py requirements/*.in requirements/lock-* | cksum)"
+if [ "$(cat "$VENV/.recipe" 2>/dev/null)" != "$recipe" ]; then
   rm -rf "$VENV"
-  step "$VENV: Python environment (some 190 packages: a minute or more)"
+  mkdir -p "$VENV"
   if [ -n "$SYSTEM_ROS" ]; then
     "$BASE_PYTHON" -m venv --system-site-packages "$VENV"
-    # cv_bridge was compiled against the system's numpy: never replace that one.
-    "$VENV/bin/python" - >"$VENV/constraints.txt" <<'PY'
-try:
-    import numpy
-    print(f"numpy=={numpy.__version__}")
-except ImportError:
-    pass
-print("setuptools<80  # colcon")
-PY
-    command -v colcon >/dev/null || pip_install -qq colcon-bash colcon-core colcon-cmake colcon-ros
-    pip_install -qq -c "$VENV/constraints.txt" -r requirements/python.in -r requirements/dev.in
-    step "$VENV: torch"
-    pip_install -c "$VENV/constraints.txt" -r requirements/torch.in
+    system_constraints >"$VENV/constraints.txt"
   else
     "$BASE_PYTHON" -m venv "$VENV"
-    "$VENV/bin/python" -c 'import sys; raise SystemExit("'"$DISTRO"'" == "jazzy" and sys.version_info >= (3, 13))' ||
-      fail "PyPI has no ROS 2 Jazzy for $("$BASE_PYTHON" --version). Take DISTRO=kilted or PYTHON=python3.12."
-    # In one step: otherwise packages that depend on torch install another version first.
-    pip_install -q -r "$LOCK" -r requirements/torch.in
-    "$VENV/bin/python" scripts/repair_cmake.py
   fi
-  echo "$FLAVOUR $recipe" >"$VENV/.recipe"
+  touch "$VENV/.sets"
+  echo "$recipe" >"$VENV/.recipe"
 fi
+for set in run "$@"; do
+  grep -qx "$set" "$VENV/.sets" && continue
+  install_set "$set"
+  echo "$set" >>"$VENV/.sets"
+done
 
 # --- colcon ------------------------------------------------------------------------------------
 source scripts/env.sh
@@ -74,9 +59,11 @@ for prefix in ${AMENT_PREFIX_PATH//:/ }; do
   fi
 done
 log=$BUILD/colcon.txt
-step "$BUILD: colcon build"
-colcon --log-base "$BUILD/log" build --base-paths "$src" --build-base "$BUILD/build" \
-  --install-base "$BUILD/install" --merge-install --symlink-install \
-  --cmake-args -DBUILD_TESTING=OFF "-DPython3_EXECUTABLE=$VENV/bin/python" -DPython3_FIND_VIRTUALENV=ONLY \
-  -Wno-dev --no-warn-unused-cli >"$log" 2>&1 ||
-  { tail -n 40 "$log" >&2; fail "colcon build failed; the whole log is $log"; }
+colcon_build() {
+  colcon --log-base "$BUILD/log" build --base-paths "$src" --build-base "$BUILD/build" \
+    --install-base "$BUILD/install" --merge-install --symlink-install \
+    --cmake-args -DBUILD_TESTING=OFF "-DPython3_EXECUTABLE=$VENV/bin/python" -DPython3_FIND_VIRTUALENV=ONLY \
+    -Wno-dev --no-warn-unused-cli >"$log" 2>&1 ||
+    { tail -n 40 "$log" >&2; fail "colcon build failed; the whole log is $log"; }
+}
+step "$BUILD: colcon build" colcon_build

@@ -23,4 +23,3 @@ fi
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$ROOT/.venv/$FLAVOUR
 BUILD=$ROOT/build/$FLAVOUR
-LOCK=$ROOT/requirements/lock-$DISTRO.txt

@@ -1,7 +1,8 @@
 """Let CMake find this machine's Python through the ROS 2 wheels from PyPI.
 
 The CMake files that the wheels export name the Python and numpy include folders of the machine that
-built them. Every such folder is replaced by the one of the interpreter that runs this script.
+built them. Every such folder is replaced by the one of the interpreter that runs this script. The files are replaced, not
+written to: uv links them to its cache, which serves other environments, too.
 """
 
 import re
@@ -22,6 +23,7 @@ def main() -> None:
         text = path.read_text()
         repaired = NUMPY.sub(np.get_include(), PYTHON.sub(sysconfig.get_path("include"), text))
         if repaired != text:
+            path.unlink()
             path.write_text(repaired)
             changed += 1
     print(f"repaired the include folders in {changed} CMake files")
