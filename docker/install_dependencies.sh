@@ -6,16 +6,17 @@ set -euo pipefail
 variant=$1 source=$2
 kinds=(-t buildtool -t build -t exec)
 packages=(safetensors rosbags rosbags-image mcap zstandard plotly onnx openvino "numba>=0.57" "typer>=0.12" "rich>=13")
+torch=()  # the node needs it on a GPU only
 if [ "${3:-}" = --test ]; then
   kinds+=(-t test)
   packages+=(lightning-fabric torchmetrics)
+  torch=(--extra-index-url https://download.pytorch.org/whl/cpu "torch>=2.2")
 fi
 [ "$ROS_DISTRO" = lyrical ] || [ "$ROS_DISTRO" = rolling ] || packages+=("numpy<2")  # messages are built for numpy 1
 case $variant in
-  cpu) torch=(--extra-index-url https://download.pytorch.org/whl/cpu "torch>=2.2") ;;
+  cpu | jetson) ;;
   cuda) torch=("torch>=2.2") ;;
   tensorrt) torch=("torch>=2.2" "tensorrt>=10") ;;
-  jetson) torch=() ;;
   *) echo "variant '$variant' is none of cpu, cuda, tensorrt, jetson" >&2; exit 2 ;;
 esac
 export DEBIAN_FRONTEND=noninteractive PIP_BREAK_SYSTEM_PACKAGES=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore

@@ -2,6 +2,7 @@
 # Sourced by the other scripts: which ROS 2, which Python, which folders.
 #   DISTRO=jazzy|kilted   ROS 2 from PyPI (ignored where a ROS 2 is sourced); jazzy if Python is 3.10 to 3.12
 #   PYTHON=python3.12     the interpreter to build on
+#   ICNET_VENV=folder      the Python environment elsewhere than in .venv
 # Undo an earlier `source scripts/env.sh` first: it may have been for another distribution.
 eval "${ICNET_BEFORE:-}"
 # The base interpreter, even if a virtual environment is active.
@@ -21,5 +22,5 @@ else
   esac
 fi
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-VENV=$ROOT/.venv/$FLAVOUR
+VENV=${ICNET_VENV:-$ROOT/.venv/$FLAVOUR}
 BUILD=$ROOT/build/$FLAVOUR

@@ -19,7 +19,7 @@ step() {
   printf '   done in %d s, .venv has %s\n' $((SECONDS - started)) "$(size)" >&2
 }
 
-size() { du -sm "$VENV" | awk '{print $1 " MB"}'; }
+size() { du -sm "$VENV" 2>/dev/null | awk '{print $1 " MB"}'; }
 
 pip() { "$VENV/bin/python" -m pip --disable-pip-version-check "$@"; }
 
@@ -33,7 +33,7 @@ find_uv() {
   UV=$(command -v uv || true)
   [ -n "$UV" ] && return
   UV=$ROOT/build/uv/bin/uv
-  [ -x "$UV" ] || pip install -q --target build/uv uv 2>/dev/null || UV=
+  [ -x "$UV" ] || pip install -q --target build/uv -r requirements/uv.txt 2>/dev/null || UV=
 }
 
 # locked LOCK: installs a lock, which lists every package with its hashes.

@@ -1,8 +1,8 @@
 """Let CMake find this machine's Python through the ROS 2 wheels from PyPI.
 
 The CMake files that the wheels export name the Python and numpy include folders of the machine that
-built them. Every such folder is replaced by the one of the interpreter that runs this script. The files are replaced, not
-written to: uv links them to its cache, which serves other environments, too.
+built them. Every such folder is replaced by the one of the interpreter that runs this script. The files are replaced,
+not written to: uv links them to its cache, which serves other environments, too.
 """
 
 import re

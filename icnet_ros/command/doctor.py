@@ -18,6 +18,7 @@ from rich.table import Column, Table
 from icnet_ros import __version__
 from icnet_ros.checkpoint.default import model_path
 from icnet_ros.command.console import console
+from icnet_ros.command.sets import SETS
 from icnet_ros.dds import NEW, OLD, OLD_DISTROS
 from icnet_ros.engine.artefacts.cache_entries import cache_folder
 from icnet_ros.engine.base import EngineOptions
@@ -25,9 +26,9 @@ from icnet_ros.engine.table import ENGINES, EXTRAS, auto_candidates, installed_l
 from icnet_ros.share import share
 
 # What package.xml leaves to pip, see docs/installation.md, and the rest that versions matter of.
-BY_PIP = ("safetensors", "torch", "numba", "typer", "rich", "rosbags", "rosbags-image", "mcap", "zstandard", "plotly")
+BY_PIP = ("safetensors", "numba", "typer", "rich", "rosbags", "rosbags-image", "mcap", "zstandard", "plotly")
 ENGINE_PACKAGES = ("onnx", "onnxruntime", "openvino")
-PACKAGES = ("numpy", "opencv-python-headless", *BY_PIP, *ENGINE_PACKAGES)
+PACKAGES = ("numpy", "opencv-python-headless", *BY_PIP, "torch", *ENGINE_PACKAGES)
 SHARED_MEMORY = 128 * 2**20  # two participants with the 64 MiB segment of config/fastdds.xml
 
 
@@ -44,7 +45,7 @@ class Finding:
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False) -> None:
     """Versions, devices, engines, model, ROS and DDS settings; exit code 1 if something should be changed."""
-    findings = [*packages(), *machine(), *engines(), *files(), *ros(os.environ)]
+    findings = [*packages(), *sets(), *machine(), *engines(), *files(), *ros(os.environ)]
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
@@ -78,6 +79,14 @@ def packages() -> Iterator[Finding]:
                 "" if _version(name).startswith("1.") else "this cv_bridge is built for numpy 1: pip install 'numpy<2'"
             )
         yield Finding("packages", name, _version(name), advice)
+
+
+def sets() -> Iterator[Finding]:
+    """Which sets of packages are installed, and what a missing one would give."""
+    for one in SETS:
+        missing = one.missing(find_spec)
+        value = f"without {', '.join(missing)}" if missing else "installed"
+        yield Finding("sets", one.name, f"{value}: {one.purpose}", hint=one.command if missing else "")
 
 
 def machine() -> Iterator[Finding]:

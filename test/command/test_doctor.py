@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ import pytest
 
 from icnet_ros.command import doctor
 from icnet_ros.command.main import main
+from icnet_ros.command.sets import SETS
 from icnet_ros.dds import NEW, OLD
 from icnet_ros.engine.table import ENGINES
 
@@ -81,3 +83,28 @@ def test_the_table_for_people(monkeypatch, capsys):
         raise SystemExit(main())
     assert "shared memory" in (shown := capsys.readouterr().out)
     assert "icnet_street.safetensors" in "".join(shown.split("\n")).replace("│", "").replace(" ", "")
+
+
+def test_a_missing_set_says_what_it_would_give(monkeypatch):
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name in ("torch", "scipy") else object())
+    found = by_name(doctor.sets())
+    assert found["run"].value == "installed: node, demo, segment, replay" and not found["run"].hint
+    assert found["train"].value.startswith("without torch, scipy: training")
+    assert "icnet-ros[train]" in found["train"].hint and "make build SETS=train" in found["train"].hint
+    assert not any(finding.advice for finding in found.values())  # nothing is wrong
+
+
+def test_the_sets_are_those_of_the_requirements_and_extras():
+    tomllib = pytest.importorskip("tomllib")  # Python 3.11
+    root = Path(__file__).parent.parent.parent
+    locked = ""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    distributions = {"cv2": "opencv-python-headless"}
+    for one in SETS:
+        locked += (root / "requirements" / f"lock-jazzy-{one.name}.txt").read_text()
+        extras = [line for extra in one.extra.split(",") for line in project["optional-dependencies"][extra]]
+        declared = {re.split("[^a-z-]", line)[0] for line in (*project["dependencies"], *extras)}
+        for module in one.modules:
+            name = distributions.get(module, module.replace("_", "-"))
+            assert name in declared
+            assert name == "torch" or f"\n{name}==" in "\n" + locked  # torch.in
