@@ -40,6 +40,7 @@ from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.files import MediaError
 from icnet_ros.report.errors import CompareError, GateError
 from icnet_ros.training.errors import DivergedError, QuantizeError, RecipeError, StateError
+from icnet_ros.usage_events import disable_usage_events
 from icnet_ros.wire.cdr import WireError
 
 EXPECTED = (
@@ -102,6 +103,7 @@ def main() -> int:
     """Run the command line; 0, 1 after an error that was explained, 2 for wrong usage, 70 for a defect of icnet."""
     # libav in OpenCV would log into the progress bars; its errors are raised as exceptions anyway.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+    disable_usage_events()
     try:
         code = app(standalone_mode=True)
     except EXPECTED as err:

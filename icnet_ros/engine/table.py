@@ -12,6 +12,7 @@ from icnet_ros.engine.adapted import adapted
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.cascade import Cascade
 from icnet_ros.engine.precision import choose_precision
+from icnet_ros.usage_events import disable_usage_events
 
 log = logging.getLogger(__name__)
 # name -> (module, class); imported only when chosen, as each imports a large library.
@@ -61,6 +62,7 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
     unknown or uninstalled engine and for options it refuses, CheckpointError for a damaged ladder.
     """
     options = options or EngineOptions()
+    disable_usage_events()
     if options.exit == "auto":
         return _open_cascade(name, checkpoint, options)
     if options.rows:

@@ -88,9 +88,11 @@ def test_the_table_for_people(monkeypatch, capsys):
 def test_a_missing_set_says_what_it_would_give(monkeypatch):
     monkeypatch.setattr(doctor, "find_spec", lambda name: None if name in ("torch", "scipy") else object())
     found = by_name(doctor.sets())
-    assert found["run"].value == "installed: node, demo, segment, replay" and not found["run"].hint
+    assert found["run"].value == "installed: node, demo, segment, replay"
+    assert not found["run"].hint
     assert found["train"].value.startswith("without torch, scipy: training")
-    assert "icnet-ros[train]" in found["train"].hint and "make build SETS=train" in found["train"].hint
+    assert "icnet-ros[train]" in found["train"].hint
+    assert "make build SETS=train" in found["train"].hint
     assert not any(finding.advice for finding in found.values())  # nothing is wrong
 
 
