@@ -3,7 +3,6 @@
 from pkgutil import extend_path
 
 # `icnet_ros.msg` is generated and lives where colcon installed it; this code may live elsewhere on
-# sys.path (a checkout, site-packages after `pip install`). Both are one package.
+# sys.path (a checkout, site-packages after `pip install`). Both are one package. The generator installs an
+# empty file of this name, on some distributions over this one: therefore nothing else belongs here.
 __path__ = extend_path(__path__, __name__)
-
-__version__ = "1.0.0"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-import icnet_ros
 from icnet_ros.dds import NEW, OLD, profile_environment
 from icnet_ros.share import share
+from icnet_ros.version import __version__
 
 ROOT = Path(__file__).parent.parent
 
@@ -77,7 +77,7 @@ def test_the_wheel_holds_what_the_code_looks_for(wheel):
 
 def test_versions_agree():
     for file, pattern in (("package.xml", r"<version>(.*)</version>"), ("pyproject.toml", r"(?m)^version = \"(.*)\"$")):
-        assert re.search(pattern, (ROOT / file).read_text()).group(1) == icnet_ros.__version__
+        assert re.search(pattern, (ROOT / file).read_text()).group(1) == __version__
 
 
 def test_shipped_files_are_found():

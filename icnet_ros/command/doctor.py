@@ -15,7 +15,6 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from icnet_ros import __version__
 from icnet_ros.checkpoint.default import model_path
 from icnet_ros.command.console import console
 from icnet_ros.command.sets import SETS
@@ -24,6 +23,7 @@ from icnet_ros.engine.artefacts.cache_entries import cache_folder
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import ENGINES, EXTRAS, auto_candidates, installed_library
 from icnet_ros.share import share
+from icnet_ros.version import __version__
 
 # What package.xml leaves to pip, see docs/installation.md, and the rest that versions matter of.
 BY_PIP = ("safetensors", "numba", "typer", "rich", "rosbags", "rosbags-image", "mcap", "zstandard", "plotly")

@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from icnet_ros import __version__
 from icnet_ros.checkpoint.classes import ClassTableError
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.benchmark.app import app as benchmark
@@ -41,6 +40,7 @@ from icnet_ros.replay.files import MediaError
 from icnet_ros.report.errors import CompareError, GateError
 from icnet_ros.training.errors import DivergedError, QuantizeError, RecipeError, StateError
 from icnet_ros.usage_events import disable_usage_events
+from icnet_ros.version import __version__
 from icnet_ros.wire.cdr import WireError
 
 EXPECTED = (

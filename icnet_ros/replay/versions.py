@@ -3,7 +3,7 @@
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-import icnet_ros
+from icnet_ros.version import __version__
 
 LIBRARIES = (
     "numpy", "numba", "opencv-python-headless", "opencv-python", "rosbags", "torch", "onnxruntime", "onnxruntime-gpu",
@@ -13,7 +13,7 @@ LIBRARIES = (
 
 def versions() -> dict[str, str]:
     """Versions of icnet_ros, Python and the installed LIBRARIES."""
-    found = {"icnet_ros": icnet_ros.__version__, "python": platform.python_version()}
+    found = {"icnet_ros": __version__, "python": platform.python_version()}
     for library in LIBRARIES:
         try:
             found[library] = version(library)

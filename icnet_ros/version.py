@@ -1,0 +1,3 @@
+"""The version of the package: that of package.xml and pyproject.toml."""
+
+__version__ = "1.0.0"

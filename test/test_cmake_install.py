@@ -1,0 +1,75 @@
+"""CMakeLists.txt with stand-ins for ament and rosidl: what a real one installs must start on any distribution.
+
+rosidl installs an empty icnet_ros/__init__.py for the messages: up to Kilted where `rosidl_generate_interfaces` is
+called, from Lyrical on in `ament_package`, after the package's own files (ament_cmake_python 2.8.7).
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from icnet_ros.version import __version__
+
+ROOT = Path(__file__).parent.parent
+AMENT = """
+set(PYTHON_INSTALL_DIR "lib/python")
+function(ament_export_dependencies)
+endfunction()
+function(install_messages)
+  file(WRITE "${CMAKE_BINARY_DIR}/messages/icnet_ros/__init__.py" "")
+  file(WRITE "${CMAKE_BINARY_DIR}/messages/icnet_ros/msg/__init__.py" "")
+  install(DIRECTORY "${CMAKE_BINARY_DIR}/messages/" DESTINATION "${PYTHON_INSTALL_DIR}")
+endfunction()
+function(rosidl_generate_interfaces)
+  if(NOT LATE)
+    install_messages()
+  endif()
+endfunction()
+function(ament_package)
+  if(LATE)
+    install_messages()
+  endif()
+endfunction()
+"""
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_package_starts_whatever_is_installed_last(tmp_path, late):
+    if shutil.which("cmake") is None:
+        pytest.skip("no cmake")
+    for package in ("ament_cmake", "ament_cmake_python", "rosidl_default_generators", "std_msgs"):
+        folder = tmp_path / "prefix" / "share" / package / "cmake"
+        folder.mkdir(parents=True)
+        (folder / f"{package}Config.cmake").write_text(AMENT if package == "ament_cmake" else "")
+    source, build, prefix = tmp_path / "source", tmp_path / "build", tmp_path / "installed"
+    source.mkdir()
+    shutil.copy(ROOT / "CMakeLists.txt", source)
+    for folder in ("icnet_ros", "scripts"):
+        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in ("config", "demo", "launch", "models"):
+        (source / folder).mkdir()
+    settings = (f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}", f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DLATE={late:d}")
+    for words in (("-S", source, "-B", build, "-DBUILD_TESTING=OFF", *settings), ("--install", build)):
+        done = subprocess.run(["cmake", *map(str, words)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    path = os.pathsep.join(map(str, (prefix / "lib" / "python", *filter(None, sys.path[1:]))))
+    environment = {**os.environ, "PYTHONPATH": path}
+    command = [sys.executable, str(prefix / "lib" / "icnet_ros" / "icnet"), "--version"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"icnet_ros {__version__}\n"), done.stderr
+    installed = (prefix / "lib" / "python" / "icnet_ros" / "__init__.py").read_text()
+    assert bool(installed) is not late  # the stand-in does what it is for
+
+
+@pytest.mark.parametrize("script", ["icnet", "segmentation_node", "evaluation_node"])
+def test_a_process_that_imports_the_script_does_not_run_it(script):
+    """As multiprocessing does under spawn and forkserver, the default since Python 3.14."""
+    code = (
+        f"import runpy; runpy.run_path({str(ROOT / 'scripts' / script)!r}, run_name='__mp_main__'); print('imported')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, "imported"), done.stderr
