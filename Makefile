@@ -15,6 +15,7 @@ export DISTRO PYTHON
 .PHONY: build demo test lint docs clean distclean
 build:
 	@scripts/bootstrap.sh $(SETS)
+demo: SETS += $(if $(ENGINE)$(PRECISION)$(MODEL),train)
 demo: build
 	@source scripts/env.sh && icnet demo --out "$(OUT)" $(if $(BAG),--bag "$(BAG)") \
 	  $(if $(ENGINE),--engine "$(ENGINE)") $(if $(PRECISION),--precision "$(PRECISION)") \
