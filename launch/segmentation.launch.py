@@ -21,6 +21,7 @@ from icnet_ros.node.launching.arguments import (
     SHARE,
     argument_values,
     cameras_in,
+    check_params_file,
     check_topics,
     given_parameters,
     launch_description,
@@ -40,6 +41,7 @@ def generate_launch_description() -> LaunchDescription:
 def _nodes(context: LaunchContext) -> list[Any]:
     values = argument_values(context, list(SEGMENTATION))
     given = given_parameters(values)
+    check_params_file(values["params_file"])
     cameras = given.get("cameras", ())
     if not cameras and values["image"] != IMAGE:  # else the topics of the cameras of a parameter file stay as they are
         cameras = cameras_in(values["params_file"])

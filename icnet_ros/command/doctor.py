@@ -29,6 +29,7 @@ from icnet_ros.version import __version__
 BY_PIP = ("safetensors", "numba", "typer", "rich", "rosbags", "rosbags-image", "mcap", "zstandard", "plotly")
 ENGINE_PACKAGES = ("onnx", "onnxruntime", "openvino")
 PACKAGES = ("numpy", "opencv-python-headless", *BY_PIP, "torch", *ENGINE_PACKAGES)
+FAST_DDS = "rmw_fastrtps_cpp"  # the default of every distribution
 SHARED_MEMORY = 128 * 2**20  # two participants with the 64 MiB segment of config/fastdds.xml
 
 
@@ -146,13 +147,13 @@ def ros(environment: Mapping[str, str]) -> Iterator[Finding]:
     advice = hint = ""
     if len(profiles) == 2:
         advice = f"Fast DDS loads both and refuses them: unset one ({OLD} up to Jazzy, {NEW} later)"
-    elif not profiles:
+    elif not profiles and environment.get("RMW_IMPLEMENTATION", FAST_DDS) == FAST_DDS:
         variable = OLD if environment.get("ROS_DISTRO") in OLD_DISTROS else NEW
         hint = (
             "the launch files set it for the node; in the camera's process, large images may get lost without it: "
             f"export {variable}={share('config', 'fastdds.xml')}"
         )
-    elif not Path(next(iter(profiles.values()))).is_file():
+    elif profiles and not Path(next(iter(profiles.values()))).is_file():
         advice = "there is no such file"
     shown = ", ".join(f"{name}={value}" for name, value in profiles.items())
     yield Finding("DDS", "profile", shown or "none set here", advice, hint if here else "")
@@ -172,6 +173,10 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
+        if package == "opencv-python-headless" and find_spec("cv2"):  # apt's, or another wheel
+            import cv2
+
+            return f"{cv2.__version__}, not from this wheel"
         return "none"
 
 

@@ -1,6 +1,7 @@
 import json
 import re
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -110,3 +111,17 @@ def test_the_sets_are_those_of_the_requirements_and_extras():
             name = distributions.get(module, module.replace("_", "-"))
             assert name in declared
             assert name == "torch" or f"\n{name}==" in "\n" + locked  # torch.in
+
+
+def test_no_hint_for_fast_dds_with_another_middleware():
+    environment = {"ROS_DISTRO": "jazzy", "RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}
+    finding = by_name(doctor.ros(environment))["profile"]
+    assert (finding.advice, finding.hint) == ("", "")
+
+
+def test_opencv_of_the_system_is_found(monkeypatch):
+    def no_wheels(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", no_wheels)
+    assert by_name(doctor.packages())["opencv-python-headless"].value.startswith("4.")

@@ -199,6 +199,7 @@ def test_a_node_that_dies_comes_back_if_asked_to(graph, launch, model):
         ("exit:=sub8", "exit is 'sub8'; it takes one of sub4, sub24, sub124, auto"),
         ("cameras:=front,left", "image must contain {camera}"),
         ("cameras:=front,left image:=/{camera}/image depth:=/depth", "depth must contain {camera}"),
+        ("params_file:=/no/such.yaml", "params_file: there is no file /no/such.yaml"),
         ("rviz:=true", "rviz:=true needs rviz2"),
     ],
 )

@@ -106,6 +106,12 @@ def typed(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def check_params_file(params_file: str) -> None:
+    """Raise ParameterError if there is no such file: launch only warns, and the node would run on its defaults."""
+    if not Path(params_file).is_file():
+        raise ParameterError(f"params_file: there is no file {params_file}")
+
+
 def cameras_in(params_file: str) -> tuple[str, ...]:
     """The `cameras` that a ROS parameter file gives to a node icnet or to every node; empty if it gives none.
 
