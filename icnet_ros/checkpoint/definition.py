@@ -60,6 +60,8 @@ class Operators(Protocol):
 def forward(o: Operators, spec: ModelSpec, image: Maps) -> dict[str, Maps]:
     """Logits of each exit of `spec` for normalised images (N, 3, H, W).
 
+    Classifiers run before the last resize, on a quarter of the pixels. The torch modules run them after it, as the
+    official graph does; both are linear, and the weights of a resize add up to 1, so that the logits are the same.
     Raises ValueError for a width that leaves a fraction of a channel, and for fewer than two classes.
     """
     return {"icnet": _icnet, "icnet_two_pass": _two_pass, "pspnet50": _pspnet}[spec.architecture](o, spec, image)
@@ -89,17 +91,17 @@ def _icnet(o: Operators, spec: ModelSpec, image: Maps) -> dict[str, Maps]:
     low = o.conv(_sum_pyramid(o, x), "k1", c(512))
     logits = {}
     if "sub4" in spec.exits:
-        logits["sub4"] = o.classify(o.resize(low, medium), "aux16", classes)
+        logits["sub4"] = o.resize(o.classify(low, "aux16", classes), medium)
     if spec.exits[-1] != "sub4":
         fused = _fuse(o, spec, "cff24", low, medium, c(256))
         if "sub24" in spec.exits:
-            logits["sub24"] = o.classify(o.resize(fused, image, add=7, divide=8), "aux8", classes)
+            logits["sub24"] = o.resize(o.classify(fused, "aux8", classes), image, add=7, divide=8)
         if "sub124" in spec.exits:
             high = o.conv(image, "hi.1", c(64), 3, stride=2)
             high = o.conv(high, "hi.2", c(64), 3, stride=2)
             high = o.conv(high, "hi.3", c(128), 3, stride=2)
             fused = _fuse(o, spec, "cff12", fused, high, c(256))
-            logits["sub124"] = o.classify(o.resize(fused, image, add=3, divide=4), "cls", classes)
+            logits["sub124"] = o.resize(o.classify(fused, "cls", classes), image, add=3, divide=4)
     return logits
 
 
@@ -126,7 +128,7 @@ def _two_pass(o: Operators, spec: ModelSpec, image: Maps) -> dict[str, Maps]:
         if "sub24" in spec.exits:
             logits["sub24"] = o.classify(low, "aux8", classes)
         if "sub124" in spec.exits:
-            logits["sub124"] = o.classify(o.resize(fused, high, multiply=2), "cls", classes)
+            logits["sub124"] = o.resize(o.classify(fused, "cls", classes), high, multiply=2)
     return logits
 
 

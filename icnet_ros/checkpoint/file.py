@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 from icnet_ros.checkpoint.weights import Array, read_weights, replace_metadata
+from icnet_ros.packages import needed_for
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,7 +68,8 @@ class Checkpoint:
 
 def untrained(classes: ClassTable, width: float = 0.5, seed: int = 0) -> Checkpoint:
     """Random weights, the same for the same seed on every machine."""
-    from icnet_ros.network.layers import initialise
+    with needed_for("a network with random weights", CheckpointError):
+        from icnet_ros.network.layers import initialise
 
     spec = ModelSpec(classes=classes, width=width)
     network = build_network(spec)

@@ -100,7 +100,7 @@ def machine() -> Iterator[Finding]:
 def engines() -> Iterator[Finding]:
     """Engines that can be used on this machine."""
     for name in ENGINES:
-        missing = f"not installed: pip install 'icnet_ros[{EXTRAS[name]}]'" if name in EXTRAS else "not installed"
+        missing = f"not installed: pip install 'icnet-ros[{EXTRAS[name]}]'"
         yield Finding("engines", name, installed_library(name) or missing)
     yield Finding("engines", "auto", ", then ".join(auto_candidates(EngineOptions())))
 

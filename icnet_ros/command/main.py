@@ -36,6 +36,7 @@ from icnet_ros.command.training.train import train
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.engine.base import EngineError
 from icnet_ros.live.processes import DemoError
+from icnet_ros.packages import needed_for
 from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.files import MediaError
 from icnet_ros.report.errors import CompareError, GateError
@@ -103,7 +104,8 @@ def main() -> int:
     # libav in OpenCV would log into the progress bars; its errors are raised as exceptions anyway.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     try:
-        code = app(standalone_mode=True)
+        with needed_for("this", EngineError):
+            code = app(standalone_mode=True)
     except EXPECTED as err:
         errors.print(f"[bold red]error:[/] {escape(str(err))}", highlight=False, soft_wrap=True)
         return 1

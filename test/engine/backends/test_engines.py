@@ -176,7 +176,7 @@ def test_a_frame_of_few_wide_rows_is_refused_before_it_fills_the_memory(tiny, cp
 def test_auto_takes_the_fastest_that_is_there(tiny, monkeypatch):
     pytest.importorskip("onnxruntime")
     there = {"onnx", "onnxruntime", "openvino"}
-    monkeypatch.setattr("icnet_ros.engine.table.find_spec", lambda name: name in there)
+    monkeypatch.setattr("icnet_ros.packages.find_spec", lambda name: name if name in there else None)
     for expected in ("openvino", "onnxruntime", "torch"):
         assert auto_candidates(EngineOptions("cpu")) == [expected]
         there.discard(expected)
@@ -185,7 +185,7 @@ def test_auto_takes_the_fastest_that_is_there(tiny, monkeypatch):
 
 def test_auto_on_a_gpu_tries_tensorrt_first_and_says_why_it_goes_on(tiny, monkeypatch, caplog):
     there = {"torch", "onnx", "onnxruntime", "tensorrt_rtx"}
-    monkeypatch.setattr("icnet_ros.engine.table.find_spec", lambda name: name in there)
+    monkeypatch.setattr("icnet_ros.packages.find_spec", lambda name: name if name in there else None)
     assert auto_candidates(EngineOptions("cuda")) == ["tensorrt", "torch"]
     real = open_engine("torch", tiny, EngineOptions("cpu"))
 
@@ -204,7 +204,7 @@ def test_auto_on_a_gpu_tries_tensorrt_first_and_says_why_it_goes_on(tiny, monkey
 def test_an_engine_that_is_not_installed_says_what_to_install(tiny, monkeypatch):
     monkeypatch.delitem(sys.modules, "icnet_ros.engine.backends.onnxruntime", raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(EngineError, match=r"pip install 'icnet_ros\[onnx\]'"):
+    with pytest.raises(EngineError, match=r"pip install 'icnet-ros\[onnx\]'"):
         open_engine("onnxruntime", tiny)
 
 
