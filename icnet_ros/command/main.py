@@ -104,7 +104,7 @@ def main() -> int:
     # libav in OpenCV would log into the progress bars; its errors are raised as exceptions anyway.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     try:
-        with needed_for("this", EngineError):
+        with needed_for("this command", EngineError):
             code = app(standalone_mode=True)
     except EXPECTED as err:
         errors.print(f"[bold red]error:[/] {escape(str(err))}", highlight=False, soft_wrap=True)

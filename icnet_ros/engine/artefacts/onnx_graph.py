@@ -83,7 +83,9 @@ class _Graph:
         return self._relu(Maps(name, outputs), relu=relu)
 
     def classify(self, x: Maps, layer: str, classes: int) -> Maps:
-        weight, bias = (self._constant(f"{layer}.{kind}", self._weights[f"{layer}.{kind}"]) for kind in ("weight", "bias"))
+        weight, bias = (
+            self._constant(f"{layer}.{kind}", self._weights[f"{layer}.{kind}"]) for kind in ("weight", "bias")
+        )
         return Maps(self.node("Conv", layer, [x.name, weight, bias], kernel_shape=[1, 1]), classes)
 
     def deconv(self, x: Maps, layer: str, outputs: int, kernel: int, like: Maps) -> Maps:

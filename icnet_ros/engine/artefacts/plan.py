@@ -35,7 +35,7 @@ def library() -> Any:
             return import_module(name)
         except ModuleNotFoundError:
             continue
-    raise EngineError(f"{advice("engine 'tensorrt'", LIBRARIES[0])}, or tensorrt-rtx-cu13 for an RTX GPU")
+    raise EngineError(advice("engine 'tensorrt'", LIBRARIES[0]) + ", or tensorrt-rtx-cu13 for an RTX GPU")
 
 
 def plan_file(checkpoint: Checkpoint, exit_: str, precision: str) -> Path:

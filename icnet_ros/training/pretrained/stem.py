@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from icnet_ros.checkpoint.spec import CheckpointError
-from icnet_ros.network.icnet import ICNet
 from icnet_ros.network.dimensions import BN_EPSILON
+from icnet_ros.network.icnet import ICNet
 from icnet_ros.network.layers import ConvBN, halve
 from icnet_ros.network.pspnet import PSPNet50
 
