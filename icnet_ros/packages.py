@@ -23,7 +23,7 @@ def installed(*modules: str) -> bool:
 
 
 def advice(what: str, module: str, extra: str = "") -> str:
-    """ "WHAT needs the package MODULE: pip install ...", in one line. extra: to name if it brings the module."""
+    """One line: `what` needs the package of `module`, and the command. extra: to name if it brings the module."""
     top = module.partition(".")[0]
     names = [extra] if top in EXTRAS.get(extra, ()) else [name for name, modules in EXTRAS.items() if top in modules]
     return f"{what} needs the package {top}: pip install " + (f"'icnet-ros[{names[0]}]'" if names else top)

@@ -28,7 +28,7 @@ def read_weights(path: Path, spec: ModelSpec, sha256: str) -> dict[str, Array]:
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != sha256:
             raise CheckpointError(f"{path}: was replaced while it was being read, as by a training; try again")
-        stored = dict(deserialize(content))
+        stored: dict[str, dict[str, Any]] = dict(deserialize(content))  # type: ignore[no-untyped-call]
         expected = tensor_shapes(spec)
     except OSError as err:
         raise CheckpointError(f"{path}: cannot be read: {err.strerror or err}") from err

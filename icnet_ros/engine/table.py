@@ -45,7 +45,8 @@ def installed_library(name: str) -> str:
 def auto_candidates(options: EngineOptions, architecture: str = "icnet") -> list[str]:
     """Engines that "auto" tries, in order: TensorRT and torch on a GPU; on a CPU only the fastest installed one.
 
-    Where a machine has a GPU but neither of those is installed, device "auto" is the CPU. An ONNX network has onnxruntime in place of torch.
+    Where a machine has a GPU but neither of those is installed, device "auto" is the CPU. An ONNX network has
+    onnxruntime in place of torch.
     """
     gpu = options.device.startswith("cuda") or (options.device == "auto" and Path("/dev/nvidiactl").exists())
     names = ["tensorrt", "torch"] if gpu else ["openvino", "onnxruntime", "torch"]

@@ -29,12 +29,13 @@ def build_graph(spec: ModelSpec, weights: Mapping[str, Array], exit_: str) -> "o
     graph.node("Transpose", "logits", [logits.name], perm=[0, 2, 3, 1])
     nodes = graph.needed("logits")
     used = {name for node in nodes for name in node.input}
-    sides = (["frames", 3, "height", "width"], ["frames", "rows", "columns", len(spec.classes)])
+    image: list[str | int | None] = ["frames", 3, "height", "width"]
+    maps: list[str | int | None] = ["frames", "rows", "columns", len(spec.classes)]
     made = helper.make_graph(
         nodes,
         spec.architecture,
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, sides[0])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, sides[1])],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, image)],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, maps)],
         [numpy_helper.from_array(value, name) for name, value in graph.constants.items() if name in used],
     )
     opset = [helper.make_opsetid("", OPSET)]
@@ -83,9 +84,8 @@ class _Graph:
         return self._relu(Maps(name, outputs), relu=relu)
 
     def classify(self, x: Maps, layer: str, classes: int) -> Maps:
-        weight, bias = (
-            self._constant(f"{layer}.{kind}", self._weights[f"{layer}.{kind}"]) for kind in ("weight", "bias")
-        )
+        names = (f"{layer}.weight", f"{layer}.bias")
+        weight, bias = (self._constant(name, self._weights[name]) for name in names)
         return Maps(self.node("Conv", layer, [x.name, weight, bias], kernel_shape=[1, 1]), classes)
 
     def deconv(self, x: Maps, layer: str, outputs: int, kernel: int, like: Maps) -> Maps:
