@@ -31,7 +31,7 @@ def specs(draw):
     )
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(specs())
 def test_tensors_are_those_of_the_torch_module(spec):
     module = build_network(spec, device="meta")

@@ -75,21 +75,18 @@ def test_an_icnet_of_any_kind_and_size(spec, data, height, width):
 
 
 @pytest.mark.parametrize(
-    ("changes", "exit_"),
+    "changes",
     [
-        ({"architecture": "pspnet50", "exits": ("main",), "width": 0.125, "head": "concat"}, "main"),
-        (
-            {"architecture": "pspnet50", "exits": ("main",), "width": 0.125, "head": "sum", "output_stride": 16},
-            "main",
-        ),
-        *(({"architecture": "icnet_two_pass"}, exit_) for exit_ in EXITS),
+        {"architecture": "pspnet50", "exits": ("main",), "width": 0.125, "head": "concat"},
+        {"architecture": "pspnet50", "exits": ("main",), "width": 0.125, "head": "sum", "output_stride": 16},
+        {"architecture": "icnet_two_pass"},
     ],
 )
-def test_its_relatives(changes, exit_):
-    spec = ModelSpec(LETTERS, **changes)
-    checkpoint = random_checkpoint(spec)
-    model = build_graph(spec, checkpoint.arrays(), exit_)
-    assert largest_difference(checkpoint, exit_, model, [(2, 64, 96), (1, 128, 160)]) < TOLERANCE
+def test_its_relatives(changes):
+    checkpoint = random_checkpoint(ModelSpec(LETTERS, **changes))
+    for exit_ in checkpoint.spec.exits:
+        model = build_graph(checkpoint.spec, checkpoint.arrays(), exit_)
+        assert largest_difference(checkpoint, exit_, model, [(2, 64, 96)]) < TOLERANCE
 
 
 def test_a_file_holds_one_exit_and_folded_layers(tiny):
