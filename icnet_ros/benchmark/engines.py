@@ -7,18 +7,20 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
-import torch
 
-from icnet_ros.benchmark import plain
 from icnet_ros.benchmark.timing import Progress, interleaved
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, UInt8
 from icnet_ros.engine.table import open_engine
+from icnet_ros.packages import needed_for
+
+if TYPE_CHECKING:
+    from torch import nn
 
 SIZES = ((360, 480), (720, 960), (512, 1024), (1024, 2048))
 BASELINE = "eager torch"
@@ -40,6 +42,9 @@ def compare(
     engine is in its place. An engine that cannot be opened gives a row with its `error`. picture: BGR, resized to each
     of `sizes` (height, width); the input scale of the checkpoint is ignored.
     """
+    with needed_for("the comparison with eager torch", EngineError):
+        import torch
+
     torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))
     rows: list[dict[str, Any]] = []
     fixed = 0.0 if checkpoint.spec.input_size else 1.0  # the input scale
@@ -62,7 +67,7 @@ def compare(
 
 
 def _at_size(
-    network: torch.nn.Module | None,
+    network: "nn.Module | None",
     checkpoint: Checkpoint,
     engines: dict[str, Engine],
     exit_: str,
@@ -78,6 +83,8 @@ def _at_size(
 
     segment: dict[str, Callable[[], UInt8]] = {name: whole_path(engine, frame) for name, engine in engines.items()}
     if network is not None:
+        from icnet_ros.benchmark import plain
+
         segment = {BASELINE: partial(plain.segment, network, frame, spec)} | segment
     if not segment:
         return []

@@ -13,6 +13,8 @@ from safetensors import SafetensorError, safe_open
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
+from icnet_ros.checkpoint.weights import Array, read_weights, replace_metadata
+from icnet_ros.packages import needed_for
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,6 +54,12 @@ class Checkpoint:
         network.load_state_dict({key: self.weights[key] for key in network.state_dict()})
         return network.eval()
 
+    def arrays(self) -> Mapping[str, Array]:
+        """`weights` as numpy arrays; without torch if they are of a file. Raises CheckpointError."""
+        if isinstance(self.weights, _LazyWeights):
+            return self.weights.arrays
+        return {key: value.detach().cpu().numpy() for key, value in self.weights.items()}
+
     def check_exits(self, exits: Sequence[str]) -> None:
         """Raise CheckpointError for an exit the checkpoint was not trained with."""
         if missing := [name for name in exits if name not in self.spec.exits]:
@@ -60,7 +68,8 @@ class Checkpoint:
 
 def untrained(classes: ClassTable, width: float = 0.5, seed: int = 0) -> Checkpoint:
     """Random weights, the same for the same seed on every machine."""
-    from icnet_ros.network.layers import initialise
+    with needed_for("a network with random weights", CheckpointError):
+        from icnet_ros.network.layers import initialise
 
     spec = ModelSpec(classes=classes, width=width)
     network = build_network(spec)
@@ -75,7 +84,7 @@ def load_spec(path: str | Path) -> ModelSpec:
         from icnet_ros.checkpoint.onnx_file import read_onnx
 
         return read_onnx(path).spec
-    with _opened(path, "numpy") as file:
+    with _opened(path) as file:
         header = (file.metadata() or {}).get(HEADER_KEY)
     if header is None:
         raise CheckpointError(
@@ -116,51 +125,20 @@ class _LazyWeights(Mapping[str, "Tensor"]):
         self._path, self._spec, self._sha256 = path, spec, sha256
 
     @cached_property
-    def _tensors(self) -> "dict[str, Tensor]":
-        weights = _read(self._path, self._spec)
-        if hashlib.sha256(self._path.read_bytes()).hexdigest() != self._sha256:
-            raise CheckpointError(f"{self._path}: was replaced while it was being read, as by a training; try again")
-        return weights
+    def arrays(self) -> dict[str, Array]:
+        """The weights as arrays, without torch."""
+        return read_weights(self._path, self._spec, self._sha256)
 
     def __getitem__(self, key: str) -> "Tensor":
-        return self._tensors[key]
+        import torch
+
+        return torch.from_numpy(self.arrays[key])  # shares the memory
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
+        return iter(self.arrays)
 
     def __len__(self) -> int:
-        return len(self._tensors)
-
-
-def _read(path: Path, spec: ModelSpec) -> "dict[str, Tensor]":
-    import torch
-
-    with _opened(path, "pt") as file:
-        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no dict)
-    try:
-        network = build_network(spec, device="meta")
-    except ValueError as err:  # a width that leaves a fraction of a channel
-        raise CheckpointError(f"{path}: {err}") from err
-    expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
-    for what, keys in (("lacks", expected.keys() - weights.keys()), ("has unknown", weights.keys() - expected.keys())):
-        if keys:
-            raise CheckpointError(
-                f"{path}: {what} {len(keys)} tensors of a width {spec.width:g} {spec.architecture} with "
-                f"{len(spec.classes)} classes and exits {', '.join(spec.exits)}, first {min(keys)!r}"
-            )
-    for key, stored in weights.items():
-        if tuple(stored.shape) != expected[key]:
-            raise CheckpointError(
-                f"{path}: tensor {key!r} has shape {tuple(stored.shape)}, "
-                f"its header (width {spec.width:g}, {len(spec.classes)} classes) needs {expected[key]}"
-            )
-        if stored.is_floating_point():
-            weights[key] = stored.float()
-            if not torch.isfinite(weights[key]).all():
-                raise CheckpointError(f"{path}: tensor {key!r} holds NaN or infinity; the training diverged")
-            if key.endswith(".running_var") and (weights[key] < 0).any():
-                raise CheckpointError(f"{path}: tensor {key!r} is a variance and has negative values; it is damaged")
-    return weights
+        return len(self.arrays)
 
 
 def save(path: str | Path, spec: ModelSpec, weights: "Mapping[str, Tensor]", *, half: bool = False) -> None:
@@ -181,10 +159,7 @@ def save(path: str | Path, spec: ModelSpec, weights: "Mapping[str, Tensor]", *, 
 
 def replace_spec(path: Path, spec: ModelSpec) -> None:
     """Write another ModelSpec into the header of a checkpoint, atomically; its tensors stay as they are stored."""
-    from safetensors.torch import load_file
-    from safetensors.torch import save as serialise
-
-    _write(path, serialise(load_file(path), metadata={HEADER_KEY: spec.to_json()}))
+    _write(path, replace_metadata(path.read_bytes(), {HEADER_KEY: spec.to_json()}))
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -221,7 +196,7 @@ def build_network(spec: ModelSpec, device: str = "cpu") -> "ICNet | TwoPassICNet
         return ICNet(classes, spec.width, exits, spec.windows, spec.fusion, spec.stride_at)
 
 
-def _opened(path: Path, framework: str) -> safe_open:
+def _opened(path: Path) -> safe_open:
     if not path.exists():
         raise CheckpointError(f"{path}: no such file")
     if path.is_dir():
@@ -238,7 +213,7 @@ def _opened(path: Path, framework: str) -> safe_open:
                 f"{path}: a PyTorch or pickle file, which may execute code when loaded, and is therefore refused; "
                 "save its state dict with icnet_ros.checkpoint.file.save"
             )
-        return safe_open(path, framework)
+        return safe_open(path, "numpy")
     except OSError as err:
         raise CheckpointError(f"{path}: cannot be read: {err.strerror or err}") from err
     except SafetensorError as err:

@@ -17,6 +17,7 @@ import yaml
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
+from icnet_ros.packages import needed_for
 
 if TYPE_CHECKING:
     import onnx
@@ -138,10 +139,8 @@ def load_with_data(path: Path, model: "onnx.ModelProto") -> "onnx.ModelProto":
 
 def _parse(path: Path) -> "onnx.ModelProto":
     """The file without the tensors that are stored in other files."""
-    try:
+    with needed_for(f"{path}: an ONNX file", CheckpointError):
         import onnx
-    except ModuleNotFoundError as err:
-        raise CheckpointError(f"{path}: ONNX files need the package onnx: pip install 'icnet_ros[onnx]'") from err
     if not path.exists():
         raise CheckpointError(f"{path}: no such file")
     if not path.is_file():

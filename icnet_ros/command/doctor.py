@@ -27,8 +27,8 @@ from icnet_ros.version import __version__
 
 # What package.xml leaves to pip, see docs/installation.md, and the rest that versions matter of.
 BY_PIP = ("safetensors", "numba", "typer", "rich", "rosbags", "rosbags-image", "mcap", "zstandard", "plotly")
-ENGINE_PACKAGES = ("onnx", "onnxruntime", "openvino")
-PACKAGES = ("numpy", "opencv-python-headless", *BY_PIP, "torch", *ENGINE_PACKAGES)
+ENGINE_PACKAGES = ("torch", "onnx", "onnxruntime", "openvino")
+PACKAGES = ("numpy", "opencv-python-headless", *BY_PIP, *ENGINE_PACKAGES)
 FAST_DDS = "rmw_fastrtps_cpp"  # the default of every distribution
 SHARED_MEMORY = 128 * 2**20  # two participants with the 64 MiB segment of config/fastdds.xml
 
@@ -110,7 +110,7 @@ def machine() -> Iterator[Finding]:
 def engines() -> Iterator[Finding]:
     """Engines that can be used on this machine."""
     for name in ENGINES:
-        missing = f"not installed: pip install 'icnet_ros[{EXTRAS[name]}]'" if name in EXTRAS else "not installed"
+        missing = f"not installed: pip install 'icnet-ros[{EXTRAS[name]}]'"
         yield Finding("engines", name, installed_library(name) or missing)
     yield Finding("engines", "auto", ", then ".join(auto_candidates(EngineOptions())))
 

@@ -12,7 +12,7 @@ from icnet_ros.checkpoint.onnx_file import describe
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.command.console import console
 from icnet_ros.engine.base import EngineError
-from icnet_ros.engine.table import EXTRAS
+from icnet_ros.packages import needed_for
 
 Format = Literal["onnx", "openvino", "tensorrt"]
 
@@ -24,7 +24,7 @@ def export(
     exit_: Annotated[str, typer.Option("--exit", help="sub4, sub24, sub124.")] = "sub124",
     precision: Annotated[str, typer.Option(help="fp32; for tensorrt also fp16 and int8.")] = "fp32",
 ) -> None:
-    """Write the network of a checkpoint for any frame size, checked against torch at several sizes.
+    """Write the network of a checkpoint for any frame size.
 
     Input `image`: float32 (N, 3, H, W), normalised as the checkpoint says (`icnet info`). Output `logits`:
     (N, h, w, classes), to be resized to the image bilinearly with corners aligned. A TensorRT plan takes one
@@ -34,11 +34,8 @@ def export(
         raise EngineError(f"{out}: an OpenVINO model is an .xml file with a .bin beside it; end --out with .xml")
     if kind != "tensorrt" and precision != "fp32":
         raise EngineError(f"--precision {precision} is for --format tensorrt; `icnet quantize` writes int8 ONNX files")
-    try:
+    with needed_for(f"--format {kind}", EngineError, kind):
         made = _make(kind, model, exit_, precision)
-    except ModuleNotFoundError as err:
-        extra = EXTRAS.get(err.name or "", "onnx")
-        raise EngineError(f"exporting needs the package {err.name}: pip install 'icnet_ros[{extra}]'") from err
     out.parent.mkdir(parents=True, exist_ok=True)
     if kind == "openvino":
         import openvino

@@ -8,6 +8,7 @@ import typer
 from icnet_ros.checkpoint.file import save
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.console import console, errors
+from icnet_ros.packages import needed_for
 
 
 def import_weights(
@@ -32,11 +33,10 @@ def import_weights(
     """
     if out.suffix != ".safetensors":
         raise CheckpointError(f"{out}: a checkpoint ends with .safetensors")
-    try:
+    with needed_for("importing weights", CheckpointError):
         from icnet_ros.checkpoint.published.convert import import_weights as run
-    except ModuleNotFoundError as err:
-        raise CheckpointError(f"importing needs the package {err.name}: pip install 'icnet_ros[onnx]'") from err
-    imported = run(file, classes, windows, "" if stride == "auto" else stride)
+
+        imported = run(file, classes, windows, "" if stride == "auto" else stride)
     checkpoint = imported.checkpoint
     save(out, checkpoint.spec, checkpoint.weights)
     spec = checkpoint.spec

@@ -35,6 +35,7 @@ from icnet_ros.command.training.train import train
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.engine.base import EngineError
 from icnet_ros.live.processes import DemoError
+from icnet_ros.packages import needed_for
 from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.files import MediaError
 from icnet_ros.report.errors import CompareError, GateError
@@ -105,7 +106,8 @@ def main() -> int:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     disable_usage_events()
     try:
-        code = app(standalone_mode=True)
+        with needed_for("this command", EngineError):
+            code = app(standalone_mode=True)
     except EXPECTED as err:
         errors.print(f"[bold red]error:[/] {escape(str(err))}", highlight=False, soft_wrap=True)
         return 1

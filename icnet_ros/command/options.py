@@ -1,14 +1,11 @@
 """Options that several commands share, each described once."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from icnet_ros.checkpoint.spec import MAX_ROWS
-from icnet_ros.training.errors import RecipeError
 
 # Checkpoint, engine, device.
 Model = Annotated[
@@ -64,12 +61,3 @@ Nodes = Annotated[int, typer.Option(min=1, help="Machines; start the same comman
 TrainingPrecision = Annotated[
     str, typer.Option("--precision", help="32-true, or bf16-mixed where the device has bf16 instructions.")
 ]
-
-
-@contextmanager
-def needs_training_packages() -> Iterator[None]:
-    """Turn a failed import inside into a RecipeError that says what to install."""
-    try:
-        yield
-    except ModuleNotFoundError as err:
-        raise RecipeError(f"training needs the package {err.name}: pip install 'icnet_ros[train]'") from err

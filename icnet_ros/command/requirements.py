@@ -4,6 +4,7 @@ import importlib.util
 from pathlib import Path
 
 from icnet_ros.engine.base import EngineError
+from icnet_ros.packages import advice, installed
 
 
 def missing_ros() -> str:
@@ -22,5 +23,5 @@ def needs_ros() -> None:
 
 def needs_matplotlib(picture: Path | None) -> None:
     """Raise EngineError, before anything is measured, if a picture is asked for and cannot be drawn."""
-    if picture is not None and importlib.util.find_spec("matplotlib") is None:
-        raise EngineError("drawing needs the package matplotlib: pip install matplotlib")
+    if picture is not None and not installed("matplotlib"):
+        raise EngineError(advice("drawing", "matplotlib"))

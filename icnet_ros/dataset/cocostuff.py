@@ -6,6 +6,7 @@ import numpy as np
 
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.dataset.base import Dataset, DatasetError, Pair, UInt8, identity, pair_up, read_ids
+from icnet_ros.packages import advice
 
 LICENCE = "COCO-Stuff: CC BY 4.0; images under the terms of Flickr"
 
@@ -50,7 +51,7 @@ def _read_mat(path: Path) -> UInt8:
 
         ids = np.asarray(loadmat(path)["S"])
     except ModuleNotFoundError as err:
-        raise DatasetError(f"{path}: reading .mat files needs scipy: pip install 'icnet_ros[train]'") from err
+        raise DatasetError(advice(f"{path}: reading .mat files", "scipy")) from err
     except Exception as err:  # scipy raises whatever it stumbles over
         raise DatasetError(f"{path}: not a COCO-Stuff annotation ({type(err).__name__}: {err})") from err
     if ids.ndim != 2 or ids.min() < 0 or ids.max() > 182:

@@ -3,7 +3,6 @@
 import logging
 from dataclasses import replace
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from icnet_ros.checkpoint.file import Checkpoint
@@ -12,6 +11,7 @@ from icnet_ros.engine.adapted import adapted
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.cascade import Cascade
 from icnet_ros.engine.precision import choose_precision
+from icnet_ros.packages import installed, needed_for
 from icnet_ros.usage_events import disable_usage_events
 
 log = logging.getLogger(__name__)
@@ -22,36 +22,42 @@ ENGINES = {
     "openvino": ("icnet_ros.engine.backends.openvino", "OpenVinoEngine"),
     "tensorrt": ("icnet_ros.engine.backends.tensorrt", "open_tensorrt"),
 }
-EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino", "tensorrt": "tensorrt"}
+# Extras of this package, see `packages`.
+EXTRAS = {"torch": "torch", "onnxruntime": "onnx", "openvino": "openvino", "tensorrt": "tensorrt"}
 NAMES = ("auto", *ENGINES)
 
 
-# Third-party modules that each engine needs; of alternatives, one is enough.
+# Third-party modules that each engine needs; of alternatives, one is enough. Those that only make files, such as onnx
+# for the network of a checkpoint, are asked for when there is none in the cache.
 REQUIRED_MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
     "torch": (("torch",),),
-    "onnxruntime": (("onnx", "onnxruntime"),),  # to export and to check the ONNX file
-    "openvino": (("onnx", "onnxruntime", "openvino"),),
-    "tensorrt": (("onnx", "onnxruntime", "tensorrt"), ("onnx", "onnxruntime", "tensorrt_rtx")),
+    "onnxruntime": (("onnxruntime",),),
+    "openvino": (("openvino",),),
+    "tensorrt": tuple(("torch", "onnx", "onnxruntime", library) for library in ("tensorrt", "tensorrt_rtx")),
 }
 
 
 def installed_library(name: str) -> str:
     """The library that an engine uses, "" if it is not installed."""
-    found = (modules[-1] for modules in REQUIRED_MODULES[name] if all(find_spec(module) for module in modules))
+    found = (modules[-1] for modules in REQUIRED_MODULES[name] if installed(*modules))
     return next(found, "")
 
 
 def auto_candidates(options: EngineOptions, architecture: str = "icnet") -> list[str]:
     """Engines that "auto" tries, in order: TensorRT and torch on a GPU; on a CPU only the fastest installed one.
 
-    An ONNX network has onnxruntime in place of torch.
+    Where a machine has a GPU but neither of those is installed, device "auto" is the CPU. An ONNX network has
+    onnxruntime in place of torch.
     """
     gpu = options.device.startswith("cuda") or (options.device == "auto" and Path("/dev/nvidiactl").exists())
     names = ["tensorrt", "torch"] if gpu else ["openvino", "onnxruntime", "torch"]
     if architecture == "onnx":
         names = ["tensorrt", "onnxruntime"] if options.device.startswith("cuda") else ["openvino", "onnxruntime"]
         names = ["tensorrt", *names] if gpu and options.device == "auto" else names
-    available = [name for name in names if installed_library(name)] or names[-1:]
+    available = [name for name in names if installed_library(name)]
+    if not available and gpu and options.device == "auto":
+        return auto_candidates(replace(options, device="cpu"), architecture)
+    available = available or names[-1:]
     return available if gpu else available[:1]
 
 
@@ -83,18 +89,13 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
         height, width = spec.input_size
         raise EngineError(f"{checkpoint.name} takes {width}x{height} only: the input scale must be 0")
     module, attribute = ENGINES[name]
-    try:
+    with needed_for(f"engine {name!r}", EngineError, EXTRAS[name]):
         factory = getattr(import_module(module), attribute)
-        if options.precision == "auto":  # may read an ONNX file
+        if options.precision == "auto":
             precision, reason = choose_precision(name, checkpoint, options)
             log.info("precision %s for %s: %s", precision, options.exit, reason)
             options = replace(options, precision=precision)
-    except ModuleNotFoundError as err:
-        if (err.name or "").startswith("icnet_ros"):
-            raise
-        extra = f"'icnet_ros[{EXTRAS[name]}]'" if name in EXTRAS else err.name
-        raise EngineError(f"engine {name!r} needs the package {err.name!r}: pip install {extra}") from err
-    return adapted(factory(checkpoint, options), options)
+        return adapted(factory(checkpoint, options), options)
 
 
 def _open_cascade(name: str, checkpoint: Checkpoint, options: EngineOptions) -> Cascade:

@@ -4,22 +4,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.dataset.base import Dataset
-from icnet_ros.engine.base import Engine, Frame
-from icnet_ros.engine.kernels.normalise import normalise
-from icnet_ros.engine.kernels.upsample import label_map
+from icnet_ros.engine.base import Engine, EngineError, Frame
 from icnet_ros.evaluation.mapping import ClassMapping, align_classes
 from icnet_ros.evaluation.prediction import Prediction
 from icnet_ros.metrics.confusion import ConfusionMatrix, iou_by_class, sum_matrices
-from icnet_ros.network.fold import fold_batch_norm
-from icnet_ros.render.painter import UInt8
+from icnet_ros.packages import needed_for
 
 Progress = Callable[[int, int], None]
 
@@ -39,20 +31,21 @@ def evaluate(
 
     scales: input scales, the checkpoint's by default. With several scales, or with `flip` (also the mirrored image),
     softmax probabilities are averaged. mapping: scores its target classes. observers: called with every prediction.
-    Raises DatasetError if the classes of checkpoint and dataset differ and no mapping joins them.
+    Raises DatasetError if the classes of checkpoint and dataset differ and no mapping joins them, EngineError without
+    torch.
     """
+    with needed_for("evaluating every exit at once (without --engine)", EngineError):
+        from icnet_ros.evaluation.network_labels import NetworkLabels
+
     spec = checkpoint.spec
     fold = align_classes(spec.classes, dataset.classes, mapping, dataset.name)
-    network = fold_batch_norm(checkpoint.network()).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    threads = torch.get_num_threads()
+    network = NetworkLabels(checkpoint, device)
     matrices = {name: ConfusionMatrix(len(fold.classes), fold.classes.ignore) for name in spec.exits}
     for number in range(len(dataset)):
         image, ground_truth = dataset[number]
         wanted = scales or (spec.scale_for(image.shape[0]),)
         views = [(scale, mirrored) for scale in wanted for mirrored in (False, True)[: 1 + flip]]
-        prediction = Prediction(image, ground_truth, _labels(network, image, checkpoint, views, device))
-        # If Numba uses OpenMP, it also changes the number of threads of torch, and so the rounding of torch.
-        torch.set_num_threads(threads)
+        prediction = Prediction(image, ground_truth, network(image, views))
         for name, labels in prediction.labels.items():
             matrices[name].update(fold.of_ground_truth(ground_truth), fold.of_labels(labels))
         for observe in observers:
@@ -143,35 +136,3 @@ def _figures(matrix: ConfusionMatrix, classes: ClassTable) -> dict[str, Any]:
         "frequency_weighted_iou": matrix.frequency_weighted_iou(),
         "per_class": iou_by_class(matrix, classes.names),
     }
-
-
-@torch.inference_mode()
-def _labels(
-    network: torch.nn.Module, image: UInt8, checkpoint: Checkpoint, views: Sequence[tuple[float, bool]], device: str
-) -> dict[str, UInt8]:
-    height, width = image.shape[:2]
-    by_view = [_logits(network, image, checkpoint, view, device) for view in views]
-    labels: dict[str, UInt8] = {}
-    for name, *logits in zip(checkpoint.spec.exits, *by_view, strict=True):
-        if len(views) == 1:
-            labels[name] = label_map(logits[0].permute(1, 2, 0).cpu().numpy(), height, width)
-        else:
-            labels[name] = _mean_probability(logits, height, width).argmax(0).byte().cpu().numpy()
-    return labels
-
-
-def _logits(
-    network: torch.nn.Module, image: Any, checkpoint: Checkpoint, view: tuple[float, bool], device: str
-) -> list[Tensor]:
-    """Logits (classes, h, w) of every exit for one scaled, perhaps mirrored, image; mirrored back."""
-    scale, mirrored = view
-    pixels = np.ascontiguousarray(image[:, ::-1]) if mirrored else image
-    height, width = pixels.shape[:2]
-    size = checkpoint.spec.network_size(height, width, scale)
-    batch = torch.from_numpy(normalise([Frame(pixels)], checkpoint.spec, size)).permute(0, 3, 1, 2).to(device)
-    return [logits[0].flip(-1) if mirrored else logits[0] for logits in network(batch)]
-
-
-def _mean_probability(logits: Sequence[Tensor], height: int, width: int) -> Tensor:
-    full = [F.interpolate(one[None], (height, width), mode="bilinear", align_corners=True)[0] for one in logits]
-    return torch.stack([one.softmax(0) for one in full]).mean(0)

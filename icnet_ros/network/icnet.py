@@ -10,11 +10,11 @@ from typing import Literal, get_args
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from icnet_ros.network.dimensions import channels
 from icnet_ros.network.layers import (
     ConvBN,
     DeconvBN,
     StrideAt,
-    channels,
     halve,
     initialise,
     numbered,

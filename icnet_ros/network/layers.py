@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from icnet_ros.network.dimensions import BN_EPSILON
+
 StrideAt = Literal["reduce", "conv3"]
-BN_EPSILON = 1e-5
 BN_MOMENTUM = 0.05  # torch's convention; Caffe's moving_average_fraction is 1 - 0.05
 
 
@@ -127,14 +128,6 @@ def stem_pool(x: Tensor) -> Tensor:
     the other way; both agree at the odd sizes of the official graph.
     """
     return F.max_pool2d(x, 3, stride=2, padding=1)
-
-
-def channels(width: float, full: int) -> int:
-    """Channel count of a layer that has `full` channels in the full-width network."""
-    count = round(full * width)
-    if count < 4 or abs(count - full * width) > 1e-6:
-        raise ValueError(f"width {width} leaves {full * width:g} of {full} channels; take 1, 0.5 or 0.25")
-    return count
 
 
 def initialise(module: nn.Module, seed: int) -> None:

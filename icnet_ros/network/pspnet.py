@@ -5,12 +5,11 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from icnet_ros.network.layers import ConvBN, channels, initialise, stage, stem, stem_pool
+from icnet_ros.network.dimensions import STAGES, channels
+from icnet_ros.network.layers import ConvBN, initialise, stage, stem, stem_pool
 from icnet_ros.network.pyramid import ConcatPyramid, SumPyramid
 
 Head = Literal["concat", "sum"]
-# output stride -> (stride, dilation) of stages 4 and 5
-STAGES = {8: ((1, 2), (1, 4)), 16: ((2, 1), (1, 2)), 32: ((2, 1), (2, 1))}
 
 
 class PSPNet50(nn.Module):

@@ -1,15 +1,14 @@
 """Pyramid pooling: averages over 1, 2, 3 and 6 windows a side."""
 
-import copy
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from icnet_ros.network.dimensions import BINS
 from icnet_ros.network.layers import ConvBN, resize
 
-BINS = (1, 2, 3, 6)
 Windows = Literal["adaptive", "official"]
 
 OFFICIAL_MAP = (33, 65)
@@ -52,37 +51,6 @@ class SumPyramid(nn.Module):
         for bins in reversed(BINS):  # the order of the official sum
             total = total + resize(pool(x, bins, self.windows), size)
         return total
-
-
-class ProductPyramid(nn.Module):
-    """SumPyramid as matrix products, which export to ONNX for any map size; equal up to rounding."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        total = x
-        for bins in reversed(BINS):
-            pooled = _windows(x.shape[-2], bins, x) @ (x @ _windows(x.shape[-1], bins, x).T)
-            total = total + resize(pooled, (x.shape[-2], x.shape[-1]))
-        return total
-
-
-def exportable(network: nn.Module) -> nn.Module:
-    """A copy of the network that can be exported for any size. Raises ValueError if it cannot."""
-    copied = copy.deepcopy(network)
-    for name, child in copied.named_children():
-        if isinstance(child, SumPyramid) and child.windows == "adaptive":
-            setattr(copied, name, ProductPyramid())
-        elif isinstance(child, (SumPyramid, ConcatPyramid)):
-            raise ValueError("only the adaptive sum pyramid can be exported for any size")
-    return copied
-
-
-def _windows(size: int, bins: int, like: Tensor) -> Tensor:
-    """Weights (bins, size) that average the windows of `adaptive_avg_pool2d` along one axis."""
-    window = torch.arange(bins, device=like.device)
-    place = torch.arange(size, device=like.device)
-    start, end = window * size // bins, ((window + 1) * size + bins - 1) // bins
-    inside = ((place >= start[:, None]) & (place < end[:, None])).to(like.dtype)
-    return inside / inside.sum(1, keepdim=True)
 
 
 class ConcatPyramid(nn.Module):

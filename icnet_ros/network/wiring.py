@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from icnet_ros.network.dimensions import BINS
 from icnet_ros.network.icnet import ICNet
 from icnet_ros.network.pspnet import PSPNet50
-from icnet_ros.network.pyramid import BINS, ConcatPyramid
+from icnet_ros.network.pyramid import ConcatPyramid
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,15 @@ from typing import Any
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.engine.base import EngineError
+from icnet_ros.packages import needed_for
 from icnet_ros.report.outputs import Output, PaintedFrame
 from icnet_ros.wire.image import jpeg_file
 
 
 def require_rerun() -> Any:
     """Import and return rerun. Raises EngineError if it is not installed."""
-    try:
+    with needed_for("--rerun", EngineError):
         import rerun
-    except ModuleNotFoundError as err:
-        raise EngineError("--rerun needs the package rerun-sdk: pip install 'icnet_ros[rerun]'") from err
     return rerun
 
 

@@ -268,4 +268,4 @@ def test_without_matplotlib_only_pictures_are_refused(monkeypatch, tmp_path, cap
     assert (tmp_path / "layers.json").exists()
     monkeypatch.setattr(sys, "argv", ["icnet", "benchmark", *map(str, words), "--picture", str(tmp_path / "a.png")])
     assert main() == 1
-    assert "pip install matplotlib" in capsys.readouterr().err
+    assert "pip install 'icnet-ros[train]'" in capsys.readouterr().err

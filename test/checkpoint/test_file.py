@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from icnet_ros.checkpoint.file import load, load_spec, save, untrained
+from icnet_ros.checkpoint.file import load, load_spec, replace_spec, save, untrained
 from icnet_ros.checkpoint.spec import CheckpointError
 
 
@@ -177,3 +177,37 @@ def test_a_header_is_read_without_torch(path):
         f"load_spec({str(path)!r}); print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_read_as_torch_reads_them(path, tiny, dtype):
+    stored = {key: value.to(dtype) if value.is_floating_point() else value for key, value in tiny.weights.items()}
+    save_file(stored, path, {"icnet": tiny.spec.to_json()})
+    loaded = load(path)
+    for key, value in stored.items():
+        expected = value.float() if value.is_floating_point() else value
+        assert loaded.weights[key].dtype == expected.dtype
+        assert torch.equal(loaded.weights[key], expected)
+
+
+def test_a_precision_that_nobody_trains_in(path):
+    resave(path, **{"cls.bias": torch.zeros(3).to(torch.float8_e4m3fn)})
+    with pytest.raises(CheckpointError, match=r"'cls\.bias' is stored as F8_E4M3"):
+        load(path)
+
+
+def test_a_negative_variance(path):
+    resave(path, **{"k1.bn.running_var": torch.full((128,), -1.0)})
+    with pytest.raises(CheckpointError, match=r"'k1\.bn\.running_var' is a variance and has negative values"):
+        load(path)
+
+
+def test_other_metadata_leave_the_tensors_as_they_are_stored(path, tiny):
+    before = path.read_bytes()
+    for length in (0, 1, 7, 1000):
+        replace_spec(path, dataclasses.replace(tiny.spec, data_licence="x" * length))
+        assert load_spec(path).data_licence == "x" * length
+        after = path.read_bytes()
+        start = int.from_bytes(after[:8], "little")
+        assert start % 8 == 0
+        assert after[8 + start :] == before[8 + int.from_bytes(before[:8], "little") :]

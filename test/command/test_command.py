@@ -186,7 +186,7 @@ def test_train_without_its_packages_says_what_to_install(run, tmp_path, monkeypa
     for name in ("loop", "session"):  # other tests may have imported them
         monkeypatch.delitem(sys.modules, f"icnet_ros.training.{name}", raising=False)
     code, _, err = run("train", "--root", tmp_path, "-o", tmp_path / "out")
-    assert (code, "pip install 'icnet_ros[train]'" in err) == (1, True)
+    assert (code, "pip install 'icnet-ros[train]'" in err) == (1, True)
 
 
 def test_train_with_a_wrong_root(run, tmp_path):

@@ -71,10 +71,10 @@ def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
 
 
 def test_what_is_not_installed_says_how(monkeypatch):
-    for module in ("icnet_ros.engine.table", "icnet_ros.command.doctor"):
+    for module in ("icnet_ros.packages", "icnet_ros.command.doctor"):
         monkeypatch.setattr(f"{module}.find_spec", lambda name: None)
     found = by_name(doctor.engines())
-    assert "pip install 'icnet_ros[openvino]'" in found["openvino"].value
+    assert "pip install 'icnet-ros[openvino]'" in found["openvino"].value
     assert "not sourced" in by_name(doctor.ros({}))["distribution"].value
 
 

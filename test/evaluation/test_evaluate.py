@@ -156,7 +156,7 @@ def test_torch_keeps_its_threads(checkpoint, root, monkeypatch):
         torch.set_num_threads(2)
         return np.zeros((height, width), np.uint8)
 
-    monkeypatch.setattr("icnet_ros.evaluation.evaluate.label_map", meddling)
+    monkeypatch.setattr("icnet_ros.evaluation.network_labels.label_map", meddling)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)

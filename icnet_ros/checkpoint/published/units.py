@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icnet_ros.checkpoint.spec import CheckpointError
-from icnet_ros.network.layers import BN_EPSILON
+from icnet_ros.network.dimensions import BN_EPSILON
 
 Array = npt.NDArray[Any]
 BLOCKS = {2: 3, 3: 4, 4: 6, 5: 3}  # of each residual stage

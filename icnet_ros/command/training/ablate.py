@@ -16,8 +16,9 @@ from icnet_ros.command.options import (
     TrainingData,
     TrainingFolder,
     TrainingPrecision,
-    needs_training_packages,
 )
+from icnet_ros.packages import needed_for
+from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.recipe import load_recipe
 
 
@@ -38,7 +39,7 @@ def ablate(
     precision: TrainingPrecision = "32-true",
 ) -> None:
     """Train and measure every row of tables 1 to 3 and figure 5, with deltas next to the paper's."""
-    with needs_training_packages():
+    with needed_for("training", RecipeError, "train"):
         from icnet_ros.training.ablation import GROUPS, AblationConfig
         from icnet_ros.training.ablation import ablate as run
         from icnet_ros.training.session import open_data, open_fabric

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from icnet_ros.checkpoint.file import load, save
+from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.console import console
+from icnet_ros.packages import needed_for
 
 
 def average(
@@ -19,8 +21,8 @@ def average(
 
     The average often is better than each of them. Measure it with `icnet evaluate --save`; the header names the parts.
     """
-    from icnet_ros.training.averaging import average as run
-
+    with needed_for("averaging", CheckpointError):
+        from icnet_ros.training.averaging import average as run
     parts = [_part(text) for text in checkpoints]
     if len(parts) < 2:
         raise typer.BadParameter("an average needs at least two checkpoints")

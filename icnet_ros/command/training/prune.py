@@ -17,8 +17,9 @@ from icnet_ros.command.options import (
     TrainingData,
     TrainingFolder,
     TrainingPrecision,
-    needs_training_packages,
 )
+from icnet_ros.packages import needed_for
+from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.recipe import load_recipe
 
 
@@ -39,7 +40,7 @@ def prune(
     precision: TrainingPrecision = "32-true",
 ) -> None:
     """Progressive l1-norm filter pruning with retraining; the same command resumes after a kill."""
-    with needs_training_packages():
+    with needed_for("training", RecipeError, "train"):
         from icnet_ros.training.pruning.filters import width_schedule
         from icnet_ros.training.pruning.progressive import prune_progressively
         from icnet_ros.training.session import open_data, open_fabric

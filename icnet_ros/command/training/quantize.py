@@ -9,6 +9,7 @@ from icnet_ros.command.console import console, progress_bar
 from icnet_ros.command.options import Data, Exit, Model, Root
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineError
+from icnet_ros.packages import needed_for
 
 
 def quantize(
@@ -28,10 +29,8 @@ def quantize(
     `precision: auto`, the default, takes it if it loses at most a point of mIoU and the CPU has the instructions;
     `int8` always does.
     """
-    try:
+    with needed_for("quantizing", EngineError, "quantize"):
         from icnet_ros.training.quantize import quantize as run
-    except ModuleNotFoundError as err:
-        raise EngineError(f"quantizing needs the package {err.name}: pip install 'icnet_ros[quantize]'") from err
     calibration, measured = (open_dataset(data, root, part) for part in (split, validation))
     with progress_bar("building engines") as update:
         result = run(

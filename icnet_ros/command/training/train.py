@@ -17,8 +17,8 @@ from icnet_ros.command.options import (
     TrainingData,
     TrainingFolder,
     TrainingPrecision,
-    needs_training_packages,
 )
+from icnet_ros.packages import needed_for
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.recipe import load_recipe
 
@@ -45,7 +45,7 @@ def train(
     Where the recipe's validate_images is less than the images of "val", the last checkpoint is kept instead: only that
     is scored on all of them. The same command in the same folder resumes from the last validation.
     """
-    with needs_training_packages():
+    with needed_for("training", RecipeError, "train"):
         from icnet_ros.training.loop import Trainer
         from icnet_ros.training.session import open_data, open_fabric
         from icnet_ros.training.start import FROM_SCRATCH, from_backbone, from_checkpoint

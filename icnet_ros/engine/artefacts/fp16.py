@@ -4,7 +4,7 @@ from pathlib import Path
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.cache import cached_file
-from icnet_ros.engine.artefacts.export import FORMAT, check_export, identity, onnx_file
+from icnet_ros.engine.artefacts.export import FORMAT, check_conversion, identity, onnx_file
 
 TOLERANCE = 0.03  # largest difference of a logit, relative to the largest logit
 
@@ -22,6 +22,6 @@ def fp16_file(checkpoint: Checkpoint, exit_: str) -> Path:
             op_block_list=[*DEFAULT_OP_BLOCK_LIST, "Div", "Sub", "Less", "GreaterOrEqual", "ReduceSum"],
         )
         onnx.save(model, path)
-        check_export(checkpoint, exit_, path, TOLERANCE)
+        check_conversion(checkpoint, exit_, path, TOLERANCE)
 
     return cached_file("fp16 network", "onnx", {"half": str(FORMAT), **identity(checkpoint, exit_)}, convert)

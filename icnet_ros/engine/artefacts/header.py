@@ -9,6 +9,7 @@ from icnet_ros.checkpoint import ladder
 from icnet_ros.checkpoint.file import Checkpoint, open_checkpoint, replace_spec
 from icnet_ros.engine.artefacts.int8 import belongs, rebind
 from icnet_ros.engine.base import EngineError
+from icnet_ros.packages import needed_for
 
 
 def update_metrics(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> None:
@@ -24,6 +25,9 @@ def update_metrics(checkpoint: Checkpoint, metrics: Mapping[str, Any]) -> None:
         raise EngineError(f"{path}: was changed after it was read, so the figures are not its own; nothing is stored")
     spec = checkpoint.spec
     calibrated = [exit_ for exit_ in spec.exits if belongs(checkpoint, exit_)]
+    if calibrated:  # before anything is changed
+        with needed_for("writing into the int8 files beside it", EngineError):
+            import onnx  # noqa: F401
     kept = {name: value for name, value in spec.metrics.items() if "miou" not in metrics or name == ladder.KEY}
     replace_spec(path, replace(spec, metrics={**kept, **metrics}))
     stored = open_checkpoint(path)

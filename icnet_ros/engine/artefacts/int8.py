@@ -11,6 +11,7 @@ import numpy as np
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.onnx_file import INT8_KEY
 from icnet_ros.engine.artefacts.cache import cached_file, write_atomically
+from icnet_ros.engine.artefacts.onnx_metadata import read_metadata
 from icnet_ros.engine.base import EngineError
 
 if TYPE_CHECKING:
@@ -36,38 +37,30 @@ def int8_file(checkpoint: Checkpoint, exit_: str) -> Path:
 
 
 def int8_metadata(checkpoint: Checkpoint, exit_: str) -> dict[str, Any]:
-    """What `icnet quantize` wrote into the network of a checkpoint and exit. Raises EngineError, see `_read`."""
-    return _read(checkpoint, exit_)[1]
+    """What `icnet quantize` wrote into the network of a checkpoint and exit; the package onnx is not needed.
+
+    Raises EngineError if there is no such file, if it cannot be read or if it belongs to other weights.
+    """
+    path = int8_path(checkpoint, exit_)
+    advice = f"icnet quantize --model {checkpoint.path} --exit {exit_} --data DATASET"
+    if not path.is_file():
+        raise EngineError(f"precision int8 needs {path}: make it with {advice}, or set precision to fp32")
+    try:
+        metadata = json.loads(read_metadata(path)[METADATA_KEY])
+    except (OSError, ValueError, KeyError, RecursionError) as err:
+        raise EngineError(f"{path}: not from icnet quantize, or damaged ({type(err).__name__}): {advice}") from err
+    if not isinstance(metadata, dict) or metadata.get("sha256") != checkpoint.sha256:
+        raise EngineError(f"{path}: calibrated for other weights than {checkpoint.path} has now: {advice}")
+    return metadata
 
 
 def belongs(checkpoint: Checkpoint, exit_: str) -> bool:
     """Whether there is a calibrated network of this checkpoint and exit; one of other weights is not."""
     try:
-        _read(checkpoint, exit_)
+        int8_metadata(checkpoint, exit_)
     except EngineError:
         return False
     return True
-
-
-def _read(checkpoint: Checkpoint, exit_: str) -> "tuple[onnx.ModelProto, dict[str, Any]]":
-    """The calibrated network of a checkpoint and exit, and its metadata.
-
-    Raises EngineError if there is none, if it cannot be read or if it belongs to other weights.
-    """
-    path = int8_path(checkpoint, exit_)
-    advice = f"icnet quantize --model {checkpoint.path} --exit {exit_} --data DATASET"
-    if not path.exists():
-        raise EngineError(f"precision int8 needs {path}: make it with {advice}, or set precision to fp32")
-    import onnx  # takes 0.2 s, not needed for fp32
-
-    try:
-        model = onnx.load(path)
-        metadata: dict[str, Any] = json.loads({entry.key: entry.value for entry in model.metadata_props}[METADATA_KEY])
-    except Exception as err:  # protobuf errors have no common base class in the API of onnx
-        raise EngineError(f"{path}: not from icnet quantize, or damaged ({type(err).__name__}): {advice}") from err
-    if metadata.get("sha256") != checkpoint.sha256:
-        raise EngineError(f"{path}: calibrated for other weights than {checkpoint.path} has now: {advice}")
-    return model, metadata
 
 
 def signed_file(checkpoint: Checkpoint, exit_: str) -> Path:
@@ -119,7 +112,10 @@ def rebind(before: Checkpoint, after: Checkpoint, exit_: str) -> None:
 
     Raises EngineError if it did not belong to `before`.
     """
-    model, metadata = _read(before, exit_)
+    import onnx
+
+    metadata = int8_metadata(before, exit_)
+    model = onnx.load(int8_path(before, exit_))
     describe(model, {**metadata, "sha256": after.sha256})
     write_atomically(int8_path(after, exit_), model.SerializeToString())
 

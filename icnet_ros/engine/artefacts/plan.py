@@ -17,6 +17,7 @@ from icnet_ros.engine.artefacts.export import onnx_file
 from icnet_ros.engine.artefacts.fp16 import fp16_file
 from icnet_ros.engine.artefacts.int8 import signed_file
 from icnet_ros.engine.base import EngineError
+from icnet_ros.packages import advice
 
 log = logging.getLogger(__name__)
 
@@ -34,9 +35,7 @@ def library() -> Any:
             return import_module(name)
         except ModuleNotFoundError:
             continue
-    raise EngineError(
-        "engine 'tensorrt' needs TensorRT: pip install 'icnet_ros[tensorrt]', or tensorrt-rtx-cu13 for an RTX GPU"
-    )
+    raise EngineError(advice("engine 'tensorrt'", LIBRARIES[0]) + ", or tensorrt-rtx-cu13 for an RTX GPU")
 
 
 def plan_file(checkpoint: Checkpoint, exit_: str, precision: str) -> Path:

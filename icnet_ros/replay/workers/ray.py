@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from icnet_ros.engine.base import EngineError
+from icnet_ros.packages import needed_for
 from icnet_ros.replay.workers.pool import MAX_TRIES, POLL_S, Outcome, R, T, Work
 
 
@@ -18,10 +19,8 @@ class RayPool:
         threads: 0 shares the CPUs of the cluster among the workers. Raises EngineError without ray, if the
         cluster cannot be reached, or if it has no GPU.
         """
-        try:
+        with needed_for("--ray", EngineError):
             import ray
-        except ModuleNotFoundError as err:
-            raise EngineError("--ray needs the package ray: pip install 'icnet_ros[fleet]'") from err
         self._ray: Any = ray
         self._gpu, self._stop = gpu, False
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "ignore_reinit_error": True}

@@ -15,8 +15,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.network.dimensions import BN_EPSILON
 from icnet_ros.network.icnet import ICNet
-from icnet_ros.network.layers import BN_EPSILON, ConvBN, halve
+from icnet_ros.network.layers import ConvBN, halve
 from icnet_ros.network.pspnet import PSPNet50
 
 # Offset in standard deviations that keeps values positive, so that a ReLU does not change them.

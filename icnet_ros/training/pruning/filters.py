@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from icnet_ros.checkpoint.file import Checkpoint, build_network
 from icnet_ros.checkpoint.spec import ModelSpec
-from icnet_ros.network.layers import BN_EPSILON
+from icnet_ros.network.dimensions import BN_EPSILON
 from icnet_ros.network.wiring import wires
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.pretrained.backbone import largest_indices

@@ -6,28 +6,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from icnet_ros.checkpoint.file import save
 from icnet_ros.command.main import main
-from icnet_ros.engine.artefacts import export
+from icnet_ros.engine.artefacts import export, fp16
 from icnet_ros.engine.artefacts.cache import cached_file
 from icnet_ros.engine.artefacts.cache_entries import cache_folder
 from icnet_ros.engine.base import EngineError
-from icnet_ros.network.pyramid import ConcatPyramid, ProductPyramid, SumPyramid, exportable
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(6, 40), st.integers(6, 40))
-def test_the_product_pyramid_is_the_sum_pyramid(height, width):
-    x = torch.randn(2, 3, height, width)
-    torch.testing.assert_close(ProductPyramid()(x), SumPyramid()(x), rtol=1e-4, atol=1e-4)
-
-
-def test_what_cannot_be_exported_for_any_size():
-    for pyramid in (SumPyramid("official"), ConcatPyramid(8)):
-        with pytest.raises(ValueError, match="only the adaptive sum pyramid"):
-            exportable(nn.Sequential(pyramid))
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +33,14 @@ def test_one_file_gives_torchs_logits_at_any_size(tiny, session, frames, height,
     assert np.abs(given - expected).max() < 1e-3 * np.abs(expected).max()
 
 
-def test_a_wrong_export_is_not_kept(tiny, tmp_path, monkeypatch):
+def test_a_wrong_conversion_is_not_kept(tiny, tmp_path, monkeypatch):
     pytest.importorskip("onnx")
     monkeypatch.setenv("ICNET_CACHE", str(tmp_path))
-    monkeypatch.setattr(export, "TOLERANCE", -1.0)
-    with pytest.raises(EngineError, match=r"wrong at 128x96 .* use engine torch"):
-        export.onnx_file(tiny, "sub4")
-    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(fp16, "TOLERANCE", -1.0)
+    original = export.onnx_file(tiny, "sub4")
+    with pytest.raises(EngineError, match=r"conversion is wrong at 128x96 .* set precision to fp32"):
+        fp16.fp16_file(tiny, "sub4")
+    assert sorted(tmp_path.iterdir()) == sorted([original, original.with_suffix(".json")])
 
 
 def made(content=b"made"):

@@ -176,7 +176,7 @@ def test_a_frame_of_few_wide_rows_is_refused_before_it_fills_the_memory(tiny, cp
 def test_auto_takes_the_fastest_that_is_there(tiny, monkeypatch):
     pytest.importorskip("onnxruntime")
     there = {"onnx", "onnxruntime", "openvino"}
-    monkeypatch.setattr("icnet_ros.engine.table.find_spec", lambda name: name in there)
+    monkeypatch.setattr("icnet_ros.packages.find_spec", lambda name: name if name in there else None)
     for expected in ("openvino", "onnxruntime", "torch"):
         assert auto_candidates(EngineOptions("cpu")) == [expected]
         there.discard(expected)
@@ -185,7 +185,7 @@ def test_auto_takes_the_fastest_that_is_there(tiny, monkeypatch):
 
 def test_auto_on_a_gpu_tries_tensorrt_first_and_says_why_it_goes_on(tiny, monkeypatch, caplog):
     there = {"torch", "onnx", "onnxruntime", "tensorrt_rtx"}
-    monkeypatch.setattr("icnet_ros.engine.table.find_spec", lambda name: name in there)
+    monkeypatch.setattr("icnet_ros.packages.find_spec", lambda name: name if name in there else None)
     assert auto_candidates(EngineOptions("cuda")) == ["tensorrt", "torch"]
     real = open_engine("torch", tiny, EngineOptions("cpu"))
 
@@ -204,7 +204,7 @@ def test_auto_on_a_gpu_tries_tensorrt_first_and_says_why_it_goes_on(tiny, monkey
 def test_an_engine_that_is_not_installed_says_what_to_install(tiny, monkeypatch):
     monkeypatch.delitem(sys.modules, "icnet_ros.engine.backends.onnxruntime", raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(EngineError, match=r"pip install 'icnet_ros\[onnx\]'"):
+    with pytest.raises(EngineError, match=r"pip install 'icnet-ros\[onnx\]'"):
         open_engine("onnxruntime", tiny)
 
 
@@ -241,7 +241,7 @@ def test_exported_engines_have_the_exits_of_the_checkpoint(tiny, name):
         open_engine(name, narrow, EngineOptions(exit="sub4"))
 
 
-def test_onnxruntime_starts_without_torch_when_its_file_is_there(tiny, tmp_path, monkeypatch):
+def test_onnxruntime_starts_without_torch_and_without_onnx_when_its_file_is_there(tiny, tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
     monkeypatch.setenv("ICNET_CACHE", str(tmp_path / "cache"))
     model = tmp_path / "m.safetensors"
@@ -253,12 +253,12 @@ def test_onnxruntime_starts_without_torch_when_its_file_is_there(tiny, tmp_path,
         "from icnet_ros.engine.table import open_engine\n"
         f"engine = open_engine('onnxruntime', load_model({str(model)!r}), EngineOptions('cpu'))\n"
         "engine.segment([Frame(numpy.zeros((64, 64, 3), numpy.uint8))])\n"
-        "print('torch' in sys.modules)\n"
+        "print(*sorted({'torch', 'onnx'} & sys.modules.keys()))\n"
     )
     seen = [
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout for _ in "ab"
     ]
-    assert [line.strip() for line in seen] == ["True", "False"]
+    assert [line.strip() for line in seen] == ["onnx", ""]
 
 
 @pytest.mark.parametrize(

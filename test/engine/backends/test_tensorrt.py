@@ -144,7 +144,7 @@ class TestPlans:
 def test_without_the_library_it_says_what_to_install(tiny, monkeypatch):
     for name in plan.LIBRARIES:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(EngineError, match=r"pip install 'icnet_ros\[tensorrt\]', or tensorrt-rtx-cu13"):
+    with pytest.raises(EngineError, match=r"pip install 'icnet-ros\[tensorrt\]', or tensorrt-rtx-cu13"):
         open_engine("tensorrt", tiny)
 
 
