@@ -7,7 +7,7 @@ from importlib.util import find_spec
 # Extra of this package -> modules it brings. A module of several: the first extra is the one to name.
 EXTRAS: dict[str, tuple[str, ...]] = {
     "onnx": ("onnx", "onnxruntime", "google"),  # onnx brings google.protobuf
-    "openvino": ("openvino",),
+    "openvino": ("openvino", "onnx"),
     "torch": ("torch",),
     "train": ("torch", "onnx", "onnxruntime", "openvino", "lightning", "lightning_fabric", "matplotlib", "scipy"),
     "quantize": ("nncf", "onnx", "onnxruntime", "openvino"),

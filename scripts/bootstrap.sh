@@ -23,7 +23,7 @@ command -v c++ >/dev/null || missing+=(g++)
   fail "PyPI has no ROS 2 Jazzy for $("$BASE_PYTHON" --version). Take DISTRO=kilted or PYTHON=python3.12."
 
 # --- Python environment: recreated when its inputs change, a set is added when it is asked for --
-recipe="$FLAVOUR $ROOT $("$BASE_PYTHON" --version) $(cat scripts/repair_cmake.py requirements/*.in requirements/lock-* | cksum)"
+recipe="$FLAVOUR $ROOT $("$BASE_PYTHON" --version) $(cat scripts/repair_wheels.py requirements/*.in requirements/lock-* | cksum)"
 if [ "$(cat "$VENV/.recipe" 2>/dev/null)" != "$recipe" ]; then
   rm -rf "$VENV"
   mkdir -p "$VENV"

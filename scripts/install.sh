@@ -85,7 +85,7 @@ install_set() {
     find_uv
     step "$VENV: set $1, $(grep -c == "$lock") packages" locked "$lock"
     case $1 in
-      run) "$VENV/bin/python" scripts/repair_cmake.py ;;
+      run) "$VENV/bin/python" scripts/repair_wheels.py ;;
       train) step "$VENV: torch" install_torch ;;
     esac
   fi

@@ -31,10 +31,10 @@ class PackageSet:
 
 
 SETS = (
-    PackageSet("run", ("cv2", "numba", "rosbags", "plotly", "openvino"), "node, demo, segment, replay", "openvino"),
+    PackageSet("run", ("cv2", "numba", "rosbags", "plotly", "onnx", "openvino"), "node, demo, segment, replay", "openvino"),
     PackageSet(
         "train",
-        ("torch", "lightning_fabric", "matplotlib", "scipy", "onnx", "onnxruntime"),
+        ("torch", "lightning_fabric", "matplotlib", "scipy", "onnxruntime"),
         "training, evaluation of every exit, import and export of networks, other .onnx networks, engine torch",
         "train",
         "train",
