@@ -16,6 +16,7 @@ from icnet_ros.checkpoint.file import Checkpoint, build_network
 from icnet_ros.checkpoint.published import caffe, hellochick, liminn, semseg
 from icnet_ros.checkpoint.published.units import HEADS, Array, Unit, weights_of
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
+from icnet_ros.packages import needed_for
 
 MAX_BYTES = 2 << 30
 FULL_WIDTH = 64  # channels of stem.1 in the network of width 1
@@ -87,6 +88,8 @@ def import_weights(
     code that the format belongs to. "reduce" for pytorch-semseg says that its weights came from Caffe's, so the input
     is that of the authors, too. Raises CheckpointError.
     """
+    with needed_for("importing weights", CheckpointError):
+        import torch  # noqa: F401 (the weights become its tensors)
     if not path.is_file():
         raise CheckpointError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
     if path.stat().st_size > MAX_BYTES:

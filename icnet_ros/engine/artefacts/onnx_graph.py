@@ -104,7 +104,9 @@ class _Graph:
 
     def average(self, x: Maps, bins: int) -> Maps:
         """Products with matrices of window weights: adaptive windows have no operator."""
-        columns = self.node("MatMul", f"{x.name}.columns{bins}", [x.name, self._windows(x, bins, 3)])
+        # Transposed by an operator: OpenVINO folds it into the product, and would transpose a matrix at run time.
+        across = self.node("Transpose", f"{x.name}.across{bins}", [self._windows(x, bins, 3)], perm=[1, 0])
+        columns = self.node("MatMul", f"{x.name}.columns{bins}", [x.name, across])
         name = self.node("MatMul", f"{x.name}.average{bins}", [self._windows(x, bins, 2), columns])
         return Maps(name, x.channels)
 
@@ -143,16 +145,14 @@ class _Graph:
         return self.node("Shape", f"{x.name}.shape", [x.name])
 
     def _windows(self, x: Maps, bins: int, axis: int) -> str:
-        """Weights that average the adaptive windows along an axis: (bins, side) of axis 2, (side, bins) of axis 3."""
+        """Weights (bins, side) that average the adaptive windows along an axis."""
         from onnx import TensorProto
 
         prefix = f"{x.name}.axis{axis}"
         side = self.node("Gather", f"{prefix}.side", [self._shape(x), self._integer(axis)])
         place = self.node("Range", f"{prefix}.place", [self._integer(0), side, self._integer(1)])
-        if axis == 3:
-            place = self.node("Unsqueeze", f"{prefix}.places", [place, self._integers(1)])
         prefix += f".windows{bins}"
-        window = np.arange(bins).reshape((-1, 1) if axis == 2 else (1, -1))
+        window = np.arange(bins)[:, None]
         first = self._constant(f"{prefix}.first", window)
         last = self._constant(f"{prefix}.last", window + 1)
         number = self._integer(bins)

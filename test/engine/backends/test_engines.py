@@ -201,6 +201,14 @@ def test_auto_on_a_gpu_tries_tensorrt_first_and_says_why_it_goes_on(tiny, monkey
     assert auto_candidates(EngineOptions("cuda")) == ["torch"]
 
 
+def test_auto_takes_the_cpu_where_nothing_is_installed_for_the_gpu(monkeypatch):
+    monkeypatch.setattr("icnet_ros.packages.find_spec", lambda name: name if name == "openvino" else None)
+    monkeypatch.setattr("icnet_ros.engine.table.Path.exists", lambda path: str(path) == "/dev/nvidiactl")
+    for architecture in ("icnet", "onnx"):
+        assert auto_candidates(EngineOptions("auto"), architecture) == ["openvino"]
+    assert auto_candidates(EngineOptions("cuda")) == ["torch"]
+
+
 def test_an_engine_that_is_not_installed_says_what_to_install(tiny, monkeypatch):
     monkeypatch.delitem(sys.modules, "icnet_ros.engine.backends.onnxruntime", raising=False)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
