@@ -56,7 +56,8 @@ def test_demo(tmp_path, bag, model):
     assert frames["labelled"] >= 6
     assert (summary["engine"], summary["trained"], summary["checkpoint"]) == ("torch", True, "tiny")
     assert summary["latency_ms"]["total"]["p50"] > 0
-    assert summary["image_to_labels_ms"]["p50"] < 5_000
+    assert not {"transport", "age"} & set(summary["latency_ms"])  # not known with simulated time
+    assert summary["latency_ms"]["inference"]["p50"] < summary["image_to_labels_ms"]["p50"] < 5_000
     assert summary["pixel_accuracy"] == pytest.approx(44 / 59, abs=1e-6)  # 15 of 60 rows wrong, one void
     assert 0 < summary["miou"] < 1
     report = json.loads((tmp_path / "out" / "report.json").read_text())
