@@ -117,7 +117,7 @@ def test_the_sample_drive_is_scored_if_the_classes_are_those_of_its_labels(monke
         seen.append(options)
         raise DemoError("not run")
 
-    monkeypatch.setattr("icnet_ros.command.demo.run_demo", run)
+    monkeypatch.setattr("icnet_ros.live.demo.run_demo", run)
     monkeypatch.setattr("signal.signal", lambda *_: None)  # the command handles signals of this process
     with pytest.raises(DemoError, match="not run"):
         demo(tmp_path / "out", model=str(model) if named else "")
