@@ -9,8 +9,6 @@ from rich.table import Table
 from icnet_ros.command.console import console, progress_bar
 from icnet_ros.command.options import Data, Root, Split
 from icnet_ros.dataset.table import open_dataset
-from icnet_ros.evaluation.inspect import inspect
-from icnet_ros.wire.image import png_file
 
 app = typer.Typer(help="Annotated images on disk.", no_args_is_help=True)
 
@@ -28,6 +26,9 @@ def check(
     sheet: Annotated[Path, typer.Option(help="Where to put the contact sheet.")] = Path("out/dataset.png"),
 ) -> None:
     """Read every pair; print the counts and class frequencies, draw a contact sheet, a PNG."""
+    from icnet_ros.evaluation.inspect import inspect
+    from icnet_ros.wire.image import png_file
+
     pairs = open_dataset(data, root, split)
     with progress_bar("reading") as update:
         counts, picture = inspect(pairs, lambda done, total: update("reading", done, total))

@@ -13,7 +13,6 @@ from icnet_ros.checkpoint.default import load_model_spec, model_path
 from icnet_ros.command.console import console, errors, progress_bar
 from icnet_ros.command.options import EnginePrecision, Model
 from icnet_ros.command.requirements import missing_ros
-from icnet_ros.live.demo import DemoOptions, run_demo
 from icnet_ros.live.processes import DemoError
 
 
@@ -33,7 +32,7 @@ def demo(
     ] = "",
 ) -> None:
     """Play a bag into the lifecycle node over DDS; write a video, a contact sheet, a report and a summary."""
-    from icnet_ros.live.demo_report import write_demo_report
+    from icnet_ros.live.demo import DemoOptions, run_demo
     from icnet_ros.replay.folder_lock import locked
 
     if module := missing_ros():
@@ -51,6 +50,8 @@ def demo(
     with locked(out):
         with progress_bar("starting the node") as update:
             run = run_demo(options, update)
+        from icnet_ros.live.demo_report import write_demo_report
+
         with progress_bar("scoring") as update:
             summary = write_demo_report(run, spec, path.name if path else "untrained", out, update)
     if not summary["frames"]["labelled"]:
@@ -58,7 +59,7 @@ def demo(
     _print(summary)
     if not spec.trained:
         errors.print("[yellow]The network is untrained: its labels mean nothing.[/]")
-    console.print(f"{out}/overlay.mp4, {out}/contact_sheet.png, {out}/report.html, {out}/summary.json", highlight=False)
+    console.print(f"{out}/overlay.webm, {out}/contact_sheet.png, {out}/report.html, {out}/summary.json", highlight=False)
     if summary["frames"]["lost"]:
         raise DemoError(f"{summary['frames']['lost']} frames were lost between the processes; see {out}/logs")
 

@@ -74,7 +74,7 @@ def replay(
     resume: Annotated[bool, typer.Option(help="Reuse labels in --out from a run with the same settings.")] = True,
     confidence: Annotated[bool, typer.Option(help="Also store confidence maps, as PNGs and in the bag.")] = False,
     overlay: Annotated[bool, typer.Option(help="Also write overlays into the predictions bag.")] = False,
-    video: Annotated[bool, typer.Option(help="Write overlay.mp4.")] = True,
+    video: Annotated[bool, typer.Option(help="Write overlay.webm.")] = True,
     export_worst: Annotated[
         int, typer.Option(min=0, help="Export so many of the worst frames for annotation (CVAT), with their labels.")
     ] = 0,

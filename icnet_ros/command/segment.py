@@ -23,6 +23,7 @@ from icnet_ros.command.options import (
 )
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
+from icnet_ros.malloc import limit_malloc_arenas, return_large_blocks
 from icnet_ros.replay.files import find_media, segment_media
 
 
@@ -48,6 +49,8 @@ def segment(
     For a video also the share of pixels whose label changes from frame to frame. Takes .jpg, .png, .bmp, .ppm, .tif,
     .webp, and the videos that OpenCV reads: .mp4, .avi, .mkv, .mov, .webm.
     """
+    limit_malloc_arenas()
+    return_large_blocks()
     media = find_media(source)
     checkpoint = load_model(model)
     if not checkpoint.spec.trained:

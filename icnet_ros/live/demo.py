@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from icnet_ros.live.processes import NodeProcess, graph_environment, wait_until
-from icnet_ros.live.sample_drive import make_sample_drive
+from icnet_ros.live.sample_drive import FRAMES, GROUND_TRUTH_TOPIC, SIZE, TOPIC, make_sample_drive
 from icnet_ros.share import share
 from icnet_ros.wire.bag import open_bag, prepare_bag_folder
+from icnet_ros.wire.cdr import IMAGE, WireError
 from icnet_ros.wire.image import decode_compressed, decode_image
 from icnet_ros.wire.storage import Topic
 
@@ -57,16 +58,17 @@ def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) ->
     out = options.out
     logs = out / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    bag_path = options.bag
-    if bag_path is None:
-        bag_path = prepare_bag_folder(out / "drive", options.bag)
-        labels = share("demo", "leuvenA_labels.png") if options.sample_labels else None
-        make_sample_drive(share("demo", "leuvenA.jpg"), bag_path, labels=labels)
-    with open_bag(bag_path) as bag:
-        image = bag.image_topic(options.image_topic)
-        ground_truth = bag.ground_truth_topic(options.ground_truth_topic)
-        first = next(bag.messages(image.name))
-    height, width = (decode_compressed if image.compressed else decode_image)(first.data).pixels.shape[:2]
+    bag_path = options.bag or prepare_bag_folder(out / "drive")
+    if options.bag is None:  # known before it is made
+        image = _sample_topic(options.image_topic, TOPIC)
+        ground_truth = _sample_topic(options.ground_truth_topic, GROUND_TRUTH_TOPIC) if options.sample_labels else None
+        width, height = SIZE
+    else:
+        with open_bag(bag_path) as bag:
+            image = bag.image_topic(options.image_topic)
+            ground_truth = bag.ground_truth_topic(options.ground_truth_topic)
+            first = next(bag.messages(image.name))
+        height, width = (decode_compressed if image.compressed else decode_image)(first.data).pixels.shape[:2]
     run = DemoRun(bag_path, image, ground_truth, logs / "sent.jsonl", prepare_bag_folder(out / "recording", bag_path))
     run.sent_log.unlink(missing_ok=True)
     environment = graph_environment()
@@ -77,14 +79,19 @@ def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) ->
 
         node = start("main", "--ros-args", *_node_arguments(options, image, height, width))
         recorder = start("recorder", str(run.recording))
+        if options.bag is None:  # while they start
+            labels = share("demo", "leuvenA_labels.png") if options.sample_labels else None
+            make_sample_drive(share("demo", "leuvenA.jpg"), bag_path, labels=labels)
+        rate = str(options.rate)
+        arguments = "--topic", image.name, "--rate", rate, "--log", str(run.sent_log), "--hold"
+        player = start("player", str(bag_path), *arguments)
+        processes = [node, recorder, player]
         wait_until(
             lambda: recorder.has_printed("READY"),
-            [node, recorder],
+            processes,
             lambda: progress("starting the node", 0, image.messages),
         )
-        rate = str(options.rate)
-        player = start("player", str(bag_path), "--topic", image.name, "--rate", rate, "--log", str(run.sent_log))
-        processes = [node, recorder, player]
+        player.go()
 
         def playing() -> None:
             sent = run.sent_log.read_text().count("\n") if run.sent_log.exists() else 0
@@ -92,8 +99,17 @@ def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) ->
 
         wait_until(lambda: player.has_printed("PLAYED"), processes, playing, timeout=None)
         playing()
-        counters = _final_counters(recorder, processes)
+        counters = _final_counters(recorder, processes, image.messages)
+        for process in processes:  # then all end at the same time
+            process.interrupt()
     return replace(run, counters=counters)
+
+
+def _sample_topic(name: str, sample: str) -> Topic:
+    """A topic of the sample drive; name: as the user asked for it. Raises WireError."""
+    if name not in ("", sample):
+        raise WireError(f"the sample drive has no topic {name!r}, only {TOPIC} and {GROUND_TRUTH_TOPIC}")
+    return Topic(sample, IMAGE, FRAMES)
 
 
 def _node_arguments(options: DemoOptions, image: Topic, height: int, width: int) -> list[str]:
@@ -114,17 +130,18 @@ def _node_arguments(options: DemoOptions, image: Topic, height: int, width: int)
     return [*remap, *(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}"))]
 
 
-def _final_counters(recorder: NodeProcess, processes: Sequence[NodeProcess]) -> dict[str, int]:
-    """Counters of the node once every frame it received is done and they no longer change."""
+def _final_counters(recorder: NodeProcess, processes: Sequence[NodeProcess], sent: int) -> dict[str, int]:
+    """Counters of the node once every frame it received is done and they no longer change. sent: number of frames."""
     seen: list[dict[str, int]] = []
     skip = len(recorder.lines_after("COUNTERS "))
 
     def settled() -> bool:
         seen[:] = [json.loads(line) for line in recorder.lines_after("COUNTERS ")[skip:]]
-        if len(seen) < 3 or seen[-1] != seen[-2]:
+        last = seen[-1] if seen else {"received": -1}
+        if last["received"] < sent and (len(seen) < 3 or last != seen[-2]):  # more may be under way
             return False
-        last = seen[-1]
-        return last["received"] == last["processed"] + last["dropped"] + last["failed"]
+        done = last["received"] == last["processed"] + last["dropped"] + last["failed"]
+        return done and (last["recorded"] == last["processed"] or len(seen) >= 3)
 
     wait_until(settled, processes)
     return seen[-1]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from icnet_ros.dds import profile_environment, this_machine_only
@@ -29,6 +29,7 @@ class NodeProcess:
 
     def __init__(self, name: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self.name, self.process, self.log = name, process, log
+        self._interrupted = False
 
     @classmethod
     @contextmanager
@@ -40,17 +41,38 @@ class NodeProcess:
         command = [sys.executable, "-m", f"icnet_ros.node.{module}", *arguments]
         with log.open("wb") as output:
             process = subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                bufsize=0,
+                env=environment,
+                start_new_session=True,
             )
+        node = cls(module, process, log)
         try:
-            yield cls(module, process, log)
+            yield node
         finally:
-            process.send_signal(signal.SIGINT)
+            node.interrupt()
+            if process.stdin is not None:
+                process.stdin.close()
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def interrupt(self) -> None:
+        """Send SIGINT, once: a second one could interrupt what a process does at its end."""
+        if not self._interrupted:
+            self._interrupted = True
+            self.process.send_signal(signal.SIGINT)
+
+    def go(self) -> None:
+        """Send an empty line to its standard input, which it waits for."""
+        if self.process.stdin is not None:
+            with suppress(BrokenPipeError):  # it has ended, see `check`
+                self.process.stdin.write(b"\n")
 
     def has_printed(self, word: str) -> bool:
         """Whether a line of its output is this word."""

@@ -12,6 +12,7 @@ from icnet_ros.wire.image import UInt8, encode_image, make_header
 
 TOPIC = "/camera/image_raw"
 GROUND_TRUTH_TOPIC = "/camera/ground_truth"
+FRAMES, SIZE = 60, (640, 480)  # width, height
 
 
 def make_sample_drive(
@@ -19,9 +20,9 @@ def make_sample_drive(
     bag: Path,
     *,
     labels: Path | None = None,
-    frames: int = 60,
+    frames: int = FRAMES,
     rate: float = 15.0,
-    size: tuple[int, int] = (640, 480),
+    size: tuple[int, int] = SIZE,
 ) -> None:
     """Write a bag of raw bgr8 images that pan and zoom across a photograph.
 

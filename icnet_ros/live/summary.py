@@ -8,13 +8,14 @@ from icnet_ros.live.demo import DemoRun
 from icnet_ros.live.recording import Recording
 from icnet_ros.metrics.statistics import percentiles
 
-STAGES = ("transport", "wait", "decode", "preprocess", "inference", "postprocess", "publish", "total", "age")
+# Not transport and age: the node takes them from stamps and its clock, and /clock of a played bag has coarse ticks.
+STAGES = ("wait", "decode", "preprocess", "inference", "postprocess", "publish", "total")
 
 
 def summarise_run(run: DemoRun, recording: Recording) -> dict[str, Any]:
     """The key `live` of report.json: counts of frames, rates, and latencies in ms as the node measured them.
 
-    image_to_labels_ms: from publishing an image to receiving its labels, measured outside the node.
+    image_to_labels_ms: from publishing an image to receiving its labels, by the system's clock in player and recorder.
     """
     lines = [json.loads(line) for line in run.sent_log.read_text().splitlines()]
     sent = {line["stamp_ns"]: line["published_ns"] for line in lines}

@@ -1,24 +1,21 @@
 """Entry point of `segmentation_node`."""
 
-import ctypes
 import logging
 import os
 import signal
 import threading
-from contextlib import suppress
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from icnet_ros.malloc import limit_malloc_arenas
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
 from icnet_ros.node.parameters import ParameterError, by_name
 from icnet_ros.node.releases import spin_until
 from icnet_ros.node.ros import RosLog, check_arguments, checking_ros_arguments
 from icnet_ros.node.segmentation import SegmentationNode
-
-M_ARENA_MAX = -8  # malloc.h
 
 
 def _signal_pipe() -> int:
@@ -31,12 +28,6 @@ def _signal_pipe() -> int:
     return reading
 
 
-def _limit_malloc_arenas() -> None:
-    """Limit the malloc arenas of glibc: with one per thread, memory grows with each rebuilt engine."""
-    with suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
-
-
 def main() -> int:
     """Spin the node until SIGINT or SIGTERM; returns 0, or one of `exit_codes` if it could not start.
 
@@ -46,7 +37,7 @@ def main() -> int:
         parameters = {name: entry.metadata["description"] for name, entry in by_name().items()}
         usage = "-p NAME:=VALUE -r image:=/camera/image_raw"
         check_arguments("segmentation_node", "Semantic segmentation of camera images with ICNet.", usage, parameters)
-        _limit_malloc_arenas()
+        limit_malloc_arenas()
         signal_fd = _signal_pipe()
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def main() -> None:
     """Publish every image once, at the recorded rate times --rate, once there is a subscriber.
 
     Writes one JSON line per frame into --log: stamp and time of publishing, both ns. Prints PLAYED
-    when done.
+    when done. With --hold it begins when a line arrives on standard input.
     """
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("bag", type=Path)
@@ -31,18 +32,19 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1.0, help="speed, 1 is real time")
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--wait", type=float, default=30.0, help="seconds to wait for a subscriber")
+    parser.add_argument("--hold", action="store_true", help="load, then wait for a line on standard input")
     arguments = parser.parse_args()
     rclpy.init()
     try:
-        play(arguments.bag, arguments.topic, arguments.rate, arguments.log, arguments.wait)
+        play(arguments.bag, arguments.topic, arguments.rate, arguments.log, arguments.wait, hold=arguments.hold)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         rclpy.try_shutdown()
 
 
-def play(path: Path, topic_name: str, rate: float, log: Path, wait: float) -> None:
-    """Publish the bag. Raises TimeoutError if nobody subscribes within `wait` seconds."""
+def play(path: Path, topic_name: str, rate: float, log: Path, wait: float, *, hold: bool = False) -> None:
+    """Publish the bag. Raises TimeoutError if nobody subscribes within `wait` seconds (after a hold)."""
     node = rclpy.create_node("player")
     clock = node.create_publisher(Clock, "/clock", 10)
     with open_bag(path) as bag, log.open("w", buffering=1) as record:
@@ -51,6 +53,8 @@ def play(path: Path, topic_name: str, rate: float, log: Path, wait: float) -> No
         # Reliable matches reliable and best-effort subscribers; the queue covers a short stall.
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         publisher = node.create_publisher(KINDS[kind], topic.name, qos)
+        if hold and not sys.stdin.readline():
+            return  # whoever started this process has ended
         _wait_for_subscriber(publisher, wait)
         first_ns, started = 0, 0.0
         for message in bag.messages(topic.name):

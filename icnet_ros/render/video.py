@@ -1,6 +1,11 @@
-"""Videos of overlays."""
+"""Videos of overlays: VP8 in WebM, which browsers play, by OpenCV.
+
+VP9, the other codec of OpenCV's wheels that browsers play, takes five times as long: OpenCV does not let one choose the
+speed of an encoder.
+"""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -11,29 +16,22 @@ class VideoError(OSError):
     """A video that cannot be written."""
 
 
-def open_video(path: Path, rate: float, size: tuple[int, int]) -> cv2.VideoWriter:
-    """A writer for BGR frames of `size` (width, height), `rate` per second. Raises VideoError without a codec."""
-    for codec in ("vp09", "mp4v"):  # VP9 plays in browsers; MPEG-4 where this OpenCV lacks it
-        video = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), rate, size)
-        if video.isOpened():
-            return video
-    raise VideoError(f"{path}: this OpenCV can write neither VP9 nor MPEG-4 video")
-
-
 class VideoWriter:
     """A video whose size is that of its first frame; frames of other sizes are resized to it."""
 
     def __init__(self, path: Path, rate: float) -> None:
         self._path, self._rate = path, rate
-        self._video: cv2.VideoWriter | None = None
+        self._video: Any = None
         self._size = 0, 0
 
     def write(self, bgr: UInt8) -> None:
-        """Add a frame. Raises VideoError, see `open_video`."""
+        """Add a frame. Raises VideoError if this OpenCV has no such encoder."""
         size = bgr.shape[1], bgr.shape[0]
         if self._video is None:
             self._size = size
-            self._video = open_video(self._path, self._rate, size)
+            self._video = cv2.VideoWriter(str(self._path), cv2.VideoWriter.fourcc(*"VP80"), self._rate, size)
+            if not self._video.isOpened():
+                raise VideoError(f"{self._path}: this OpenCV cannot write VP8 video")
         self._video.write(bgr if size == self._size else cv2.resize(bgr, self._size, interpolation=cv2.INTER_AREA))
 
     def close(self) -> None:

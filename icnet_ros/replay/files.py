@@ -75,8 +75,8 @@ def segment_media(
 ) -> MediaSummary:
     """Label every frame.
 
-    Pictures: OUT/NAME_overlay.png, OUT/NAME_labels.png and OUT/NAME_colour.png. A video: OUT/NAME_overlay.mp4,
-    OUT/NAME_colour.mp4 and OUT/NAME_labels/000000.png, ... Label files hold class ids, colour files the classes in
+    Pictures: OUT/NAME_overlay.png, OUT/NAME_labels.png and OUT/NAME_colour.png. A video: OUT/NAME_overlay.webm,
+    OUT/NAME_colour.webm and OUT/NAME_labels/000000.png, ... Label files hold class ids, colour files the classes in
     their colours; below each overlay is a legend. Also OUT/coverage.json.
     A picture of a folder that cannot be labelled is left out and named in the summary.
     Raises MediaError if a result would overwrite an input, and if nothing could be labelled.
@@ -94,8 +94,8 @@ def segment_media(
     failed: list[str] = []
     stem = media.paths[0].stem
     with (
-        closing(VideoWriter(out / f"{stem}_overlay.mp4", media.rate)) as overlays,
-        closing(VideoWriter(out / f"{stem}_colour.mp4", media.rate)) as colours,
+        closing(VideoWriter(out / f"{stem}_overlay.webm", media.rate)) as overlays,
+        closing(VideoWriter(out / f"{stem}_colour.webm", media.rate)) as colours,
     ):
         for number, (name, read) in enumerate(_frames(media)):
             try:

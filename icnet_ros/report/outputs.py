@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from icnet_ros.render.video import VideoWriter
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.labelled_frames import LabelledFrame
 from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.workers.background import Background
 from icnet_ros.report.report_json import worst_first
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
@@ -84,21 +86,24 @@ class PredictionsBag(Output):
 
 
 class OverlayVideo(Output):
-    """overlay.mp4, at the frame rate of the recording."""
+    """overlay.webm, at the frame rate of the recording."""
 
     def __init__(self, path: Path, records: Sequence[FrameRecord]) -> None:
         gaps = np.diff([record.recorded_ns for record in records])
         gaps = gaps[gaps > 0]
         rate = float(np.clip(1e9 / np.median(gaps), 0.1, 120)) if gaps.size else 15.0
         self._video = VideoWriter(path, rate)
+        self._stack = ExitStack()
+        self._stack.callback(self._video.close)
+        self._background = self._stack.enter_context(Background())  # encodes beside the other outputs
 
     def add(self, frame: PaintedFrame) -> None:
         """See Output."""
-        self._video.write(frame.overlay)
+        self._background.run(self._video.write, frame.overlay)
 
     def close(self) -> None:
         """See Output."""
-        self._video.close()
+        self._stack.close()
 
 
 class ContactSheet(Output):

@@ -62,7 +62,7 @@ def write_drive_report(
     folder = drive.folder
     report = write_report_json(result, spec.classes, drive_result.metadata, folder)
     if not options.video:
-        (folder / "overlay.mp4").unlink(missing_ok=True)  # it may show labels of an earlier run
+        (folder / "overlay.webm").unlink(missing_ok=True)  # it may show labels of an earlier run
     pictures = _write_outputs(drive_result, result, spec, options, progress)
     write_page(folder / "report.html", title or drive.name, report, result.frames, spec.classes, pictures)
     return report
@@ -104,7 +104,7 @@ def _write_outputs(
             bag = prepare_bag_folder(folder / PREDICTIONS, drive.bag)
             add(PredictionsBag(bag, store, confidence=options.confidence, overlay=options.overlay))
         if options.video:
-            add(OverlayVideo(folder / "overlay.mp4", records))
+            add(OverlayVideo(folder / "overlay.webm", records))
         text = caption(drive_result.metadata, result, spec)
         add(ContactSheet(folder / "contact_sheet.png", records, spec.classes, text))
         if options.rerun is not None:

@@ -5,10 +5,10 @@ Arrays of the objects are views into the bytes, so a large image is not copied.
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
+if TYPE_CHECKING:
+    from rosbags.typesys.store import Typestore
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
@@ -22,15 +22,17 @@ class WireError(ValueError):
 
 
 @cache
-def typestore(frame_latency: Path | None = None) -> Typestore:
+def typestore(frame_latency: Path | None = None) -> "Typestore":
     """Message definitions of ROS 2, and of FrameLatency if the path of its .msg file is given."""
+    from rosbags.typesys import Stores, get_types_from_msg, get_typestore  # 5 MB that pictures do not need
+
     store = get_typestore(Stores.LATEST)
     if frame_latency is not None:
         store.register(get_types_from_msg(frame_latency.read_text(), FRAME_LATENCY))
     return store
 
 
-def deserialise(data: bytes | memoryview, kind: str, store: Typestore | None = None) -> Any:
+def deserialise(data: bytes | memoryview, kind: str, store: "Typestore | None" = None) -> Any:
     """Object of message type `kind` whose arrays are views into `data`. Raises WireError."""
     try:
         return (store or typestore()).deserialize_cdr(memoryview(data), kind)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
+from icnet_ros.wire.arrays import kernel_input
 from icnet_ros.wire.cdr import IMAGE, POINT_CLOUD, WireError, deserialise, serialise, typestore
 from icnet_ros.wire.image import UInt8, check_size, rows_of
 
@@ -43,8 +44,8 @@ def encode_cloud(
     """
     height, width = depth.shape
     points = np.empty((height, width, len(FIELDS)), np.float32)
-    arrays = (np.ascontiguousarray(array) for array in (depth, np.asarray(k, np.float64), rgb, labels, confidence))
-    _fill(*arrays, points, points.view(np.uint32))
+    pictures = (kernel_input(picture, np.uint8) for picture in (rgb, labels, confidence))
+    _fill(kernel_input(depth, np.float32), kernel_input(k, np.float64), *pictures, points, points.view(np.uint32))
     types = typestore().types
     field = types["sensor_msgs/msg/PointField"]
     message = types[POINT_CLOUD](

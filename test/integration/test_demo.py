@@ -56,7 +56,8 @@ def test_demo(tmp_path, bag, model):
     assert frames["labelled"] >= 6
     assert (summary["engine"], summary["trained"], summary["checkpoint"]) == ("torch", True, "tiny")
     assert summary["latency_ms"]["total"]["p50"] > 0
-    assert summary["image_to_labels_ms"]["p50"] < 5_000
+    assert not {"transport", "age"} & set(summary["latency_ms"])  # not known with simulated time
+    assert summary["latency_ms"]["inference"]["p50"] < summary["image_to_labels_ms"]["p50"] < 5_000
     assert summary["pixel_accuracy"] == pytest.approx(44 / 59, abs=1e-6)  # 15 of 60 rows wrong, one void
     assert 0 < summary["miou"] < 1
     report = json.loads((tmp_path / "out" / "report.json").read_text())
@@ -64,7 +65,7 @@ def test_demo(tmp_path, bag, model):
     assert report["live"]["frames"] == frames
     assert f"{summary['miou']:.4f}" in (tmp_path / "out" / "report.html").read_text()
     assert cv2.imread(str(tmp_path / "out" / "contact_sheet.png")).shape[1] >= 2 * 160
-    video = cv2.VideoCapture(str(tmp_path / "out" / "overlay.mp4"))
+    video = cv2.VideoCapture(str(tmp_path / "out" / "overlay.webm"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == frames["labelled"]
     with open_bag(run.recording) as recorded:
         assert {topic.name for topic in recorded.topics()} == {"/icnet/labels", "/icnet/latency"}
@@ -116,7 +117,7 @@ def test_the_sample_drive_is_scored_if_the_classes_are_those_of_its_labels(monke
         seen.append(options)
         raise DemoError("not run")
 
-    monkeypatch.setattr("icnet_ros.command.demo.run_demo", run)
+    monkeypatch.setattr("icnet_ros.live.demo.run_demo", run)
     monkeypatch.setattr("signal.signal", lambda *_: None)  # the command handles signals of this process
     with pytest.raises(DemoError, match="not run"):
         demo(tmp_path / "out", model=str(model) if named else "")

@@ -71,7 +71,7 @@ def test_the_demo_labels_a_drive(run_only, tmp_path):
     frames = json.loads((tmp_path / "summary.json").read_text())["frames"]
     assert frames["published"] == frames["labelled"] + frames["dropped"] == 60
     assert frames["labelled"] > 30
-    assert {"overlay.mp4", "contact_sheet.png", "report.html"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"overlay.webm", "contact_sheet.png", "report.html"} <= {path.name for path in tmp_path.iterdir()}
     assert "60" in run_only("icnet", "replay", tmp_path / "drive", "-o", tmp_path / "replay")
 
 

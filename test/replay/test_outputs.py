@@ -18,7 +18,7 @@ def test_everything_that_can_be_asked_for(tmp_path, engine):
     out = tmp_path / "out"
     result, _ = run(bag, engine, out, confidence=True)
     pictures = write(result, bag, engine, out, confidence=True, overlay=True)
-    video = cv2.VideoCapture(str(out / "overlay.mp4"))
+    video = cv2.VideoCapture(str(out / "overlay.webm"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES
     assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
     with open_bag(out / "predictions") as predictions:
@@ -59,7 +59,7 @@ def test_predictions_carry_the_headers_of_the_images(tmp_path, engine):
     bag = make_bag(tmp_path / "bag", engine)
     result, _ = run(bag, engine, tmp_path / "out")
     write(result, bag, engine, tmp_path / "out", video=False)
-    assert not (tmp_path / "out" / "overlay.mp4").exists()
+    assert not (tmp_path / "out" / "overlay.webm").exists()
     with open_bag(bag) as images, open_bag(tmp_path / "out" / "predictions") as predictions:
         pairs = zip(images.messages("/cam/compressed"), predictions.messages(LABELS), strict=True)
         for image, labels in pairs:

@@ -38,7 +38,7 @@ def test_every_key_of_the_report_is_documented(tmp_path, tiny, model):
         "frames.csv",
         "predictions",
         "labels",
-        "overlay.mp4",
+        "overlay.webm",
         "contact_sheet.png",
     }
     assert all(name in text for name in written)

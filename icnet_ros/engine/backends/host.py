@@ -12,6 +12,7 @@ from icnet_ros.engine.backends.batched import Batched, check_size
 from icnet_ros.engine.base import EngineError, EngineOptions, Frame, LabelMap, UInt8
 from icnet_ros.engine.grouping import Grouping
 from icnet_ros.engine.kernels import groups, upsample
+from icnet_ros.engine.kernels.compile import loaded
 from icnet_ros.engine.kernels.normalise import Batch, normalise
 
 
@@ -31,6 +32,11 @@ class HostEngine(Batched):
         self._stride = STRIDES.get(options.exit) if spec.architecture in ("icnet", "icnet_two_pass") else None
         self._batch: Batch | None = None
         self._threads = options.threads or len(os.sched_getaffinity(0))
+        kernels = ["labels", "confidence"] if self._grouping.groups is None else ["groups"]
+        self._kernels = loaded(*kernels, *(["normalise"] if self.planar else []))
+
+    def _prepare(self, shape: tuple[int, ...]) -> None:
+        """Make ready for batches of this shape; called before each, while kernels may still be loading."""
 
     @abstractmethod
     def _infer(self, batch: Batch) -> Batch:
@@ -45,11 +51,13 @@ class HostEngine(Batched):
         """See Engine."""
 
     def _segment_batch(self, frames: list[Frame], confidence: bool, scores: Sequence[int]) -> list[LabelMap]:
-        upsample.use_threads(self._threads)
-        started = perf_counter()
         height, width = frames[0].pixels.shape[:2]
         size = self.spec.network_size(height, width, self._scale)
         check_size(frames[0], size)
+        self._prepare((len(frames), 3, *size) if self.planar else (len(frames), *size, 3))
+        self._kernels.wait()
+        upsample.use_threads(self._threads)
+        started = perf_counter()
         batch = self._batch = normalise(frames, self.spec, size, planar=self.planar, out=self._batch)
         prepared = perf_counter()
         logits = self._infer(batch)

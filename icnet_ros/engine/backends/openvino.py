@@ -66,6 +66,9 @@ class OpenVinoEngine(HostEngine):
         """See Engine."""
         self._requests.clear()
 
+    def _prepare(self, shape: tuple[int, ...]) -> None:
+        self._request(shape)
+
     def _infer(self, batch: Batch) -> Batch:
         request = self._request(batch.shape)
         try:

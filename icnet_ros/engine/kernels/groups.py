@@ -12,6 +12,7 @@ from numba import njit, prange
 
 from icnet_ros.engine.base import Float32, UInt8
 from icnet_ros.engine.kernels.upsample import Index, Logits, Weight, axis, check_rows
+from icnet_ros.wire.arrays import kernel_input
 
 Integers = npt.NDArray[np.int64]
 
@@ -32,12 +33,12 @@ def group_map(
     """
     labels: UInt8 = np.empty((height, width), np.uint8)
     probability: UInt8 = np.empty((height, width) if confidence else (0, 0), np.uint8)
-    logits = np.ascontiguousarray(logits)
+    logits, group_of = kernel_input(logits, np.float32), kernel_input(group_of, np.int64)
     axes = *axis(logits.shape[0], height, align_corners), *axis(logits.shape[1], width, align_corners)
     leading = np.zeros(logits.shape[:2], np.int64) - 1
     if not confidence:
         _certain(logits, group_of, leading)
-    check_rows(_group(logits, group_of, len(ids), ids, leading, *axes, labels, probability))
+    check_rows(_group(logits, group_of, len(ids), kernel_input(ids, np.uint8), leading, *axes, labels, probability))
     return labels, probability if confidence else None
 
 
@@ -50,9 +51,9 @@ def score_map(
     logit is NaN.
     """
     scores: Float32 = np.empty((height, width, channels), np.float32)
-    logits = np.ascontiguousarray(logits)
+    logits = kernel_input(logits, np.float32)
     axes = *axis(logits.shape[0], height, align_corners), *axis(logits.shape[1], width, align_corners)
-    check_rows(_score(logits, channel_of, *axes, scores))
+    check_rows(_score(logits, kernel_input(channel_of, np.int64), *axes, scores))
     return scores
 
 

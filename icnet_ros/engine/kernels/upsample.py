@@ -10,6 +10,7 @@ import numpy.typing as npt
 from numba import config, njit, prange, set_num_threads
 
 from icnet_ros.engine.base import FrameError, UInt8
+from icnet_ros.wire.arrays import kernel_input
 
 Logits = npt.NDArray[np.float32]
 Weight = npt.NDArray[np.float32]
@@ -29,7 +30,7 @@ def label_map(logits: Logits, height: int, width: int, *, align_corners: bool = 
     """
     labels: UInt8 = np.empty((height, width), np.uint8)
     axes = *axis(logits.shape[0], height, align_corners), *axis(logits.shape[1], width, align_corners)
-    check_rows(_label(np.ascontiguousarray(logits), *axes, labels))
+    check_rows(_label(kernel_input(logits, np.float32), *axes, labels))
     return labels
 
 
@@ -38,7 +39,7 @@ def label_and_confidence(logits: Logits, height: int, width: int, *, align_corne
     labels: UInt8 = np.empty((height, width), np.uint8)
     confidence: UInt8 = np.empty((height, width), np.uint8)
     axes = *axis(logits.shape[0], height, align_corners), *axis(logits.shape[1], width, align_corners)
-    check_rows(_label_with_confidence(np.ascontiguousarray(logits), *axes, labels, confidence))
+    check_rows(_label_with_confidence(kernel_input(logits, np.float32), *axes, labels, confidence))
     return labels, confidence
 
 

@@ -1,0 +1,159 @@
+"""Compiles the CPU kernels into numba's cache: `python -m icnet_ros.engine.kernels.compile [KERNEL ...]`.
+
+To be called when the package is built: beside the installed files, if they are writeable, lies what no robot then has
+to compile while frames wait. Otherwise, an engine does it when it is opened, see `LoadedKernels`.
+"""
+
+import subprocess
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.base import Frame
+from icnet_ros.engine.kernels import groups, normalise, upsample
+
+PACKAGES = Path(__file__).absolute().parents[3]  # children import this package, not one in the working directory
+SIZE = 4, 4
+LOGITS = np.zeros((2, 2, 3), np.float32)
+GROUP_OF, IDS = np.zeros(3, np.int64), np.zeros(1, np.uint8)
+
+
+def _run_normalise() -> None:
+    spec = ModelSpec(ClassTable("two", ("road", "car"), ((0, 0, 0), (1, 1, 1))))
+    normalise.normalise([Frame(np.zeros((*SIZE, 3), np.uint8))], spec, SIZE, planar=True)
+
+
+def _run_points() -> None:
+    from icnet_ros.wire.cloud import encode_cloud
+    from icnet_ros.wire.image import make_header
+
+    plane = np.zeros(SIZE, np.uint8)
+    depth, rgb = np.ones(SIZE, np.float32), np.zeros((*SIZE, 3), np.uint8)
+    encode_cloud(make_header(0, ""), depth, np.eye(3).reshape(-1), rgb, plane, plane)
+
+
+# name -> calls the kernel once, as the package calls it. The first takes as long to compile as the others together.
+KERNELS: dict[str, Callable[[], Any]] = {
+    "labels": lambda: upsample.label_map(LOGITS, *SIZE),
+    "normalise": _run_normalise,
+    "confidence": lambda: upsample.label_and_confidence(LOGITS, *SIZE),
+    "groups": lambda: groups.group_map(LOGITS, GROUP_OF, IDS, *SIZE, confidence=False),
+    "scores": lambda: groups.score_map(LOGITS, GROUP_OF, 1, *SIZE),
+    "points": _run_points,
+}
+
+
+def dispatchers(name: str) -> list[Any]:
+    """The numba functions of a kernel."""
+    if name == "points":
+        from icnet_ros.wire import cloud
+
+        return [cloud._fill]  # noqa: SLF001  compiled ahead, not called
+    found: dict[str, list[Any]] = {
+        "labels": [upsample._label],  # noqa: SLF001
+        "normalise": [normalise._planes],  # noqa: SLF001
+        "confidence": [upsample._label_with_confidence],  # noqa: SLF001
+        "groups": [groups._certain, groups._group],  # noqa: SLF001
+        "scores": [groups._score],  # noqa: SLF001
+    }
+    return found[name]
+
+
+class LoadedKernels:
+    """Loads kernels on another thread, while the network is read and compiled.
+
+    If they are not in numba's cache yet, processes of their own compile them: this one stays smaller by what the
+    compiler takes, and two cores are used.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._thread = threading.Thread(target=self._load, name="kernels", daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Return when they are loaded."""
+        self._thread.join()
+
+    def _load(self) -> None:
+        if missing := [name for name in self._names if not _is_cached(name)]:
+            with suppress(OSError):  # no process can be started
+                compile_kernels(missing, lambda _: None)
+        upsample.use_threads(1)  # of this thread
+        for name in self._names:  # compiled here if that failed
+            KERNELS[name]()
+
+
+@cache
+def loaded(*names: str) -> LoadedKernels:
+    """Kernels that are loaded once in this process."""
+    return LoadedKernels(names)
+
+
+def compile_kernels(names: Sequence[str], report: Callable[[str], None]) -> bool:
+    """Compile kernels in processes of their own, one for the first and one for the others.
+
+    report: called with a line for each kernel. Returns whether all could be compiled.
+    """
+    parts = [part for part in (names[:1], names[1:]) if part]
+    command = [sys.executable, "-m", "icnet_ros.engine.kernels.compile", "--here"]
+    options: dict[str, Any] = {"cwd": PACKAGES, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([*command, *part], **options) for part in parts]
+    threads = [threading.Thread(target=_forward, args=(process.stdout, report)) for process in processes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    codes = [process.wait() for process in processes]
+    return not any(codes)
+
+
+def _forward(lines: Any, report: Callable[[str], None]) -> None:
+    for line in lines:
+        report(line.rstrip())
+
+
+def _is_cached(name: str) -> bool:
+    """Whether the cache has a version of the kernel; numba itself finds out whether it is still the right one."""
+    version = sysconfig.get_config_var("py_version_nodot")
+    for one in dispatchers(name):
+        place = f"{one.py_func.__name__}-{one.py_func.__code__.co_firstlineno}"
+        if not any(Path(one.stats.cache_path).glob(f"*.{place}.py{version}*.nbi")):
+            return False
+    return True
+
+
+def _compile_here(names: Sequence[str]) -> None:
+    for name in names:
+        started = perf_counter()
+        KERNELS[name]()
+        compiled = any(one.stats.cache_misses for one in dispatchers(name))
+        how = f"compiled in {perf_counter() - started:.1f} s" if compiled else "in the cache"
+        print(f"kernel {name}: {how}", flush=True)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Compile the kernels that are named, or all of them; exit code 1 if one cannot be compiled."""
+    here = arguments[:1] == ["--here"]
+    names = list(arguments[1:] if here else arguments) or list(KERNELS)
+    if unknown := [name for name in names if name not in KERNELS]:
+        print(f"no kernel {unknown[0]!r}; there are {', '.join(KERNELS)}", file=sys.stderr)
+        return 2
+    if here:
+        _compile_here(names)
+        return 0
+    return int(not compile_kernels(names, lambda line: print(line, flush=True)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
