@@ -67,3 +67,11 @@ colcon_build() {
     { tail -n 40 "$log" >&2; fail "colcon build failed; the whole log is $log"; }
 }
 step "$BUILD: colcon build" colcon_build
+
+# --- Numba's kernels, which would be compiled at the first start otherwise -----------------------
+source scripts/env.sh
+stamp=$BUILD/.kernels
+if [ ! -e "$stamp" ] || [ -n "$(find icnet_ros/engine/kernels icnet_ros/wire -name '*.py' -newer "$stamp")" ]; then
+  step "$BUILD: kernels" "$VENV/bin/python" -m icnet_ros.engine.kernels.compile
+  touch "$stamp"
+fi

@@ -26,6 +26,7 @@ IMAGES = ROOT / "docs" / "images"
 STEPS = (
     (r"== .*(set run|Python environment)", "packages"),
     (r"== .*colcon", "build"),
+    (r"== .*kernels", "kernels"),
     (r"(starting|playing|segmenting)", "play the drive"),
     (r"(scoring|writing)", "report"),
 )
