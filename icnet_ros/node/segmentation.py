@@ -17,7 +17,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from icnet_ros.checkpoint.spec import CheckpointError
-from icnet_ros.engine.base import EngineError, LabelMap
+from icnet_ros.engine.base import EngineError, LabelMap, Request
 from icnet_ros.node.build import BuiltEngine, build_in_background
 from icnet_ros.node.camera import Camera, Job, ReceivedImage
 from icnet_ros.node.diagnostics import Snapshot, status
@@ -242,11 +242,13 @@ class SegmentationNode(LifecycleNode):
             return []
         settings, engine = self._settings, self._built.engine
         budget = settings.latency_budget_ms or math.inf
-        engine.wanted_exit = settings.exit
-        engine.remaining_ms = min(job.camera.remaining_ms(job, budget) for job in jobs)
-        confidence = any(job.camera.outputs.wants_confidence(settings) for job in jobs)
-        scores = max((job.camera.outputs.wanted_scores() for job in jobs), key=len)
-        return engine.segment([job.frame for job in jobs], confidence=confidence, scores=scores)
+        request = Request(
+            confidence=any(job.camera.outputs.wants_confidence(settings) for job in jobs),
+            scores=max((job.camera.outputs.wanted_scores() for job in jobs), key=len),
+            exit=settings.exit,
+            remaining_ms=min(job.camera.remaining_ms(job, budget) for job in jobs),
+        )
+        return engine.segment([job.frame for job in jobs], request)
 
     @contextmanager
     def _reporting_failures(self, *cameras: Camera) -> Iterator[None]:
