@@ -41,7 +41,11 @@ ENGINES: dict[str, Entry] = {
         f"{BACKENDS}.tensorrt", "open_tensorrt", "tensorrt", ((*ONNX, "tensorrt"), (*ONNX, "tensorrt_rtx"))
     ),
 }
-NAMES = ("auto", *ENGINES)
+
+
+def engine_names() -> tuple[str, ...]:
+    """Names that `open_engine` takes."""
+    return ("auto", *ENGINES)
 
 
 def installed_library(name: str) -> str:
@@ -52,7 +56,7 @@ def installed_library(name: str) -> str:
 
 def extra_of(name: str) -> str:
     """The extra of the package icnet_ros that installs what an engine needs; "" if there is none."""
-    return Entry(*ENGINES[name]).extra if name in ENGINES else ""
+    return ENGINES[name].extra if name in ENGINES else ""
 
 
 def auto_candidates(options: EngineOptions, architecture: str = "icnet") -> list[str]:
@@ -88,16 +92,16 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
             except EngineError as err:
                 log.warning("engine %s is not usable here, the next one is tried: %s", candidate, err)
     if name not in ENGINES:
-        raise EngineError(f"unknown engine {name!r}; choose one of {', '.join(NAMES)}")
+        raise EngineError(f"unknown engine {name!r}; choose one of {', '.join(engine_names())}")
     spec = checkpoint.spec
     if spec.architecture == "onnx" and name == "torch":
         raise EngineError(f"{checkpoint.path}: engine 'torch' runs .safetensors checkpoints only; set engine to auto")
     if spec.input_size is not None and options.scale:
         height, width = spec.input_size
         raise EngineError(f"{checkpoint.name} takes {width}x{height} only: the input scale must be 0")
-    module, attribute = ENGINES[name][:2]
+    entry = ENGINES[name]
     try:
-        factory = getattr(import_module(module), attribute)
+        factory = getattr(import_module(entry.module), entry.attribute)
         if options.precision == "auto":  # may read an ONNX file
             precision, reason = choose_precision(name, checkpoint, options)
             log.info("precision %s for %s: %s", precision, options.exit, reason)
@@ -105,7 +109,7 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
     except ModuleNotFoundError as err:
         if (err.name or "").startswith("icnet_ros"):
             raise
-        extra = f"'icnet_ros[{extra_of(name)}]'" if extra_of(name) else err.name
+        extra = f"'icnet_ros[{entry.extra}]'" if entry.extra else err.name
         raise EngineError(f"engine {name!r} needs the package {err.name!r}: pip install {extra}") from err
     return adapted(factory(checkpoint, options), options)
 

@@ -25,7 +25,7 @@ from icnet_ros.live.online import OnlineEvaluation
 from icnet_ros.msg import FrameLatency
 from icnet_ros.node.diagnostics import status_name
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
-from icnet_ros.node.parameters import ParameterError
+from icnet_ros.node.parameter import ParameterError
 from icnet_ros.node.ros.parameters import check_arguments, check_overrides, checking_ros_arguments
 from icnet_ros.node.ros.qos import OVERRIDABLE, subscription_events
 from icnet_ros.node.ros.releases import overridable

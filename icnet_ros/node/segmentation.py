@@ -22,7 +22,8 @@ from icnet_ros.node.diagnostics import Snapshot, status
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR, DEFECT
 from icnet_ros.node.frame import ReceivedImage
 from icnet_ros.node.inputs.transforms import Transforms
-from icnet_ros.node.parameters import ParameterError, by_name
+from icnet_ros.node.parameter import ParameterError
+from icnet_ros.node.parameters import by_name
 from icnet_ros.node.processing import FrameProcessor
 from icnet_ros.node.ros.graph import duplicate_names
 from icnet_ros.node.ros.parameters import declare

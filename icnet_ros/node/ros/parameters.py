@@ -14,7 +14,8 @@ from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
-from icnet_ros.node.parameters import ParameterError, Parameters, allowed, by_name, ros_value
+from icnet_ros.node.parameter import ParameterError, allowed, default_of, ros_value
+from icnet_ros.node.parameters import Parameters, by_name
 
 
 def declare(node: Node) -> Parameters:
@@ -25,7 +26,7 @@ def declare(node: Node) -> Parameters:
     check_overrides(node, list(by_name()))
     return Parameters(
         **{
-            name: node.declare_parameter(name, ros_value(entry.default), _descriptor(entry)).value
+            name: node.declare_parameter(name, ros_value(default_of(entry)), _descriptor(entry)).value
             for name, entry in by_name().items()
         }
     )

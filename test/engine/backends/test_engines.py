@@ -15,7 +15,7 @@ from icnet_ros.checkpoint.file import save
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.engine.backends.batched import CACHED_SIZES
 from icnet_ros.engine.base import STAGES, Engine, EngineError, EngineOptions, Frame, Request
-from icnet_ros.engine.table import ENGINES, NAMES, auto_candidates, open_engine
+from icnet_ros.engine.table import ENGINES, auto_candidates, engine_names, open_engine
 
 
 @pytest.fixture(params=["torch", "onnxruntime", "openvino"])
@@ -140,7 +140,7 @@ def test_cuda_without_a_gpu_says_what_to_do(tiny):
 
 
 def test_an_unknown_engine_lists_the_known_ones(tiny):
-    with pytest.raises(EngineError, match=", ".join(NAMES)):
+    with pytest.raises(EngineError, match=", ".join(engine_names())):
         open_engine("abacus", tiny)
 
 
@@ -192,8 +192,8 @@ def test_auto_on_a_gpu_tries_tensorrt_first_and_says_why_it_goes_on(tiny, monkey
     def refuse(*_):
         raise EngineError("no kernel for this GPU")
 
-    monkeypatch.setitem(ENGINES, "tensorrt", ("stand_in", "tensorrt"))
-    monkeypatch.setitem(ENGINES, "torch", ("stand_in", "torch"))
+    monkeypatch.setitem(ENGINES, "tensorrt", ENGINES["tensorrt"]._replace(module="stand_in", attribute="tensorrt"))
+    monkeypatch.setitem(ENGINES, "torch", ENGINES["torch"]._replace(module="stand_in", attribute="torch"))
     monkeypatch.setitem(sys.modules, "stand_in", SimpleNamespace(tensorrt=refuse, torch=lambda *_: real))
     assert open_engine("auto", tiny, EngineOptions("cuda")) is real
     assert "engine tensorrt is not usable here, the next one is tried: no kernel for this GPU" in caplog.text

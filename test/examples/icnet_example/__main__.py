@@ -2,7 +2,6 @@
 
 from icnet_example.cloud_picture import CloudPictureDecoder
 from icnet_example.coverage import Coverage
-
 from icnet_ros.engine.table import ENGINES, Entry
 from icnet_ros.node.outputs.table import OUTPUTS
 from icnet_ros.wire.cdr import POINT_CLOUD
