@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -29,6 +29,7 @@ from icnet_ros.engine.base import EngineOptions
 
 if TYPE_CHECKING:
     from icnet_ros.replay.workers.pool import WorkerPool
+    from icnet_ros.report.document import Report
 
 
 def replay(
@@ -164,7 +165,7 @@ def _worker_pool(ray: str, workers: int, threads: int) -> "Callable[[bool], Work
     return None
 
 
-def _print(report: dict[str, Any], page: Path) -> None:
+def _print(report: "Report", page: Path) -> None:
     bags = report["bag"]
     title = bags if isinstance(bags, str) else f"{len(bags)} drives"
     table = Table("class", "share of pixels", "flicker", "IoU", title=escape(title), title_justify="left")
@@ -183,7 +184,7 @@ def _print(report: dict[str, Any], page: Path) -> None:
     console.print(f"{report['frames']['labelled']} frames{score}{speed}; open {page}", highlight=False)
 
 
-def _explain(report: dict[str, Any]) -> None:
+def _explain(report: "Report") -> None:
     reasons = [f"{entry['drive']}: {entry['error']}" for entry in report.get("drives", ()) if entry["error"]]
     for reason in reasons or [report["corruption"] or "interrupted; the same command resumes here"]:
         errors.print(f"[yellow]incomplete: {escape(reason)}[/]", highlight=False, soft_wrap=True)

@@ -2,14 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
 from time import perf_counter
-from typing import Any
 
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.checkpoint.file import Checkpoint
@@ -22,6 +21,7 @@ from icnet_ros.engine.table import open_engine
 from icnet_ros.replay.drive_index import DriveIndex, index_drive
 from icnet_ros.replay.drives import Drive
 from icnet_ros.replay.labelling import engine_predictor
+from icnet_ros.replay.metadata import RunMetadata
 from icnet_ros.replay.replay_drive import replay_drive
 from icnet_ros.replay.result import ReplayResult, merge_results
 from icnet_ros.replay.result_store import ResultStore
@@ -65,7 +65,7 @@ class DriveResult:
     drive: Drive
     result: ReplayResult | None = None
     index: DriveIndex | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: RunMetadata = field(default_factory=RunMetadata)
     error: str = ""
     groups: LabelGroups | None = None
 
@@ -232,26 +232,27 @@ def _index(one: DriveResult, progress: Progress, *, alone: bool) -> bool:
     return not one.error
 
 
-def _selected(drive: Drive, digest: str) -> dict[str, Any]:
+def _selected(drive: Drive, digest: str) -> RunMetadata:
     selection = {name: value for name, value in asdict(drive.selection).items() if value != getattr(Selection(), name)}
     return {"bag": str(drive.bag), "bag_sha256": digest, "selection": selection}
 
 
-def _adaptation(options: EngineOptions, groups: LabelGroups | None) -> dict[str, Any]:
+def _adaptation(options: EngineOptions, groups: LabelGroups | None) -> RunMetadata:
     """Groups, rotation and mask, as far as they are used; a hash stands for the content of files."""
-    used: dict[str, Any] = {}
+    used: RunMetadata = {}
     if groups is not None:
         content = json.dumps([groups.classes.to_dict(), groups.group_of])
-        used |= {"label_groups": options.label_groups, "label_groups_sha256": sha256(content.encode()).hexdigest()}
+        used["label_groups"] = options.label_groups
+        used["label_groups_sha256"] = sha256(content.encode()).hexdigest()
     if options.rotate:
         used["rotate"] = options.rotate
     if options.mask:
         content_of_mask = Path(options.mask).expanduser().read_bytes()
-        used |= {"mask": options.mask, "mask_sha256": sha256(content_of_mask).hexdigest()}
+        used["mask"], used["mask_sha256"] = options.mask, sha256(content_of_mask).hexdigest()
     return used
 
 
-def _int8(checkpoint: Checkpoint, precision: str, exit_: str) -> dict[str, str]:
+def _int8(checkpoint: Checkpoint, precision: str, exit_: str) -> RunMetadata:
     """Hash of the int8 file: `icnet quantize` may write another one for the same checkpoint."""
     if precision != "int8" or checkpoint.path is None:
         return {}
@@ -260,7 +261,7 @@ def _int8(checkpoint: Checkpoint, precision: str, exit_: str) -> dict[str, str]:
     return {"int8_sha256": sha256(b"".join(file.read_bytes() for file in files if file.exists())).hexdigest()}
 
 
-def _made_with(metadata: Mapping[str, Any], *, confidence: bool) -> str:
+def _made_with(metadata: RunMetadata, *, confidence: bool) -> str:
     """Everything the labels depend on, as one line of JSON. Not the ground truth, which is read on every run."""
     camera = metadata["selection"].get("image_topic")
     inputs = {name: value for name, value in metadata.items() if name not in ("bag", "selection", "checkpoint")}

@@ -1,0 +1,44 @@
+"""Inputs and settings of a run, as they are written into report.json."""
+
+from typing import TypedDict
+
+Percentiles = dict[str, float]  # "p50": ms, ...
+
+
+class LiveRun(TypedDict, total=False):
+    """Of a live run. frames: counts. labels_without_image: labels whose stamp no image had. fps: labels per second.
+
+    latency_ms: by stage, as the node measured them. image_to_labels_ms: from publishing an image to receiving its
+    labels, measured outside the node.
+    """
+
+    frames: dict[str, int]
+    labels_without_image: int
+    fps: float | None
+    latency_ms: dict[str, Percentiles | None]
+    image_to_labels_ms: Percentiles | None
+
+
+class RunMetadata(TypedDict, total=False):
+    """Bag, checkpoint, engine and settings that label maps are from; of several drives, lists of bags.
+
+    selection: what differs from the defaults of `Selection`. *_sha256: of files. live: of a live run only.
+    """
+
+    bag: str | list[str]
+    bag_sha256: str | list[str | None] | None
+    selection: dict[str, str | float]
+    checkpoint: str | None
+    checkpoint_sha256: str
+    trained: bool
+    engine: str | None
+    device: str
+    precision: str
+    exit: str | None
+    int8_sha256: str
+    label_groups: str
+    label_groups_sha256: str
+    rotate: int
+    mask: str
+    mask_sha256: str
+    live: LiveRun
