@@ -10,7 +10,6 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from icnet_ros.checkpoint.default import load_model_spec
 from icnet_ros.command.console import console, errors, progress_bar, warn_untrained
 from icnet_ros.command.options import (
     Device,
@@ -96,7 +95,7 @@ def replay(
     Started again after a kill or Ctrl-C, it resumes. Exit code 1 if a bag is corrupt, the replay was interrupted,
     nothing was labelled or a --fail-if holds. The report then covers what could be read.
     """
-    from icnet_ros.engine.grouping import published_spec
+    from icnet_ros.engine.inference import InferenceSettings
     from icnet_ros.replay.drives import find_drives
     from icnet_ros.replay.folder_lock import locked
     from icnet_ros.replay.replay_drives import ReplaySettings, replay_drives
@@ -107,7 +106,8 @@ def replay(
     from icnet_ros.report.writer import OutputOptions
 
     options = EngineOptions(device, precision, exit_, threads, label_groups=label_groups, rotate=rotate, mask=mask)
-    spec = published_spec(load_model_spec(model), options)
+    inference = InferenceSettings(model, engine, options)
+    spec = inference.spec()
     gates = [Gate.parse(text, names(spec.classes.names)) for text in fail_if or ()]
     selection = Selection(
         "", ground_truth_topic, str(ground_truth or ""), str(mapping or ""), start, end, stride, limit, sync_tolerance
@@ -124,7 +124,7 @@ def replay(
     if not spec.trained:
         warn_untrained("labels", model)
     pool = _worker_pool(ray, workers, threads)
-    settings = ReplaySettings(model, engine, options, confidence=confidence, resume=resume, pool=pool)
+    settings = ReplaySettings(inference, confidence=confidence, resume=resume, pool=pool)
     outputs = OutputOptions(
         confidence=confidence,
         overlay=overlay,

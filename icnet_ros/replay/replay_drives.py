@@ -10,14 +10,12 @@ from pathlib import Path
 from threading import Event
 from time import perf_counter
 
-from icnet_ros.checkpoint.default import load_model
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.groups import LabelGroups
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.artefacts.int8 import int8_path
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
-from icnet_ros.engine.grouping import read_groups
-from icnet_ros.engine.table import open_engine
+from icnet_ros.engine.inference import InferenceSettings
 from icnet_ros.replay.drive_index import DriveIndex, index_drive
 from icnet_ros.replay.drives import Drive
 from icnet_ros.replay.labelling import engine_predictor
@@ -40,14 +38,12 @@ Progress = Callable[[str, int, int], None]  # (activity, done, total)
 class ReplaySettings:
     """How drives are replayed.
 
-    model: checkpoint, "" is the shipped one. confidence: also store confidence maps. resume: reuse the stored results
-    of a run with the same settings. sha256: of the checkpoint, if processes are to check it. pool: creates the worker
-    pool; its argument is whether tasks need a GPU. None: replay in this process.
+    confidence: also store confidence maps. resume: reuse the stored results of a run with the same settings. sha256: of
+    the checkpoint, if processes are to check it. pool: creates the worker pool; its argument is whether tasks need a
+    GPU. None: replay in this process.
     """
 
-    model: str = ""
-    engine: str = "auto"
-    options: EngineOptions = field(default_factory=EngineOptions)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
     confidence: bool = False
     resume: bool = True
     sha256: str = ""
@@ -95,10 +91,10 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
     The first Ctrl-C stops the replay and returns the results so far. The failure of a single drive is raised:
     WireError, GroundTruthError, EngineError.
     """
-    checkpoint = load_model(settings.model)
-    # Also makes the files that the workers will find in the cache.
-    engine = open_engine(settings.engine, checkpoint, settings.options)
-    groups = read_groups(checkpoint.spec, settings.options.label_groups)
+    inference, options = settings.inference, settings.inference.options
+    checkpoint = inference.load()
+    engine = inference.open(checkpoint)  # also makes the files that the workers will find in the cache
+    groups = inference.groups(checkpoint.spec)
     results = [DriveResult(drive, error=drive.error, groups=groups) for drive in drives]
     usable = [one for one in results if not one.error and _index(one, progress, alone=len(drives) == 1)]
     hashes = {bag: _hash(bag, progress) for bag in dict.fromkeys(one.drive.bag for one in usable)}
@@ -111,9 +107,9 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
             "engine": engine.name,
             "device": engine.device,
             "precision": engine.precision,
-            "exit": settings.options.exit,
-            **_int8(checkpoint, engine.precision, settings.options.exit),
-            **_adaptation(settings.options, groups),
+            "exit": options.exit,
+            **_int8(checkpoint, engine.precision, options.exit),
+            **_adaptation(options, groups),
         }
         made_with = _made_with(one.metadata, confidence=settings.confidence)
         ResultStore(one.drive.folder).prepare(made_with, resume=settings.resume)
@@ -124,10 +120,9 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
     engine.close()
     gpu = engine.device.startswith("cuda")
     pool = settings.pool(gpu)
-    options = settings.options
     device = options.device if options.device != "auto" else "cuda" if gpu else "cpu"  # the same for all
-    options = replace(options, threads=pool.threads, device=pool.device(device))
-    shared = replace(settings, engine=engine.name, options=options, sha256=checkpoint.sha256, pool=None)
+    on_workers = inference.on(engine.name, replace(options, threads=pool.threads, device=pool.device(device)))
+    shared = replace(settings, inference=on_workers, sha256=checkpoint.sha256, pool=None)
     started = perf_counter()
     _pooled(usable, shared, pool, progress)
     return ReplayRun(results, engine.spec, perf_counter() - started)
@@ -192,20 +187,20 @@ def _pooled(results: Sequence[DriveResult], settings: ReplaySettings, pool: Work
 def run_task(task: Task, should_stop: Callable[[], bool]) -> ReplayResult:
     """Label a part of a drive in this process; the engine is cached between tasks."""
     settings, drive = task.settings, task.drive
-    checkpoint, engine = _engine(settings.model, settings.engine, settings.options)
+    checkpoint, engine = _opened(settings.inference)
     if checkpoint.sha256 != settings.sha256:
         raise EngineError(f"{checkpoint.name} was replaced while the replay was running: start it again")
     return replay_drive(
         drive.bag, engine_predictor(engine), engine.spec.classes, drive.folder, drive.selection, lambda *_: None,
         index=task.index, part=task.part, confidence=settings.confidence, should_stop=should_stop,
-        groups=read_groups(checkpoint.spec, settings.options.label_groups),
+        groups=settings.inference.groups(checkpoint.spec),
     )  # fmt: skip
 
 
 @cache
-def _engine(model: str, name: str, options: EngineOptions) -> tuple[Checkpoint, Engine]:
-    checkpoint = load_model(model)
-    return checkpoint, open_engine(name, checkpoint, options)
+def _opened(inference: InferenceSettings) -> tuple[Checkpoint, Engine]:
+    checkpoint = inference.load()
+    return checkpoint, inference.open(checkpoint)
 
 
 def _parts(frames: int, total: int, workers: int) -> Iterator[range]:
