@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from icnet_ros.benchmark.engines import whole_path
-from icnet_ros.benchmark.graph import measure_node
+from icnet_ros.benchmark.node.graph import measure_node
 from icnet_ros.benchmark.timing import Progress, interleaved
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.base import EngineOptions, Frame, UInt8

@@ -1,6 +1,15 @@
-"""Inputs and settings of a run, as they are written into report.json."""
+"""Inputs, settings and versions of a run, as they are written into report.json."""
 
+import platform
+from importlib.metadata import PackageNotFoundError, version
 from typing import TypedDict
+
+import icnet_ros
+
+LIBRARIES = (
+    "numpy", "numba", "opencv-python-headless", "opencv-python", "rosbags", "torch", "onnxruntime", "onnxruntime-gpu",
+    "openvino", "tensorrt", "tensorrt-rtx",
+)  # fmt: skip
 
 Percentiles = dict[str, float]  # "p50": ms, ...
 
@@ -42,3 +51,14 @@ class RunMetadata(TypedDict, total=False):
     mask: str
     mask_sha256: str
     live: LiveRun
+
+
+def versions() -> dict[str, str]:
+    """Versions of icnet_ros, Python and the installed LIBRARIES: labels may depend on them."""
+    found = {"icnet_ros": icnet_ros.__version__, "python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -19,12 +19,11 @@ from icnet_ros.engine.inference import InferenceSettings
 from icnet_ros.replay.drive_index import DriveIndex, index_drive
 from icnet_ros.replay.drives import Drive
 from icnet_ros.replay.labelling import engine_predictor
-from icnet_ros.replay.metadata import RunMetadata
+from icnet_ros.replay.metadata import RunMetadata, versions
 from icnet_ros.replay.replay_drive import replay_drive
 from icnet_ros.replay.result import ReplayResult, merge_results
 from icnet_ros.replay.result_store import ResultStore
 from icnet_ros.replay.selection import Selection
-from icnet_ros.replay.versions import versions
 from icnet_ros.replay.workers.interrupt import on_interrupt
 from icnet_ros.replay.workers.pool import WorkerPool
 from icnet_ros.wire.bag import bag_hash, open_bag

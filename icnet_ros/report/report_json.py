@@ -14,9 +14,8 @@ from icnet_ros.metrics.confusion import iou_by_class
 from icnet_ros.metrics.frame import flicker, sum_counts
 from icnet_ros.metrics.statistics import distribution, percentiles
 from icnet_ros.replay.frame_record import FrameRecord
-from icnet_ros.replay.metadata import RunMetadata
+from icnet_ros.replay.metadata import RunMetadata, versions
 from icnet_ros.replay.result import ReplayResult
-from icnet_ros.replay.versions import versions
 from icnet_ros.report.document import Classes, DriveReport, ListedDrive, ListedFrame, Report
 from icnet_ros.report.frames_csv import write_frames
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import typer
 
-from icnet_ros.command.benchmark.engines import agreement, engines, peers, replay, scaling, sizes, stages
+from icnet_ros.command.benchmark.engines import agreement, engines, replay, stages
 from icnet_ros.command.benchmark.gpu import gpu
+from icnet_ros.command.benchmark.networks import peers, scaling, sizes
 from icnet_ros.command.benchmark.node import cameras, deadline, node, node_overhead, soak, transport
 from icnet_ros.command.benchmark.paper import layers, paper
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from icnet_ros.benchmark.graph import measure_node, soak_passed
-from icnet_ros.benchmark.graph import node_overhead as measure_overhead
+from icnet_ros.benchmark.node.graph import measure_node, soak_passed
+from icnet_ros.benchmark.node.graph import node_overhead as measure_overhead
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.checkpoint.ladder import KEY
 from icnet_ros.command.benchmark.common import (
@@ -150,7 +150,7 @@ def deadline(
     Compared: sub124 alone; exit auto with exits at one input size; exit auto with the ladder of exits and input sizes
     that the checkpoint has, if any.
     """
-    from icnet_ros.benchmark.deadline import add_miou, read_miou
+    from icnet_ros.benchmark.node.deadline import add_miou, read_miou
 
     known = read_miou(sizes) if sizes else None
     height, width = parse_size(size)
