@@ -1,4 +1,4 @@
-"""`icnet benchmark transport|node-overhead|node|deadline|cameras|soak`: measurements of a running node."""
+"""`icnet benchmark transport|node-overhead|outputs|node|deadline|cameras|soak`: measurements of a running node."""
 
 import json
 from pathlib import Path
@@ -84,6 +84,17 @@ def node_overhead(
         table.add_row(f"{height}x{width}", case["reliability"], case["profile"], str(case["load"]), *ratios, lost)
     console.print(table)
     write_json(out, {"frames": frames, "rate": rate, "rounds": rounds, "cases": cases})
+
+
+def outputs(size: Size = "720x1280", model: Model = "", rounds: Rounds = 9, out: JsonFile = None) -> None:
+    """Time what each output of the node costs for one frame while it has subscribers, without transport."""
+    height, width = parse_size(size)
+    result = _measure("outputs", {"height": height, "width": width, "model": model, "rounds": rounds})
+    table = Table("output", "ms")
+    for name, value in result.items():
+        table.add_row(f"~/{name}", f"{value:.2f}")
+    console.print(table)
+    write_json(out, {"size": [height, width], "rounds": rounds, "outputs": result})
 
 
 def node(
