@@ -9,14 +9,15 @@ import numpy as np
 
 from icnet_ros.benchmark.timing import Progress
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.engine.base import EngineOptions, Frame
+from icnet_ros.engine.base import EngineOptions, Frame, Request
 from icnet_ros.engine.table import open_engine
 from icnet_ros.replay.labelling import engine_predictor
 from icnet_ros.replay.replay_drive import replay_drive
 from icnet_ros.replay.result_store import ResultStore
 from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import open_bag
-from icnet_ros.wire.image import decode_compressed, decode_image
+from icnet_ros.wire.index import index_topics
+from icnet_ros.wire.reading import read_images
 
 
 def measure(
@@ -30,9 +31,8 @@ def measure(
     selection = Selection(limit=frames)
     with open_bag(bag) as opened:
         image = opened.image_topic()
-        decode = decode_compressed if image.compressed else decode_image
-        messages = [message.data for _, message in zip(range(frames), opened.messages(image.name), strict=False)]
-    pictures = [decode(data) for data in messages]
+        index = index_topics(opened, [image.name])[image.name]
+        pictures = [one.picture() for one in read_images(opened, image, index, range(len(index.recorded))[:frames])]
     runner.warm_up(*pictures[0].pixels.shape[:2])
     rates: dict[str, list[float]] = {"engine": [], "engine_with_confidence": [], "replay": []}
     for number in range(rounds):
@@ -40,7 +40,7 @@ def measure(
         for name, confidence in (("engine", False), ("engine_with_confidence", True)):
             started = perf_counter()
             for picture in pictures:
-                runner.segment([Frame(picture.pixels, picture.order)], confidence=confidence)
+                runner.segment([Frame(picture.pixels, picture.order)], Request(confidence=confidence))
             rates[name].append(len(pictures) / (perf_counter() - started))
         with tempfile.TemporaryDirectory() as folder:
             ResultStore(Path(folder)).prepare("benchmark")

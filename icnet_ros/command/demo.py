@@ -3,7 +3,7 @@
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -14,6 +14,9 @@ from icnet_ros.command.console import console, errors, progress_bar
 from icnet_ros.command.options import EnginePrecision, Model
 from icnet_ros.command.requirements import missing_ros
 from icnet_ros.live.processes import DemoError
+
+if TYPE_CHECKING:
+    from icnet_ros.live.summary import Summary
 
 
 def demo(
@@ -59,12 +62,13 @@ def demo(
     _print(summary)
     if not spec.trained:
         errors.print("[yellow]The network is untrained: its labels mean nothing.[/]")
-    console.print(f"{out}/overlay.webm, {out}/contact_sheet.png, {out}/report.html, {out}/summary.json", highlight=False)
+    files = ("overlay.webm", "contact_sheet.png", "report.html", "summary.json")
+    console.print(", ".join(f"{out}/{name}" for name in files), highlight=False)
     if summary["frames"]["lost"]:
         raise DemoError(f"{summary['frames']['lost']} frames were lost between the processes; see {out}/logs")
 
 
-def _print(summary: dict[str, Any]) -> None:
+def _print(summary: "Summary") -> None:
     frames = summary["frames"]
     table = Table("", "p50", "p95", "p99", title="latency, ms", title_justify="left")
     for stage, values in {

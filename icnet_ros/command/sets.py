@@ -31,7 +31,12 @@ class PackageSet:
 
 
 SETS = (
-    PackageSet("run", ("cv2", "numba", "rosbags", "plotly", "onnx", "openvino"), "node, demo, segment, replay", "openvino"),
+    PackageSet(
+        "run",
+        ("cv2", "numba", "rosbags", "plotly", "onnx", "openvino"),
+        "node, demo, segment, replay",
+        "openvino",
+    ),
     PackageSet(
         "train",
         ("torch", "lightning_fabric", "matplotlib", "scipy", "onnxruntime"),

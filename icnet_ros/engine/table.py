@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.ladder import Step, read_ladder
@@ -15,32 +16,48 @@ from icnet_ros.packages import installed, needed_for
 from icnet_ros.usage_events import disable_usage_events
 
 log = logging.getLogger(__name__)
-# name -> (module, class); imported only when chosen, as each imports a large library.
-ENGINES = {
-    "torch": ("icnet_ros.engine.backends.torch", "open_torch"),
-    "onnxruntime": ("icnet_ros.engine.backends.onnxruntime", "OnnxRuntimeEngine"),
-    "openvino": ("icnet_ros.engine.backends.openvino", "OpenVinoEngine"),
-    "tensorrt": ("icnet_ros.engine.backends.tensorrt", "open_tensorrt"),
-}
-# Extras of this package, see `packages`.
-EXTRAS = {"torch": "torch", "onnxruntime": "onnx", "openvino": "openvino", "tensorrt": "tensorrt"}
-NAMES = ("auto", *ENGINES)
 
 
-# Third-party modules that each engine needs; of alternatives, one is enough. Those that only make files, such as onnx
-# for the network of a checkpoint, are asked for when there is none in the cache.
-REQUIRED_MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "torch": (("torch",),),
-    "onnxruntime": (("onnxruntime",),),
-    "openvino": (("openvino",),),
-    "tensorrt": tuple(("torch", "onnx", "onnxruntime", library) for library in ("tensorrt", "tensorrt_rtx")),
+class Entry(NamedTuple):
+    """Where an engine is, and what it needs.
+
+    module, attribute: a class or function that makes the engine of a checkpoint and EngineOptions; the module is
+    imported only when the engine is chosen, as each imports a large library. extra: of the package icnet_ros, to
+    install what it needs. requires: third-party modules; of alternatives, one is enough, and its last is the library.
+    Those that only make files, such as onnx for the network of a checkpoint, are asked for when there is none in the
+    cache.
+    """
+
+    module: str
+    attribute: str
+    extra: str = ""
+    requires: tuple[tuple[str, ...], ...] = (("numpy",),)
+
+
+BACKENDS = "icnet_ros.engine.backends"
+TENSORRT = tuple(("torch", "onnx", "onnxruntime", library) for library in ("tensorrt", "tensorrt_rtx"))
+ENGINES: dict[str, Entry] = {
+    "torch": Entry(f"{BACKENDS}.torch", "open_torch", "torch", (("torch",),)),
+    "onnxruntime": Entry(f"{BACKENDS}.onnxruntime", "OnnxRuntimeEngine", "onnx", (("onnxruntime",),)),
+    "openvino": Entry(f"{BACKENDS}.openvino", "OpenVinoEngine", "openvino", (("openvino",),)),
+    "tensorrt": Entry(f"{BACKENDS}.tensorrt", "open_tensorrt", "tensorrt", TENSORRT),
 }
+
+
+def engine_names() -> tuple[str, ...]:
+    """Names that `open_engine` takes."""
+    return ("auto", *ENGINES)
 
 
 def installed_library(name: str) -> str:
     """The library that an engine uses, "" if it is not installed."""
-    found = (modules[-1] for modules in REQUIRED_MODULES[name] if installed(*modules))
+    found = (modules[-1] for modules in ENGINES[name].requires if installed(*modules))
     return next(found, "")
+
+
+def extra_of(name: str) -> str:
+    """The extra of the package icnet_ros that installs what an engine needs; "" if there is none."""
+    return ENGINES[name].extra if name in ENGINES else ""
 
 
 def auto_candidates(options: EngineOptions, architecture: str = "icnet") -> list[str]:
@@ -81,16 +98,16 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
             except EngineError as err:
                 log.warning("engine %s is not usable here, the next one is tried: %s", candidate, err)
     if name not in ENGINES:
-        raise EngineError(f"unknown engine {name!r}; choose one of {', '.join(NAMES)}")
+        raise EngineError(f"unknown engine {name!r}; choose one of {', '.join(engine_names())}")
     spec = checkpoint.spec
     if spec.architecture == "onnx" and name == "torch":
         raise EngineError(f"{checkpoint.path}: engine 'torch' runs .safetensors checkpoints only; set engine to auto")
     if spec.input_size is not None and options.scale:
         height, width = spec.input_size
         raise EngineError(f"{checkpoint.name} takes {width}x{height} only: the input scale must be 0")
-    module, attribute = ENGINES[name]
-    with needed_for(f"engine {name!r}", EngineError, EXTRAS[name]):
-        factory = getattr(import_module(module), attribute)
+    entry = ENGINES[name]
+    with needed_for(f"engine {name!r}", EngineError, entry.extra):
+        factory = getattr(import_module(entry.module), entry.attribute)
         if options.precision == "auto":
             precision, reason = choose_precision(name, checkpoint, options)
             log.info("precision %s for %s: %s", precision, options.exit, reason)

@@ -14,28 +14,25 @@ from mcap.stream_reader import StreamReader
 from rosbags.convert.converter import migrate_bytes
 from rosbags.highlevel import AnyReader
 
-from icnet_ros.wire.cdr import COMPRESSED_IMAGE, WireError, typestore
+from icnet_ros.wire.cdr import WireError, typestore
+from icnet_ros.wire.decoders.table import base_of
 from icnet_ros.wire.mcap_check import ChunkTooLargeError, check_mcap
 
 FILES = (".mcap", ".db3")
 
 
 class Topic(NamedTuple):
-    """A topic of a bag. messages: how many it has."""
+    """A topic of a bag. messages: how many it has. encoding: how they are serialised, as in `decoders.table`."""
 
     name: str
     kind: str
     messages: int
-
-    @property
-    def compressed(self) -> bool:
-        """Whether it carries sensor_msgs/CompressedImage."""
-        return self.kind == COMPRESSED_IMAGE
+    encoding: str = "cdr"
 
     @property
     def base(self) -> str:
         """Name of the image topic it is a transport of: /camera/compressed -> /camera."""
-        return self.name.removesuffix("/compressed") if self.compressed else self.name
+        return base_of(self.name, self.kind, self.encoding)
 
 
 class Message(NamedTuple):
