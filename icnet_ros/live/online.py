@@ -76,7 +76,7 @@ class OnlineEvaluation:
     def ground_truth(self, stamp: int, labels: UInt8) -> None:
         """Add a ground truth label map with the stamp of its image (ns)."""
         self._annotated += 1
-        if not stamp:  # tells nothing
+        if not stamp:  # it cannot be matched
             return
         self._annotations[stamp] = labels if self._fold is None else self._fold[labels]
         while len(self._annotations) > MAX_WAITING:

@@ -1,4 +1,4 @@
-"""TypedDicts as the form of a JSON file: its JSON schema, and a check of values that says what is wrong where."""
+"""JSON schema of a TypedDict, and validation of JSON values against it."""
 
 from math import isfinite
 from types import NoneType, UnionType

@@ -12,7 +12,7 @@ from icnet_ros.wire.lidar import Cloud, Matrix
 
 @dataclass(frozen=True)
 class Needs:
-    """Each output states its own; their union is what is subscribed to, and what the engine is asked for.
+    """Every output states its own. The node subscribes to their union, and requests it from the engine.
 
     confidence: the confidence map. scores: ids of the classes whose probabilities it needs. camera_info: CameraInfo of
     the camera. depth: depth image with its CameraInfo. cloud: LiDAR cloud with its transform to the camera.
