@@ -7,7 +7,6 @@ metadata, under the key "icnet". See docs/networks.md. Needs the package onnx, n
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -16,6 +15,7 @@ import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
 from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.onnx_graph import graphs
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _check_operators(path: Path, model: "onnx.ModelProto") -> None:
             f"{path}: opset {opset}; this onnx reads 11 to {defs.onnx_opset_version()}: export it again"
         )
     own = {(function.domain, function.name) for function in model.functions}
-    for node in (node for graph in _graphs(model) for node in graph.node):
+    for node in (node for graph in graphs(model) for node in graph.node):
         if (node.domain, node.op_type) in own:
             continue
         if node.domain not in DOMAINS or not defs.has(node.op_type, opset, ""):
@@ -185,23 +185,12 @@ def _check_operators(path: Path, model: "onnx.ModelProto") -> None:
             )
 
 
-def _graphs(model: "onnx.ModelProto") -> Iterator[Any]:
-    """All graphs: also those of branches and loops, and functions."""
-    waiting: list[Any] = [model.graph, *model.functions]
-    while waiting:
-        graph = waiting.pop()
-        yield graph
-        for attribute in (attribute for node in graph.node for attribute in node.attribute):
-            waiting += [attribute.g] if attribute.HasField("g") else []
-            waiting += attribute.graphs
-
-
 def _external_files(path: Path, model: "onnx.ModelProto") -> list[Path]:
     """Files with tensors of the network. Raises CheckpointError for one outside the folder of the network."""
     from onnx.external_data_helper import uses_external_data
 
     tensors: list[Any] = []
-    for graph in _graphs(model):
+    for graph in graphs(model):
         tensors += getattr(graph, "initializer", ())  # functions have none
         for sparse in getattr(graph, "sparse_initializer", ()):
             tensors += [sparse.values, sparse.indices]

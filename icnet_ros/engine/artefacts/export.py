@@ -10,7 +10,9 @@ import numpy as np
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.cache import cached_file
 from icnet_ros.engine.artefacts.int8 import int8_file
-from icnet_ros.engine.artefacts.onnx_adapter import adapt, probe_size
+from icnet_ros.engine.artefacts.adapter.probe import probe_sizes
+from icnet_ros.engine.artefacts.onnx_adapter import FORMAT as ADAPTER
+from icnet_ros.engine.artefacts.onnx_adapter import adapt
 from icnet_ros.engine.base import EngineError, EngineOptions
 
 FORMAT = 1
@@ -31,7 +33,7 @@ def onnx_file(checkpoint: Checkpoint, exit_: str) -> Path:
 def identity(checkpoint: Checkpoint, exit_: str) -> dict[str, str]:
     """Cache key of an export: hash of the checkpoint, exit, torch version."""
     if checkpoint.spec.architecture == "onnx":
-        return {"network": checkpoint.sha256}
+        return {"network": checkpoint.sha256, "adapter": str(ADAPTER)}
     return {"checkpoint": checkpoint.sha256 or _digest(checkpoint), "exit": exit_, "torch": version("torch")}
 
 
@@ -120,7 +122,7 @@ def _check_converted(checkpoint: Checkpoint, exit_: str, path: Path) -> None:
     import onnxruntime
 
     spec = checkpoint.spec
-    pixels = np.random.default_rng(0).integers(0, 256, (1, 3, *probe_size(spec)))
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 3, *probe_sizes(spec)[0]))
     mean, std = (np.array(values, np.float32).reshape(1, 3, 1, 1) for values in (spec.mean, spec.std))
     image = (pixels - mean) / std
     labels, finite = [], True

@@ -9,10 +9,12 @@ from time import perf_counter
 
 from icnet_ros.checkpoint.spec import STRIDES, ModelSpec
 from icnet_ros.engine.backends.batched import Batched, check_size
-from icnet_ros.engine.base import EngineError, EngineOptions, Frame, LabelMap, UInt8
+from icnet_ros.engine.backends.postprocess import label
+from icnet_ros.engine.base import EngineError, EngineOptions, Frame, FrameError, LabelMap
 from icnet_ros.engine.grouping import Grouping
-from icnet_ros.engine.kernels import groups, upsample
+from icnet_ros.engine.kernels import upsample
 from icnet_ros.engine.kernels.normalise import Batch, normalise
+from icnet_ros.engine.tail import Tail
 
 
 class HostEngine(Batched):
@@ -29,6 +31,7 @@ class HostEngine(Batched):
         self.device = cpu_name()
         self._scale = options.scale
         self._stride = STRIDES.get(options.exit) if spec.architecture in ("icnet", "icnet_two_pass") else None
+        self.tail = Tail()  # of networks that are not ICNet, a subclass sets it
         self._batch: Batch | None = None
         self._threads = options.threads or len(os.sched_getaffinity(0))
 
@@ -55,7 +58,7 @@ class HostEngine(Batched):
         logits = self._infer(batch)
         inferred = perf_counter()
         check_logits(logits.shape, len(frames), size, self._grouping.classes, self._stride)
-        maps = [self._label(one, frames[0].label_size, confidence, scores) for one in logits]
+        maps = [self._label(one, frames[0].label_size, size, confidence, scores) for one in logits]
         # The time of a frame is its share of the batch's time.
         share = 1000 / len(frames)
         stages = {
@@ -65,23 +68,19 @@ class HostEngine(Batched):
         }
         return [replace(label_map, stages=stages, input_rows=size[0]) for label_map in maps]
 
-    def _label(self, logits: Batch, size: tuple[int, int], confidence: bool, scores: Sequence[int]) -> LabelMap:
-        """Label map of one frame without its times; logits (h, w, classes)."""
-        grouping, corners = self._grouping, self.spec.align_corners
-        confidence_map: UInt8 | None = None
-        if grouping.groups is not None:
-            labels, confidence_map = groups.group_map(
-                logits, grouping.group_of, grouping.ids, *size, confidence=confidence, align_corners=corners
-            )
-        elif confidence:
-            labels, confidence_map = upsample.label_and_confidence(logits, *size, align_corners=corners)
-        else:
-            labels = upsample.label_map(logits, *size, align_corners=corners)
-        score_map = None
-        if scores:
-            channel_of = grouping.channel_of(scores)
-            score_map = groups.score_map(logits, channel_of, len(scores), *size, align_corners=corners)
-        return LabelMap(labels, confidence_map, score_map)
+    def _label(
+        self, logits: Batch, size: tuple[int, int], network: tuple[int, int], confidence: bool, scores: Sequence[int]
+    ) -> LabelMap:
+        """Label map of one frame without its times; logits (h, w, classes). network: size of the network's input."""
+        try:
+            return label(logits, size, network, self._grouping, self.tail, confidence, scores)
+        except FrameError as err:
+            if not self.tail.labels:
+                raise
+            raise FrameError(
+                f"{err} (it gives labels itself: NaN stands for a label that is none of its "
+                f"{self._grouping.classes} classes)"
+            ) from err
 
 
 def check_logits(

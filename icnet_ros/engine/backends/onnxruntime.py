@@ -6,6 +6,7 @@ import onnxruntime
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.export import onnx_for
+from icnet_ros.engine.artefacts.onnx_adapter import read_tail
 from icnet_ros.engine.backends.host import HostEngine
 from icnet_ros.engine.base import EngineError, EngineOptions, one_line
 from icnet_ros.engine.kernels.normalise import Batch
@@ -24,6 +25,8 @@ class OnnxRuntimeEngine(HostEngine):
         if options.device.startswith("cuda"):
             self.device = options.device
         path = onnx_for(checkpoint, options)
+        if checkpoint.spec.architecture == "onnx":
+            self.tail = read_tail(path)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = self._threads
         settings.inter_op_num_threads = 1

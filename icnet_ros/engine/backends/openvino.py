@@ -7,6 +7,7 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.cache import writable_folder
 from icnet_ros.engine.artefacts.cache_entries import OPENVINO, mark_used, openvino_folder, trim
 from icnet_ros.engine.artefacts.export import onnx_for
+from icnet_ros.engine.artefacts.onnx_adapter import read_tail
 from icnet_ros.engine.backends.batched import LruCache
 from icnet_ros.engine.backends.host import HostEngine
 from icnet_ros.engine.base import EngineError, EngineOptions, one_line
@@ -47,6 +48,8 @@ class OpenVinoEngine(HostEngine):
                 "set precision to fp32"
             )
         path = self._path = onnx_for(checkpoint, options)
+        if checkpoint.spec.architecture == "onnx":
+            self.tail = read_tail(path)
         self._settings = {
             **({"INFERENCE_NUM_THREADS": self._threads} if self._target == "CPU" else {}),
             "PERFORMANCE_HINT": "LATENCY",
