@@ -15,7 +15,8 @@ import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.checkpoint.onnx_graph import graphs
+from icnet_ros.checkpoint.onnx_graph import graphs, inline
+from icnet_ros.checkpoint.onnx_head import Head, complete, head_of
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class OnnxNetwork:
     """A network in an ONNX file, and what is known about it.
 
     output: name of the output with the result. output_kind: "logits", "probabilities" or "labels" (class ids); None:
-    as the type of the output and its last operator say.
+    as its values say. head: the normalisation inside it.
     """
 
     spec: ModelSpec
@@ -70,6 +71,7 @@ class OnnxNetwork:
     input: OnnxInput
     output: str
     output_kind: str | None
+    head: Head = Head()
 
 
 def open_onnx(path: Path) -> Checkpoint:
@@ -87,6 +89,10 @@ def read_onnx(path: Path) -> OnnxNetwork:
     """Read and check an ONNX file and its description. Raises CheckpointError that says what is missing or wrong."""
     model = _parse(path)
     _check_operators(path, model)
+    try:
+        model = inline(model)
+    except Exception as err:  # onnx raises many exception types
+        raise CheckpointError(f"{path}: its functions cannot be inlined ({type(err).__name__}: {err})") from err
     _external_files(path, model)
     values, source = _description(path, model)
     network_input = _input(path, model, values)
@@ -97,6 +103,9 @@ def read_onnx(path: Path) -> OnnxNetwork:
                 f"{source}: its input is uint8, so it normalises inside: leave out {', '.join(given)}"
             )
         values |= own
+    head = head_of(model, str(path.parent), network_input.name, network_input.layout, network_input.type)
+    if network_input.type != "uint8":
+        values = complete(values, head, source)
     if missing := [key for key in REQUIRED if key not in values]:
         raise CheckpointError(
             f"{path}: nothing says its {', '.join(missing)}: write {path.with_suffix('.yaml').name} beside it, for "
@@ -106,7 +115,8 @@ def read_onnx(path: Path) -> OnnxNetwork:
         known = ", ".join((*REQUIRED, *OF_SPEC, *OF_FILE))
         raise CheckpointError(f"{source}: unknown entry {min(map(str, unknown))!r}; known: {known}")
     spec = _spec(values, network_input, source)
-    return OnnxNetwork(spec, model, network_input, _output(path, model, values), values.get("output_kind"))
+    output = _output(path, model, values)
+    return OnnxNetwork(spec, model, network_input, output, values.get("output_kind"), head)
 
 
 def describe(model: "onnx.ModelProto", spec: ModelSpec) -> None:
@@ -269,13 +279,19 @@ def _input(path: Path, model: "onnx.ModelProto", values: dict[str, Any]) -> Onnx
 
 
 def _output(path: Path, model: "onnx.ModelProto", values: dict[str, Any]) -> str:
-    names = [entry.name for entry in model.graph.output]
+    kinds = {entry.name: entry.type.WhichOneof("value") or "tensor_type" for entry in model.graph.output}
+    tensors = [name for name, kind in kinds.items() if kind == "tensor_type"]
+    known = ", ".join(tensors)
     wanted = values.get("output")
-    if wanted is None and len(names) > 1:
-        raise CheckpointError(f"{path}: it has several outputs: add output to its .yaml, one of {', '.join(names)}")
-    if wanted is not None and wanted not in names:
-        raise CheckpointError(f"{path}: it has no output {wanted!r}; it has {', '.join(names)}")
-    return str(wanted or names[0])
+    if wanted is None and len(kinds) > 1:
+        raise CheckpointError(f"{path}: it has several outputs: add output to its .yaml, one of {known}")
+    if wanted is not None and wanted not in kinds:
+        raise CheckpointError(f"{path}: it has no output {wanted!r}; it has {known}")
+    chosen = str(wanted or next(iter(kinds)))
+    if (kind := kinds[chosen]) != "tensor_type":
+        advice = f"take one of {known}" if tensors else "export a tensor"
+        raise CheckpointError(f"{path}: its output {chosen!r} is a {kind.removesuffix('_type')}, no tensor: {advice}")
+    return chosen
 
 
 def _spec(values: dict[str, Any], network_input: OnnxInput, source: str) -> ModelSpec:

@@ -47,8 +47,9 @@ def opset_of(model: "onnx.ModelProto") -> int:
 class Graph:
     """The main graph of a model, by names of values. makers: the node that computes a value."""
 
-    def __init__(self, model: "onnx.ModelProto") -> None:
-        self.model = model
+    def __init__(self, model: "onnx.ModelProto", folder: str = "") -> None:
+        """folder: of tensors that are stored in other files."""
+        self.model, self._folder = model, folder
         self.opset = opset_of(model)
         self.makers: dict[str, Any] = {name: node for node in model.graph.node for name in node.output if name}
         self._initializers = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -63,17 +64,19 @@ class Graph:
 
         if name in self._initializers:
             tensor = self._initializers[name]
-            return numpy_helper.to_array(tensor) if np.prod(tensor.dims, dtype=int) <= MAX_CONSTANT else None
+            return numpy_helper.to_array(tensor, self._folder) if np.prod(tensor.dims, dtype=int) <= MAX_CONSTANT else None
         node = self.makers.get(name)
         if node is None:
             return None
         if node.op_type == "Constant":
             values = attributes(node)
             if "value" in values:
-                return numpy_helper.to_array(values["value"]) if np.prod(values["value"].dims) <= MAX_CONSTANT else None
+                small = np.prod(values["value"].dims) <= MAX_CONSTANT
+                return numpy_helper.to_array(values["value"], self._folder) if small else None
             key = next(iter(values), "")
-            kind = np.float32 if "float" in key else np.int64
-            return np.array(values[key], kind) if key in ("value_float", "value_floats", "value_int", "value_ints") else None
+            if key not in ("value_float", "value_floats", "value_int", "value_ints"):
+                return None
+            return np.array(values[key], np.float32 if "float" in key else np.int64)
         return self._converted(node)
 
     def _converted(self, node: Any) -> Array | None:

@@ -35,6 +35,7 @@ class Tail:
     cut: the operators of the network that the engine replaces, in their order. reason: why there are none, or no more.
     kind, layout: of the network's output: "logits", "probabilities" or "labels", and the order of its axes.
     equal: share of the labels that were those of the whole network when the operators were cut, 1 if none were.
+    quantized: the network came with int8 operators of its own.
     """
 
     interpolation: Interpolation | None = None
@@ -45,6 +46,7 @@ class Tail:
     kind: str = "logits"
     layout: str = "nhwc"
     equal: float = 1.0
+    quantized: bool = False
 
     def to_json(self) -> str:
         """One line of JSON, for the metadata of an ONNX file."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import numpy as np
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.onnx_file import OnnxNetwork, load_with_data, read_onnx
-from icnet_ros.checkpoint.onnx_graph import Array, Graph, inline
+from icnet_ros.checkpoint.onnx_graph import Array, Graph
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.artefacts.adapter import probe
 from icnet_ros.engine.artefacts.adapter.follow import LAYOUTS, Cut, chain, follow, watched
@@ -40,7 +41,7 @@ def adapt(checkpoint: Checkpoint, path: Path) -> None:
     assert checkpoint.path is not None
     began = monotonic()
     network = read_onnx(checkpoint.path)
-    model = inline(load_with_data(checkpoint.path, network.model))
+    model = load_with_data(checkpoint.path, network.model)
     probed = _Probed(checkpoint.path, network, model)
     tail, ending = probed.ending()
     log.info(
@@ -48,7 +49,8 @@ def adapt(checkpoint: Checkpoint, path: Path) -> None:
         checkpoint.path, tail.kind, tail.layout, tail, f" ({tail.reason})" if tail.reason else "", monotonic() - began,
     )  # fmt: skip
     adapted = surround(network, model, ending)
-    write_tail(adapted, tail)
+    quantized = any(node.op_type == "QuantizeLinear" for node in adapted.graph.node)
+    write_tail(adapted, replace(tail, quantized=quantized))
     onnx.save(adapted, path)
     probed.check(path, ending)
 
@@ -134,15 +136,12 @@ class _Probed:
     def _cut(
         self, cut: Cut, values: Array, output: Array, layout: str, labels: bool, share: float
     ) -> tuple[Tail, Ending]:
-        stated = self.network.output_kind
+        kind = "labels" if labels else kind_of(self.source, output, 2, self.network.output_kind)
         if cut.activation:
-            kind = "labels" if labels else _kind_behind(self.source, cut, output, stated)
-            probabilities = False
-        elif labels:  # values in 0..1 that add up to something else are probabilities, too: of an argmax
-            kind = "labels"
+            probabilities = False  # the values before it are logits
+        elif labels:  # also probabilities of classes that do not exclude each other: their order is all that counts
             probabilities = bool(values.min() >= 0 and values.max() <= 1 and np.ptp(values) > 0)
         else:
-            kind = kind_of(self.source, output, 2, stated)
             probabilities = kind == "probabilities"
         linear = probabilities and cut.interpolation is not None and not cut.interpolation.rounding
         tail = Tail(cut.interpolation, linear, False, cut.operators, cut.reason, kind, layout, share)
@@ -168,19 +167,6 @@ class _Probed:
         if given.type == "uint8":
             image = image.round()
         return image.transpose(0, 2, 3, 1).astype(given.type) if given.layout == "nhwc" else image.astype(given.type)
-
-
-def _kind_behind(source: str, cut: Cut, output: Array, stated: str | None) -> str:
-    """Kind of an output that a softmax or a sigmoid made."""
-    if stated == "probabilities":
-        return kind_of(source, output, 2, stated)
-    if any(operator == "Sigmoid" for operator in cut.operators) and stated is None:
-        log.warning(
-            "%s: a sigmoid for each class: the label is that of the largest value, and its confidence is the softmax "
-            "of the values before the sigmoid. Write output_kind: logits to confirm that",
-            source,
-        )
-    return stated or ("logits" if "Sigmoid" in cut.operators else "probabilities")
 
 
 def _layout(source: str, shape: Sequence[int], labels: bool, network: OnnxNetwork) -> str:

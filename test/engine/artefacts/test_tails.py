@@ -97,7 +97,7 @@ CUT = {
         [resize(), SOFTMAX, Op("Clip", {}, (np.float32(0), np.float32(1)))], "Resize Softmax Clip", {}
     ),
     "softmax, reshape": ([SOFTMAX, Op("Reshape", {}, (np.array([0, 0, 0, 0]),))], "Softmax Reshape", {}),
-    "sigmoid": ([resize(), SIGMOID], "Resize Sigmoid", {}),
+    "sigmoid": ([resize(), SIGMOID], "Resize Sigmoid", {"description": DESCRIPTION | {"output_kind": "logits"}}),
     "sigmoid, argmax": ([resize(), SIGMOID, ARGMAX], "Resize Sigmoid ArgMax", {}),
     "sigmoid before, argmax": ([SIGMOID, resize(), ARGMAX], "Resize ArgMax", {}),
     # layouts and types
@@ -130,7 +130,7 @@ KEPT = {
     "the last of equals": (
         [resize(), Op("ArgMax", {"axis": 1, "select_last_index": 1, "keepdims": 0})], "", "last of equal", {}
     ),
-    "softmax of all before opset 13": ([OPSET11, SOFTMAX], "", "Softmax is not over the classes", {"opset": 11}),
+    "softmax of all before opset 13": ([OPSET11, SOFTMAX], "", "Softmax is not over the classes", {"opset": 11, "description": DESCRIPTION | {"output_kind": "logits"}}),
     "clip that cuts": (
         [resize(), SOFTMAX, Op("Clip", {}, (np.float32(0), np.float32(0.6))), ARGMAX], "ArgMax", "Clip to 0..0.6", {}
     ),
