@@ -1,7 +1,6 @@
 """The baseline of `icnet benchmark peers --alone`: an ONNX file as it is, in OpenVINO, with the usual lines of NumPy."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,6 +8,7 @@ import openvino
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.onnx_file import read_onnx
+from icnet_ros.checkpoint.onnx_graph import Array
 from icnet_ros.engine.base import EngineError, UInt8
 
 
@@ -21,7 +21,7 @@ def alone(checkpoint: Checkpoint, picture: UInt8, threads: int) -> Callable[[], 
     """
     if checkpoint.spec.architecture != "onnx" or checkpoint.path is None:
         raise EngineError(f"{checkpoint.name}: --alone compares ONNX files only")
-    network = read_onnx(Path(checkpoint.path))
+    network = read_onnx(checkpoint.path)
     spec, given = network.spec, network.input
     height, width = spec.network_size(*picture.shape[:2])
     core = openvino.Core()
@@ -43,18 +43,19 @@ def alone(checkpoint: Checkpoint, picture: UInt8, threads: int) -> Callable[[], 
         image = (source.astype(np.float32) - mean) / std
         image = (image.transpose(2, 0, 1)[None] if nchw else image[None]).astype(given.type)
         output = request.infer({0: np.ascontiguousarray(image)}, share_inputs=True, share_outputs=True)[index]
-        return _labels(output, classes, picture.shape[:2])
+        return _labels(output, classes, (picture.shape[0], picture.shape[1]))
 
     return label
 
 
-def _labels(output: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]", classes: int, size: tuple[int, int]) -> UInt8:
+def _labels(output: Array, classes: int, size: tuple[int, int]) -> UInt8:
     if output.ndim == 4 and classes in (output.shape[1], output.shape[3]):
         scores = output[0] if output.shape[1] == classes else output[0].transpose(2, 0, 1)
         if scores.shape[1:] != size:
             scores = np.stack([cv2.resize(one, size[::-1]) for one in np.ascontiguousarray(scores)])
-        return scores.argmax(0).astype(np.uint8)
-    labels = output.reshape(max(output.shape[1:3]) and [side for side in output.shape if side != 1]).astype(np.uint8)
+        best: UInt8 = scores.argmax(0).astype(np.uint8)
+        return best
+    labels: UInt8 = output.reshape([side for side in output.shape if side != 1]).astype(np.uint8)
     if labels.shape != size:
         labels = np.asarray(cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
     return labels
