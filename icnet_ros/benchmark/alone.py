@@ -1,4 +1,4 @@
-"""The baseline of `icnet benchmark peers --alone`: an ONNX file as it is, in OpenVINO, with the usual lines of NumPy."""
+"""The baseline of `icnet benchmark peers --alone`: an ONNX file as it is in OpenVINO, with the usual lines of NumPy."""
 
 from collections.abc import Callable
 

@@ -64,7 +64,9 @@ class Graph:
 
         if name in self._initializers:
             tensor = self._initializers[name]
-            return numpy_helper.to_array(tensor, self._folder) if np.prod(tensor.dims, dtype=int) <= MAX_CONSTANT else None
+            return (
+                numpy_helper.to_array(tensor, self._folder) if np.prod(tensor.dims, dtype=int) <= MAX_CONSTANT else None
+            )
         node = self.makers.get(name)
         if node is None:
             return None

@@ -1,7 +1,5 @@
 """Precision "auto": int8 where its loss of accuracy was measured and is small, else what the device has natively."""
 
-from pathlib import Path
-
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.int8 import int8_metadata, int8_path
 from icnet_ros.engine.base import EngineError, EngineOptions

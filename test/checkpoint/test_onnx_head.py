@@ -109,7 +109,9 @@ def test_a_contradiction_is_an_error(tmp_path):
     head = [div(np.float32(255)), sub(planes(MEAN)), div(planes(STD))]
     given = {"value_range": 1, "mean": [0, 0, 0], "std": [1, 1, 1]}
     path = write(tmp_path / "net.onnx", [], head=head, description=BARE | given)
-    with pytest.raises(CheckpointError, match=r"value_range is 1, but the network itself normalises values of 0\.\.255"):
+    with pytest.raises(
+        CheckpointError, match=r"value_range is 1, but the network itself normalises values of 0\.\.255"
+    ):
         read_onnx(path)
 
 

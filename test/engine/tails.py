@@ -1,5 +1,7 @@
 """Networks with the heads and tails that exports have, made node by node."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +13,9 @@ CLASSES = {
     "name": "four",
     "classes": [{"name": name, "colour": [40 * k, 0, 255 - 40 * k]} for k, name in enumerate(("a", "b", "c", "d"))],
 }
-DESCRIPTION = {"classes": CLASSES, "channel_order": "rgb", "value_range": 255, "mean": [100, 110, 120], "std": [60, 55, 50]}
+DESCRIPTION = {
+    "classes": CLASSES, "channel_order": "rgb", "value_range": 255, "mean": [100, 110, 120], "std": [60, 55, 50],
+}  # fmt: skip
 SIZE = (128, 256)  # multiples of 32, so that pictures are not resized
 COMPUTED = "sizes of the picture"  # in place of a constant: what Shape of the input gives
 
@@ -20,7 +24,7 @@ class Op(NamedTuple):
     """An operator whose first input is the value before it. constants: its further inputs; None for a missing one."""
 
     name: str
-    attributes: dict = {}
+    attributes: Mapping = MappingProxyType({})
     constants: tuple = ()
 
 
@@ -40,13 +44,13 @@ def computed(coordinates, mode="linear", **attributes):
 
 
 def write(
-    path, tail, *, head=(), stride=8, kernel=None, opset=17, size=None, description=None, before="image",
-    input_type=TensorProto.FLOAT, channels=4, spread=1.0, layout="nchw", output_layout="nchw", bias=None, functions=(),
+    path, tail, *, head=(), stride=8, kernel=None, opset=17, size=None, description=None,
+    input_type=TensorProto.FLOAT, channels=4, layout="nchw",
 ):  # fmt: skip
     """A convolution of random weights between `head` and `tail`; logits of about +-3. size: the only one it takes."""
     kernel = kernel or stride
     generator = np.random.default_rng(7)
-    weights = generator.normal(0, 0.06 * spread, (channels, 3, kernel, kernel)).astype(np.float32)
+    weights = generator.normal(0, 0.06, (channels, 3, kernel, kernel)).astype(np.float32)
     nodes, tensors = [], [numpy_helper.from_array(weights, "w")]
     value = "image"
 
@@ -56,7 +60,7 @@ def write(
         for constant in op.constants:
             name = ""
             if constant is COMPUTED:
-                name = _size_of_picture(nodes, tensors, value if output_layout == "nhwc" else value, layout)
+                name = _size_of_picture(nodes, tensors, value, layout)
             elif constant is not None:
                 name = f"k{len(tensors)}"
                 tensors.append(numpy_helper.from_array(np.asarray(constant), name))
@@ -69,11 +73,7 @@ def write(
         append(op)
     if layout == "nhwc":
         append(Op("Transpose", {"perm": [0, 3, 1, 2]}))
-    inputs = [value, "w"]
-    if bias is not None:
-        tensors.append(numpy_helper.from_array(np.asarray(bias, np.float32), "bias"))
-        inputs.append("bias")
-    nodes.append(helper.make_node("Conv", inputs, ["raw"], strides=[stride, stride]))
+    nodes.append(helper.make_node("Conv", [value, "w"], ["raw"], strides=[stride, stride]))
     value = "raw"
     for op in tail:
         append(op)

@@ -138,7 +138,9 @@ def peers(
         table.add_row(escape(row["name"]), *shown, f"{row['ms']:.1f}", f"{row['ratio']:.2f}", *scores)
     console.print(table)
     if alone:
-        table = Table("network", "ms", "file alone, ms", "ratio", "same labels", title="the .onnx files in OpenVINO alone")
+        table = Table(
+            "network", "ms", "file alone, ms", "ratio", "same labels", title="the .onnx files in OpenVINO alone"
+        )
         for row in (row for row in rows if "alone_ms" in row):
             times = f"{row['ms']:.1f}", f"{row['alone_ms']:.1f}", f"{row['ms'] / row['alone_ms']:.2f}"
             table.add_row(escape(row["name"]), *times, f"{row['alone_equal']:.4%}")

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.engine.artefacts.adapter.probe import probe_sizes
 from icnet_ros.engine.artefacts.cache import cached_file
 from icnet_ros.engine.artefacts.int8 import int8_file
-from icnet_ros.engine.artefacts.adapter.probe import probe_sizes
 from icnet_ros.engine.artefacts.onnx_adapter import FORMAT as ADAPTER
 from icnet_ros.engine.artefacts.onnx_adapter import adapt
 from icnet_ros.engine.base import EngineError, EngineOptions

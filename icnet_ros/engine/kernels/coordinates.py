@@ -27,6 +27,22 @@ def network_axes(
     return *rows, *columns
 
 
+def affine(source: int, target: int, network: int, interpolation: Interpolation, side: int) -> tuple[float, float]:
+    """Source pixels per target pixel, and the source position of target pixel 0, before it is limited to the logits.
+
+    As `network_axes`, for bilinear interpolation on a device to a network's output that is not smaller than its
+    logits, up to float rounding.
+    """
+    scale = interpolation.scales[side] if interpolation.scales else network / source
+    output = int(source * scale) if interpolation.scales else network
+    slope, start = {
+        "align_corners": ((source - 1) / max(output - 1, 1), 0.0),
+        "asymmetric": (1 / scale, 0.0),
+    }.get(interpolation.coordinates, (1 / scale, 0.5 / scale - 0.5))
+    ratio = output / target
+    return slope * ratio, slope * (0.5 * ratio - 0.5) + start
+
+
 def _axis(source: int, target: int, network: int, interpolation: Interpolation, side: int) -> tuple[Index, Weight]:
     # In float32 and in this order, as ONNX Runtime computes it: nearest neighbours depend on it.
     scale = np.float32(interpolation.scales[side] if interpolation.scales else network / source)
@@ -51,9 +67,10 @@ def _axis(source: int, target: int, network: int, interpolation: Interpolation, 
     return index, x - index.astype(np.float32)
 
 
-def _round(x: Weight, rounding: str) -> Weight:
+def _round(position: Weight, rounding: str) -> npt.NDArray[np.float64]:
+    x = position.astype(np.float64)  # in float32 0.49999997 + 0.5 is 1
     if rounding == "floor":
         return np.floor(x)
     if rounding == "ceil":
         return np.ceil(x)
-    return np.ceil(x - np.float32(0.5)) if rounding == "round_prefer_floor" else np.floor(x + np.float32(0.5))
+    return np.ceil(x - 0.5) if rounding == "round_prefer_floor" else np.floor(x + 0.5)

@@ -4,12 +4,12 @@ import numpy as np
 import onnxruntime
 import pytest
 from onnx import TensorProto
-from tails import CLASSES, DESCRIPTION, SIZE, Op, computed, resize, scales, write
+from tails import DESCRIPTION, SIZE, Op, computed, resize, scales, write
 
 from icnet_ros.checkpoint.file import open_checkpoint
 from icnet_ros.engine.artefacts.export import onnx_file
 from icnet_ros.engine.artefacts.onnx_adapter import read_tail
-from icnet_ros.engine.base import EngineError, EngineOptions, Frame
+from icnet_ros.engine.base import EngineOptions, Frame
 from icnet_ros.engine.table import open_engine
 
 ARGMAX = Op("ArgMax", {"axis": 1, "keepdims": 0})
@@ -107,7 +107,9 @@ CUT = {
     "cast to double": ([resize(), cast(TensorProto.DOUBLE)], "Resize Cast", {}),
     "identities": ([Op("Identity"), resize(), Op("Identity"), ARGMAX, Op("Identity")], "Resize ArgMax", {}),
     "two interpolations": ([resize(constants=scales(2)), resize(constants=scales(4))], "Resize", {}),
-    "two interpolations, argmax": ([resize(constants=scales(4)), resize(constants=scales(2)), ARGMAX], "Resize ArgMax", {}),
+    "two interpolations, argmax": (
+        [resize(constants=scales(4)), resize(constants=scales(2)), ARGMAX], "Resize ArgMax", {}
+    ),
 }  # fmt: skip
 # name -> (operators, what is replaced nevertheless, a part of the reason, further arguments)
 KEPT = {
@@ -120,6 +122,7 @@ KEPT = {
         "", "keep_aspect_ratio_policy", {"opset": 18, "size": SIZE},
     ),
     "outside excluded": ([resize(mode="cubic", exclude_outside=1)], "", "exclude_outside", {}),
+    "nearest, halves": ([computed("asymmetric", "nearest")], "", "float rounding", {"kernel": 16}),
     "symmetric half pixel": ([resize("half_pixel_symmetric")], "", "half_pixel_symmetric", {"opset": 19}),
     "crop": (
         [resize("tf_crop_and_resize", constants=(np.array([0, 0, 0, 0, 1, 1, 1, 1], np.float32), scales(8)[1]))],
@@ -130,7 +133,10 @@ KEPT = {
     "the last of equals": (
         [resize(), Op("ArgMax", {"axis": 1, "select_last_index": 1, "keepdims": 0})], "", "last of equal", {}
     ),
-    "softmax of all before opset 13": ([OPSET11, SOFTMAX], "", "Softmax is not over the classes", {"opset": 11, "description": DESCRIPTION | {"output_kind": "logits"}}),
+    "softmax of all before opset 13": (
+        [OPSET11, SOFTMAX], "", "Softmax is not over the classes",
+        {"opset": 11, "description": DESCRIPTION | {"output_kind": "logits"}},
+    ),
     "clip that cuts": (
         [resize(), SOFTMAX, Op("Clip", {}, (np.float32(0), np.float32(0.6))), ARGMAX], "ArgMax", "Clip to 0..0.6", {}
     ),
@@ -144,7 +150,9 @@ KEPT = {
 def picture(size=SIZE, seed=3):
     generator = np.random.default_rng(seed)
     coarse = generator.integers(0, 256, (size[0] // 16, size[1] // 16, 3)).astype(np.uint8)
-    return np.ascontiguousarray(coarse.repeat(16, 0).repeat(16, 1) // 2 + generator.integers(0, 128, (*size, 3)).astype(np.uint8))
+    return np.ascontiguousarray(
+        coarse.repeat(16, 0).repeat(16, 1) // 2 + generator.integers(0, 128, (*size, 3)).astype(np.uint8)
+    )
 
 
 def fed(rgb):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from icnet_ros.checkpoint.onnx_graph import Array, Graph, attributes
-from icnet_ros.engine.artefacts.adapter.resize import NotExact, interpolation
+from icnet_ros.engine.artefacts.adapter.resize import NotExactError, interpolation
 from icnet_ros.engine.tail import Interpolation
 
 LONGEST = 24  # operators that are looked at
@@ -83,7 +83,7 @@ def follow(
             break
         try:
             at = _behind(graph, node, at, values)
-        except NotExact as err:
+        except NotExactError as err:
             reason = str(err)
             break
         if node.op_type == "Resize":
@@ -108,11 +108,11 @@ def follow(
 
 
 def _behind(graph: Graph, node: Any, at: _At, values: Sequence[Mapping[str, Array]]) -> _At:
-    """The value that a node reads, seen from the one that it makes. Raises NotExact."""
+    """The value that a node reads, seen from the one that it makes. Raises NotExactError."""
     operators = [*at.operators, *([] if node.op_type == "Identity" else [node.op_type])]
     given = attributes(node)
     shape = values[0][node.input[0]].shape
-    axes, only = at.axes, at.only
+    axes = at.axes
     if node.op_type in ("Identity", "Cast", "Transpose"):
         if node.op_type == "Cast" and at.axes[0] is not None:
             _check_cast(node, values)
@@ -121,7 +121,7 @@ def _behind(graph: Graph, node: Any, at: _At, values: Sequence[Mapping[str, Arra
         return replace(at, axes=axes, operators=operators)
     if node.op_type in ONLY_BEHIND:
         if at.axes[0] is None:
-            raise NotExact(f"{node.op_type} of labels")
+            raise NotExactError(f"{node.op_type} of labels")
         if node.op_type == "Clip":
             _check_clip(graph, node, given)
         return replace(at, operators=operators, only=ONLY_BEHIND[node.op_type])
@@ -131,20 +131,20 @@ def _behind(graph: Graph, node: Any, at: _At, values: Sequence[Mapping[str, Arra
         return replace(at, axes=_of_argmax(axes, given, len(shape)), operators=operators)
     if node.op_type == "Resize":
         if at.interpolation is not None:
-            raise NotExact("two interpolations follow each other")
+            raise NotExactError("two interpolations follow each other")
         plane = at.axes[1], at.axes[2]
         shapes = [(one[node.input[0]].shape, one[node.output[0]].shape) for one in values]
         name = node.input[2] if len(node.input) > 2 else ""
         scales = [one[name] if name else np.empty(0) for one in values]
         found = interpolation(node, plane, shapes, scales)
         if at.axes[0] is None and not found.rounding:
-            raise NotExact("labels are interpolated")
+            raise NotExactError("labels are interpolated")
         operators[-1] = f"Resize ({found})"
         return replace(at, operators=operators, interpolation=found)
     if at.axes[0] is None:
-        raise NotExact(f"{node.op_type} of labels")
+        raise NotExactError(f"{node.op_type} of labels")
     if at.activation:
-        raise NotExact(f"{node.op_type} and another activation follow each other")
+        raise NotExactError(f"{node.op_type} and another activation follow each other")
     if node.op_type != "Sigmoid":
         _check_softmax(graph.opset, given, at.axes[0], len(shape))
     return replace(at, operators=operators, activation=True, only=None)
@@ -153,7 +153,7 @@ def _behind(graph: Graph, node: Any, at: _At, values: Sequence[Mapping[str, Arra
 def _check_cast(node: Any, values: Sequence[Mapping[str, Array]]) -> None:
     for name in (node.input[0], node.output[0]):
         if not np.issubdtype(values[0][name].dtype, np.floating):
-            raise NotExact("Cast of logits to or from whole numbers")
+            raise NotExactError("Cast of logits to or from whole numbers")
 
 
 def _transposed(axes: tuple[int | None, int, int], perm: list[int]) -> tuple[int | None, int, int]:
@@ -162,16 +162,16 @@ def _transposed(axes: tuple[int | None, int, int], perm: list[int]) -> tuple[int
 
 
 def _check_clip(graph: Graph, node: Any, given: Mapping[str, Any]) -> None:
-    """Raise NotExact unless it keeps all of 0..1."""
+    """Raise NotExactError unless it keeps all of 0..1."""
     bounds = [given.get("min", -np.inf), given.get("max", np.inf)]  # opset 11 and newer have them as inputs
     for side, name in enumerate(node.input[1:3]):
         if name:
             value = graph.constant(name)
             if value is None:
-                raise NotExact("Clip with computed limits")
+                raise NotExactError("Clip with computed limits")
             bounds[side] = float(value)
     if not (bounds[0] <= 0 and bounds[1] >= 1):
-        raise NotExact(f"Clip to {bounds[0]:g}..{bounds[1]:g}")
+        raise NotExactError(f"Clip to {bounds[0]:g}..{bounds[1]:g}")
 
 
 def _reshaped(
@@ -184,40 +184,36 @@ def _reshaped(
         long_before = [axis for axis, side in enumerate(before) if side != 1]
         long_after = [axis for axis, side in enumerate(after) if side != 1]
         if [before[axis] for axis in long_before] != [after[axis] for axis in long_after]:
-            raise NotExact(f"{node.op_type} joins or splits axes")
+            raise NotExactError(f"{node.op_type} joins or splits axes")
         places = dict(zip(long_after, long_before, strict=True))
         if any(axis is not None and axis not in places for axis in axes):
-            raise NotExact(f"{node.op_type} of a side of length 1")
+            raise NotExactError(f"{node.op_type} of a side of length 1")
         classes, rows, columns = axes
         found.add((None if classes is None else places[classes], places[rows], places[columns]))
     if len(found) != 1:
-        raise NotExact(f"{node.op_type} depends on the size")
+        raise NotExactError(f"{node.op_type} depends on the size")
     return found.pop()
 
 
-def _of_argmax(
-    axes: tuple[int | None, int, int], given: Mapping[str, Any], rank: int
-) -> tuple[int | None, int, int]:
+def _of_argmax(axes: tuple[int | None, int, int], given: Mapping[str, Any], rank: int) -> tuple[int | None, int, int]:
     if axes[0] is not None:
-        raise NotExact("ArgMax follows ArgMax")
+        raise NotExactError("ArgMax follows ArgMax")
     if given.get("select_last_index", 0):
-        raise NotExact("ArgMax takes the last of equal classes")
+        raise NotExactError("ArgMax takes the last of equal classes")
     classes = given.get("axis", 0) % rank
     rows, columns = (axis + (not given.get("keepdims", 1) and axis >= classes) for axis in axes[1:] if axis is not None)
     if classes in (0, rows, columns):
-        raise NotExact("ArgMax is not over the classes")
+        raise NotExactError("ArgMax is not over the classes")
     return classes, rows, columns
 
 
 def _check_softmax(opset: int, given: Mapping[str, Any], classes: int, rank: int) -> None:
     axis = given.get("axis", 1 if opset < 13 else -1) % rank
     if axis != classes or (opset < 13 and axis != rank - 1):  # before opset 13 over all axes from there on
-        raise NotExact("Softmax is not over the classes")
+        raise NotExactError("Softmax is not over the classes")
 
 
-def _why_not(
-    node: Any, at: _At, networks: Sequence[tuple[int, int]], values: Sequence[Mapping[str, Array]]
-) -> str:
+def _why_not(node: Any, at: _At, networks: Sequence[tuple[int, int]], values: Sequence[Mapping[str, Array]]) -> str:
     """Why the engine cannot do an interpolation; empty if it can: it gives an output as large as the input."""
     for network, one in zip(networks, values, strict=True):
         # Behind a transposition or ArgMax the axes were those of the value read; Resize keeps them.

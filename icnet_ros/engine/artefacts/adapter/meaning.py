@@ -13,7 +13,7 @@ FP16_ROUNDING = 1e-2
 
 
 def kind_of(source: str, values: Array, axis: int, stated: str | None) -> str:
-    """ "logits" or "probabilities". axis: of the classes. stated: `output_kind`, None if it is not stated.
+    """Whether values are "logits" or "probabilities". axis: of the classes. stated: `output_kind`, None if not stated.
 
     source: of the network, for errors. Raises EngineError for values that are not what is stated, and for values in
     0..1 that add up to something else, of which nobody can say what they are.

@@ -67,5 +67,3 @@ def _all_ties(
 def proven(shares: list[float]) -> bool:
     """Whether shares of `share_equal` are enough to replace a network's operators."""
     return min(shares) >= LEAST_EQUAL
-
-

@@ -11,14 +11,14 @@ from icnet_ros.engine.tail import Coordinates, Interpolation, Rounding
 Shape = tuple[int, ...]
 
 
-class NotExact(Exception):
+class NotExactError(Exception):
     """An operator that the engine cannot do in the same way; the message says why."""
 
 
 def interpolation(
     node: Any, plane: tuple[int, int], shapes: Sequence[tuple[Shape, Shape]], scales: Sequence[Array]
 ) -> Interpolation:
-    """Of a Resize. Raises NotExact if it is another one than bilinear or nearest of rows and columns.
+    """Of a Resize. Raises NotExactError if it is another one than bilinear or nearest of rows and columns.
 
     plane: the axes of rows and columns. shapes: of its input and output, for each image of a probe. scales: what its
     input of that name was for each, empty if it states the output's sizes instead.
@@ -27,17 +27,19 @@ def interpolation(
     mode, coordinates = given.get("mode", "nearest"), given.get("coordinate_transformation_mode", "half_pixel")
     for name, usual in (("antialias", 0), ("exclude_outside", 0), ("keep_aspect_ratio_policy", "stretch")):
         if given.get(name, usual) != usual:
-            raise NotExact(f"Resize with {name}")
+            raise NotExactError(f"Resize with {name}")
     if mode not in ("linear", "nearest"):
-        raise NotExact(f"Resize is {mode}")
+        raise NotExactError(f"Resize is {mode}")
     if coordinates not in get_args(Coordinates):
-        raise NotExact(f"Resize has the coordinates {coordinates}")
+        raise NotExactError(f"Resize has the coordinates {coordinates}")
     rounding = given.get("nearest_mode", "round_prefer_floor") if mode == "nearest" else ""
     if rounding not in get_args(Rounding):
-        raise NotExact(f"Resize has the rounding {rounding}")
+        raise NotExactError(f"Resize has the rounding {rounding}")
     for before, after in shapes:
+        if rounding.startswith("round") and coordinates != "align_corners" and any(after[i] % before[i] for i in plane):
+            raise NotExactError("Resize takes nearest neighbours, with halves that depend on float rounding")
         if any(before[axis] != after[axis] for axis in range(len(before)) if axis not in plane):
-            raise NotExact("Resize changes more than rows and columns")
+            raise NotExactError("Resize changes more than rows and columns")
     return Interpolation(coordinates, rounding, _scales(given.get("axes"), plane, shapes, scales))
 
 
@@ -60,4 +62,4 @@ def _scales(
         return rows, columns
     if exact:
         return None
-    raise NotExact("Resize has scales that are computed, and not the ratio of the sizes")
+    raise NotExactError("Resize has scales that are computed, and not the ratio of the sizes")
