@@ -45,7 +45,7 @@ OF_SPEC = (  # entries that become fields of the ModelSpec as they are
 )
 OF_FILE = ("input", "input_layout", "output", "output_kind")
 LAYOUTS = ("nchw", "nhwc")
-KINDS = ("logits", "probabilities", "labels")
+KINDS = ("logits", "probabilities", "sigmoid", "labels")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class OnnxInput:
 class OnnxNetwork:
     """A network in an ONNX file, and what is known about it.
 
-    output: name of the output with the result. output_kind: "logits", "probabilities" or "labels" (class ids); None:
+    output: name of the output with the result. output_kind: "logits", "probabilities", "sigmoid" (probabilities of
+    classes that do not exclude each other) or "labels" (class ids); None:
     as its values say. head: the normalisation inside it.
     """
 

@@ -41,7 +41,8 @@ def attributes(node: Any) -> dict[str, Any]:
 
 def opset_of(model: "onnx.ModelProto") -> int:
     """Version of ONNX's own operators."""
-    return max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    version: int = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return version
 
 
 class Graph:

@@ -33,7 +33,7 @@ class Tail:
     interpolation: None: as `ModelSpec.align_corners` says. probabilities: the values are probabilities, which are
     interpolated as they are; else they are logits. labels: the network itself gives labels, made into logits.
     cut: the operators of the network that the engine replaces, in their order. reason: why there are none, or no more.
-    kind, layout: of the network's output: "logits", "probabilities" or "labels", and the order of its axes.
+    kind, layout: of the network's output: "logits", "probabilities", "sigmoid" or "labels", and the order of its axes.
     equal: share of the labels that were those of the whole network when the operators were cut, 1 if none were.
     quantized: the network came with int8 operators of its own.
     """

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 FORMAT = 2  # of adapted files; part of their key in the cache
+INVERSES: dict[str, Literal["log", "logit"]] = {"probabilities": "log", "sigmoid": "logit"}  # by kind of output
 TAIL_KEY = "icnet_tail"  # of their metadata
 
 
@@ -114,13 +115,13 @@ class _Probed:
         )
         kind = "labels" if labels else ""
         if isinstance(found, Cut):
-            values = [probe.as_map(one[found.value], found.axes) for one in self.runs[:2]]
+            parts = [probe.as_map(one[found.value], found.axes) for one in self.runs[:2]]
             shares = [
                 share_equal(value, found.interpolation, picture.size, whole, labels)
-                for value, picture, whole in zip(values, self.pictures, maps[:2], strict=True)
+                for value, picture, whole in zip(parts, self.pictures, maps[:2], strict=True)
             ]
             if proven(shares):
-                return self._cut(found, values[0], maps[0], layout, labels, min(shares))
+                return self._cut(found, parts[0], maps[0], layout, labels, min(shares))
             reason = f"only {min(shares):.2%} of the labels are the same without {', '.join(found.operators)}"
             log.warning("%s: is run as it is: %s", self.source, reason)
         else:
@@ -131,7 +132,9 @@ class _Probed:
             return tail, Ending(self.network.output, layout)
         axes = LAYOUTS[layout]
         assert axes[0] is not None
-        return tail, Ending(self.network.output, "", (axes[0], axes[1], axes[2]), kind == "probabilities")
+        if kind == "logits" and isinstance(found, Cut) and "Sigmoid" in found.operators:
+            kind = "sigmoid"  # its values before the sigmoid are the logits
+        return tail, Ending(self.network.output, "", (axes[0], axes[1], axes[2]), INVERSES.get(kind, ""))
 
     def _cut(
         self, cut: Cut, values: Array, output: Array, layout: str, labels: bool, share: float
@@ -142,10 +145,10 @@ class _Probed:
         elif labels:  # also probabilities of classes that do not exclude each other: their order is all that counts
             probabilities = bool(values.min() >= 0 and values.max() <= 1 and np.ptp(values) > 0)
         else:
-            probabilities = kind == "probabilities"
+            probabilities = kind in INVERSES
         linear = probabilities and cut.interpolation is not None and not cut.interpolation.rounding
         tail = Tail(cut.interpolation, linear, False, cut.operators, cut.reason, kind, layout, share)
-        return tail, Ending(cut.value, "", cut.axes, probabilities and not linear)
+        return tail, Ending(cut.value, "", cut.axes, INVERSES.get(kind, "") if probabilities and not linear else "")
 
     def check(self, path: Path, ending: Ending) -> None:
         """Raise EngineError unless the file gives what the network gave."""
@@ -155,7 +158,7 @@ class _Probed:
         classes = len(self.spec.classes)
         if logits.ndim != 4 or logits.shape[::3] != (1, classes) or not np.isfinite(logits).all():
             raise EngineError(f"{self.source}: it gives {logits.shape}, or NaN or infinity, for a picture of noise")
-        if ending.layout or ending.logarithm:
+        if ending.layout or ending.inverse:
             return
         expected = probe.as_map(self.runs[0][ending.value], ending.axes).astype(np.float32)
         if not np.abs(logits[0] - expected).max() <= 1e-3 * max(np.abs(expected).max(), 1e-6):

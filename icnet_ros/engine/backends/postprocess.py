@@ -44,8 +44,8 @@ def _labels(
     values: Float32, size: tuple[int, int], axes: Axes, grouping: Grouping, tail: Tail, confidence: bool
 ) -> tuple[UInt8, UInt8 | None]:
     if grouping.groups is not None:
-        module = probabilities if tail.probabilities else groups
-        return module.group_map(values, grouping.group_of, grouping.ids, *size, confidence=confidence, axes=axes)
+        group_map = probabilities.group_map if tail.probabilities else groups.group_map
+        return group_map(values, grouping.group_of, grouping.ids, *size, confidence=confidence, axes=axes)
     if confidence:
         return upsample.label_and_confidence(values, *size, axes=axes, probabilities=tail.probabilities)
     return upsample.label_map(values, *size, axes=axes), None

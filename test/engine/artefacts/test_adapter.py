@@ -77,10 +77,11 @@ MEANINGLESS = {
     "hard sigmoid": ([Op("HardSigmoid")], None, "add output_kind to its .yaml"),
     "clipped": ([Op("Clip", {}, (np.float32(0), np.float32(1)))], None, "add output_kind to its .yaml"),
     "logits called probabilities": ([], "probabilities", "output_kind is probabilities, but .* it gives values of -"),
-    "sigmoids called probabilities": ([Op("Sigmoid")], "probabilities", "add up to 1. Take output_kind: logits"),
+    "sigmoids called probabilities": ([Op("Sigmoid")], "probabilities", "Take output_kind: logits or sigmoid"),
     "sigmoids called labels": (
         [Op("Slice", {}, ([0], [1], [1])), Op("Sigmoid")], "labels", "which is no whole number"
     ),
+    "logits called sigmoid": ([], "sigmoid", "output_kind is sigmoid, but .* it gives values of -"),
     "label -1": ([ARGMAX, Op("Sub", {}, (np.int64(1),))], None, "gives the label -1 .* 4 classes, 0 to 3"),
     "label 255": ([ARGMAX, Op("Mul", {}, (np.int64(85),))], None, "gives the label (85|170|255) "),
     "NaN": ([Op("Sqrt")], None, "NaN or infinity for a picture of noise"),
@@ -136,6 +137,29 @@ def test_probabilities_are_known_by_their_values(tmp_path, name, engine):
         low = runner.segment([Frame(shown.pixels, "rgb", own.shape[1:])], confidence=True)[0]
         assert np.abs(low.confidence / 255.0 - own.max(0)).max() < 0.01
     assert 0 < (groups == 0).mean() < 1
+
+
+@pytest.mark.parametrize(
+    "operators", [[Op("Sigmoid")], [resize(), Op("Sigmoid")], [Op("Mul", {}, (np.float32(80),)), Op("Sigmoid")]]
+)
+@pytest.mark.parametrize("kind", ["sigmoid", "logits"])
+def test_a_sigmoid_for_each_class(tmp_path, operators, kind):
+    """Labels are those of the largest value, confidence that of a softmax of the values before; saturated or not."""
+    path = write(tmp_path / "net.onnx", operators, description=DESCRIPTION | {"output_kind": kind})
+    runner = open_engine("onnxruntime", open_checkpoint(path), EngineOptions("cpu"))
+    saturated = operators[0].name == "Mul"
+    assert ("Sigmoid" in runner.tail.cut) == (not saturated)
+    shown = frame()
+    image = ((shown.pixels - np.array(DESCRIPTION["mean"])) / np.array(DESCRIPTION["std"])).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    own = session.run(None, {"image": np.ascontiguousarray(image.transpose(2, 0, 1)[None])})[0][0]
+    label_map = runner.segment([Frame(shown.pixels, "rgb", own.shape[1:])], confidence=True)[0]
+    # Saturated, 1 and the next smaller number are apart by the rounding of the normalisation.
+    assert (label_map.labels == own.argmax(0)).mean() > (0.99 if saturated else 0.9999)
+    own = np.clip(own.astype(np.float64), 1e-7, 1 - 1e-7)
+    odds = own / (1 - own)
+    if not saturated:
+        assert np.abs(label_map.confidence / 255.0 - odds.max(0) / odds.sum(0)).max() < 0.01
 
 
 def model_of(nodes, tensors, *, inputs=None, outputs=None, functions=(), opset=17):
@@ -244,7 +268,7 @@ def test_a_sequence_as_output(tmp_path):
         open_checkpoint(path)
     both = [parts, helper.make_tensor_value_info("raw", TensorProto.FLOAT, [1, 4, "a", "b"])]
     path = saved(tmp_path, model_of(nodes, {"w": WEIGHTS}, outputs=both))
-    with pytest.raises(CheckpointError, match="several outputs: add output to its .yaml, one of raw"):
+    with pytest.raises(CheckpointError, match=r"several outputs: add output to its \.yaml, one of raw"):
         open_checkpoint(path)
 
 

@@ -93,13 +93,11 @@ def follow(
         source = values[0][node.input[0]]
         committing = node.op_type in ("ArgMax", "Softmax", "LogSoftmax", "Sigmoid", "Resize")
         if committing and at.axes[0] is not None and source.ndim == 4 and source.shape[at.axes[0]] == classes:
-            if sorted(at.axes) != [1, 2, 3]:
+            axes = at.axes[0], at.axes[1], at.axes[2]
+            if sorted(axes) != [1, 2, 3]:
                 reason = "the axes of its output are mixed"
                 break
-            found = Cut(
-                node.input[0], (at.axes[0], at.axes[1], at.axes[2]), tuple(reversed(at.operators)), at.interpolation,
-                at.activation,
-            )  # fmt: skip
+            found = Cut(node.input[0], axes, tuple(reversed(at.operators)), at.interpolation, at.activation)
         if at.interpolation is not None and not at.interpolation.rounding:
             break  # only the engine's own operators may follow a bilinear interpolation
     if found is None:

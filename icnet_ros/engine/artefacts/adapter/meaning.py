@@ -13,10 +13,11 @@ FP16_ROUNDING = 1e-2
 
 
 def kind_of(source: str, values: Array, axis: int, stated: str | None) -> str:
-    """Whether values are "logits" or "probabilities". axis: of the classes. stated: `output_kind`, None if not stated.
+    """Whether values are "logits", "probabilities" or "sigmoid".
 
-    source: of the network, for errors. Raises EngineError for values that are not what is stated, and for values in
-    0..1 that add up to something else, of which nobody can say what they are.
+    axis: of the classes. stated: `output_kind`, None if it is not stated. source: of the network, for errors. Raises
+    EngineError for values that are not what is stated, and for values in 0..1 that add up to something else, of which
+    nobody can say what they are.
     """
     if not np.isfinite(values).all():
         raise EngineError(f"{source}: it gives NaN or infinity for a picture of noise")
@@ -31,7 +32,14 @@ def kind_of(source: str, values: Array, axis: int, stated: str | None) -> str:
             return stated
         raise EngineError(
             f"{source}: output_kind is probabilities, but for a picture of noise it gives {found}: probabilities are "
-            "0 to 1 and add up to 1. Take output_kind: logits, or add a softmax to the network"
+            "0 to 1 and add up to 1. Take output_kind: logits or sigmoid"
+        )
+    if stated == "sigmoid":
+        if unit:
+            return stated
+        raise EngineError(
+            f"{source}: output_kind is sigmoid, but for a picture of noise it gives {found}, not 0 to 1: take "
+            "output_kind: logits"
         )
     if stated == "logits":
         if unit and one:
@@ -41,9 +49,8 @@ def kind_of(source: str, values: Array, axis: int, stated: str | None) -> str:
         return "probabilities"
     if unit and highest > lowest:
         raise EngineError(
-            f"{source}: it gives {found} for a picture of noise, which may be logits or probabilities of classes that "
-            "do not exclude each other: add output_kind to its .yaml. With logits the label is the largest value "
-            "and confidence comes from a softmax; export the values before the last activation for a better one"
+            f"{source}: it gives {found} for a picture of noise: add output_kind to its .yaml, sigmoid for "
+            "probabilities of classes that do not exclude each other, or logits"
         )
     return "logits"
 

@@ -50,7 +50,8 @@ def _all_ties(
     def at(row: Array, column: Array) -> Array:
         corner: Array = logits[row, column].astype(np.float64)
         index = np.arange(len(pixels))
-        return corner[index, one] - corner[index, other]
+        gap: Array = corner[index, one] - corner[index, other]
+        return gap
 
     top, left = rows[y], columns[x]
     bottom, right = np.minimum(top + 1, len(logits) - 1), np.minimum(left + 1, logits.shape[1] - 1)

@@ -23,7 +23,7 @@ def interpolation(
     plane: the axes of rows and columns. shapes: of its input and output, for each image of a probe. scales: what its
     input of that name was for each, empty if it states the output's sizes instead.
     """
-    given = {name: value.decode() if isinstance(value, bytes) else value for name, value in attributes(node).items()}
+    given = {name: _text(value) for name, value in attributes(node).items()}
     mode, coordinates = given.get("mode", "nearest"), given.get("coordinate_transformation_mode", "half_pixel")
     for name, usual in (("antialias", 0), ("exclude_outside", 0), ("keep_aspect_ratio_policy", "stretch")):
         if given.get(name, usual) != usual:
@@ -41,6 +41,10 @@ def interpolation(
         if any(before[axis] != after[axis] for axis in range(len(before)) if axis not in plane):
             raise NotExactError("Resize changes more than rows and columns")
     return Interpolation(coordinates, rounding, _scales(given.get("axes"), plane, shapes, scales))
+
+
+def _text(value: Any) -> Any:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _scales(

@@ -1,6 +1,6 @@
 """Puts operators before and after a network, so that it has the input and output of an exported checkpoint."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 PREFIX = "network/"  # of the names inside the original network
 SMALLEST_PROBABILITY = 1e-7  # its logarithm is the smallest logit
+SMALLEST_SIGMOID, SMALLEST_REST = 1e-30, 3e-8  # different float32 values below 1 stay different
 LABEL_LOGIT = 20.0  # of the class, where the network gives labels; the others have 0
 
 
@@ -19,13 +20,13 @@ class Ending(NamedTuple):
     """Which value of a network becomes `logits`.
 
     layout: of labels, "nhw", "n1hw" or "nhw1"; they become one-hot logits. axes: those of classes, rows and columns, of
-    other values. logarithm: take that of the values, as they are probabilities of which logits are wanted.
+    other values. inverse: of the function that made the values of logits: "log" of a softmax, "logit" of a sigmoid.
     """
 
     value: str
     layout: str = ""
     axes: tuple[int, int, int] = (1, 2, 3)
-    logarithm: bool = False
+    inverse: Literal["", "log", "logit"] = ""
 
 
 def surround(network: OnnxNetwork, model: "onnx.ModelProto", ending: Ending) -> "onnx.ModelProto":
@@ -71,9 +72,8 @@ def _after(value: str, ending: Ending, classes: int, opset: int) -> "_Steps":
         value = steps.one_hot(value, ending.layout, classes)
     else:
         value = steps.add("Cast", value, to=TensorProto.FLOAT)
-        if ending.logarithm:
-            lowest = steps.constant(np.float32(SMALLEST_PROBABILITY))
-            value = steps.add("Log", steps.add("Max", value, lowest))  # not Clip, which turns NaN into a number
+        if ending.inverse:
+            value = steps.inverse(value, ending.inverse)
         perm = [0, ending.axes[1], ending.axes[2], ending.axes[0]]
         if perm != [0, 1, 2, 3]:
             value = steps.add("Transpose", value, perm=perm)
@@ -110,6 +110,17 @@ class _Steps:
         from onnx import helper
 
         self.nodes.append(helper.make_node("Identity", [value], [name], name=f"{name}.Identity"))
+
+    def inverse(self, value: str, function: str) -> str:
+        """Logits of probabilities."""
+        if function == "log":
+            return self._log(value, SMALLEST_PROBABILITY)
+        rest = self.add("Sub", self.constant(np.float32(1)), value)
+        return self.add("Sub", self._log(value, SMALLEST_SIGMOID), self._log(rest, SMALLEST_REST))
+
+    def _log(self, value: str, smallest: float) -> str:
+        lowest = self.constant(np.float32(smallest))
+        return self.add("Log", self.add("Max", value, lowest))  # not Clip, which turns NaN into a number
 
     def one_hot(self, labels: str, layout: str, classes: int) -> str:
         """LABEL_LOGIT for the class of a label, 0 for the others; NaN for a label that is no class."""
