@@ -32,7 +32,7 @@ def interpolation(
         raise NotExactError(f"Resize is {mode}")
     if coordinates not in get_args(Coordinates):
         raise NotExactError(f"Resize has the coordinates {coordinates}")
-    rounding = given.get("nearest_mode", "round_prefer_floor") if mode == "nearest" else ""
+    rounding: Any = given.get("nearest_mode", "round_prefer_floor") if mode == "nearest" else ""
     if rounding not in get_args(Rounding):
         raise NotExactError(f"Resize has the rounding {rounding}")
     for before, after in shapes:
