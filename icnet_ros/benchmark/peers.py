@@ -57,12 +57,14 @@ def compare_peers(
     *,
     dataset: Dataset | None = None,
     mapping: ClassMapping | None = None,
+    alone: bool = False,
 ) -> list[dict[str, Any]]:
     """A row for each network; one that cannot run has an `error` instead of figures.
 
     ms: from the picture to its label map, with the input size that the network wants for it (`input`: height, width).
     ratio: to the time of the first network. gmac: multiply-accumulates at that size, 1e9. miou, pixel_accuracy: on
-    `dataset`, None without one, or if its classes are others (`note`).
+    `dataset`, None without one, or if its classes are others (`note`). alone: also time each ONNX file as it is, see
+    `benchmark.alone`: alone_ms, and alone_equal, the share of the labels that are the same.
     """
     engines: dict[str, Engine] = {}
     rows: dict[str, dict[str, Any]] = {}
@@ -83,14 +85,30 @@ def compare_peers(
             row["error"] = str(err)
             if broken := engines.pop(network.name, None):
                 broken.close()
-    seconds = interleaved({name: whole_path(opened, picture) for name, opened in engines.items()}, rounds, progress)
-    for name, value in seconds.items():
-        rows[name] |= {"ms": 1000 * value, "ratio": value / next(iter(seconds.values()))}
+    paths = {name: whole_path(opened, picture) for name, opened in engines.items()}
+    beside = _alone([network for network in networks if network.name in engines], picture, threads) if alone else {}
+    seconds = interleaved(paths | {f"{name}, alone": path for name, path in beside.items()}, rounds, progress)
+    for name, path in paths.items():
+        rows[name] |= {"ms": 1000 * seconds[name], "ratio": seconds[name] / next(iter(seconds.values()))}
+        if name in beside:
+            equal = float((path() == beside[name]()).mean())
+            rows[name] |= {"alone_ms": 1000 * seconds[f"{name}, alone"], "alone_equal": equal}
     for name, opened in engines.items():
         if dataset is not None:
             rows[name] |= _accuracy(opened, dataset, mapping, partial(progress, f"mIoU of {name}"))
         opened.close()
     return list(rows.values())
+
+
+def _alone(networks: Sequence[Candidate], picture: UInt8, threads: int) -> dict[str, Callable[[], UInt8]]:
+    """The baseline of each ONNX file, which is fp32, by the name of the candidate."""
+    from icnet_ros.benchmark.alone import alone
+
+    return {
+        network.name: alone(network.checkpoint, picture, threads)
+        for network in networks
+        if network.checkpoint.spec.architecture == "onnx"
+    }
 
 
 def _accuracy(

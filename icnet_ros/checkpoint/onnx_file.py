@@ -7,7 +7,6 @@ metadata, under the key "icnet". See docs/networks.md. Needs the package onnx, n
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
+from icnet_ros.checkpoint.onnx_graph import graphs, inline
+from icnet_ros.checkpoint.onnx_head import Head, complete, head_of
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 from icnet_ros.packages import needed_for
 
@@ -44,7 +45,7 @@ OF_SPEC = (  # entries that become fields of the ModelSpec as they are
 )
 OF_FILE = ("input", "input_layout", "output", "output_kind")
 LAYOUTS = ("nchw", "nhwc")
-KINDS = ("logits", "probabilities", "labels")
+KINDS = ("logits", "probabilities", "sigmoid", "labels")
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ class OnnxInput:
 class OnnxNetwork:
     """A network in an ONNX file, and what is known about it.
 
-    output: name of the output with the result. output_kind: "logits", "probabilities" or "labels" (class ids); None:
-    as the type of the output and its last operator say.
+    output: name of the output with the result. output_kind: "logits", "probabilities", "sigmoid" (probabilities of
+    classes that do not exclude each other) or "labels" (class ids); None:
+    as its values say. head: the normalisation inside it.
     """
 
     spec: ModelSpec
@@ -70,6 +72,7 @@ class OnnxNetwork:
     input: OnnxInput
     output: str
     output_kind: str | None
+    head: Head = Head()
 
 
 def sha256_of(path: Path, network: OnnxNetwork) -> str:
@@ -86,6 +89,10 @@ def read_onnx(path: Path) -> OnnxNetwork:
     """Read and check an ONNX file and its description. Raises CheckpointError that says what is missing or wrong."""
     model = _parse(path)
     _check_operators(path, model)
+    try:
+        model = inline(model)
+    except Exception as err:  # onnx raises many exception types
+        raise CheckpointError(f"{path}: its functions cannot be inlined ({type(err).__name__}: {err})") from err
     _external_files(path, model)
     values, source = _description(path, model)
     network_input = _input(path, model, values)
@@ -96,6 +103,9 @@ def read_onnx(path: Path) -> OnnxNetwork:
                 f"{source}: its input is uint8, so it normalises inside: leave out {', '.join(given)}"
             )
         values |= own
+    head = head_of(model, str(path.parent), network_input.name, network_input.layout, network_input.type)
+    if network_input.type != "uint8":
+        values = complete(values, head, source)
     if missing := [key for key in REQUIRED if key not in values]:
         raise CheckpointError(
             f"{path}: nothing says its {', '.join(missing)}: write {path.with_suffix('.yaml').name} beside it, for "
@@ -105,7 +115,8 @@ def read_onnx(path: Path) -> OnnxNetwork:
         known = ", ".join((*REQUIRED, *OF_SPEC, *OF_FILE))
         raise CheckpointError(f"{source}: unknown entry {min(map(str, unknown))!r}; known: {known}")
     spec = _spec(values, network_input, source)
-    return OnnxNetwork(spec, model, network_input, _output(path, model, values), values.get("output_kind"))
+    output = _output(path, model, values)
+    return OnnxNetwork(spec, model, network_input, output, values.get("output_kind"), head)
 
 
 def describe(model: "onnx.ModelProto", spec: ModelSpec) -> None:
@@ -172,7 +183,7 @@ def _check_operators(path: Path, model: "onnx.ModelProto") -> None:
             f"{path}: opset {opset}; this onnx reads 11 to {defs.onnx_opset_version()}: export it again"
         )
     own = {(function.domain, function.name) for function in model.functions}
-    for node in (node for graph in _graphs(model) for node in graph.node):
+    for node in (node for graph in graphs(model) for node in graph.node):
         if (node.domain, node.op_type) in own:
             continue
         if node.domain not in DOMAINS or not defs.has(node.op_type, opset, ""):
@@ -182,23 +193,12 @@ def _check_operators(path: Path, model: "onnx.ModelProto") -> None:
             )
 
 
-def _graphs(model: "onnx.ModelProto") -> Iterator[Any]:
-    """All graphs: also those of branches and loops, and functions."""
-    waiting: list[Any] = [model.graph, *model.functions]
-    while waiting:
-        graph = waiting.pop()
-        yield graph
-        for attribute in (attribute for node in graph.node for attribute in node.attribute):
-            waiting += [attribute.g] if attribute.HasField("g") else []
-            waiting += attribute.graphs
-
-
 def _external_files(path: Path, model: "onnx.ModelProto") -> list[Path]:
     """Files with tensors of the network. Raises CheckpointError for one outside the folder of the network."""
     from onnx.external_data_helper import uses_external_data
 
     tensors: list[Any] = []
-    for graph in _graphs(model):
+    for graph in graphs(model):
         tensors += getattr(graph, "initializer", ())  # functions have none
         for sparse in getattr(graph, "sparse_initializer", ()):
             tensors += [sparse.values, sparse.indices]
@@ -277,13 +277,19 @@ def _input(path: Path, model: "onnx.ModelProto", values: dict[str, Any]) -> Onnx
 
 
 def _output(path: Path, model: "onnx.ModelProto", values: dict[str, Any]) -> str:
-    names = [entry.name for entry in model.graph.output]
+    kinds = {entry.name: entry.type.WhichOneof("value") or "tensor_type" for entry in model.graph.output}
+    tensors = [name for name, kind in kinds.items() if kind == "tensor_type"]
+    known = ", ".join(tensors)
     wanted = values.get("output")
-    if wanted is None and len(names) > 1:
-        raise CheckpointError(f"{path}: it has several outputs: add output to its .yaml, one of {', '.join(names)}")
-    if wanted is not None and wanted not in names:
-        raise CheckpointError(f"{path}: it has no output {wanted!r}; it has {', '.join(names)}")
-    return str(wanted or names[0])
+    if wanted is None and len(kinds) > 1:
+        raise CheckpointError(f"{path}: it has several outputs: add output to its .yaml, one of {known}")
+    if wanted is not None and wanted not in kinds:
+        raise CheckpointError(f"{path}: it has no output {wanted!r}; it has {known}")
+    chosen = str(wanted or next(iter(kinds)))
+    if (kind := kinds[chosen]) != "tensor_type":
+        advice = f"take one of {known}" if tensors else "export a tensor"
+        raise CheckpointError(f"{path}: its output {chosen!r} is a {kind.removesuffix('_type')}, no tensor: {advice}")
+    return chosen
 
 
 def _spec(values: dict[str, Any], network_input: OnnxInput, source: str) -> ModelSpec:

@@ -1,17 +1,15 @@
 """Precision "auto": int8 where its loss of accuracy was measured and is small, else what the device has natively."""
 
-from pathlib import Path
-
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.int8 import int8_metadata, int8_path
 from icnet_ros.engine.base import EngineError, EngineOptions
+from icnet_ros.engine.cpu import INT8_FLAGS, cpu_flags
 
 MAX_LOSS = 0.01  # of mIoU, by int8
-# Instructions by which int8 and bf16 are faster than fp32, as /proc/cpuinfo names them.
-INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"}
 # Without those, sums of products saturate: only files whose weights leave room for that keep their accuracy.
 SATURATING_INT8_FLAGS = {"avx2"}
-BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # those that OpenVINO uses
+# Instructions by which bf16 is faster than fp32, as /proc/cpuinfo names them; those that OpenVINO uses.
+BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def choose_precision(engine: str, checkpoint: Checkpoint, options: EngineOptions) -> tuple[str, str]:
@@ -50,15 +48,6 @@ def _why_not_int8(checkpoint: Checkpoint, exit_: str, flags: set[str]) -> str:
     except (KeyError, TypeError, ValueError):
         return "the loss of the int8 file was not measured"
     return f"the int8 file loses {100 * loss:.1f} points of mIoU" if loss > MAX_LOSS else ""
-
-
-def cpu_flags() -> set[str]:
-    """Instruction sets of the CPU, as /proc/cpuinfo names them; empty where there is none."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return set()
-    return {word for line in lines if line.startswith(("flags", "Features")) for word in line.split(":", 1)[1].split()}
 
 
 def _on_cuda(device: str) -> bool:

@@ -105,14 +105,38 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
     if spec.input_size is not None and options.scale:
         height, width = spec.input_size
         raise EngineError(f"{checkpoint.name} takes {width}x{height} only: the input scale must be 0")
-    entry = ENGINES[name]
-    with needed_for(f"engine {name!r}", EngineError, entry.extra):
+    with needed_for(f"engine {name!r}", EngineError, ENGINES[name].extra):
+        if name == "openvino" and spec.architecture == "onnx":
+            name, options = _agreeing(checkpoint, options)
+        entry = ENGINES[name]
         factory = getattr(import_module(entry.module), entry.attribute)
         if options.precision == "auto":
             precision, reason = choose_precision(name, checkpoint, options)
             log.info("precision %s for %s: %s", precision, options.exit, reason)
             options = replace(options, precision=precision)
         return adapted(factory(checkpoint, options), options)
+
+
+def _agreeing(checkpoint: Checkpoint, options: EngineOptions) -> tuple[str, EngineOptions]:
+    """Engine openvino, or onnxruntime with options that it takes if the labels of openvino are others."""
+    import_module("openvino")  # the error for a missing package comes first
+    from icnet_ros.engine.agreement import why_not_openvino
+
+    reason = why_not_openvino(checkpoint, options.exit)
+    if not reason:
+        return "openvino", options
+    log.warning("%s: engine onnxruntime in place of openvino: %s", checkpoint.path, reason)
+    precision = options.precision if options.precision in ("auto", "int8") else "fp32"
+    return "onnxruntime", replace(options, device="cpu", precision=precision)
+
+
+def replaced_engine(asked: str, engine: str, checkpoint: Checkpoint, exit_: str) -> str:
+    """Why `engine` is not the one that was asked for, by name; empty if there is no more to say."""
+    if checkpoint.spec.architecture != "onnx" or engine != "onnxruntime" or asked not in ("auto", "openvino"):
+        return ""
+    from icnet_ros.engine.agreement import why_not_openvino
+
+    return why_not_openvino(checkpoint, exit_) if installed_library("openvino") else ""
 
 
 def _open_cascade(name: str, checkpoint: Checkpoint, options: EngineOptions) -> Cascade:

@@ -9,6 +9,7 @@ from icnet_ros.engine.base import Engine, EngineOptions
 from icnet_ros.engine.inference import InferenceSettings
 from icnet_ros.engine.precision import choose_precision
 from icnet_ros.engine.retrying import RetryingEngine
+from icnet_ros.engine.table import replaced_engine
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.wire.cdr import typestore
 
@@ -55,6 +56,8 @@ def build(settings: Parameters) -> BuiltEngine:
     if settings.precision == "auto":
         deepest = checkpoint.spec.exits[-1] if settings.exit == "auto" else settings.exit
         metadata["precision_reason"] = choose_precision(engine.name, checkpoint, replace(options, exit=deepest))[1]
+    if reason := replaced_engine(settings.engine, engine.name, checkpoint, checkpoint.spec.exits[-1]):
+        metadata["engine_reason"] = reason
     return BuiltEngine(engine, settings, metadata)
 
 

@@ -15,6 +15,7 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.engine.artefacts.export import onnx_file
 from icnet_ros.engine.artefacts.int8 import describe, int8_path
+from icnet_ros.engine.artefacts.onnx_adapter import tail_of, write_tail
 from icnet_ros.engine.base import EngineOptions, Frame
 from icnet_ros.engine.kernels.normalise import normalise
 from icnet_ros.engine.table import open_engine
@@ -70,14 +71,18 @@ def quantize(
         size = checkpoint.spec.network_size(*frame.label_size)
         return {"image": normalise([frame], checkpoint.spec, size, planar=True)}
 
+    exported = onnx.load(onnx_file(checkpoint, exit_))
+    tail = tail_of(exported)
     model = nncf.quantize(
-        onnx.load(onnx_file(checkpoint, exit_)),
+        exported,
         nncf.Dataset(chosen, read),
         preset=nncf.QuantizationPreset.PERFORMANCE,  # the symmetric one
         subset_size=count,
         # Half of the range of the weights of every layer, not only the first: CPUs without VNNI add in int16.
         advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
     )
+    if checkpoint.spec.architecture == "onnx":
+        write_tail(model, tail)
     origin = {"dataset": calibration.name, "split": calibration.split, "images": count}
     metadata: dict[str, Any] = {
         "sha256": checkpoint.sha256,

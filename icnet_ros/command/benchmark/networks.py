@@ -60,6 +60,9 @@ def peers(
     frame: Picture = None,
     threads: Threads = 0,
     rounds: Rounds = 9,
+    alone: Annotated[
+        bool, typer.Option(help="Also time each .onnx file as it is in OpenVINO, with its own tail and NumPy's argmax.")
+    ] = False,
     picture: Annotated[Path | None, typer.Option(help="Draw mIoU against time, as a PNG.")] = None,
     out: JsonFile = None,
 ) -> None:
@@ -78,7 +81,7 @@ def peers(
     with progress_bar("building engines") as update:
         rows = compare_peers(
             networks, engine, cv2.resize(read_picture(frame), (width, height)), threads or cores(), rounds, update,
-            dataset=images, mapping=load_mapping(mapping) if mapping else None,
+            dataset=images, mapping=load_mapping(mapping) if mapping else None, alone=alone,
         )  # fmt: skip
     table = Table("network", "input", "GMAC", "parameters", "ms", "ratio", "mIoU", "accuracy")
     for row in rows:
@@ -88,6 +91,14 @@ def peers(
         shown = "{}x{}".format(*row["input"]), f"{row['gmac']:.1f}", f"{row['parameters'] / 1e6:.2f} M"
         table.add_row(escape(row["name"]), *shown, f"{row['ms']:.1f}", f"{row['ratio']:.2f}", *scores)
     console.print(table)
+    if alone:
+        table = Table(
+            "network", "ms", "file alone, ms", "ratio", "same labels", title="the .onnx files in OpenVINO alone"
+        )
+        for row in (row for row in rows if "alone_ms" in row):
+            times = f"{row['ms']:.1f}", f"{row['alone_ms']:.1f}", f"{row['ms'] / row['alone_ms']:.2f}"
+            table.add_row(escape(row["name"]), *times, f"{row['alone_equal']:.4%}")
+        console.print(table)
     for row in rows:
         if problem := row.get("error") or row.get("note"):
             console.print(f"{row['name']}: {problem}", highlight=False, markup=False)

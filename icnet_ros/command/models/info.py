@@ -1,5 +1,6 @@
 """`icnet info`: shows the metadata of a checkpoint or an ONNX network."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from icnet_ros.checkpoint.default import model_path
 from icnet_ros.checkpoint.file import load_spec
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.console import console
+from icnet_ros.engine.base import EngineError
 
 
 def info(
@@ -46,6 +48,9 @@ def info(
             else str(value)
         )
         table.add_row(name, escape("any" if value is None else shown))
+    if spec.architecture == "onnx":
+        for name, text in _network(path):
+            table.add_row(name, escape(text))
     for title, values in (("training", spec.training), ("metrics", spec.metrics)):
         for key, value in values.items():
             table.add_row(escape(f"{title}.{key}"), escape(str(value)))
@@ -55,3 +60,25 @@ def info(
     for index, (name, colour) in enumerate(zip(spec.classes.names, spec.classes.colours, strict=True)):
         classes.add_row(str(index), escape(name), f"[on rgb({colour[0]},{colour[1]},{colour[2]})]      [/]")
     console.print(classes)
+
+
+def _network(path: Path) -> list[tuple[str, str]]:
+    """What is known of a network that is not ICNet: its normalisation, its output, and what the engine replaces.
+
+    Runs the network on pictures of noise, unless that is in the cache.
+    """
+    from icnet_ros.checkpoint.onnx_file import open_onnx, read_onnx
+
+    rows = [("normalisation inside", str(read_onnx(path).head))]
+    try:
+        from icnet_ros.engine.artefacts.export import onnx_file
+        from icnet_ros.engine.artefacts.onnx_adapter import read_tail
+
+        with console.status("running the network on pictures of noise"):
+            tail = read_tail(onnx_file(open_onnx(path), "sub124"))
+    except (EngineError, ModuleNotFoundError) as err:
+        return [*rows, ("output", f"cannot be used: {err}")]
+    rows += [("output", f"{tail.kind}, {tail.layout}"), ("done by the engine", str(tail))]
+    if tail.cut:
+        rows.append(("equal labels", f"{tail.equal:.4%} of those of the whole network"))
+    return [*rows, *([("not done by the engine", tail.reason)] if tail.reason else [])]

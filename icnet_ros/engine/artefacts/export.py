@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.engine.artefacts.adapter.probe import probe_sizes
 from icnet_ros.engine.artefacts.cache import cached_file
 from icnet_ros.engine.artefacts.int8 import int8_file
-from icnet_ros.engine.artefacts.onnx_adapter import adapt, probe_size
+from icnet_ros.engine.artefacts.onnx_adapter import FORMAT as ADAPTER
+from icnet_ros.engine.artefacts.onnx_adapter import adapt
 from icnet_ros.engine.artefacts.onnx_graph import build_graph
 from icnet_ros.engine.base import EngineError, EngineOptions
 
@@ -30,7 +32,7 @@ def onnx_file(checkpoint: Checkpoint, exit_: str) -> Path:
 def identity(checkpoint: Checkpoint, exit_: str) -> dict[str, str]:
     """Cache key of a network: hash of the checkpoint, exit."""
     if checkpoint.spec.architecture == "onnx":
-        return {"network": checkpoint.sha256}
+        return {"network": checkpoint.sha256, "adapter": str(ADAPTER)}
     return {"checkpoint": checkpoint.sha256 or _digest(checkpoint), "exit": exit_}
 
 
@@ -82,7 +84,7 @@ def check_conversion(checkpoint: Checkpoint, exit_: str, path: Path, tolerance: 
 def _check_labels(checkpoint: Checkpoint, original: Path, path: Path) -> None:
     """Raise EngineError unless both networks give nearly the same labels, on noise."""
     spec = checkpoint.spec
-    pixels = np.random.default_rng(0).integers(0, 256, (1, 3, *probe_size(spec)))
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 3, *probe_sizes(spec)[0]))
     mean, std = (np.array(values, np.float32).reshape(1, 3, 1, 1) for values in (spec.mean, spec.std))
     image = ((pixels - mean) / std).astype(np.float32)
     expected, actual = (_run(file, image) for file in (original, path))

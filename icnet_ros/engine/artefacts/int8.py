@@ -121,7 +121,11 @@ def rebind(before: Checkpoint, after: Checkpoint, exit_: str) -> None:
 
 
 def describe(model: "onnx.ModelProto", metadata: Mapping[str, Any]) -> None:
-    """Write `metadata` into the file: `sha256` of the checkpoint, and where the calibration came from."""
+    """Write `metadata` into the file: `sha256` of the checkpoint, and where the calibration came from.
+
+    What else the file says of itself stays, such as the tail of a network that is not ICNet.
+    """
     import onnx
 
-    onnx.helper.set_model_props(model, {METADATA_KEY: json.dumps(dict(metadata))})
+    kept = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, {**kept, METADATA_KEY: json.dumps(dict(metadata))})

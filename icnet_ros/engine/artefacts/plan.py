@@ -15,8 +15,10 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.cache import cached_file, writable_folder, write_atomically
 from icnet_ros.engine.artefacts.export import onnx_file
 from icnet_ros.engine.artefacts.fp16 import fp16_file
-from icnet_ros.engine.artefacts.int8 import signed_file
+from icnet_ros.engine.artefacts.int8 import int8_file, signed_file
+from icnet_ros.engine.artefacts.onnx_adapter import read_tail
 from icnet_ros.engine.base import EngineError
+from icnet_ros.engine.tail import Tail
 from icnet_ros.packages import advice
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,13 @@ def plan_file(checkpoint: Checkpoint, exit_: str, precision: str) -> Path:
         path.write_bytes(build(trt, onnx, profile))
 
     return cached_file("TensorRT plan", "plan", key, write)
+
+
+def plan_tail(checkpoint: Checkpoint, exit_: str, precision: str) -> Tail:
+    """What follows the logits of a plan: of the file that it is built from. Not run on a GPU yet."""
+    if checkpoint.spec.architecture != "onnx":
+        return Tail()
+    return read_tail((int8_file if precision == "int8" else onnx_file)(checkpoint, exit_))
 
 
 def gpu_name() -> str:

@@ -15,7 +15,8 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.backends.batched import Batched, LruCache, check_size
 from icnet_ros.engine.base import STAGES, EngineError, EngineOptions, Frame, FrameError, LabelMap, Request, UInt8
 from icnet_ros.engine.grouping import Grouping
-from icnet_ros.engine.kernels.ondevice import label, label_groups, prepare, probabilities
+from icnet_ros.engine.kernels.ondevice import Places, label, label_groups, places, prepare, probabilities
+from icnet_ros.engine.tail import Tail
 
 log = logging.getLogger(__name__)
 Network = Callable[[Tensor], Tensor]
@@ -37,8 +38,10 @@ class CudaEngine(Batched):
         device: torch.device,
         network: Network,
         dtype: torch.dtype,
+        tail: Tail | None = None,
     ) -> None:
         self.name = name
+        self.tail = tail or Tail()
         self._grouping = Grouping(spec, options)
         self.spec = self._grouping.spec
         self.exit = options.exit
@@ -100,7 +103,7 @@ class CudaEngine(Batched):
             return prepare(pixels, self.spec, swap_channels, size, self._dtype)
 
         def make() -> _Run:
-            run = _Run(shape, to_input, self._network, self._grouping, self._device)
+            run = _Run(shape, size, to_input, self._network, self._grouping, self.tail, self._device)
             if self._graphs:
                 run.capture()
             return run
@@ -121,7 +124,14 @@ class _Run:
     """Buffers and stages for one batch size and frame size, with or without confidence and scores."""
 
     def __init__(
-        self, shape: _Shape, to_input: Network, network: Network, grouping: Grouping, device: torch.device
+        self,
+        shape: _Shape,
+        input_size: tuple[int, int],
+        to_input: Network,
+        network: Network,
+        grouping: Grouping,
+        tail: Tail,
+        device: torch.device,
     ) -> None:
         pinned = device.type == "cuda"
         size = (shape.frames[0], *shape.labels)
@@ -137,6 +147,8 @@ class _Run:
         self._uploaded = torch.empty_like(self.frames, device=device)
         self._to_input, self._network, self._device = to_input, network, device
         self._align_corners = grouping.spec.align_corners
+        self._input_size, self._tail = input_size, tail
+        self._places: Places | None = None  # known with the size of the logits, from the first run on
         self._batch: Tensor | None = None
         self._logits: Tensor | None = None
         self._stages: list[Callable[[], object]] = [self._preprocess, self._infer, self._postprocess]
@@ -195,15 +207,19 @@ class _Run:
         self.finite.copy_(~self._logits.isnan().any(), non_blocking=True)
         confident = self.confidence is not None
         corners = self._align_corners
+        if self._places is None:
+            rows, columns = self._logits.shape[2:]
+            self._places = places((rows, columns), (height, width), self._input_size, self._tail, self._device)
+        at = self._places
         if self._group_of is None:
-            labels, confidence = label(self._logits, height, width, confident, align_corners=corners)
+            labels, confidence = label(self._logits, height, width, confident, align_corners=corners, at=at)
         else:
             labels, confidence = label_groups(
-                self._logits, self._group_of, self._ids, height, width, confident, align_corners=corners
+                self._logits, self._group_of, self._ids, height, width, confident, align_corners=corners, at=at
             )
         if self.scores is not None:
             scores = probabilities(
-                self._logits, self._channel_of, self.scores.shape[-1], height, width, align_corners=corners
+                self._logits, self._channel_of, self.scores.shape[-1], height, width, align_corners=corners, at=at
             )
             self.scores.copy_(scores.permute(0, 2, 3, 1), non_blocking=True)
         self.labels.copy_(labels, non_blocking=True)

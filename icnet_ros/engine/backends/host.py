@@ -8,11 +8,13 @@ from time import perf_counter
 
 from icnet_ros.checkpoint.spec import STRIDES, ModelSpec
 from icnet_ros.engine.backends.batched import Batched, check_size
-from icnet_ros.engine.base import EngineError, EngineOptions, Frame, LabelMap, Request, UInt8
+from icnet_ros.engine.backends.postprocess import label
+from icnet_ros.engine.base import EngineError, EngineOptions, Frame, FrameError, LabelMap, Request
 from icnet_ros.engine.grouping import Grouping
-from icnet_ros.engine.kernels import groups, upsample
+from icnet_ros.engine.kernels import upsample
 from icnet_ros.engine.kernels.compile import loaded
 from icnet_ros.engine.kernels.normalise import Batch, normalise
+from icnet_ros.engine.tail import Tail
 
 
 class HostEngine(Batched):
@@ -28,6 +30,7 @@ class HostEngine(Batched):
         self.device = cpu_name()
         self._scale = options.scale
         self._stride = STRIDES.get(options.exit) if spec.architecture in ("icnet", "icnet_two_pass") else None
+        self.tail = Tail()  # of networks that are not ICNet, a subclass sets it
         self._batch: Batch | None = None
         self._threads = options.threads or len(os.sched_getaffinity(0))
         kernels = ["labels", "confidence"] if self._grouping.groups is None else ["groups"]
@@ -61,7 +64,7 @@ class HostEngine(Batched):
         logits = self._infer(batch)
         inferred = perf_counter()
         check_logits(logits.shape, len(frames), size, self._grouping.classes, self._stride)
-        maps = [self._label(one, frames[0].label_size, request) for one in logits]
+        maps = [self._label(one, frames[0].label_size, size, request) for one in logits]
         # The time of a frame is its share of the batch's time.
         share = 1000 / len(frames)
         stages = {
@@ -71,23 +74,17 @@ class HostEngine(Batched):
         }
         return [replace(label_map, stages=stages, input_rows=size[0]) for label_map in maps]
 
-    def _label(self, logits: Batch, size: tuple[int, int], request: Request) -> LabelMap:
-        """Label map of one frame without its times; logits (h, w, classes)."""
-        grouping, corners = self._grouping, self.spec.align_corners
-        confidence_map: UInt8 | None = None
-        if grouping.groups is not None:
-            labels, confidence_map = groups.group_map(
-                logits, grouping.group_of, grouping.ids, *size, confidence=request.confidence, align_corners=corners
-            )
-        elif request.confidence:
-            labels, confidence_map = upsample.label_and_confidence(logits, *size, align_corners=corners)
-        else:
-            labels = upsample.label_map(logits, *size, align_corners=corners)
-        score_map = None
-        if request.scores:
-            channel_of = grouping.channel_of(request.scores)
-            score_map = groups.score_map(logits, channel_of, len(request.scores), *size, align_corners=corners)
-        return LabelMap(labels, confidence_map, score_map)
+    def _label(self, logits: Batch, size: tuple[int, int], network: tuple[int, int], request: Request) -> LabelMap:
+        """Label map of one frame without its times; logits (h, w, classes). network: size of the network's input."""
+        try:
+            return label(logits, size, network, self._grouping, self.tail, request)
+        except FrameError as err:
+            if not self.tail.labels:
+                raise
+            raise FrameError(
+                f"{err} (it gives labels itself: NaN stands for a label that is none of its "
+                f"{self._grouping.classes} classes)"
+            ) from err
 
 
 def check_logits(

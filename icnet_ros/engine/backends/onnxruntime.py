@@ -6,9 +6,13 @@ import onnxruntime
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.export import onnx_for
+from icnet_ros.engine.artefacts.onnx_adapter import read_tail
 from icnet_ros.engine.backends.host import HostEngine
 from icnet_ros.engine.base import EngineError, EngineOptions, one_line
+from icnet_ros.engine.cpu import INT8_FLAGS, cpu_flags
 from icnet_ros.engine.kernels.normalise import Batch
+
+EXACT_INT8 = "session.x64quantprecision"  # slower int8 products that do not saturate, on CPUs without VNNI
 
 
 class OnnxRuntimeEngine(HostEngine):
@@ -24,9 +28,13 @@ class OnnxRuntimeEngine(HostEngine):
         if options.device.startswith("cuda"):
             self.device = options.device
         path = onnx_for(checkpoint, options)
+        if checkpoint.spec.architecture == "onnx":
+            self.tail = read_tail(path)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = self._threads
         settings.inter_op_num_threads = 1
+        if self.tail.quantized and not cpu_flags() & INT8_FLAGS:
+            settings.add_session_config_entry(EXACT_INT8, "1")
         self._session: onnxruntime.InferenceSession | None
         try:
             self._session = onnxruntime.InferenceSession(str(path), settings, providers=[provider])

@@ -1,5 +1,7 @@
 """The OpenVINO engine: runs the ONNX export on CPUs and Intel's integrated GPUs (not run on those yet)."""
 
+import logging
+
 import numpy as np
 import openvino
 
@@ -7,11 +9,14 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.artefacts.cache import writable_folder
 from icnet_ros.engine.artefacts.cache_entries import OPENVINO, mark_used, openvino_folder, trim
 from icnet_ros.engine.artefacts.export import onnx_for
+from icnet_ros.engine.artefacts.onnx_adapter import read_tail
 from icnet_ros.engine.backends.batched import LruCache
 from icnet_ros.engine.backends.host import HostEngine
 from icnet_ros.engine.base import EngineError, EngineOptions, one_line
+from icnet_ros.engine.cpu import INT8_FLAGS, cpu_flags
 from icnet_ros.engine.kernels.normalise import Batch
 
+log = logging.getLogger(__name__)
 # precision -> (capability that the device must report, OpenVINO's inference precision)
 HINTS = {"fp32": ("FP32", "f32"), "bf16": ("BF16", "bf16"), "fp16": ("FP16", "f16"), "int8": ("INT8", "f32")}
 
@@ -47,6 +52,13 @@ class OpenVinoEngine(HostEngine):
                 "set precision to fp32"
             )
         path = self._path = onnx_for(checkpoint, options)
+        if checkpoint.spec.architecture == "onnx":
+            self.tail = read_tail(path)
+            if self.tail.quantized and not cpu_flags() & INT8_FLAGS:
+                log.warning(
+                    "%s holds int8 operators, and this CPU has no VNNI: OpenVINO may saturate sums; compare the labels "
+                    "of engine onnxruntime", checkpoint.path,
+                )  # fmt: skip
         self._settings = {
             **({"INFERENCE_NUM_THREADS": self._threads} if self._target == "CPU" else {}),
             "PERFORMANCE_HINT": "LATENCY",

@@ -3,7 +3,7 @@
 import torch
 
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.engine.artefacts.plan import Plan, library, plan_file
+from icnet_ros.engine.artefacts.plan import Plan, library, plan_file, plan_tail
 from icnet_ros.engine.backends.cuda import CudaEngine
 from icnet_ros.engine.backends.torch import torch_device
 from icnet_ros.engine.base import EngineError, EngineOptions
@@ -19,4 +19,5 @@ def open_tensorrt(checkpoint: Checkpoint, options: EngineOptions) -> CudaEngine:
     dtype = torch.float16 if options.precision == "fp16" else torch.float32
     with torch.cuda.device(device):
         plan = Plan(trt, plan_file(checkpoint, options.exit, options.precision).read_bytes(), dtype)
-    return CudaEngine("tensorrt", checkpoint.spec, options, device, plan, dtype)
+    tail = plan_tail(checkpoint, options.exit, options.precision)
+    return CudaEngine("tensorrt", checkpoint.spec, options, device, plan, dtype, tail)

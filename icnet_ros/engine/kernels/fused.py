@@ -15,14 +15,23 @@ BLOCK = 256
 
 
 def label_fused(
-    logits: Tensor, height: int, width: int, confidence: bool, *, align_corners: bool = True
+    logits: Tensor,
+    height: int,
+    width: int,
+    confidence: bool,
+    *,
+    align_corners: bool = True,
+    places: tuple[tuple[float, float], tuple[float, float]] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Logits (N, C, h, w), any strides -> labels uint8 (N, height, width) and, if requested, confidence."""
+    """Logits (N, C, h, w), any strides -> labels uint8 (N, height, width) and, if requested, confidence.
+
+    places: of `coordinates.affine`, of rows and columns, in place of those of `align_corners` (not run on a GPU yet).
+    """
     frames, classes, h, w = logits.shape
     labels = torch.empty((frames, height, width), dtype=torch.uint8, device=logits.device)
     confidence_map = torch.empty_like(labels) if confidence else None
-    down, down_start = _positions(h, height, align_corners)
-    across, across_start = _positions(w, width, align_corners)
+    down, down_start = places[0] if places else _positions(h, height, align_corners)
+    across, across_start = places[1] if places else _positions(w, width, align_corners)
     grid = (triton.cdiv(width, BLOCK), height, frames)
     sizes = h, w, height, width, classes
     _label[grid](

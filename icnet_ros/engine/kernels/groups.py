@@ -11,7 +11,8 @@ import numpy.typing as npt
 from numba import njit, prange
 
 from icnet_ros.engine.base import Float32, UInt8
-from icnet_ros.engine.kernels.upsample import Index, Logits, Weight, axis, check_rows
+from icnet_ros.engine.kernels.coordinates import Axes, Index, Weight
+from icnet_ros.engine.kernels.upsample import Logits, both_axes, check_rows
 from icnet_ros.wire.arrays import kernel_input
 
 Integers = npt.NDArray[np.int64]
@@ -26,6 +27,7 @@ def group_map(
     *,
     confidence: bool,
     align_corners: bool = True,
+    axes: Axes | None = None,
 ) -> tuple[UInt8, UInt8 | None]:
     """Group ids uint8 (height, width) of logits float32 (h, w, classes) and, if requested, their probability, 0..255.
 
@@ -34,7 +36,7 @@ def group_map(
     labels: UInt8 = np.empty((height, width), np.uint8)
     probability: UInt8 = np.empty((height, width) if confidence else (0, 0), np.uint8)
     logits, group_of = kernel_input(logits, np.float32), kernel_input(group_of, np.int64)
-    axes = *axis(logits.shape[0], height, align_corners), *axis(logits.shape[1], width, align_corners)
+    axes = axes or both_axes(logits, height, width, align_corners)
     leading = np.zeros(logits.shape[:2], np.int64) - 1
     if not confidence:
         _certain(logits, group_of, leading)
@@ -43,7 +45,14 @@ def group_map(
 
 
 def score_map(
-    logits: Logits, channel_of: Integers, channels: int, height: int, width: int, *, align_corners: bool = True
+    logits: Logits,
+    channel_of: Integers,
+    channels: int,
+    height: int,
+    width: int,
+    *,
+    align_corners: bool = True,
+    axes: Axes | None = None,
 ) -> Float32:
     """Probabilities float32 (height, width, channels) of logits float32 (h, w, classes).
 
@@ -52,7 +61,7 @@ def score_map(
     """
     scores: Float32 = np.empty((height, width, channels), np.float32)
     logits = kernel_input(logits, np.float32)
-    axes = *axis(logits.shape[0], height, align_corners), *axis(logits.shape[1], width, align_corners)
+    axes = axes or both_axes(logits, height, width, align_corners)
     check_rows(_score(logits, kernel_input(channel_of, np.int64), *axes, scores))
     return scores
 

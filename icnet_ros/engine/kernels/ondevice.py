@@ -1,12 +1,15 @@
 """Pre- and postprocessing on the device of the network: only uint8 is transferred, both ways."""
 
 from functools import cache
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.kernels.coordinates import affine, network_axes
+from icnet_ros.engine.tail import Tail
 
 
 def prepare(pixels: Tensor, spec: ModelSpec, swap: bool, size: tuple[int, int], dtype: torch.dtype) -> Tensor:
@@ -24,20 +27,56 @@ def prepare(pixels: Tensor, spec: ModelSpec, swap: bool, size: tuple[int, int], 
     return ((image - mean) / std).to(dtype, memory_format=torch.channels_last)
 
 
+class Places(NamedTuple):
+    """Where the pixels of a label map lie in the logits, if the network ends in an interpolation of its own.
+
+    axes: of `coordinates.network_axes`, as tensors on the device. affine: of `coordinates.affine`, for rows and
+    columns, None for nearest neighbours and for a network that makes its logits smaller. probabilities: the values
+    are probabilities, not logits. On a GPU not run yet.
+    """
+
+    axes: tuple[Tensor, Tensor, Tensor, Tensor]
+    affine: tuple[tuple[float, float], tuple[float, float]] | None
+    probabilities: bool
+
+
+def places(
+    logits: tuple[int, int], labels: tuple[int, int], network: tuple[int, int], tail: Tail, device: torch.device
+) -> Places | None:
+    """Of a tail, for sizes (height, width); None if `ModelSpec.align_corners` says it all."""
+    if tail.interpolation is None:
+        return None
+    rows, v, columns, u = network_axes(logits, labels, network, tail.interpolation)
+    axes = tuple(torch.from_numpy(one).to(device) for one in (rows, v, columns, u))
+    slopes = None
+    if not tail.interpolation.rounding and logits[0] <= network[0] and logits[1] <= network[1]:
+        down, across = (affine(logits[side], labels[side], network[side], tail.interpolation, side) for side in (0, 1))
+        slopes = down, across
+    return Places((axes[0], axes[1], axes[2], axes[3]), slopes, tail.probabilities)
+
+
 def label(
-    logits: Tensor, height: int, width: int, confidence: bool, *, align_corners: bool = True
+    logits: Tensor,
+    height: int,
+    width: int,
+    confidence: bool,
+    *,
+    align_corners: bool = True,
+    at: Places | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Logits (N, C, h, w) -> labels uint8 (N, height, width) and, if requested, confidence 0..255.
 
-    One fused kernel if Triton is installed, else three passes over full-size logits.
+    One fused kernel if Triton is installed, else three passes over full-size logits. at: in place of align_corners.
     """
-    if logits.is_cuda and _has_triton():
+    fused = at is None or (at.affine is not None and not (at.probabilities and confidence))
+    if logits.is_cuda and _has_triton() and fused:
         from icnet_ros.engine.kernels.fused import label_fused
 
-        return label_fused(logits, height, width, confidence, align_corners=align_corners)
-    full = F.interpolate(logits.float(), (height, width), mode="bilinear", align_corners=align_corners)
+        slopes = at.affine if at else None
+        return label_fused(logits, height, width, confidence, align_corners=align_corners, places=slopes)
+    full = _interpolated(logits, height, width, align_corners, at)
     best = full.argmax(1).byte()
-    return best, (255 * full.softmax(1).amax(1)).round().byte() if confidence else None
+    return best, (255 * _normalised(full, at).amax(1)).round().byte() if confidence else None
 
 
 def label_groups(
@@ -49,26 +88,51 @@ def label_groups(
     confidence: bool,
     *,
     align_corners: bool = True,
+    at: Places | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Logits (N, C, h, w) -> labels uint8 (N, height, width) of the most probable groups and, if requested, confidence.
 
     group_of: int64 (C,). ids: uint8 (groups,), the label of each group.
     """
-    sums = probabilities(logits, group_of, len(ids), height, width, align_corners=align_corners)
+    sums = probabilities(logits, group_of, len(ids), height, width, align_corners=align_corners, at=at)
     highest, best = sums.max(1)
     return ids[best], (255 * highest).round().byte() if confidence else None
 
 
 def probabilities(
-    logits: Tensor, channel_of: Tensor, channels: int, height: int, width: int, *, align_corners: bool = True
+    logits: Tensor,
+    channel_of: Tensor,
+    channels: int,
+    height: int,
+    width: int,
+    *,
+    align_corners: bool = True,
+    at: Places | None = None,
 ) -> Tensor:
     """Logits (N, C, h, w) -> probabilities float32 (N, channels, height, width).
 
     channel_of: int64 (C,), the channel to which the probability of each class is added; -1 for none.
     """
-    full = F.interpolate(logits.float(), (height, width), mode="bilinear", align_corners=align_corners).softmax(1)
+    full = _normalised(_interpolated(logits, height, width, align_corners, at), at)
     sums = full.new_zeros((len(full), channels + 1, height, width))
     return sums.index_add_(1, channel_of % (channels + 1), full)[:, :channels]
+
+
+def _interpolated(logits: Tensor, height: int, width: int, align_corners: bool, at: Places | None) -> Tensor:
+    if at is None:
+        return F.interpolate(logits.float(), (height, width), mode="bilinear", align_corners=align_corners)
+    rows, v, columns, u = at.axes
+    below, right = (rows + 1).clamp(max=logits.shape[2] - 1), (columns + 1).clamp(max=logits.shape[3] - 1)
+    values = logits.float()
+    values = (1 - v[:, None]) * values[:, :, rows] + v[:, None] * values[:, :, below]
+    return (1 - u) * values[..., columns] + u * values[..., right]
+
+
+def _normalised(full: Tensor, at: Places | None) -> Tensor:
+    """Probabilities of the classes."""
+    if at is None or not at.probabilities:
+        return full.softmax(1)
+    return full / full.sum(1, keepdim=True).clamp(min=1e-7)
 
 
 @cache

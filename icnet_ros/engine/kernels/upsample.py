@@ -10,11 +10,10 @@ import numpy.typing as npt
 from numba import config, njit, prange, set_num_threads
 
 from icnet_ros.engine.base import FrameError, UInt8
+from icnet_ros.engine.kernels.coordinates import Axes, Index, Weight
 from icnet_ros.wire.arrays import kernel_input
 
 Logits = npt.NDArray[np.float32]
-Weight = npt.NDArray[np.float32]
-Index = npt.NDArray[np.int64]
 
 
 def use_threads(count: int) -> None:
@@ -22,24 +21,37 @@ def use_threads(count: int) -> None:
     set_num_threads(max(1, min(count, config.NUMBA_NUM_THREADS)))
 
 
-def label_map(logits: Logits, height: int, width: int, *, align_corners: bool = True) -> UInt8:
-    """Labels uint8 (height, width) of logits float32 (h, w, classes).
+def label_map(
+    logits: Logits, height: int, width: int, *, align_corners: bool = True, axes: Axes | None = None
+) -> UInt8:
+    """Labels uint8 (height, width) of logits float32 (h, w, classes). axes: in place of those of `align_corners`.
 
-    Equal to interpolating all logits and taking the argmax, up to ties within float rounding. Raises EngineError if a
-    logit is NaN.
+    Equal to interpolating all logits and taking the argmax, up to ties within float rounding; of equal logits the
+    first counts. Raises EngineError if a logit is NaN.
     """
     labels: UInt8 = np.empty((height, width), np.uint8)
-    axes = *axis(logits.shape[0], height, align_corners), *axis(logits.shape[1], width, align_corners)
+    axes = axes or both_axes(logits, height, width, align_corners)
     check_rows(_label(kernel_input(logits, np.float32), *axes, labels))
     return labels
 
 
-def label_and_confidence(logits: Logits, height: int, width: int, *, align_corners: bool = True) -> tuple[UInt8, UInt8]:
-    """`label_map` and the softmax probability of the chosen class, 0..255, each (height, width)."""
+def label_and_confidence(
+    logits: Logits,
+    height: int,
+    width: int,
+    *,
+    align_corners: bool = True,
+    axes: Axes | None = None,
+    probabilities: bool = False,
+) -> tuple[UInt8, UInt8]:
+    """`label_map` and the softmax probability of the chosen class, 0..255, each (height, width).
+
+    probabilities: the values are probabilities themselves, so there is no softmax.
+    """
     labels: UInt8 = np.empty((height, width), np.uint8)
     confidence: UInt8 = np.empty((height, width), np.uint8)
-    axes = *axis(logits.shape[0], height, align_corners), *axis(logits.shape[1], width, align_corners)
-    check_rows(_label_with_confidence(kernel_input(logits, np.float32), *axes, labels, confidence))
+    axes = axes or both_axes(logits, height, width, align_corners)
+    check_rows(_label_with_confidence(kernel_input(logits, np.float32), *axes, labels, confidence, probabilities))
     return labels, confidence
 
 
@@ -47,6 +59,11 @@ def check_rows(invalid: npt.NDArray[np.bool_]) -> None:
     """Raise FrameError if a row of the kernel's output is invalid."""
     if invalid.any():
         raise FrameError("the network gave NaN for this frame; no labels are returned")
+
+
+def both_axes(logits: Logits, height: int, width: int, align_corners: bool) -> Axes:
+    """`axis` of rows and of columns."""
+    return *axis(logits.shape[0], height, align_corners), *axis(logits.shape[1], width, align_corners)
 
 
 def axis(source: int, target: int, align_corners: bool = True) -> tuple[Index, Weight]:
@@ -105,12 +122,18 @@ def _label(  # pragma: no cover
 
 
 @njit(inline="always")
+def _below(value: float, leading: float, strictly: bool) -> bool:  # pragma: no cover
+    return value < leading if strictly else value <= leading
+
+
+@njit(inline="always")
 def _candidates(  # pragma: no cover
     logits: Logits, best: UInt8, top: int, bottom: int, left: int, right: int, candidates: UInt8
 ) -> int:  # pragma: no cover
     """Write the classes that can have the largest logit somewhere between four neighbours; returns their number.
 
-    A class that is nowhere above the leading class of one of the four is below it everywhere between them.
+    A class that is nowhere above the leading class of one of the four is below it everywhere between them. Of equal
+    logits the first counts, so a class before the leading one must be below it at all four.
     """
     leading = best[top, left], best[top, right], best[bottom, left], best[bottom, right]
     if leading[0] == leading[1] == leading[2] == leading[3]:
@@ -120,19 +143,13 @@ def _candidates(  # pragma: no cover
     for c in range(logits.shape[2]):
         possible = True
         for k in leading:
+            before = c < k
             if (
                 k != c
-                and logits[top, left, c] <= logits[top, left, k]
-                and logits[top, right, c] <= logits[top, right, k]
-                and logits[bottom, left, c] <= logits[bottom, left, k]
-                and logits[bottom, right, c] <= logits[bottom, right, k]
-                and not (
-                    c < k  # of equal logits the first counts
-                    and logits[top, left, c] == logits[top, left, k]
-                    and logits[top, right, c] == logits[top, right, k]
-                    and logits[bottom, left, c] == logits[bottom, left, k]
-                    and logits[bottom, right, c] == logits[bottom, right, k]
-                )
+                and _below(logits[top, left, c], logits[top, left, k], before)
+                and _below(logits[top, right, c], logits[top, right, k], before)
+                and _below(logits[bottom, left, c], logits[bottom, left, k], before)
+                and _below(logits[bottom, right, c], logits[bottom, right, k], before)
             ):
                 possible = False
         if possible:
@@ -150,6 +167,7 @@ def _label_with_confidence(  # pragma: no cover
     column_weights: Weight,
     labels: UInt8,
     confidence: UInt8,
+    probabilities: bool,
 ) -> npt.NDArray[np.bool_]:  # pragma: no cover
     h, w, classes = logits.shape
     height, width = labels.shape
@@ -173,9 +191,14 @@ def _label_with_confidence(  # pragma: no cover
                     highest = values[c]
                     labels[y, x] = c
             total = np.float32(0)
-            for c in range(classes):
-                total += np.exp(values[c] - highest)
-            if total >= 1:
+            if probabilities:
+                for c in range(classes):
+                    total += values[c]
+                total = total / highest if total != 0 else np.float32(np.inf)  # all 0: confidence 0
+            else:
+                for c in range(classes):
+                    total += np.exp(values[c] - highest)
+            if total >= np.float32(0.999):  # of probabilities it may be a little less than 1 by rounding
                 confidence[y, x] = np.uint8(255 / total + 0.5)
             else:  # NaN
                 confidence[y, x] = 0

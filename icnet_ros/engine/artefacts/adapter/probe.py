@@ -1,0 +1,154 @@
+"""Runs a network on two pictures that are not symmetrical, and compares places in the picture and in its output."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from icnet_ros.checkpoint.onnx_graph import Array
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.base import EngineError, UInt8, one_line
+
+if TYPE_CHECKING:
+    import onnx
+
+SMALLEST = 128  # rows of the pictures, unless the network takes only one size
+COARSEST = 64  # pixels of the picture for each of the output
+# The bright patch, as shares of height and width: no reflection, rotation or transposition puts it where it is.
+PATCH_ROWS, PATCH_COLUMNS = (0.1, 0.3), (0.74, 0.94)
+FARTHEST = 0.12  # share of height and width by which the output may be off, besides its own pixels
+CLEARLY = 2.0  # times as large
+
+
+@dataclass(frozen=True)
+class Picture:
+    """pixels: uint8 (H, W, 3), in the network's channel order."""
+
+    pixels: UInt8
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    def image(self, spec: ModelSpec) -> Array:
+        """As engines hand it to a network: float32 (1, 3, H, W), normalised."""
+        mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
+        return np.ascontiguousarray(((self.pixels.astype(np.float32) - mean) / std).transpose(2, 0, 1)[None])
+
+    def with_patch(self) -> "Picture":
+        """The same with a bright patch near one corner."""
+        pixels = self.pixels.copy()
+        rows, columns = (
+            slice(int(first * side), int(last * side))
+            for (first, last), side in zip((PATCH_ROWS, PATCH_COLUMNS), self.size, strict=True)
+        )
+        pixels[rows, columns] = 255 - pixels[rows, columns] // 8
+        return Picture(pixels)
+
+
+def probe_sizes(spec: ModelSpec) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Two sizes (height, width) at which a network is tried; sides differ from each other and from the classes."""
+    if spec.input_size is not None:
+        return spec.input_size, spec.input_size
+    classes, multiple = len(spec.classes), spec.size_multiple
+    height = smallest = -(-SMALLEST // multiple) * multiple
+    while any(round(side / 2**stride) == classes for side in (height, height + smallest) for stride in range(6)):
+        height += multiple
+    # The second one has another shape, and is odd if the network takes that.
+    return (height, height + smallest), (height + 3 * multiple, height + multiple)
+
+
+def pictures(spec: ModelSpec) -> tuple[Picture, Picture]:
+    """Smooth noise with grain, dark enough for a bright patch, of both `probe_sizes`."""
+    found = []
+    for seed, (height, width) in enumerate(probe_sizes(spec)):
+        generator = np.random.default_rng(seed)
+        coarse = generator.uniform(0, 180, (5, 7, 3)).astype(np.float32)
+        smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+        grain = generator.normal(0, 25, (height, width, 3))
+        found.append(Picture(np.clip(smooth + grain, 0, 255).astype(np.uint8)))
+    return found[0], found[1]
+
+
+def run(
+    source: str, model: "onnx.ModelProto", name: str, images: Sequence[Array], wanted: Sequence[str]
+) -> list[dict[str, Array]]:
+    """Values by name for each image, in ONNX Runtime. name: of the input. Raises EngineError.
+
+    The values may be any of the main graph; the model stays as it is.
+    """
+    import onnx
+    import onnxruntime
+
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    known = {entry.name for entry in whole.graph.output}
+    whole.graph.output.extend([onnx.ValueInfoProto(name=one) for one in wanted if one not in known])
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(whole.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+        results = [session.run(list(wanted), {name: image}) for image in images]
+    except Exception as err:  # the runtime raises many exception types
+        shape = "x".join(str(side) for side in images[0].shape)
+        raise EngineError(f"{source}: ONNX Runtime cannot run it at {shape}: {one_line(err)}") from err
+    return [{key: np.asarray(value) for key, value in zip(wanted, one, strict=True)} for one in results]
+
+
+def check_shape(source: str, picture: tuple[int, int], output: tuple[int, int]) -> None:
+    """Raise EngineError unless an output (height, width) can cover a picture of this size.
+
+    It has the picture's aspect, up to one pixel of its own, and is not pooled to a few pixels.
+    """
+    (height, width), (rows, columns) = picture, output
+    said = f"{source}: its output is {columns}x{rows} for a picture of {width}x{height}"
+    if min(rows, columns) < 2 or rows * COARSEST < height or columns * COARSEST < width:
+        raise EngineError(f"{said}: too coarse for labels of pixels; a global pooling leaves no places")
+    if abs(rows * width - columns * height) > max(height, width):
+        turned = abs(rows * height - columns * width) <= max(height, width)
+        reason = "height and width are exchanged" if turned else "it is a part of it, or of another shape"
+        raise EngineError(f"{said}: {reason}. Export the network without the operators that do so")
+
+
+def check_places(source: str, before: Array, after: Array) -> None:
+    """Raise EngineError if a patch of the picture changes the output at another place.
+
+    before, after: outputs (h, w, channels) without and with the patch of `Picture.with_patch`.
+    """
+    changed = np.abs(after.astype(np.float64) - before.astype(np.float64)).mean(axis=2)
+    if not changed.any():
+        return  # nothing to see, as with a network that was not trained
+    if all(np.ptp(before[..., channel]) == 0 for channel in range(before.shape[2])):
+        raise EngineError(f"{source}: its output is the same at every pixel: a global pooling leaves no places")
+    rows, columns = changed.shape
+    blurred = cv2.blur(changed, (max(columns // 5, 1), max(rows // 5, 1)), borderType=cv2.BORDER_REFLECT)
+    place = tuple(sum(share) / 2 for share in (PATCH_ROWS, PATCH_COLUMNS))
+    row, column = (min(int(share * side), side - 1) for share, side in zip(place, (rows, columns), strict=True))
+    peak = np.unravel_index(blurred.argmax(), blurred.shape)
+    found = tuple((int(index) + 0.5) / side for index, side in zip(peak, (rows, columns), strict=True))
+    distance = float(np.hypot(found[0] - place[0], found[1] - place[1]))
+    if distance > FARTHEST + 0.5 / min(rows, columns) and blurred.max() > CLEARLY * blurred[row, column]:
+        raise EngineError(
+            f"{source}: what changes at {_percent(place)} of the picture's width and height changes its output at "
+            f"{_percent(found)}: the output is turned, mirrored or cropped. Export the network without the operators "
+            "that do so"
+        )
+
+
+def _percent(place: Sequence[Any]) -> str:
+    row, column = place
+    return f"{100 * column:.0f} %, {100 * row:.0f} %"
+
+
+def as_map(values: Array, axes: tuple[int | None, int, int]) -> Array:
+    """An output as (h, w, channels). axes: of classes (None for labels), rows and columns."""
+    classes, rows, columns = axes
+    rest = tuple(axis for axis in range(values.ndim) if axis not in (classes, rows, columns))
+    values = values.squeeze(rest) if rest else values
+    if classes is None:
+        return values[..., None] if rows < columns else values.T[..., None]
+    order = np.argsort(np.argsort([rows, columns, classes]))
+    return values.transpose(tuple(int(one) for one in order))

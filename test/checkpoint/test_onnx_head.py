@@ -1,0 +1,121 @@
+"""Normalisation inside a network is recognised, so that nothing is asked for or applied twice."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import yaml
+from onnx import TensorProto
+from tails import CLASSES, SIZE, Op, write
+
+from icnet_ros.checkpoint.file import open_checkpoint
+from icnet_ros.checkpoint.onnx_file import read_onnx
+from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.engine.base import EngineOptions, Frame
+from icnet_ros.engine.table import open_engine
+
+MEAN, STD = np.array([0.485, 0.456, 0.406], np.float32), np.array([0.229, 0.224, 0.225], np.float32)
+BARE = {"classes": CLASSES, "channel_order": "rgb"}
+
+
+def planes(values):
+    return np.asarray(values, np.float32).reshape(1, 3, 1, 1)
+
+
+def sub(values):
+    return Op("Sub", {}, (values,))
+
+
+def div(values):
+    return Op("Div", {}, (values,))
+
+
+def mul(values):
+    return Op("Mul", {}, (values,))
+
+
+# name -> (operators before the first layer, value_range, mean and std of pixels 0..255, further arguments)
+HEADS = {
+    "by 255, mean, std": ([div(np.float32(255)), sub(planes(MEAN)), div(planes(STD))], 255, 255 * MEAN, 255 * STD, {}),
+    "mean, std of 0..1": ([sub(planes(MEAN)), div(planes(STD))], 1, 255 * MEAN, 255 * STD, {}),
+    "mean, std of 0..255": ([sub(planes(255 * MEAN)), div(planes(255 * STD))], 255, 255 * MEAN, 255 * STD, {}),
+    "a factor and an offset": (
+        [mul(planes(1 / STD)), Op("Add", {}, (planes(-MEAN / STD),))], 1, 255 * MEAN, 255 * STD, {}
+    ),
+    "only the mean": ([sub(planes([123.7, 116.8, 103.9]))], 255, [123.7, 116.8, 103.9], [1, 1, 1], {}),
+    "only by 255": ([mul(np.float32(1 / 255))], 255, [0, 0, 0], [255, 255, 255], {}),
+    "-1 to 1": ([div(np.float32(127.5)), sub(np.float32(1))], 255, [127.5] * 3, [127.5] * 3, {}),
+    "-1 to 1 of 0..1": ([mul(np.float32(2)), sub(np.float32(1))], 1, [127.5] * 3, [127.5] * 3, {}),
+    "through uint8": (
+        [Op("Cast", {"to": TensorProto.UINT8}), Op("Cast", {"to": TensorProto.FLOAT}), sub(planes(255 * MEAN)),
+         div(planes(255 * STD))], 255, 255 * MEAN, 255 * STD, {},
+    ),
+    "channels last": (
+        [sub(MEAN), div(STD)], 1, 255 * MEAN, 255 * STD, {"layout": "nhwc"}
+    ),
+    "swapped by Gather, then normalised": (
+        [Op("Gather", {"axis": 1}, (np.array([2, 1, 0]),)), sub(planes(MEAN)), div(planes(STD))], 1,
+        255 * MEAN[::-1], 255 * STD[::-1], {},
+    ),
+    "normalised, then swapped by Slice": (
+        [sub(planes(MEAN)), div(planes(STD)), Op("Slice", {}, ([-1], [-9], [1], [-1]))], 1, 255 * MEAN, 255 * STD, {},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_normalisation_inside_is_neither_asked_for_nor_done_twice(tmp_path, name):
+    operators, value_range, mean, std, more = HEADS[name]
+    path = write(tmp_path / "net.onnx", [], head=operators, description=BARE, **more)
+    network = read_onnx(path)
+    assert network.head.value_range == value_range
+    assert network.head.mean == pytest.approx(tuple(mean), abs=0.02)
+    assert network.head.std == pytest.approx(tuple(std), rel=1e-3)
+    assert network.head.swapped == ("swapped" in name)
+    assert network.spec.mean == (0, 0, 0)
+    assert network.spec.std == (255 / value_range,) * 3
+    # With the description of the training the result is the same.
+    said = {"value_range": 1, "mean": [v / 255 for v in map(float, mean)], "std": [v / 255 for v in map(float, std)]}
+    path.with_suffix(".yaml").write_text(yaml.safe_dump(BARE | said))
+    assert read_onnx(path).spec == network.spec
+    rgb = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+    engine = open_engine("onnxruntime", open_checkpoint(path), EngineOptions("cpu"))
+    labels = engine.segment([Frame(rgb, "rgb", SIZE)])[0].labels
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    image = rgb[None].astype(np.float32) / (255 / value_range)
+    image = image if more.get("layout") == "nhwc" else np.ascontiguousarray(image.transpose(0, 3, 1, 2))
+    own = session.run(None, {"image": image})[0][0].argmax(0)
+    assert (labels[4::8, 4::8] == own).mean() > 0.5  # at the centres; interpolated elsewhere
+    assert len(np.unique(own)) > 1
+
+
+@pytest.mark.parametrize(
+    ("operators", "missing"),
+    [
+        ([], "value_range, mean, std"),
+        ([Op("Relu"), div(np.float32(255))], "value_range, mean, std"),
+        ([mul(planes([1, -1, 1]))], "value_range, mean, std"),
+        ([sub(np.zeros((1, 1, 1, 8), np.float32))], "value_range, mean, std"),
+        ([mul(np.float32(30))], "value_range"),  # it normalises, but of what range?
+    ],
+)
+def test_what_is_no_normalisation_is_asked_for(tmp_path, operators, missing):
+    more = {"size": (8, 8)} if operators and operators[0].name == "Sub" else {}
+    path = write(tmp_path / "net.onnx", [], head=operators, description=BARE, **more)
+    with pytest.raises(CheckpointError, match=f"nothing says its {missing}: write net.yaml"):
+        read_onnx(path)
+
+
+def test_a_contradiction_is_an_error(tmp_path):
+    head = [div(np.float32(255)), sub(planes(MEAN)), div(planes(STD))]
+    given = {"value_range": 1, "mean": [0, 0, 0], "std": [1, 1, 1]}
+    path = write(tmp_path / "net.onnx", [], head=head, description=BARE | given)
+    with pytest.raises(
+        CheckpointError, match=r"value_range is 1, but the network itself normalises values of 0\.\.255"
+    ):
+        read_onnx(path)
+
+
+def test_another_normalisation_before_is_applied(tmp_path):
+    given = {"value_range": 255, "mean": [100, 100, 100], "std": [1, 1, 1]}
+    path = write(tmp_path / "net.onnx", [], head=[mul(np.float32(1 / 60))], description=BARE | given)
+    assert read_onnx(path).spec.mean == (100, 100, 100)

@@ -1,0 +1,338 @@
+"""What a network's output is, and where, is judged by what it gives; graphs of all kinds are adapted."""
+
+import logging
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from tails import DESCRIPTION, SIZE, Op, resize, write
+
+from icnet_ros.checkpoint.file import open_checkpoint
+from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.engine.artefacts.export import onnx_file
+from icnet_ros.engine.artefacts.onnx_adapter import read_tail
+from icnet_ros.engine.base import EngineError, EngineOptions, Frame
+from icnet_ros.engine.table import open_engine
+
+SQUARE = (160, 160)
+ARGMAX = Op("ArgMax", {"axis": 1, "keepdims": 0})
+
+
+def adapted(path):
+    return onnx_file(open_checkpoint(path), "sub124")
+
+
+def frame(size=SIZE, seed=3):
+    return Frame(np.random.default_rng(seed).integers(0, 256, (*size, 3)).astype(np.uint8), "rgb")
+
+
+SLICE = ([0, 0], [8, 8], [2, 3])
+# name -> (operators, a part of the error, the size that the network takes)
+MISPLACED = {
+    "height and width exchanged": ([Op("Transpose", {"perm": [0, 1, 3, 2]})], "height and width are exchanged", None),
+    "exchanged, labels": (
+        [Op("Transpose", {"perm": [0, 1, 3, 2]}), ARGMAX], "height and width are exchanged", None
+    ),
+    "exchanged, square": ([Op("Transpose", {"perm": [0, 1, 3, 2]})], "turned, mirrored or cropped", SQUARE),
+    "exchanged and enlarged, square": (
+        [Op("Transpose", {"perm": [0, 1, 3, 2]}), resize()], "turned, mirrored or cropped", SQUARE
+    ),
+    "mirrored": ([Op("Slice", {}, ([-1], [-9999], [3], [-1]))], "turned, mirrored or cropped", None),
+    "upside down": ([Op("Slice", {}, ([-1], [-9999], [2], [-1]))], "turned, mirrored or cropped", None),
+    "turned by half": (
+        [Op("Slice", {}, ([-1, -1], [-9999, -9999], [2, 3], [-1, -1]))], "turned, mirrored or cropped", None
+    ),
+    "a fixed crop": ([Op("Slice", {}, SLICE)], "a part of it, or of another shape", None),
+    "a crop of the middle, square": (
+        [Op("Slice", {}, ([5, 5], [15, 15], [2, 3]))], "turned, mirrored or cropped", SQUARE
+    ),
+    "a global pooling": ([Op("GlobalAveragePool")], "too coarse .* global pooling", None),
+    "a global pooling, spread": (
+        [Op("GlobalAveragePool"), Op("Expand", {}, ([1, 4, *SQUARE],))], "the same at every pixel", SQUARE
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISPLACED)
+def test_an_output_that_is_not_where_the_picture_is(tmp_path, name):
+    operators, problem, size = MISPLACED[name]
+    path = write(tmp_path / "net.onnx", operators, size=size)
+    with pytest.raises(EngineError, match=problem):
+        adapted(path)
+
+
+@pytest.mark.parametrize("stride", [1, 4, 8, 32])
+@pytest.mark.parametrize("size", [None, SQUARE, (96, 480)])
+def test_one_that_is_is_taken(tmp_path, stride, size):
+    assert adapted(write(tmp_path / "net.onnx", [], size=size, stride=stride)).is_file()
+
+
+EXP = [Op("Exp"), Op("Mul", {}, (np.float32(1),))]
+OTHER = {"output_kind": "logits"}
+# name -> (operators, output_kind, a part of the error)
+MEANINGLESS = {
+    "sigmoid": ([resize(), Op("Sigmoid")], None, "add output_kind to its .yaml"),
+    "hard sigmoid": ([Op("HardSigmoid")], None, "add output_kind to its .yaml"),
+    "clipped": ([Op("Clip", {}, (np.float32(0), np.float32(1)))], None, "add output_kind to its .yaml"),
+    "logits called probabilities": ([], "probabilities", "output_kind is probabilities, but .* it gives values of -"),
+    "sigmoids called probabilities": ([Op("Sigmoid")], "probabilities", "Take output_kind: logits or sigmoid"),
+    "sigmoids called labels": (
+        [Op("Slice", {}, ([0], [1], [1])), Op("Sigmoid")], "labels", "which is no whole number"
+    ),
+    "logits called sigmoid": ([], "sigmoid", "output_kind is sigmoid, but .* it gives values of -"),
+    "label -1": ([ARGMAX, Op("Sub", {}, (np.int64(1),))], None, "gives the label -1 .* 4 classes, 0 to 3"),
+    "label 255": ([ARGMAX, Op("Mul", {}, (np.int64(85),))], None, "gives the label (85|170|255) "),
+    "NaN": ([Op("Sqrt")], None, "NaN or infinity for a picture of noise"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEANINGLESS)
+def test_values_that_are_not_what_is_said(tmp_path, name):
+    operators, kind, problem = MEANINGLESS[name]
+    description = DESCRIPTION | ({"output_kind": kind} if kind else {})
+    path = write(tmp_path / "net.onnx", operators, description=description)
+    with pytest.raises(EngineError, match=problem):
+        adapted(path)
+
+
+# Softmax in forms that the graph does not name, or followed by something: name -> operators
+PROBABILITIES = {
+    "softmax, clip": [Op("Softmax", {"axis": 1}), Op("Clip")],
+    "softmax, resize": [Op("Softmax", {"axis": 1}), resize()],
+    "softmax, reshape": [Op("Softmax", {"axis": 1}), Op("Reshape", {}, ([0, 0, 0, 0],))],
+    "softmax, resize, cubic": [Op("Softmax", {"axis": 1}), Op("Identity"), Op("Mul", {}, (np.float32(1),))],
+    "exp of log softmax": [Op("LogSoftmax", {"axis": 1}), Op("Exp")],
+    "sigmoid of two": [Op("Softmax", {"axis": 1}), Op("Max", {}, (np.float32(1e-9),))],
+    "L1": [Op("Exp"), Op("LpNormalization", {"axis": 1, "p": 1})],
+}
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("name", PROBABILITIES)
+def test_probabilities_are_known_by_their_values(tmp_path, name, engine):
+    """Confidence and groups are those of a softmax, whatever follows it."""
+    pytest.importorskip(engine)
+    (tmp_path / "groups.yaml").write_text(
+        "{name: g, groups: [{name: one, colour: [0, 255, 0], classes: [a]}], rest: {name: others, colour: [9, 9, 9]}}"
+    )
+    path = write(tmp_path / "net.onnx", PROBABILITIES[name], opset=18)
+    runner = open_engine(engine, open_checkpoint(path), EngineOptions("cpu"))
+    assert runner.tail.kind == "probabilities"
+    shown = frame()
+    label_map = runner.segment([shown], confidence=True, scores=[0])[0]
+    grouped = open_engine(
+        engine, open_checkpoint(path), EngineOptions("cpu", label_groups=str(tmp_path / "groups.yaml"))
+    )
+    groups = grouped.segment([shown])[0].labels
+    image = ((shown.pixels - np.array(DESCRIPTION["mean"])) / np.array(DESCRIPTION["std"])).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    own = session.run(None, {"image": np.ascontiguousarray(image.transpose(2, 0, 1)[None])})[0][0]
+    if own.shape[1:] == SIZE:
+        assert np.abs(label_map.confidence / 255.0 - own.max(0)).max() < 0.01
+        clear = np.abs(own[0] - 0.5) > 0.01
+        assert np.array_equal((groups == 0)[clear], (own[0] > 0.5)[clear])
+    else:  # at 1/8: compared at the logits' own places
+        low = runner.segment([Frame(shown.pixels, "rgb", own.shape[1:])], confidence=True)[0]
+        assert np.abs(low.confidence / 255.0 - own.max(0)).max() < 0.01
+    assert 0 < (groups == 0).mean() < 1
+
+
+@pytest.mark.parametrize(
+    "operators", [[Op("Sigmoid")], [resize(), Op("Sigmoid")], [Op("Mul", {}, (np.float32(80),)), Op("Sigmoid")]]
+)
+@pytest.mark.parametrize("kind", ["sigmoid", "logits"])
+def test_a_sigmoid_for_each_class(tmp_path, operators, kind):
+    """Labels are those of the largest value, confidence that of a softmax of the values before; saturated or not."""
+    path = write(tmp_path / "net.onnx", operators, description=DESCRIPTION | {"output_kind": kind})
+    runner = open_engine("onnxruntime", open_checkpoint(path), EngineOptions("cpu"))
+    saturated = operators[0].name == "Mul"
+    assert ("Sigmoid" in runner.tail.cut) == (not saturated)
+    shown = frame()
+    image = ((shown.pixels - np.array(DESCRIPTION["mean"])) / np.array(DESCRIPTION["std"])).astype(np.float32)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    own = session.run(None, {"image": np.ascontiguousarray(image.transpose(2, 0, 1)[None])})[0][0]
+    label_map = runner.segment([Frame(shown.pixels, "rgb", own.shape[1:])], confidence=True)[0]
+    # Saturated, 1 and the next smaller number are apart by the rounding of the normalisation.
+    assert (label_map.labels == own.argmax(0)).mean() > (0.99 if saturated else 0.9999)
+    own = np.clip(own.astype(np.float64), 1e-7, 1 - 1e-7)
+    odds = own / (1 - own)
+    if not saturated:
+        assert np.abs(label_map.confidence / 255.0 - odds.max(0) / odds.sum(0)).max() < 0.01
+
+
+def model_of(nodes, tensors, *, inputs=None, outputs=None, functions=(), opset=17):
+    graph = helper.make_graph(
+        nodes, "g",
+        inputs or [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, "h", "w"])],
+        outputs or [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 4, "a", "b"])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in tensors.items()],
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("own", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10, functions=list(functions))
+
+
+def saved(tmp_path, model):
+    import yaml
+
+    path = tmp_path / "net.onnx"
+    onnx.save(model, path)
+    path.with_suffix(".yaml").write_text(yaml.safe_dump(DESCRIPTION))
+    return path
+
+
+WEIGHTS = np.random.default_rng(7).normal(0, 0.06, (4, 3, 8, 8)).astype(np.float32)
+CONV = helper.make_node("Conv", ["image", "w"], ["raw"], strides=[8, 8])
+
+
+def branch(*nodes, output="inner"):
+    return helper.make_graph(
+        list(nodes), "branch", [], [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)]
+    )
+
+
+def with_if():
+    """Both branches read values from outside, one of them the picture itself, and names that we use, too."""
+    small = branch(helper.make_node("Mul", ["raw", "two"], ["inner"]))
+    large = branch(
+        helper.make_node("Conv", ["image", "w"], ["again"], strides=[8, 8]),
+        helper.make_node("Add", ["again", "raw"], ["inner"]),
+    )
+    nodes = [
+        CONV,
+        helper.make_node("ReduceMax", ["image"], ["highest"], keepdims=0),
+        helper.make_node("Less", ["highest", "two"], ["dark"]),
+        helper.make_node("If", ["dark"], ["logits"], then_branch=small, else_branch=large),
+    ]
+    return model_of(nodes, {"w": WEIGHTS, "two": np.float32(2)})
+
+
+def with_loop():
+    """Adds `raw`, a value from outside, three times."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Add", ["sum_in", "raw"], ["sum_out"]),
+            helper.make_node("Identity", ["condition_in"], ["condition_out"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("condition_in", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("sum_in", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("condition_out", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("sum_out", TensorProto.FLOAT, None),
+        ],
+    )
+    nodes = [CONV, helper.make_node("Loop", ["three", "yes", "raw"], ["logits"], body=body)]
+    return model_of(nodes, {"w": WEIGHTS, "three": np.int64(3), "yes": np.array(True)})
+
+
+def with_function():
+    """A function of the file's own, called twice, one call inside the other's result."""
+    function = helper.make_function(
+        "own", "Twice", ["x"], ["y"], [helper.make_node("Add", ["x", "x"], ["y"])], [helper.make_opsetid("", 17)]
+    )
+    nodes = [
+        CONV,
+        helper.make_node("Twice", ["raw"], ["double"], domain="own"),
+        helper.make_node("Twice", ["double"], ["logits"], domain="own"),
+    ]
+    return model_of(nodes, {"w": WEIGHTS}, functions=[function])
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("make", [with_if, with_loop, with_function])
+def test_branches_loops_and_functions(tmp_path, make, engine):
+    pytest.importorskip(engine)
+    path = saved(tmp_path, make())
+    shown = frame()
+    runner = open_engine(engine, open_checkpoint(path), EngineOptions("cpu"))
+    labels = runner.segment([shown])[0].labels
+    plain = saved(
+        tmp_path, model_of([helper.make_node("Conv", ["image", "w"], ["logits"], strides=[8, 8])], {"w": WEIGHTS})
+    )
+    expected = open_engine(engine, open_checkpoint(plain), EngineOptions("cpu")).segment([shown])[0].labels
+    assert (labels == expected).mean() > 0.999  # a multiple of the same logits
+    assert len(np.unique(labels)) > 1
+
+
+def test_a_sequence_as_output(tmp_path):
+    value = helper.make_sequence_type_proto(helper.make_tensor_type_proto(TensorProto.FLOAT, None))
+    nodes = [CONV, helper.make_node("SequenceConstruct", ["raw"], ["parts"])]
+    parts = helper.make_value_info("parts", value)
+    path = saved(tmp_path, model_of(nodes, {"w": WEIGHTS}, outputs=[parts]))
+    with pytest.raises(CheckpointError, match="its output 'parts' is a sequence, no tensor: export a tensor"):
+        open_checkpoint(path)
+    both = [parts, helper.make_tensor_value_info("raw", TensorProto.FLOAT, [1, 4, "a", "b"])]
+    path = saved(tmp_path, model_of(nodes, {"w": WEIGHTS}, outputs=both))
+    with pytest.raises(CheckpointError, match=r"several outputs: add output to its \.yaml, one of raw"):
+        open_checkpoint(path)
+
+
+def test_what_the_output_does_not_need_is_left_out(tmp_path):
+    """An auxiliary head beside the output, as torchvision's networks have it, costs nothing."""
+    nodes = [
+        CONV,
+        helper.make_node("Conv", ["raw", "aux_w"], ["auxiliary"]),
+        helper.make_node("Identity", ["raw"], ["logits"]),
+    ]
+    tensors = {"w": WEIGHTS, "aux_w": np.ones((4, 4, 1, 1), np.float32)}
+    model = onnx.load(adapted(saved(tmp_path, model_of(nodes, tensors))))
+    assert [node.op_type for node in model.graph.node].count("Conv") == 1
+    assert [tensor.name for tensor in model.graph.initializer] == ["network/w"]
+
+
+@pytest.mark.parametrize("asked", ["auto", "openvino"])
+def test_onnxruntime_takes_over_where_openvino_gives_other_labels(tmp_path, asked, caplog):
+    """An antialiased Resize inside, which OpenVINO 2026.4.1 computes without antialias."""
+    pytest.importorskip("openvino")
+    shrink = resize(constants=(None, np.array([1, 1, 0.24, 0.24], np.float32)), antialias=1)
+    path = write(tmp_path / "net.onnx", [shrink], stride=1, opset=18)
+    engine = open_engine(asked, open_checkpoint(path), EngineOptions("cpu", "auto"))
+    assert engine.name == "onnxruntime"
+    assert "engine onnxruntime in place of openvino: OpenVINO" in caplog.text
+    assert "other labels than ONNX Runtime" in caplog.text
+    from icnet_ros.engine.table import replaced_engine
+
+    reason = replaced_engine(asked, engine.name, open_checkpoint(path), "sub124")
+    assert "other labels" in reason
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    open_engine(asked, open_checkpoint(path), EngineOptions("cpu"))
+    assert "building" not in caplog.text  # the comparison is cached
+
+
+def test_int8_operators_of_others_do_not_saturate(tmp_path, monkeypatch, caplog):
+    """On CPUs without VNNI, onnxruntime takes exact products, and openvino warns."""
+    pytest.importorskip("openvino")
+    from icnet_ros.engine.backends import onnxruntime as of_onnxruntime
+    from icnet_ros.engine.backends import openvino as of_openvino
+
+    scale, zero = np.float32(0.02), np.int8(0)
+    nodes = [
+        helper.make_node("QuantizeLinear", ["image", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["x"]),
+        helper.make_node("Conv", ["x", "w"], ["logits"], strides=[8, 8]),
+    ]
+    path = saved(tmp_path, model_of(nodes, {"w": WEIGHTS, "s": scale, "z": zero}))
+    entries = []
+
+    class Options(of_onnxruntime.onnxruntime.SessionOptions):
+        def add_session_config_entry(self, key, value):
+            entries.append((key, value))
+            super().add_session_config_entry(key, value)
+
+    monkeypatch.setattr(of_onnxruntime.onnxruntime, "SessionOptions", Options)
+    for flags, expected in ((set(), [("session.x64quantprecision", "1")]), ({"avx_vnni"}, [])):
+        monkeypatch.setattr(of_onnxruntime, "cpu_flags", lambda flags=flags: flags)
+        monkeypatch.setattr(of_openvino, "cpu_flags", lambda flags=flags: flags)
+        entries.clear()
+        caplog.clear()
+        assert open_engine("onnxruntime", open_checkpoint(path), EngineOptions("cpu")).segment([frame()])
+        assert entries == expected
+        open_engine("openvino", open_checkpoint(path), EngineOptions("cpu"))
+        assert ("may saturate" in caplog.text) == bool(expected)
+    assert read_tail(adapted(path)).quantized
