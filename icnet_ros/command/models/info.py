@@ -67,7 +67,8 @@ def _network(path: Path) -> list[tuple[str, str]]:
 
     Runs the network on pictures of noise, unless that is in the cache.
     """
-    from icnet_ros.checkpoint.onnx_file import open_onnx, read_onnx
+    from icnet_ros.checkpoint.file import open_checkpoint
+    from icnet_ros.checkpoint.onnx_file import read_onnx
 
     rows = [("normalisation inside", str(read_onnx(path).head))]
     try:
@@ -75,7 +76,7 @@ def _network(path: Path) -> list[tuple[str, str]]:
         from icnet_ros.engine.artefacts.onnx_adapter import read_tail
 
         with console.status("running the network on pictures of noise"):
-            tail = read_tail(onnx_file(open_onnx(path), "sub124"))
+            tail = read_tail(onnx_file(open_checkpoint(path), "sub124"))
     except (EngineError, ModuleNotFoundError) as err:
         return [*rows, ("output", f"cannot be used: {err}")]
     rows += [("output", f"{tail.kind}, {tail.layout}"), ("done by the engine", str(tail))]
