@@ -11,7 +11,7 @@ from icnet_ros.live.sample_drive import make_sample_drive
 from icnet_ros.share import share
 from icnet_ros.wire.bag import open_bag, prepare_bag_folder
 from icnet_ros.wire.image import decode_compressed, decode_image
-from icnet_ros.wire.storage import Topic
+from icnet_ros.wire.topic import Topic
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from icnet_ros.replay.result_store import ResultStore
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import WireError, deserialise
 from icnet_ros.wire.image import Picture, decode_compressed, decode_image
-from icnet_ros.wire.storage import Message, Topic
+from icnet_ros.wire.topic import Message, Topic
 
 
 @dataclass(frozen=True)

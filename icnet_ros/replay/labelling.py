@@ -15,7 +15,7 @@ from icnet_ros.replay.result_store import ResultStore
 from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
 from icnet_ros.wire.index import TopicIndex
-from icnet_ros.wire.storage import Message, Topic
+from icnet_ros.wire.topic import Message, Topic
 
 # A picture -> its label map. Raises ValueError for a picture that cannot be labelled.
 Predictor = Callable[[Picture], LabelMap]

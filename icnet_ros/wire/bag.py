@@ -11,7 +11,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 
 from icnet_ros.share import share
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, typestore
-from icnet_ros.wire.storage import FILES, Message, Storage, Topic, open_storage
+from icnet_ros.wire.storage import FILES, Storage, open_storage
+from icnet_ros.wire.topic import Message, Topic
 
 OWN = ("/clock", "/diagnostics", "/parameter_events", "/rosout")  # topics of ROS itself
 GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")  # the surest first
@@ -27,11 +28,21 @@ class Bag:
     def __init__(self, storage: Storage, path: Path) -> None:
         self._storage = storage
         self._encodings: dict[Topic, str] = {}
+        self._by_name: dict[str, Topic] = {}
+        for topic in sorted(storage.topics(), key=_readability):
+            self._by_name.setdefault(topic.name, topic)
         self.path = path
 
     def topics(self) -> list[Topic]:
-        """All topics, by name."""
-        return self._storage.topics()
+        """All topics, by name; those with messages of two types once, see `remarks`."""
+        return sorted(self._by_name.values())
+
+    def remarks(self, name: str) -> list[str]:
+        """What a user should know of a topic, though it is read."""
+        topic = self._by_name[name]
+        kinds = [f"{one.kind} ({one.messages})" for one in self._storage.topics() if one.name == name]
+        two = [f"{name} has messages of {' and '.join(kinds)}; those of {topic.kind} are read"] if kinds[1:] else []
+        return two + self._storage.remarks(topic)
 
     def cameras(self, ground_truth: str = "") -> list[Topic]:
         """One image topic per camera, raw preferred to compressed; without depth and ground truth.
@@ -91,10 +102,13 @@ class Bag:
         sure = [_sureness(topic.name) for topic in found]
         return [topic for topic, one in zip(found, sure, strict=True) if one == min(sure)]
 
-    def messages(self, *topics: str, start: int = 0) -> Iterator[Message]:
-        """Messages of these topics in recorded order, from `start` (ns) on. Raises WireError if the bag is corrupt."""
+    def messages(self, *topics: str, start: int | None = None) -> Iterator[Message]:
+        """Messages of these topics in recorded order, from `start` (ns) on. Raises WireError if the bag is corrupt.
+
+        Of a topic with two types, those of one type: see `remarks`.
+        """
         try:
-            yield from self._storage.messages(topics, start)
+            yield from self._storage.messages([self._by_name[name] for name in topics if name in self._by_name], start)
         except WireError as err:
             raise WireError(f"{self.path}: damaged: {err}") from err
         except Exception as err:  # rosbags raises many exception types for corrupt files
@@ -131,6 +145,11 @@ class Bag:
                     image = deserialise(message.data, topic.kind)
                     return str(image.encoding if topic.kind == IMAGE else image.format)
         return ""
+
+
+def _readability(topic: Topic) -> tuple[bool, bool, int]:
+    """Sort key: topics with messages of images first."""
+    return not topic.messages, topic.kind not in (IMAGE, COMPRESSED_IMAGE), -topic.messages
 
 
 def _sureness(name: str) -> int:

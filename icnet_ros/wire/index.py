@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.storage import Message
+from icnet_ros.wire.topic import Message
 
 IndexedMessage = tuple[int, Message]  # position on the topic, message
 

@@ -14,7 +14,7 @@ from icnet_ros.wire.bag import Bag, BagWriter, open_bag
 from icnet_ros.wire.cdr import IMAGE, WireError
 from icnet_ros.wire.image import decode_labels, encode_image, make_header, stamp_ns
 from icnet_ros.wire.index import TopicIndex
-from icnet_ros.wire.storage import Message
+from icnet_ros.wire.topic import Message
 
 
 def test_ground_truth_of_the_nearest_stamp_within_the_tolerance(tmp_path, engine):
