@@ -19,7 +19,7 @@ from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.image import decode_labels
-from icnet_ros.wire.index import IndexedMessage, TopicIndex
+from icnet_ros.wire.index import NO_STAMP, IndexedMessage, TopicIndex
 from icnet_ros.wire.picture_file import read_stored
 
 READ_AHEAD = 100  # messages; a smaller gap is read through, a larger one is skipped by seeking
@@ -45,7 +45,8 @@ class TopicGroundTruth:
         """read: yields the messages at these indices. tolerance: seconds. warn: called for unusable ground truth."""
         self._index, self._read, self._warn = index, read, warn
         self._tolerance = round(1e9 * tolerance)
-        self._places = sorted((k for k, stamp in enumerate(index.stamps) if stamp >= 0), key=index.stamps.__getitem__)
+        stamped = (place for place, stamp in enumerate(index.stamps) if stamp != NO_STAMP)
+        self._places = sorted(stamped, key=index.stamps.__getitem__)
         self._stamps = [index.stamps[place] for place in self._places]
         self._reader: Iterator[IndexedMessage] | None = None
         self._at = -1  # index of the last message that was read; _labels is its label map
@@ -95,7 +96,7 @@ class FolderGroundTruth:
         if not files:
             raise GroundTruthError(f"{folder}: no .png label images there")
         self._stamped = False
-        if all(file.stem.isdecimal() for file in files):
+        if all(file.stem.removeprefix("-").isdecimal() for file in files):
             self._by_key = {int(file.stem): file for file in files}
             if set(self._by_key) == set(range(1, count + 1)):
                 raise GroundTruthError(f"{folder}: numbered 1 to {count}; the first image has number 0 (000000.png)")

@@ -13,6 +13,7 @@ from icnet_ros.metrics.frame import pixels_by_class
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.result_store import ResultStore
 from icnet_ros.wire.bag import Bag
+from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
 from icnet_ros.wire.index import TopicIndex
 from icnet_ros.wire.topic import Message, Topic
@@ -64,6 +65,8 @@ class FrameLabeller:
         started = perf_counter()
         record = FrameRecord(number, stamp_ns=0, recorded_ns=message.recorded_ns, crc=crc)
         try:
+            if message.problem:
+                raise WireError(message.problem)
             picture = self._decode(message.data)
             record = replace(record, stamp_ns=stamp_ns(picture.header))
             decode_ms = 1000 * (perf_counter() - started)

@@ -7,7 +7,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
 
 from icnet_ros.share import share
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, typestore
@@ -190,13 +190,15 @@ def bag_hash(path: Path, progress: Callable[[int, int], None] = lambda *_: None)
 
 
 class BagWriter:
-    """Writes serialised messages into a new mcap bag."""
+    """Writes serialised messages into a new mcap bag that ROS 2 from Humble on reads; its chunks are compressed."""
 
     def __init__(self, path: Path, topics: Sequence[tuple[str, str]]) -> None:
         """topics: (name, message type). Raises WireError if the folder exists already."""
         definitions = typestore(share("msg", "FrameLatency.msg"))
         try:
-            self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
+            # Humble cannot read version 9. Label maps as chunks take a small part of their size.
+            self._writer = Writer(path, version=8, storage_plugin=StoragePlugin.MCAP)
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             self._writer.open()
             (path / MARKER).touch()
         except WriterError as err:

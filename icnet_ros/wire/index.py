@@ -9,11 +9,12 @@ from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.topic import Message
 
 IndexedMessage = tuple[int, Message]  # position on the topic, message
+NO_STAMP = -(2**63)  # stamps may be negative; this is none
 
 
 @dataclass(frozen=True)
 class TopicIndex:
-    """Recording time and stamp (ns; -1: message too short) of each message of a topic, in recorded order.
+    """Recording time and stamp (ns; NO_STAMP: message too short) of each message of a topic, in recorded order.
 
     corruption: why later messages cannot be read, "" if the index is complete.
     """
@@ -74,8 +75,8 @@ def _missing(bag: Bag, topic: str, declared: Mapping[str, int], recorded: Mappin
 
 
 def peek_stamp(data: bytes) -> int:
-    """Stamp (ns) of a CDR message that begins with a std_msgs/Header; -1 if it is too short."""
+    """Stamp (ns) of a CDR message that begins with a std_msgs/Header; NO_STAMP if it is too short."""
     if len(data) < 12:
-        return -1
+        return NO_STAMP
     seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
     return int(seconds) * 10**9 + int(nanoseconds)

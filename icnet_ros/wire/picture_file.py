@@ -25,7 +25,9 @@ def picture_size(content: bytes) -> tuple[str, int, int]:
             return str(probe.format), height, width
     except PillowImage.DecompressionBombError as err:
         raise WireError(f"compressed image of {len(content)} bytes is refused: {err}") from err
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as err:
+    except UnidentifiedImageError as err:  # its text holds an address in memory
+        raise WireError(f"{len(content)} bytes: not a JPEG or PNG, they begin with {content[:8].hex(' ')}") from err
+    except (OSError, ValueError, SyntaxError) as err:
         raise WireError(f"{len(content)} bytes: not a JPEG or PNG ({err})") from err
 
 

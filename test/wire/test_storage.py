@@ -11,7 +11,7 @@ from rosbags.typesys import Stores, get_typestore
 from icnet_ros.wire.bag import BagWriter, bag_hash, open_bag, prepare_bag_folder
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, typestore
 from icnet_ros.wire.image import decode_compressed, decode_image, encode_image, encode_jpeg, make_header, stamp_ns
-from icnet_ros.wire.index import index_topics, peek_stamp
+from icnet_ros.wire.index import NO_STAMP, index_topics, peek_stamp
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
 
@@ -234,7 +234,7 @@ def test_messages_that_were_recorded_at_one_time_keep_their_places(tmp_path):
 def test_a_stamp_is_read_without_the_rest():
     assert peek_stamp(image(5)) == 10**9 + 5
     assert peek_stamp(image(5)[:12]) == 10**9 + 5
-    assert peek_stamp(image(5)[:11]) == -1
+    assert peek_stamp(image(5)[:11]) == NO_STAMP
 
 
 def split_bag(tmp_path, numbers):
