@@ -17,6 +17,7 @@ from launch_ros.actions import Node, SetRemap
 
 from icnet_ros.node.launching.arguments import argument_values, include_segmentation, launch_description, typed
 from icnet_ros.wire.bag import open_bag
+from icnet_ros.wire.decoders.table import topic_of, transport_of
 from launch import LaunchContext, LaunchDescription
 
 DISCOVERY_S = "2"  # for discovery between player and nodes; else the first frames are lost
@@ -47,9 +48,11 @@ def _actions(context: LaunchContext) -> list[Any]:
         image = bag.image_topic(values["image"], values["ground_truth"])
         ground_truth = bag.ground_truth_topic(values["ground_truth"], image)
         inputs = bag.inputs()  # labels of a recorded node would be scored in place of those of this one
+    transport = transport_of(image.name, image.kind, image.encoding)
+    expected = topic_of(image.base, transport)
     given = {
         "image": image.base,
-        "input_transport": "compressed" if image.compressed else "raw",
+        "input_transport": transport,
         "use_sim_time": "true",
         "model": values["model"],
     }
@@ -83,7 +86,7 @@ def _actions(context: LaunchContext) -> list[Any]:
         return [] if context.is_shutdown else [TimerAction(period=LAST_FRAMES_S, actions=[shutdown])]
 
     return [
-        *([SetRemap(f"{image.base}/compressed", image.name)] if image.compressed else []),  # has it another name?
+        *([SetRemap(expected, image.name)] if expected != image.name else []),
         include_segmentation(given),
         evaluation,
         player,

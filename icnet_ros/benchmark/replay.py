@@ -16,7 +16,8 @@ from icnet_ros.replay.replay_drive import replay_drive
 from icnet_ros.replay.result_store import ResultStore
 from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import open_bag
-from icnet_ros.wire.image import decode_compressed, decode_image
+from icnet_ros.wire.index import index_topics
+from icnet_ros.wire.reading import read_images
 
 
 def measure(
@@ -30,9 +31,8 @@ def measure(
     selection = Selection(limit=frames)
     with open_bag(bag) as opened:
         image = opened.image_topic()
-        decode = decode_compressed if image.compressed else decode_image
-        messages = [message.data for _, message in zip(range(frames), opened.messages(image.name), strict=False)]
-    pictures = [decode(data) for data in messages]
+        index = index_topics(opened, [image.name])[image.name]
+        pictures = [one.picture() for one in read_images(opened, image, index, range(len(index.recorded))[:frames])]
     runner.warm_up(*pictures[0].pixels.shape[:2])
     rates: dict[str, list[float]] = {"engine": [], "engine_with_confidence": [], "replay": []}
     for number in range(rounds):

@@ -16,7 +16,8 @@ from icnet_ros.engine.kernels.groups import group_map, score_map
 from icnet_ros.engine.kernels.normalise import normalise
 from icnet_ros.render.painter import Painter
 from icnet_ros.wire.cloud import encode_cloud
-from icnet_ros.wire.image import decode_image, encode_image, encode_jpeg, encode_png, make_header
+from icnet_ros.wire.decoders.image import decode_image
+from icnet_ros.wire.image import encode_image, encode_jpeg, encode_png, make_header
 
 GROUPS = "nav2"
 

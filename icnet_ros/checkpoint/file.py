@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 from safetensors import SafetensorError, safe_open
 
 from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.checkpoint.onnx_file import read_onnx, sha256_of
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 
 if TYPE_CHECKING:
@@ -72,8 +73,6 @@ def load_spec(path: str | Path) -> ModelSpec:
     """Read only the ModelSpec in the header; needs no torch. Raises CheckpointError."""
     path = Path(path)
     if path.suffix == ".onnx":
-        from icnet_ros.checkpoint.onnx_file import read_onnx
-
         return read_onnx(path).spec
     with _opened(path, "numpy") as file:
         header = (file.metadata() or {}).get(HEADER_KEY)
@@ -102,9 +101,8 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     """Like `load`, but weights are read on first access, so that the spec alone needs no torch."""
     path = Path(path)
     if path.suffix == ".onnx":
-        from icnet_ros.checkpoint.onnx_file import open_onnx
-
-        return open_onnx(path)
+        network = read_onnx(path)
+        return Checkpoint(network.spec, {}, path.stem, sha256_of(path, network), path)  # engines read the file
     spec, digest = load_spec(path), hashlib.sha256(path.read_bytes()).hexdigest()
     return Checkpoint(spec, _LazyWeights(path, spec, digest), path.stem, digest, path)
 

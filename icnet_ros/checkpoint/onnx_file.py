@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
-from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 
 if TYPE_CHECKING:
@@ -72,15 +71,14 @@ class OnnxNetwork:
     output_kind: str | None
 
 
-def open_onnx(path: Path) -> Checkpoint:
-    """The network as a Checkpoint without weights; engines read the file. Raises CheckpointError."""
-    network = read_onnx(path)
+def sha256_of(path: Path, network: OnnxNetwork) -> str:
+    """Hash of the network in the file `path`: of the file, of those with its tensors, and of its description."""
     digest = hashlib.sha256(path.read_bytes())
     for file in _external_files(path, network.model):
         digest.update(file.read_bytes())
     # The description and what it names: the classes may be in another file.
     digest.update(repr((network.spec, network.input, network.output, network.output_kind)).encode())
-    return Checkpoint(network.spec, {}, path.stem, digest.hexdigest(), path)
+    return digest.hexdigest()
 
 
 def read_onnx(path: Path) -> OnnxNetwork:

@@ -10,7 +10,8 @@ from icnet_ros.live.processes import NodeProcess, graph_environment, wait_until
 from icnet_ros.live.sample_drive import make_sample_drive
 from icnet_ros.share import share
 from icnet_ros.wire.bag import open_bag, prepare_bag_folder
-from icnet_ros.wire.image import decode_compressed, decode_image
+from icnet_ros.wire.decoders.table import topic_of, transport_of
+from icnet_ros.wire.reading import first_picture
 from icnet_ros.wire.topic import Topic
 
 
@@ -65,8 +66,7 @@ def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) ->
     with open_bag(bag_path) as bag:
         image = bag.image_topic(options.image_topic)
         ground_truth = bag.ground_truth_topic(options.ground_truth_topic)
-        first = next(bag.messages(image.name))
-    height, width = (decode_compressed if image.compressed else decode_image)(first.data).pixels.shape[:2]
+        height, width = first_picture(bag, image).pixels.shape[:2]
     run = DemoRun(bag_path, image, ground_truth, logs / "sent.jsonl", prepare_bag_folder(out / "recording", bag_path))
     run.sent_log.unlink(missing_ok=True)
     environment = graph_environment()
@@ -97,9 +97,10 @@ def run_demo(options: DemoOptions, progress: Callable[[str, int, int], None]) ->
 
 
 def _node_arguments(options: DemoOptions, image: Topic, height: int, width: int) -> list[str]:
+    transport = transport_of(image.name, image.kind, image.encoding)
     parameters = {
         "use_sim_time": "true",
-        "input_transport": "compressed" if image.compressed else "raw",
+        "input_transport": transport,
         "warm_up_width": str(max(32, width)),
         "warm_up_height": str(max(32, height)),
         **({"engine": options.engine} if options.engine else {}),
@@ -109,8 +110,8 @@ def _node_arguments(options: DemoOptions, image: Topic, height: int, width: int)
     # A best-effort subscription may lose the first images after it was discovered; the demo is to lose none.
     parameters[f"qos_overrides.{image.name}.subscription.reliability"] = "reliable"
     remap = ["-r", f"image:={image.base}"]
-    if image.compressed and image.name == image.base:  # a compressed topic of another name
-        remap += ["-r", f"{image.base}/compressed:={image.name}"]
+    if image.name != (expected := topic_of(image.base, transport)):  # named in another way than image_transport does
+        remap += ["-r", f"{expected}:={image.name}"]
     return [*remap, *(word for name, value in parameters.items() for word in ("-p", f"{name}:={value}"))]
 
 

@@ -19,7 +19,8 @@ from icnet_ros.replay.selection import Selection
 from icnet_ros.share import share
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import FRAME_LATENCY, deserialise, typestore
-from icnet_ros.wire.image import Picture, decode_labels, stamp_ns
+from icnet_ros.wire.decoders.image import decode_labels
+from icnet_ros.wire.image import Picture, stamp_ns
 
 
 @dataclass

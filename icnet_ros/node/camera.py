@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.logging import LoggingSeverity
-from sensor_msgs.msg import CompressedImage, Image
 
 from icnet_ros.engine.base import Engine, Frame, LabelMap
 from icnet_ros.node.diagnostics import Snapshot
+from icnet_ros.node.image_input import ImageInput
 from icnet_ros.node.optional_inputs import OptionalInputs
 from icnet_ros.node.outputs.outputs import Outputs
 from icnet_ros.node.parameters import Parameters
@@ -23,7 +23,7 @@ from icnet_ros.node.serialized_subscription import SerializedSubscription
 from icnet_ros.node.statistics import Statistics
 from icnet_ros.node.transforms import Transforms
 from icnet_ros.node.worker import Counters
-from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
+from icnet_ros.wire.image import Picture, stamp_ns
 
 TOLERANCE = 0.1  # share of the period of max_rate by which an image may be early
 WITHOUT_POINTS = 4  # most labelled images that wait for a depth image
@@ -67,12 +67,12 @@ class Camera:
     ) -> None:
         self.name = name
         self._topic = node.resolve_topic_name(f"{name}/image".lstrip("/"))
+        self._images = ImageInput(self._topic, settings.input_transport)
         self._inputs = OptionalInputs(node, name, self._topic, settings, transforms)
         self.outputs = Outputs(node, name, engine, settings)  # last: it opens publishers
         self.statistics = Statistics(settings.statistics_window_s)
         self._node, self._engine = node, engine
         self._prefix = f"{name}: " if name else ""  # of log lines
-        self._compressed = settings.input_transport == "compressed"
         self._subscription: SerializedSubscription | None = None
         self._publish_ms = 0.0  # running mean
         self._last_cloud = perf_counter()
@@ -91,6 +91,7 @@ class Camera:
         self._last_image = perf_counter()
         self._input_size = "none"
         self._problems: dict[str, tuple[str, float]] = {}
+        self._images.reset()
         self._inputs.forget()
         self.clock_jumped()
 
@@ -118,6 +119,7 @@ class Camera:
             nonlocal last
             now = perf_counter()
             self._last_image, self._image_seen = now, True
+            self._images.received(data)
             if rate := max_rate():
                 period = 1 / rate
                 if now < last + (1 - TOLERANCE) * period:  # images come a little early or late
@@ -127,14 +129,13 @@ class Camera:
             dropped = put(self.name, ReceivedImage(data, now, self._node.get_clock().now().nanoseconds))
             self.statistics.arrived(now, dropped=dropped)
 
-        topic, kind = (f"{self._topic}/compressed", CompressedImage) if self._compressed else (self._topic, Image)
         self._last_image = perf_counter()
         self._subscription = SerializedSubscription(
             self._node,
-            kind,
-            topic,
+            self._images.message_class,
+            self._images.topic,
             on_image,
-            event_callbacks=subscription_events(self._node, topic),
+            event_callbacks=subscription_events(self._node, self._images.topic),
             **overridable(IMAGE_QOS, OVERRIDABLE),
         )
         self._node.get_logger().info(f"active, images from {self._subscription.topic_name}")
@@ -157,7 +158,7 @@ class Camera:
 
     def decode(self, arrival: ReceivedImage, taken: float, max_pixels: int) -> Job:
         """Decode an image message. Raises WireError, or ValueError if the size of the labels is not known yet."""
-        picture = (decode_compressed if self._compressed else decode_image)(arrival.data, max_pixels)
+        picture = self._images.decode(arrival.data, max_pixels)
         return Job(self, arrival, taken, perf_counter(), picture, self._inputs.label_size())
 
     def fail(self, reason: str) -> None:
@@ -288,7 +289,7 @@ class Camera:
         """Reason that the graph shows for a camera that is `late` with its first image; a new one is logged."""
         if not late or self._image_seen or self._subscription is None:
             return ""
-        reason = why_no_images(self._node, self._subscription.topic_name)
+        reason = why_no_images(self._node, self._subscription.topic_name, self._images.kind)
         if reason != self._no_images:
             self._no_images = reason
             if reason:

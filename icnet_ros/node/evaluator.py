@@ -37,7 +37,8 @@ from icnet_ros.node.ros import (
 from icnet_ros.render.painter import UInt8
 from icnet_ros.wire.bag import bag_hash
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.image import decode_labels, stamp_ns
+from icnet_ros.wire.decoders.image import decode_labels
+from icnet_ros.wire.image import stamp_ns
 
 METADATA = ("engine", "device", "precision", "exit", "checkpoint", "checkpoint_sha256")  # from the node's diagnostics
 COUNTERS = ("received", "processed", "dropped", "failed", "skipped")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from icnet_ros.checkpoint.spec import EXITS, MAX_ROWS
 from icnet_ros.engine.base import PRECISIONS
 from icnet_ros.engine.table import NAMES
+from icnet_ros.wire.decoders.table import transports
 from icnet_ros.wire.lidar import parse_transform
 
 # When a parameter may be changed: at any time, only while the node is not active, only before the start.
@@ -138,7 +139,7 @@ class Parameters:
     input_transport: str = _parameter(
         "raw",
         "Subscribe to `image` or, compressed, to `image/compressed`.",
-        choices=("raw", "compressed"),
+        choices=tuple(transports()),
         change="inactive",
     )
     warm_up_width: int = _parameter(

@@ -9,14 +9,12 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage, Image
 
+from icnet_ros.node.ros import message_class
 from icnet_ros.wire.bag import open_bag
-from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, deserialise
-from icnet_ros.wire.image import stamp_ns
+from icnet_ros.wire.decoders.table import open_decoder
 
 CLOCK_PERIOD = 0.01  # s
-KINDS = {IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
 
 
 def main() -> None:
@@ -47,14 +45,14 @@ def play(path: Path, topic_name: str, rate: float, log: Path, wait: float) -> No
     clock = node.create_publisher(Clock, "/clock", 10)
     with open_bag(path) as bag, log.open("w", buffering=1) as record:
         topic = bag.image_topic(topic_name)
-        kind = topic.kind
+        decoder = open_decoder(topic.kind, topic.encoding)
         # Reliable matches reliable and best-effort subscribers; the queue covers a short stall.
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-        publisher = node.create_publisher(KINDS[kind], topic.name, qos)
+        publisher = node.create_publisher(message_class(topic.kind), topic.name, qos)
         _wait_for_subscriber(publisher, wait)
         first_ns, started = 0, 0.0
         for message in bag.messages(topic.name):
-            stamp = stamp_ns(deserialise(message.data, kind).header)
+            stamp = decoder.stamp(message.data)
             if not started:
                 first_ns, started = message.recorded_ns, time.monotonic()
             # Between frames, /clock advances up to the recorded time of the next one.

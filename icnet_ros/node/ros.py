@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import Field
 from difflib import get_close_matches
+from importlib import import_module
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -23,10 +24,11 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.utilities import remove_ros_args
 
+from icnet_ros.engine.base import EngineError
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
 from icnet_ros.node.parameters import ParameterError, Parameters, allowed, by_name, ros_value
 from icnet_ros.node.releases import CAN_REPORT_MATCHES, PublisherEventCallbacks, SubscriptionEventCallbacks
-from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
+from icnet_ros.wire.decoders.table import base_of, image_types, topic_of, transports
 
 # Only the newest image matters. Older ones are dropped, and counted, in the worker's mailbox; a DDS queue of
 # depth 1 would lose images uncounted if two arrive together.
@@ -117,6 +119,17 @@ def _descriptor(entry: "Field[Any]") -> ParameterDescriptor:
     return descriptor
 
 
+def message_class(kind: str) -> type:
+    """The class of a message type such as "sensor_msgs/msg/Image". Raises EngineError if its package is missing."""
+    package, _, name = kind.split("/")
+    try:
+        found: type = getattr(import_module(f"{package}.msg"), name)
+    except (ImportError, AttributeError) as err:
+        apt = f"ros-$ROS_DISTRO-{package.replace('_', '-')}"
+        raise EngineError(f"messages of type {kind} need the ROS package {package}: apt install {apt}") from err
+    return found
+
+
 def duplicate_names(node: Node) -> int:
     """How many other nodes on the graph have this node's name and namespace."""
     me = node.get_name(), node.get_namespace()
@@ -124,25 +137,22 @@ def duplicate_names(node: Node) -> int:
     return max(others, 0)
 
 
-def why_no_images(node: Node, topic: str) -> str:
-    """Why no images come on `topic`, as far as the graph shows; "" if it has a publisher of the right type."""
-    base = topic.removesuffix("/compressed")
-    if topic == base:
-        kind, other, transport = IMAGE, f"{base}/compressed", "compressed"
-    else:
-        kind, other, transport = COMPRESSED_IMAGE, base, "raw"
+def why_no_images(node: Node, topic: str, kind: str) -> str:
+    """Why no images of type `kind` come on `topic`, as far as the graph shows; "" if somebody publishes them."""
     published = {info.topic_type for info in node.get_publishers_info_by_topic(topic)}
     if kind in published:
         return ""
     if published:
         return f"{topic} is published as {', '.join(sorted(published))}, not as {kind}"
-    if node.count_publishers(other):
-        return f"nobody publishes {topic}, but {other} is published: set input_transport to {transport}"
-    own = f"{node.get_fully_qualified_name()}/"
+    base = base_of(topic)
+    for transport in transports():
+        if (other := topic_of(base, transport)) != topic and node.count_publishers(other):
+            return f"nobody publishes {topic}, but {other} is published: set input_transport to {transport}"
+    own, types = f"{node.get_fully_qualified_name()}/", set(image_types())
     images = [
         name
         for name, kinds in node.get_topic_names_and_types()
-        if {IMAGE, COMPRESSED_IMAGE} & set(kinds) and node.count_publishers(name) and not name.startswith(own)
+        if not types.isdisjoint(kinds) and node.count_publishers(name) and not name.startswith(own)
     ]
     near = get_close_matches(topic, images, 1, cutoff=0.5) or images[:1]
     return f"nobody publishes {topic}" + (f"; {near[0]} is an image topic" if near else "")

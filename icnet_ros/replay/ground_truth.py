@@ -17,9 +17,11 @@ from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.result import ReplayResult
 from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import Bag
-from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.image import decode_labels
-from icnet_ros.wire.index import NO_STAMP, IndexedMessage, TopicIndex
+from icnet_ros.wire.cdr import NO_STAMP, WireError
+from icnet_ros.wire.decoders.base import Decoder
+from icnet_ros.wire.decoders.image import ImageDecoder
+from icnet_ros.wire.decoders.table import open_decoder
+from icnet_ros.wire.index import IndexedMessage, TopicIndex
 from icnet_ros.wire.picture_file import read_stored
 
 READ_AHEAD = 100  # messages; a smaller gap is read through, a larger one is skipped by seeking
@@ -41,8 +43,13 @@ class TopicGroundTruth:
         read: Callable[[Sequence[int]], Iterator[IndexedMessage]],
         tolerance: float,
         warn: Callable[[str, int], None],
+        decoder: Decoder | None = None,
     ) -> None:
-        """read: yields the messages at these indices. tolerance: seconds. warn: called for unusable ground truth."""
+        """read: yields the messages at these indices. tolerance: seconds. warn: called for unusable ground truth.
+
+        decoder: of the topic, that of sensor_msgs/Image if it is not given.
+        """
+        self._decoder = decoder or ImageDecoder()
         self._index, self._read, self._warn = index, read, warn
         self._tolerance = round(1e9 * tolerance)
         stamped = (place for place, stamp in enumerate(index.stamps) if stamp != NO_STAMP)
@@ -79,7 +86,7 @@ class TopicGroundTruth:
             for there, message in self._reader:
                 if there == place:
                     try:
-                        self._labels = decode_labels(message.data)[1]
+                        self._labels = self._decoder.labels(message.data)[1]
                     except WireError as err:
                         self._warn(f"ground truth: {err}", message.recorded_ns)
                     break
@@ -194,7 +201,9 @@ def open_ground_truth(
                 result.corrupt(str(err))
 
         result.ground_truth = index.ground_truth_topic
-        found = TopicGroundTruth(topic, read, selection.tolerance, result.warn)
+        source_topic = next(one for one in bag.topics() if one.name == index.ground_truth_topic)
+        decoder = open_decoder(source_topic.kind, source_topic.encoding)
+        found = TopicGroundTruth(topic, read, selection.tolerance, result.warn, decoder)
     else:
         if index.ambiguous:
             topics = ", ".join(index.ambiguous)

@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from icnet_ros.metrics.frame import UInt8
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.replay_drives import DriveResult
 from icnet_ros.replay.result_store import ResultStore
 from icnet_ros.wire.bag import open_bag
-from icnet_ros.wire.cdr import WireError, deserialise
-from icnet_ros.wire.image import Picture, decode_compressed, decode_image
+from icnet_ros.wire.cdr import Header, WireError
+from icnet_ros.wire.decoders.table import open_decoder
+from icnet_ros.wire.image import Picture
+from icnet_ros.wire.reading import ImageMessage, read_images
 from icnet_ros.wire.topic import Message, Topic
 
 
@@ -21,18 +22,23 @@ class LabelledFrame:
 
     record: FrameRecord
     labels: UInt8
-    message: Message
+    image: ImageMessage
     topic: Topic
 
+    @property
+    def message(self) -> Message:
+        """The message of the image."""
+        return self.image.message
+
     @cached_property
-    def header(self) -> Any:
+    def header(self) -> Header:
         """Header of the image."""
-        return deserialise(self.message.data, self.topic.kind).header
+        return open_decoder(self.topic.kind, self.topic.encoding).peek(self.message.data).header
 
     @cached_property
     def picture(self) -> Picture:
         """The image, decoded."""
-        return (decode_compressed if self.topic.compressed else decode_image)(self.message.data)
+        return self.image.picture()
 
 
 def labelled_frames(drive_result: DriveResult) -> Iterator[LabelledFrame]:
@@ -48,13 +54,13 @@ def labelled_frames(drive_result: DriveResult) -> Iterator[LabelledFrame]:
     try:
         with open_bag(drive.bag) as bag:
             topic = bag.image_topic(drive.selection.image_topic)
-            for number, message in index.images.read(bag, topic.name, sorted(records)):
-                labels = store.labels(number)
+            for image in read_images(bag, topic, index.images, sorted(records)):
+                labels = store.labels(image.number)
                 if labels is None:
                     raise FileNotFoundError(
-                        f"{drive.folder}: the label map of frame {number} is gone; start the replay again"
+                        f"{drive.folder}: the label map of frame {image.number} is gone; start the replay again"
                     )
-                yield LabelledFrame(records[number], labels, message, topic)
+                yield LabelledFrame(records[image.number], labels, image, topic)
     except WireError:
         if not result.corruption:
             raise

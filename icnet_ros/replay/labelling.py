@@ -13,10 +13,10 @@ from icnet_ros.metrics.frame import pixels_by_class
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.result_store import ResultStore
 from icnet_ros.wire.bag import Bag
-from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.image import Picture, decode_compressed, decode_image, stamp_ns
+from icnet_ros.wire.image import Picture, stamp_ns
 from icnet_ros.wire.index import TopicIndex
-from icnet_ros.wire.topic import Message, Topic
+from icnet_ros.wire.reading import ImageMessage, read_images
+from icnet_ros.wire.topic import Topic
 
 # A picture -> its label map. Raises ValueError for a picture that cannot be labelled.
 Predictor = Callable[[Picture], LabelMap]
@@ -44,15 +44,15 @@ class FrameLabeller:
 
     def __init__(self, image: Topic, predict: Predictor, store: ResultStore, *, confidence: bool) -> None:
         """confidence: whether confidence maps are stored, too."""
-        self._decode = decode_compressed if image.compressed else decode_image
-        self._topic = image.name
+        self._topic = image
         self._predict, self._store, self._confidence = predict, store, confidence
         self._records = store.records()
         self._stored: set[int] = set()  # frames whose label maps are in the store already
         self.new = 0
 
-    def label(self, number: int, message: Message) -> tuple[FrameRecord, LabelMap | None]:
+    def label(self, image: ImageMessage) -> tuple[FrameRecord, LabelMap | None]:
         """Record and label map of a frame. If it cannot be labelled, the label map is None and `error` is set."""
+        number, message = image.number, image.message
         crc = zlib.crc32(message.data)
         record = self._records.get(number)
         if record is not None and record.crc == crc:
@@ -65,9 +65,7 @@ class FrameLabeller:
         started = perf_counter()
         record = FrameRecord(number, stamp_ns=0, recorded_ns=message.recorded_ns, crc=crc)
         try:
-            if message.problem:
-                raise WireError(message.problem)
-            picture = self._decode(message.data)
+            picture = image.picture()
             record = replace(record, stamp_ns=stamp_ns(picture.header))
             decode_ms = 1000 * (perf_counter() - started)
             label_map = self._predict(picture)
@@ -85,10 +83,10 @@ class FrameLabeller:
         self, bag: Bag, images: TopicIndex, numbers: Sequence[int]
     ) -> tuple[int, FrameRecord, LabelMap] | None:
         """The last of these frames that has labels, None if none has."""
-        for number, message in reversed(list(images.read(bag, self._topic, numbers))):
-            record, label_map = self.label(number, message)
+        for image in reversed(list(read_images(bag, self._topic, images, numbers))):
+            record, label_map = self.label(image)
             if label_map is not None:
-                return number, record, label_map
+                return image.number, record, label_map
         return None
 
     def store(self, number: int, label_map: LabelMap) -> None:

@@ -20,6 +20,7 @@ from icnet_ros.replay.selection import MAX_GAP, Selection
 from icnet_ros.replay.workers.background import Background
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.reading import read_images
 
 Progress = Callable[[int, int], None]
 
@@ -73,11 +74,11 @@ def replay_drive(
                     earlier = selected[max(0, part.start - MAX_GAP) : part.start]
                     if (previous := labeller.last_labelled(bag, index.images, earlier)) is not None:
                         background.run(scorer.begin_after, previous[0], previous[2])
-                    for number, message in index.images.read(bag, image.name, wanted):
+                    for frame in read_images(bag, image, index.images, wanted):
                         if should_stop():
                             result.completed = False
                             break
-                        record, label_map = labeller.label(number, message)
+                        record, label_map = labeller.label(frame)
                         background.run(add, record, label_map)
                         if not untimed:
                             started, untimed = perf_counter(), labeller.new

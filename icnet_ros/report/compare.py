@@ -20,6 +20,7 @@ from icnet_ros.report.frames_csv import read_frames
 from icnet_ros.report.gates import figures
 from icnet_ros.report.report_check import check_report
 from icnet_ros.report.report_json import SCHEMA_VERSION
+from icnet_ros.wire.decoders.table import base_of
 
 Array = npt.NDArray[np.float64]
 SAMPLES = 2000
@@ -86,7 +87,7 @@ def compare(a: Side, b: Side, progress: Callable[[int, int], None] = lambda *_: 
     if a.report["bag_sha256"] != b.report["bag_sha256"]:
         raise CompareError(f"not the same drive: {a.report['bag']} and {b.report['bag']} differ in content")
     names = [side.report["image_topic"] for side in (a, b)]
-    cameras = [{name.removesuffix("/compressed") for name in topics.split(", ")} for topics in names]
+    cameras = [{base_of(name) for name in topics.split(", ")} for topics in names]
     if not (a.live or b.live or cameras[0] & cameras[1]):
         raise CompareError(f"not the same camera: {names[0]} and {names[1]}")
     both = _pairs(a, b)

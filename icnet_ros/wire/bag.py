@@ -10,7 +10,8 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
 
 from icnet_ros.share import share
-from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, typestore
+from icnet_ros.wire.cdr import WireError, typestore
+from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, may_be_labels, open_decoder, preference
 from icnet_ros.wire.storage import FILES, Storage, open_storage
 from icnet_ros.wire.topic import Message, Topic
 
@@ -49,9 +50,9 @@ class Bag:
 
         ground_truth: another topic that is none.
         """
-        images = [t for t in self.topics() if t.kind in (IMAGE, COMPRESSED_IMAGE) and not self._is_output(t)]
+        images = [t for t in self.topics() if has_decoder(t.kind, t.encoding) and not self._is_output(t)]
         seen: dict[str, Topic] = {}
-        for topic in sorted(images, key=lambda topic: topic.compressed):
+        for topic in sorted(images, key=lambda topic: preference(topic.kind, topic.encoding)):
             if not topic.messages or topic.name == ground_truth:
                 continue
             if not self._is_ground_truth(topic) and not self._is_depth(topic):
@@ -66,10 +67,12 @@ class Bag:
         """
         listing = ", ".join(f"{topic.name} ({topic.kind}, {topic.messages})" for topic in self.topics()) or "nothing"
         if name:
-            for topic in self.topics():
-                if topic.name == name and topic.kind in (IMAGE, COMPRESSED_IMAGE):
-                    return topic
-            raise WireError(f"{self.path}: no image topic {name!r}; the bag has {listing}")
+            named = [topic for topic in self.topics() if topic.name == name]
+            images = [topic for topic in named if has_decoder(topic.kind, topic.encoding)]
+            if images:
+                return images[0]
+            why = f" (it is {named[0].kind}, not one of {', '.join(image_types())})" if named else ""
+            raise WireError(f"{self.path}: no image topic {name!r}{why}; the bag has {listing}")
         cameras = self.cameras(ground_truth)
         if len(cameras) != 1:
             problem = "no image topic" if not cameras else f"{len(cameras)} cameras: name one of their topics"
@@ -82,7 +85,7 @@ class Bag:
             found = self.ground_truth_topics(camera)
             return found[0] if len(found) == 1 else None
         for topic in self.topics():
-            if topic.name == name and topic.kind == IMAGE and topic.messages:
+            if topic.name == name and may_be_labels(topic.kind, topic.encoding) and topic.messages:
                 return topic
         raise WireError(f"{self.path}: no image topic {name!r} for ground truth")
 
@@ -121,10 +124,12 @@ class Bag:
     def _is_output(self, topic: Topic) -> bool:
         """Whether it is beside the `latency` of a segmentation node: recorded labels are no ground truth."""
         nodes = {other.name.rpartition("/")[0] for other in self.topics() if other.kind.endswith("/FrameLatency")}
-        return topic.name.removesuffix("/compressed").rpartition("/")[0] in nodes
+        return base_of(topic.name).rpartition("/")[0] in nodes
 
     def _is_ground_truth(self, topic: Topic) -> bool:
-        if topic.kind != IMAGE or self._is_output(topic) or _sureness(topic.name) == len(GROUND_TRUTH_WORDS):
+        if not may_be_labels(topic.kind, topic.encoding) or self._is_output(topic):
+            return False
+        if _sureness(topic.name) == len(GROUND_TRUTH_WORDS):
             return False
         return self._encoding(topic) in ("mono8", "8UC1")
 
@@ -142,14 +147,13 @@ class Bag:
         with suppress(WireError):  # the bag is corrupt
             for message in islice(self.messages(topic.name), PROBED):
                 with suppress(WireError):  # the message is
-                    image = deserialise(message.data, topic.kind)
-                    return str(image.encoding if topic.kind == IMAGE else image.format)
+                    return open_decoder(topic.kind, topic.encoding).peek(message.data).encoding
         return ""
 
 
 def _readability(topic: Topic) -> tuple[bool, bool, int]:
     """Sort key: topics with messages of images first."""
-    return not topic.messages, topic.kind not in (IMAGE, COMPRESSED_IMAGE), -topic.messages
+    return not topic.messages, not has_decoder(topic.kind, topic.encoding), -topic.messages
 
 
 def _sureness(name: str) -> int:

@@ -3,9 +3,11 @@
 Arrays of the objects are views into the bytes, so a large image is not copied.
 """
 
+import struct
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
@@ -15,6 +17,21 @@ COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
 FRAME_LATENCY = "icnet_ros/msg/FrameLatency"
+NO_STAMP = -(2**63)  # stamps may be negative; this is none
+
+
+class Time(Protocol):
+    """builtin_interfaces/Time, of rosbags or of rclpy."""
+
+    sec: int
+    nanosec: int
+
+
+class Header(Protocol):
+    """std_msgs/Header, of rosbags or of rclpy."""
+
+    stamp: Time
+    frame_id: str
 
 
 class WireError(ValueError):
@@ -30,6 +47,12 @@ def typestore(frame_latency: Path | None = None) -> Typestore:
     return store
 
 
+def message_type(kind: str) -> Callable[..., Any]:
+    """The class of rosbags for a message type, which takes its fields as keyword arguments."""
+    found: Callable[..., Any] = typestore().types[kind]
+    return found
+
+
 def deserialise(data: bytes | memoryview, kind: str, store: Typestore | None = None) -> Any:
     """Object of message type `kind` whose arrays are views into `data`. Raises WireError."""
     try:
@@ -41,3 +64,11 @@ def deserialise(data: bytes | memoryview, kind: str, store: Typestore | None = N
 def serialise(message: Any, kind: str) -> bytes:
     """Bytes as rclpy would send them."""
     return bytes(typestore().serialize_cdr(message, kind))
+
+
+def peek_stamp(data: bytes | memoryview) -> int:
+    """Stamp (ns) of a CDR message that begins with a std_msgs/Header; NO_STAMP if it is too short."""
+    if len(data) < 12:
+        return NO_STAMP
+    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
+    return int(seconds) * 10**9 + int(nanoseconds)

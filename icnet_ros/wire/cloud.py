@@ -8,7 +8,8 @@ import numpy.typing as npt
 from numba import njit, prange
 
 from icnet_ros.wire.cdr import IMAGE, POINT_CLOUD, WireError, deserialise, serialise, typestore
-from icnet_ros.wire.image import UInt8, check_size, rows_of
+from icnet_ros.wire.decoders.image import rows_of
+from icnet_ros.wire.image import UInt8, check_size
 
 FIELDS = (("x", 7), ("y", 7), ("z", 7), ("rgb", 7), ("label", 6), ("confidence", 7))  # 6: uint32, 7: float32
 STEP = 4 * len(FIELDS)  # bytes

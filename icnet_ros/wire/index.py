@@ -1,27 +1,29 @@
 """Index of the messages on a topic of a bag, and random access to them."""
 
-import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from icnet_ros.wire.bag import Bag
-from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.cdr import WireError, peek_stamp
+from icnet_ros.wire.decoders.base import Decoder
+from icnet_ros.wire.decoders.table import has_decoder, open_decoder
 from icnet_ros.wire.topic import Message
 
 IndexedMessage = tuple[int, Message]  # position on the topic, message
-NO_STAMP = -(2**63)  # stamps may be negative; this is none
 
 
 @dataclass(frozen=True)
 class TopicIndex:
     """Recording time and stamp (ns; NO_STAMP: message too short) of each message of a topic, in recorded order.
 
-    corruption: why later messages cannot be read, "" if the index is complete.
+    corruption: why later messages cannot be read, "" if the index is complete. keys: positions of the key frames of a
+    video; None if every message can be decoded on its own.
     """
 
     recorded: tuple[int, ...]
     stamps: tuple[int, ...]
     corruption: str = ""
+    keys: tuple[int, ...] | None = None
 
     def read(self, bag: Bag, topic: str, wanted: Sequence[int]) -> Iterator[IndexedMessage]:
         """Messages at these positions on the topic, in ascending order, with their position.
@@ -44,14 +46,23 @@ class TopicIndex:
 def index_topics(
     bag: Bag, topics: Sequence[str], progress: Callable[[int, int], None] = lambda *_: None
 ) -> dict[str, TopicIndex]:
-    """Index topics whose messages begin with a std_msgs/Header, each as far as it can be read."""
+    """Index topics of images, or of other messages that begin with a std_msgs/Header, each as far as it can be read."""
     recorded: dict[str, list[int]] = {topic: [] for topic in topics}
     stamps: dict[str, list[int]] = {topic: [] for topic in topics}
+    decoders = {
+        topic.name: open_decoder(topic.kind, topic.encoding)
+        for topic in bag.topics()
+        if topic.name in recorded and has_decoder(topic.kind, topic.encoding)
+    }
+    keys: dict[str, list[int]] = {name: [] for name, decoder in decoders.items() if decoder.stateful}
     total, corruption = sum(topic.messages for topic in bag.topics() if topic.name in recorded), ""
     try:
         for done, message in enumerate(bag.messages(*recorded), 1):
             recorded[message.topic].append(message.recorded_ns)
-            stamps[message.topic].append(peek_stamp(message.data))
+            decoder = decoders.get(message.topic)
+            stamps[message.topic].append((decoder.stamp if decoder else peek_stamp)(message.data))
+            if message.topic in keys and decoder and _is_key(decoder, message.data):
+                keys[message.topic].append(len(stamps[message.topic]) - 1)
             progress(done, total)
     except WireError as err:
         if len(topics) > 1:  # a corrupt message of one topic must not affect the others
@@ -60,7 +71,10 @@ def index_topics(
     declared = {topic.name: topic.messages for topic in bag.topics()}
     return {
         topic: TopicIndex(
-            tuple(recorded[topic]), tuple(stamps[topic]), corruption or _missing(bag, topic, declared, recorded)
+            tuple(recorded[topic]),
+            tuple(stamps[topic]),
+            corruption or _missing(bag, topic, declared, recorded),
+            tuple(keys[topic]) if topic in keys else None,
         )
         for topic in topics
     }
@@ -74,9 +88,8 @@ def _missing(bag: Bag, topic: str, declared: Mapping[str, int], recorded: Mappin
     return f"{bag.path}: damaged: it declares {expected} messages on {topic}, {read} could be read"
 
 
-def peek_stamp(data: bytes) -> int:
-    """Stamp (ns) of a CDR message that begins with a std_msgs/Header; NO_STAMP if it is too short."""
-    if len(data) < 12:
-        return NO_STAMP
-    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
-    return int(seconds) * 10**9 + int(nanoseconds)
+def _is_key(decoder: Decoder, data: bytes) -> bool:
+    try:
+        return decoder.peek(data).key
+    except WireError:
+        return False

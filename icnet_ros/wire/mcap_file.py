@@ -32,7 +32,7 @@ class McapFile:
             name, text = (schema.name, schema.data) if schema else ("", b"")
             payload = as_cdr(name, channel.message_encoding, text)
             self._payloads[number] = payload
-            self._topics[number] = Topic(channel.topic, payload.kind, self._layout.counts[number])
+            self._topics[number] = Topic(channel.topic, payload.kind, self._layout.counts[number], payload.encoding)
         self.problems = self._problems()
 
     def confirm_end(self) -> None:

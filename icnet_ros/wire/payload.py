@@ -18,10 +18,14 @@ MAX_MESSAGE_BYTES = 2**30
 
 @dataclass(frozen=True)
 class Payload:
-    """Messages of a topic. kind: their type in ROS 2, "" if it is not known. convert: to CDR; raises WireError."""
+    """Messages of a topic. kind: their type in ROS 2, "" if it is not known. convert: to CDR; raises WireError.
+
+    encoding: "cdr", or that of the messages if they are left as they are.
+    """
 
     kind: str
     convert: Callable[[bytes], bytes]
+    encoding: str = "cdr"
 
     def __call__(self, content: bytes) -> tuple[bytes, str]:
         """CDR bytes, and "" or why there are none."""
@@ -38,7 +42,7 @@ def as_cdr(kind: str, encoding: str, definition: bytes = b"") -> Payload:
         return Payload(name, _from_ros_1(name))
     if encoding in ("cdr", ""):
         return Payload(name, unpack_message)
-    return Payload(kind, bytes)
+    return Payload(kind, bytes, encoding)
 
 
 def ros_2_name(kind: str) -> str:

@@ -33,7 +33,7 @@ class SqliteFile:
         counts = self._counts()
         for number, name, kind, encoding in rows:
             self._payloads[number] = as_cdr(str(kind), str(encoding))
-            self._topics[number] = Topic(str(name), self._payloads[number].kind, counts.get(number, 0))
+            self._topics[number] = Topic(str(name), self._payloads[number].kind, counts.get(number, 0), self._payloads[number].encoding)
         self.problems = [self._problem] if self._problem else []
 
     def close(self) -> None:

@@ -5,25 +5,22 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from icnet_ros.wire.cdr import COMPRESSED_IMAGE
+from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.decoders.table import base_of
 
 
 class Topic(NamedTuple):
-    """A topic of a bag. messages: how many it has."""
+    """A topic of a bag. messages: how many it has. encoding: how they are serialised, as in `decoders.table`."""
 
     name: str
     kind: str
     messages: int
-
-    @property
-    def compressed(self) -> bool:
-        """Whether it carries sensor_msgs/CompressedImage."""
-        return self.kind == COMPRESSED_IMAGE
+    encoding: str = "cdr"
 
     @property
     def base(self) -> str:
         """Name of the image topic it is a transport of: /camera/compressed -> /camera."""
-        return self.name.removesuffix("/compressed") if self.compressed else self.name
+        return base_of(self.name, self.kind, self.encoding)
 
 
 class Message(NamedTuple):
@@ -37,13 +34,19 @@ class Message(NamedTuple):
     recorded_ns: int
     problem: str = ""
 
+    def content(self) -> bytes:
+        """`data`. Raises WireError if there is none."""
+        if self.problem:
+            raise WireError(self.problem)
+        return self.data
+
 
 def sum_topics(topics: Iterable[Topic]) -> list[Topic]:
-    """Topics by name; the messages of those with the same name and type are added up."""
-    counts: Counter[tuple[str, str]] = Counter()
+    """Topics by name; the messages of those of the same name, type and encoding are added up."""
+    counts: Counter[tuple[str, str, str]] = Counter()
     for topic in topics:
-        counts[topic.name, topic.kind] += topic.messages
-    return sorted(Topic(name, kind, count) for (name, kind), count in counts.items())
+        counts[topic.name, topic.kind, topic.encoding] += topic.messages
+    return sorted(Topic(name, kind, count, encoding) for (name, kind, encoding), count in counts.items())
 
 
 def without_comments(definition: bytes) -> bytes:

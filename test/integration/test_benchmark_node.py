@@ -14,7 +14,8 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
 from icnet_ros.node.benchmark.rate import stamped
-from icnet_ros.wire.image import decode_image, encode_image, make_header, stamp_ns
+from icnet_ros.wire.decoders.image import decode_image
+from icnet_ros.wire.image import encode_image, make_header, stamp_ns
 
 
 @pytest.mark.usefixtures("domain")

@@ -19,7 +19,8 @@ from icnet_ros.live.recording import read_recording
 from icnet_ros.live.summary import summarise_run
 from icnet_ros.wire.bag import BagWriter, open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError
-from icnet_ros.wire.image import decode_compressed, encode_compressed, encode_image, encode_jpeg, make_header
+from icnet_ros.wire.decoders.compressed import decode_compressed
+from icnet_ros.wire.image import encode_compressed, encode_image, encode_jpeg, make_header
 
 
 @pytest.fixture

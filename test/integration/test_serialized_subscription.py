@@ -12,7 +12,8 @@ from sensor_msgs.msg import Image
 from icnet_ros.node import serialized_subscription
 from icnet_ros.node.serialized_subscription import SerializedSubscription
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.image import decode_image, encode_image, make_header
+from icnet_ros.wire.decoders.image import decode_image
+from icnet_ros.wire.image import encode_image, make_header
 
 SIZES = [(4, 6), (480, 640), (2, 3), (300, 200)]
 

@@ -20,7 +20,8 @@ from icnet_ros.report.report_json import build_report
 from icnet_ros.report.writer import OutputOptions, write_drive_report
 from icnet_ros.wire.bag import BagWriter, open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
-from icnet_ros.wire.image import decode_compressed, encode_image, encode_jpeg, make_header
+from icnet_ros.wire.decoders.compressed import decode_compressed
+from icnet_ros.wire.image import encode_image, encode_jpeg, make_header
 
 FRAMES = 10  # of 128x96 and strong colours: on others the tiny network sees one class only
 

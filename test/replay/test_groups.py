@@ -11,7 +11,7 @@ from drives import icnet, make_bag
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
 from icnet_ros.wire.bag import open_bag
-from icnet_ros.wire.image import decode_labels
+from icnet_ros.wire.decoders.image import decode_labels
 
 GROUPS = """
 name: two

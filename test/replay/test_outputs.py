@@ -10,7 +10,8 @@ from icnet_ros.report.frames_csv import read_frames, write_frames
 from icnet_ros.report.outputs import CONFIDENCE, LABELS, OVERLAY
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import WireError, deserialise
-from icnet_ros.wire.image import decode_compressed, decode_image, decode_labels
+from icnet_ros.wire.decoders.compressed import decode_compressed
+from icnet_ros.wire.decoders.image import decode_image, decode_labels
 
 
 def test_everything_that_can_be_asked_for(tmp_path, engine):

@@ -16,7 +16,8 @@ from icnet_ros.report.outputs import LABELS
 from icnet_ros.report.report_json import build_report
 from icnet_ros.wire.bag import Bag, BagWriter, open_bag
 from icnet_ros.wire.cdr import IMAGE, WireError
-from icnet_ros.wire.image import decode_labels, encode_image, make_header, stamp_ns
+from icnet_ros.wire.decoders.image import decode_labels
+from icnet_ros.wire.image import encode_image, make_header, stamp_ns
 
 
 def test_scores_follow_from_the_predictions_bag(tmp_path, engine):

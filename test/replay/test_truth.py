@@ -12,7 +12,8 @@ from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.ground_truth import TopicGroundTruth
 from icnet_ros.wire.bag import Bag, BagWriter, open_bag
 from icnet_ros.wire.cdr import IMAGE, WireError
-from icnet_ros.wire.image import decode_labels, encode_image, make_header, stamp_ns
+from icnet_ros.wire.decoders.image import decode_labels
+from icnet_ros.wire.image import encode_image, make_header, stamp_ns
 from icnet_ros.wire.index import TopicIndex
 from icnet_ros.wire.topic import Message
 

@@ -9,7 +9,8 @@ from icnet_ros.live.sample_drive import make_sample_drive
 from icnet_ros.share import share
 from icnet_ros.wire.bag import BagWriter, open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError
-from icnet_ros.wire.image import decode_image, decode_labels, encode_compressed, encode_image, make_header, stamp_ns
+from icnet_ros.wire.decoders.image import decode_image, decode_labels
+from icnet_ros.wire.image import encode_compressed, encode_image, make_header, stamp_ns
 
 PIXELS = np.zeros((8, 8, 3), np.uint8)
 

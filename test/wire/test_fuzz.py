@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from icnet_ros.wire import image as wire
 from icnet_ros.wire.cdr import IMAGE, WireError, serialise, typestore
+from icnet_ros.wire.decoders.compressed import decode_compressed
+from icnet_ros.wire.decoders.image import CONVERTED, FAST, decode_image, decode_labels
 
 TYPES = typestore().types
 HEADER = wire.make_header(1_700_000_000_000_000_001, "front")
 BGR = cv2.resize(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8), (46, 32))
-ENCODINGS = (*wire.FAST, *wire.CONVERTED, "32FC1", "", "hologram9")
+ENCODINGS = (*FAST, *CONVERTED, "32FC1", "", "hologram9")
 sizes = st.one_of(st.integers(0, 80), st.sampled_from([2**16, 2**31 - 1, 2**32 - 1]))
 
 
@@ -42,7 +44,7 @@ def damaged(draw):
 
 
 def survive(data):
-    for decode in (wire.decode_image, wire.decode_compressed):
+    for decode in (decode_image, decode_compressed):
         with suppress(WireError):
             picture = decode(data, 10_000)
             height, width, channels = picture.pixels.shape
@@ -51,7 +53,7 @@ def survive(data):
             picture.bgr().sum()  # every byte of it can be read
             wire.encode_image(picture.header, picture.pixels, "bgr8")
     with suppress(WireError):
-        wire.encode_image(*wire.decode_labels(data), "mono8")
+        wire.encode_image(*decode_labels(data), "mono8")
 
 
 def cases(count):

@@ -7,6 +7,8 @@ from rosbags.image.image import image_to_cvimage
 
 from icnet_ros.wire import image as wire
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, serialise, typestore
+from icnet_ros.wire.decoders.compressed import decode_compressed
+from icnet_ros.wire.decoders.image import CONVERTED, CvBridge, decode_image, decode_labels
 
 TYPES = typestore().types
 HEADER = wire.make_header(1_700_000_000_123_456_789, "front_camera")
@@ -35,7 +37,7 @@ def as_bgr(picture):
 def test_three_channel_images_are_views_of_the_message(encoding):
     pixels = BGR[..., ::-1] if encoding == "rgb8" else BGR
     data = message(pixels, encoding)
-    picture = wire.decode_image(data)
+    picture = decode_image(data)
     assert np.array_equal(as_bgr(picture), BGR)
     assert np.shares_memory(picture.pixels, np.frombuffer(data, np.uint8))
     assert (picture.header.frame_id, wire.stamp_ns(picture.header)) == ("front_camera", 1_700_000_000_123_456_789)
@@ -51,15 +53,15 @@ def test_three_channel_images_are_views_of_the_message(encoding):
     ],
 )
 def test_other_colour_encodings(encoding, pixels):
-    decoded = as_bgr(wire.decode_image(message(pixels, encoding)))
+    decoded = as_bgr(decode_image(message(pixels, encoding)))
     assert np.abs(decoded.astype(int) - BGR).max() <= 1
 
 
 def test_grey_encodings():
     grey = cv2.cvtColor(BGR, cv2.COLOR_BGR2GRAY)
     expected = np.repeat(grey[..., None], 3, axis=2)
-    assert np.array_equal(wire.decode_image(message(grey, "mono8")).pixels, expected)
-    sixteen = wire.decode_image(message(grey.astype(np.uint16) * 257, "mono16")).pixels
+    assert np.array_equal(decode_image(message(grey, "mono8")).pixels, expected)
+    sixteen = decode_image(message(grey.astype(np.uint16) * 257, "mono16")).pixels
     assert np.abs(sixteen.astype(int) - expected).max() <= 1
 
 
@@ -69,50 +71,50 @@ def test_bayer_and_yuv_show_the_same_picture():
     flat = np.full((32, 46, 3), (b, g, r), np.uint8)
     mosaic = np.full((32, 46), g, np.uint8)
     mosaic[::2, ::2], mosaic[1::2, 1::2] = r, b
-    assert np.abs(wire.decode_image(message(mosaic, "bayer_rggb8")).pixels.astype(int) - flat).max() <= 2
-    sixteen = wire.decode_image(message(mosaic.astype(np.uint16) * 257, "bayer_rggb16")).pixels
+    assert np.abs(decode_image(message(mosaic, "bayer_rggb8")).pixels.astype(int) - flat).max() <= 2
+    sixteen = decode_image(message(mosaic.astype(np.uint16) * 257, "bayer_rggb16")).pixels
     assert np.abs(sixteen.astype(int) - flat).max() <= 2
     for encoding in ("bayer_rggb8; png compressed ", "bayer_rggb16; png compressed "):  # as image_transport writes it
         packed = wire.encode_compressed(wire.make_header(1, "f"), wire.png_file(mosaic), encoding)
-        assert np.abs(wire.decode_compressed(packed).pixels.astype(int) - flat).max() <= 2
+        assert np.abs(decode_compressed(packed).pixels.astype(int) - flat).max() <= 2
     coloured = wire.encode_compressed(wire.make_header(1, "f"), wire.png_file(flat), "bayer_rggb8; png compressed bgr8")
-    assert np.array_equal(wire.decode_compressed(coloured).pixels, flat)
+    assert np.array_equal(decode_compressed(coloured).pixels, flat)
     y, v, u = cv2.cvtColor(flat, cv2.COLOR_BGR2YCrCb)[0, 0]
     luma = 16 + round((int(y)) * 219 / 255)  # video range
     blue, red = 128 + round((int(u) - 128) * 224 / 255), 128 + round((int(v) - 128) * 224 / 255)
     uyvy = np.empty((32, 46, 2), np.uint8)
     uyvy[:, ::2, 0], uyvy[:, 1::2, 0], uyvy[..., 1] = blue, red, luma
     for encoding, pixels in (("yuv422", uyvy), ("yuv422_yuy2", uyvy[..., ::-1])):
-        decoded = wire.decode_image(message(pixels, encoding)).pixels
+        decoded = decode_image(message(pixels, encoding)).pixels
         assert np.abs(decoded.astype(int) - flat).max() <= 12, encoding
 
 
-@pytest.mark.parametrize("encoding", wire.CONVERTED)
+@pytest.mark.parametrize("encoding", CONVERTED)
 def test_padded_rows_and_byte_order_change_nothing(encoding):
     wide = encoding.endswith("16")
     channels = channel_count(encoding)
     values = np.random.default_rng(1).integers(0, 65536 if wide else 256, (32, 46 * channels), np.uint16)
     rows = values if wide else values.astype(np.uint8)
-    plain = wire.decode_image(message(rows, encoding)).pixels
+    plain = decode_image(message(rows, encoding)).pixels
     assert plain.shape == (32, 46, 3)
     padded = np.pad(rows, ((0, 0), (0, 6)))
-    assert np.array_equal(wire.decode_image(message(padded, encoding)).pixels, plain)
+    assert np.array_equal(decode_image(message(padded, encoding)).pixels, plain)
     if wide:
-        assert np.array_equal(wire.decode_image(message(padded.byteswap(), encoding, big=1)).pixels, plain)
+        assert np.array_equal(decode_image(message(padded.byteswap(), encoding, big=1)).pixels, plain)
 
 
 @pytest.mark.parametrize("encoding", ["bgr8", "rgba8", "mono8"])
 def test_padded_rows_of_the_fast_encodings(encoding):
     channels = {"bgr8": 3, "rgba8": 4, "mono8": 1}[encoding]
     rows = np.random.default_rng(1).integers(0, 256, (32, 46 * channels), np.uint8)
-    plain = wire.decode_image(message(rows, encoding)).pixels
-    assert np.array_equal(wire.decode_image(message(np.pad(rows, ((0, 0), (0, 9))), encoding)).pixels, plain)
+    plain = decode_image(message(rows, encoding)).pixels
+    assert np.array_equal(decode_image(message(np.pad(rows, ((0, 0), (0, 9))), encoding)).pixels, plain)
 
 
 def test_the_last_row_needs_no_padding():
     padded = np.pad(BGR.reshape(32, -1), ((0, 0), (0, 6)))
     data = message(padded.reshape(-1)[:-6], "bgr8", step=padded.shape[1])
-    assert np.array_equal(wire.decode_image(data).pixels, BGR)
+    assert np.array_equal(decode_image(data).pixels, BGR)
 
 
 @pytest.mark.parametrize(
@@ -131,13 +133,13 @@ def test_the_last_row_needs_no_padding():
 )
 def test_an_unusable_image_is_explained(data, problem):
     with pytest.raises(WireError, match=problem):
-        wire.decode_image(data)
+        decode_image(data)
 
 
 @pytest.mark.parametrize("extension", [".jpg", ".png"])
 def test_compressed_images(extension):
     content = cv2.imencode(extension, BGR)[1].tobytes()
-    picture = wire.decode_compressed(compressed(content))
+    picture = decode_compressed(compressed(content))
     assert picture.order == "bgr"
     assert np.array_equal(picture.pixels, cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR))
     assert picture.header.frame_id == "front_camera"
@@ -145,7 +147,7 @@ def test_compressed_images(extension):
 
 def test_grey_and_16_bit_pngs_become_three_channels():
     for pixels in (BGR[..., 0], BGR.astype(np.uint16) * 257, cv2.cvtColor(BGR, cv2.COLOR_BGR2BGRA)):
-        decoded = wire.decode_compressed(compressed(cv2.imencode(".png", pixels)[1].tobytes())).pixels
+        decoded = decode_compressed(compressed(cv2.imencode(".png", pixels)[1].tobytes())).pixels
         assert (decoded.shape, decoded.dtype) == (BGR.shape, np.uint8)
         if pixels.ndim == 3:
             assert np.abs(decoded.astype(int) - BGR).max() <= 1
@@ -155,7 +157,7 @@ def test_an_image_keeps_its_pixel_grid_whatever_exif_says():
     content = cv2.imencode(".jpg", BGR)[1].tobytes()
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # rotate by 90 degrees
     turned = content[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + content[2:]
-    assert wire.decode_compressed(compressed(turned)).pixels.shape == BGR.shape
+    assert decode_compressed(compressed(turned)).pixels.shape == BGR.shape
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
@@ -163,51 +165,51 @@ def test_every_truncated_file_is_refused(share):
     for extension in (".jpg", ".png"):
         content = cv2.imencode(extension, BGR)[1].tobytes()
         with pytest.raises(WireError):
-            wire.decode_compressed(compressed(content[: int(len(content) * share)]))
+            decode_compressed(compressed(content[: int(len(content) * share)]))
 
 
 def test_a_png_bomb_is_refused_before_it_is_unpacked():
     content = bytearray(cv2.imencode(".png", BGR)[1].tobytes())
     content[16:24] = struct.pack(">II", 50_000, 50_000)
     with pytest.raises(WireError, match=r"50000x50000, over the limit|not a JPEG or PNG"):
-        wire.decode_compressed(compressed(content))
+        decode_compressed(compressed(content))
     with pytest.raises(WireError, match="46x32, over the limit of 1024 pixels"):
-        wire.decode_compressed(compressed(cv2.imencode(".png", BGR)[1].tobytes()), max_pixels=1024)
+        decode_compressed(compressed(cv2.imencode(".png", BGR)[1].tobytes()), max_pixels=1024)
 
 
 @pytest.mark.parametrize("content", [b"", b"GIF89a....", b"\0" * 200, b"\xff\xd8\xff\xd9"])
 def test_what_is_no_jpeg_or_png_is_explained(content):
     with pytest.raises(WireError, match=r"format 'jpeg', \d+ bytes"):
-        wire.decode_compressed(compressed(content))
+        decode_compressed(compressed(content))
 
 
 def test_labels_round_trip():
     labels = np.random.default_rng(0).integers(0, 11, (33, 47), np.uint8)
     data = wire.encode_image(HEADER, labels, "mono8")
-    header, back = wire.decode_labels(data)
+    header, back = decode_labels(data)
     assert np.array_equal(back, labels)
     assert header == HEADER
     raw = deserialise(data, IMAGE)
     assert (raw.step, raw.width, raw.height, raw.is_bigendian, raw.encoding) == (47, 47, 33, 0, "mono8")
     with pytest.raises(WireError, match="mono8"):
-        wire.decode_labels(message(BGR, "bgr8"))
+        decode_labels(message(BGR, "bgr8"))
 
 
 def test_encode_jpeg_is_read_back():
-    picture = wire.decode_compressed(wire.encode_jpeg(HEADER, BGR, 95))
+    picture = decode_compressed(wire.encode_jpeg(HEADER, BGR, 95))
     assert np.abs(picture.pixels.astype(int) - BGR).mean() < 4
     assert deserialise(wire.encode_jpeg(HEADER, BGR), COMPRESSED_IMAGE).format == "bgr8; jpeg compressed bgr8"
 
 
-@pytest.mark.skipif(wire.CvBridge is None, reason="no cv_bridge in this environment")
-@pytest.mark.parametrize("encoding", wire.CONVERTED)
+@pytest.mark.skipif(CvBridge is None, reason="no cv_bridge in this environment")
+@pytest.mark.parametrize("encoding", CONVERTED)
 def test_cv_bridge_and_rosbags_image_agree(encoding):
     wide = encoding.endswith("16")
     channels = channel_count(encoding)
     rows = np.random.default_rng(1).integers(0, 65536 if wide else 256, (32, 46 * channels), np.uint16)
     data = message(rows if wide else rows.astype(np.uint8), encoding)
     other = image_to_cvimage(deserialise(data, IMAGE), "bgr8")
-    assert np.abs(wire.decode_image(data).pixels.astype(int) - other).max() <= 1
+    assert np.abs(decode_image(data).pixels.astype(int) - other).max() <= 1
 
 
 @pytest.mark.ros

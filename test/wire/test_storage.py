@@ -9,9 +9,11 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys import Stores, get_typestore
 
 from icnet_ros.wire.bag import BagWriter, bag_hash, open_bag, prepare_bag_folder
-from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, typestore
-from icnet_ros.wire.image import decode_compressed, decode_image, encode_image, encode_jpeg, make_header, stamp_ns
-from icnet_ros.wire.index import NO_STAMP, index_topics, peek_stamp
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, NO_STAMP, WireError, peek_stamp, typestore
+from icnet_ros.wire.decoders.compressed import decode_compressed
+from icnet_ros.wire.decoders.image import decode_image
+from icnet_ros.wire.image import encode_image, encode_jpeg, make_header, stamp_ns
+from icnet_ros.wire.index import index_topics
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
 

@@ -11,7 +11,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from icnet_ros.node.benchmark.graph import busy_processes, cpu_seconds, participant, spin_until, stop
-from icnet_ros.wire.image import decode_labels, encode_image, make_header
+from icnet_ros.wire.decoders.image import decode_labels
+from icnet_ros.wire.image import encode_image, make_header
 
 WARM_UP = 10  # frames
 

@@ -22,7 +22,8 @@ from icnet_ros.node.benchmark.graph import (
     wait_for_subscribers,
 )
 from icnet_ros.share import share
-from icnet_ros.wire.image import decode_labels, encode_image, encode_jpeg, make_header
+from icnet_ros.wire.decoders.image import decode_labels
+from icnet_ros.wire.image import encode_image, encode_jpeg, make_header
 from icnet_ros.wire.picture_file import read_picture
 
 WARM_UP = 10  # frames
