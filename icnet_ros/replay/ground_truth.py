@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 import yaml
 
@@ -22,7 +21,7 @@ from icnet_ros.wire.decoders.base import Decoder
 from icnet_ros.wire.decoders.image import ImageDecoder
 from icnet_ros.wire.decoders.table import open_decoder
 from icnet_ros.wire.index import IndexedMessage, TopicIndex
-from icnet_ros.wire.picture_file import read_stored
+from icnet_ros.wire.picture_file import read_label_file
 
 READ_AHEAD = 100  # messages; a smaller gap is read through, a larger one is skipped by seeking
 
@@ -123,13 +122,9 @@ class FolderGroundTruth:
         if file is None:
             return None
         try:
-            labels = read_stored(file)
-        except (OSError, ValueError, cv2.error) as err:
+            return read_label_file(file.read_bytes())
+        except (OSError, ValueError, SyntaxError) as err:
             raise GroundTruthError(f"{file}: {err}") from err
-        if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
-            raise GroundTruthError(f"{file}: not a label image of one 8-bit channel")
-        found: UInt8 = np.asarray(labels)
-        return found
 
 
 class MappedGroundTruth:

@@ -67,7 +67,7 @@ class FrameLabeller:
         try:
             picture = image.picture()
             record = replace(record, stamp_ns=stamp_ns(picture.header))
-            decode_ms = 1000 * (perf_counter() - started)
+            decode_ms = 1000 * (image.seconds + perf_counter() - started)
             label_map = self._predict(picture)
         except (ValueError, FrameError) as err:  # also WireError; or a frame that is too small
             return replace(record, error=str(err)), None

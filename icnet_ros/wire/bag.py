@@ -1,6 +1,7 @@
 """Reading bags (topic selection, messages as bytes in recorded order) and writing new ones."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice, takewhile
@@ -20,6 +21,8 @@ GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt
 
 MARKER = ".icnet_ros"  # in the folders of bags that this package wrote, which it may replace
 DEPTH_ENCODINGS = ("16UC1", "32FC1")
+LABEL_MAPS = ("labels_map", "colored_map")  # of Gazebo's segmentation camera
+PNG_LABELS = re.compile(r"(mono8|8UC1)\s*;\s*(png|tiff)\b.*")
 PROBED = 10  # messages that are read to find the encoding of a topic
 
 
@@ -55,7 +58,7 @@ class Bag:
         for topic in sorted(images, key=lambda topic: preference(topic.kind, topic.encoding)):
             if not topic.messages or topic.name == ground_truth:
                 continue
-            if not self._is_ground_truth(topic) and not self._is_depth(topic):
+            if not self._is_ground_truth(topic) and not self._is_depth(topic) and not _is_label_map(topic):
                 seen.setdefault(topic.base, topic)
         return sorted(seen.values())
 
@@ -80,7 +83,7 @@ class Bag:
         return cameras[0]
 
     def ground_truth_topic(self, name: str = "", camera: Topic | None = None) -> Topic | None:
-        """The mono8 topic with ground-truth label images: `name`, or else the one of `ground_truth_topics`, or None."""
+        """The topic with ground-truth label images: `name`, or else the one of `ground_truth_topics`, or None."""
         if not name:
             found = self.ground_truth_topics(camera)
             return found[0] if len(found) == 1 else None
@@ -90,7 +93,7 @@ class Bag:
         raise WireError(f"{self.path}: no image topic {name!r} for ground truth")
 
     def ground_truth_topics(self, camera: Topic | None = None) -> list[Topic]:
-        """The mono8 topics whose names say ground truth the most surely; several are ambiguous.
+        """The topics of label images whose names say ground truth the most surely; several are ambiguous.
 
         camera: the camera that they belong to. With several cameras, the topics whose names begin most like that of
         `camera`, unless they are as similar to another camera.
@@ -131,11 +134,16 @@ class Bag:
             return False
         if _sureness(topic.name) == len(GROUND_TRUTH_WORDS):
             return False
-        return self._encoding(topic) in ("mono8", "8UC1")
+        encoding = self._encoding(topic)
+        ids_in_each_channel = topic.name.endswith(LABEL_MAPS[0]) and encoding in ("rgb8", "bgr8")
+        return encoding in ("mono8", "8UC1") or ids_in_each_channel or PNG_LABELS.fullmatch(encoding) is not None
 
     def _is_depth(self, topic: Topic) -> bool:
         encoding = self._encoding(topic)  # of a compressed image: "16UC1; compressedDepth png"
-        return encoding.startswith(DEPTH_ENCODINGS) or (encoding == "mono16" and "depth" in topic.name.lower())
+        of_topic = encoding.split(";")[-1]  # of a FFMPEGPacket: "hevc;gray16le;16UC1;16UC1"
+        if encoding.startswith(DEPTH_ENCODINGS) or of_topic.startswith(DEPTH_ENCODINGS) or "compressedDepth" in encoding:
+            return True
+        return encoding.startswith("mono16") and "depth" in topic.name.lower()
 
     def _encoding(self, topic: Topic) -> str:
         """Encoding, or format of a compressed image, of the first message that can be read; "" if there is none."""
@@ -152,8 +160,12 @@ class Bag:
 
 
 def _readability(topic: Topic) -> tuple[bool, bool, int]:
-    """Sort key: topics with messages of images first."""
+    """Sort key: topics with messages, and those of images, first."""
     return not topic.messages, not has_decoder(topic.kind, topic.encoding), -topic.messages
+
+
+def _is_label_map(topic: Topic) -> bool:
+    return topic.base.endswith(LABEL_MAPS)
 
 
 def _sureness(name: str) -> int:

@@ -17,6 +17,14 @@ COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
 FRAME_LATENCY = "icnet_ros/msg/FrameLatency"
+COMPRESSED_VIDEO = "foxglove_msgs/msg/CompressedVideo"
+FFMPEG_PACKET = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
+# Types of other packages, which need not be installed.
+DEFINITIONS = {
+    COMPRESSED_VIDEO: "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n",
+    FFMPEG_PACKET: "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\nuint8 flags\n"
+    "bool is_bigendian\nuint8[] data\n",
+}
 NO_STAMP = -(2**63)  # stamps may be negative; this is none
 
 
@@ -42,6 +50,8 @@ class WireError(ValueError):
 def typestore(frame_latency: Path | None = None) -> Typestore:
     """Message definitions of ROS 2, and of FrameLatency if the path of its .msg file is given."""
     store = get_typestore(Stores.LATEST)
+    for kind, definition in DEFINITIONS.items():
+        store.register(get_types_from_msg(definition, kind))
     if frame_latency is not None:
         store.register(get_types_from_msg(frame_latency.read_text(), FRAME_LATENCY))
     return store

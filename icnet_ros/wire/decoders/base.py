@@ -14,13 +14,15 @@ class ImageInfo:
     """What an image message says about itself.
 
     size: (height, width), None if only decoding shows it. encoding: of raw pixels, or the format of a compressed image,
-    as the message has it. key: whether it can be decoded without the messages before it, as all but video can.
+    as the message has it. key: whether it can be decoded without the messages before it, as all but video can. video:
+    whether it is a packet of a video.
     """
 
     header: Header
     size: tuple[int, int] | None
     encoding: str
     key: bool = True
+    video: bool = False
 
     @property
     def stamp(self) -> int:
