@@ -24,6 +24,12 @@ DEFINITIONS = {
     COMPRESSED_VIDEO: "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n",
     FFMPEG_PACKET: "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\nuint8 flags\n"
     "bool is_bigendian\nuint8[] data\n",
+    "foxglove_msgs/msg/CompressedImage": "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\n"
+    "string format\n",
+    "foxglove_msgs/msg/RawImage": "builtin_interfaces/Time timestamp\nstring frame_id\nuint32 width\nuint32 height\n"
+    "string encoding\nuint32 step\nuint8[] data\n",
+    "foxglove_msgs/msg/CameraCalibration": "builtin_interfaces/Time timestamp\nstring frame_id\nuint32 width\n"
+    "uint32 height\nstring distortion_model\nfloat64[] D\nfloat64[9] K\nfloat64[9] R\nfloat64[12] P\n",
 }
 NO_STAMP = -(2**63)  # stamps may be negative; this is none
 

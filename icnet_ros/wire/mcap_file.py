@@ -103,7 +103,9 @@ class McapFile:
                     return
                 found: Iterable[Entry] = ()
                 if opcode == Opcode.MESSAGE:
-                    found = _message(file.read(length), offset, 0, wanted) if length >= MESSAGE_HEADER.size else ()
+                    content = file.read(length)
+                    whole = len(content) == length >= MESSAGE_HEADER.size
+                    found = _message(content, offset, 0, wanted) if whole else ()
                 elif offset in chunks:
                     found = self._of_chunk(file, chunks[offset], wanted, problems)
                 yield from (entry for entry in found if entry[0] >= start)

@@ -197,12 +197,20 @@ def _compare(summary: _Summary, layout: McapLayout) -> None:
             raise ValueError(f"no chunk at byte {offset}")
         if (start, end) != (chunk.start, chunk.end) and not (chunk.start == NO_MESSAGES and not chunk.indexed):
             raise ValueError(f"other times of the chunk at byte {offset}")
-    indexed = sum((chunk.indexed for chunk in layout.chunks), Counter[int]()) + layout.loose
+    indexed = _indexed(layout)
     if not summary.counts or not (indexed or not layout.chunks):
         return
     for channel in summary.counts.keys() | indexed.keys():
         if summary.counts[channel] != indexed[channel]:
             raise ValueError(f"{summary.counts[channel]} messages of channel {channel} instead of {indexed[channel]}")
+
+
+def _indexed(layout: McapLayout) -> Counter[int]:
+    """Messages by channel, as far as they are outside chunks or in message indexes."""
+    indexed = +layout.loose
+    for chunk in layout.chunks:
+        indexed.update(chunk.indexed)
+    return indexed
 
 
 def _is_sufficient(summary: _Summary, layout: McapLayout) -> bool:
@@ -211,8 +219,7 @@ def _is_sufficient(summary: _Summary, layout: McapLayout) -> bool:
         channel.schema_id in layout.schemas for channel in layout.channels.values()
     )
     confirmed = all(chunk.offset in summary.chunks or not chunk.indexed for chunk in layout.chunks)
-    complete = all(chunk.indexed for chunk in layout.chunks if chunk.offset in summary.chunks)
-    return bool(summary.counts) and bool(layout.channels) and described and confirmed and complete
+    return bool(layout.channels) and described and confirmed and _indexed(layout) == +summary.counts != Counter()
 
 
 def _unpack(file: BinaryIO, layout: McapLayout) -> None:

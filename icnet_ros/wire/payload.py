@@ -1,4 +1,4 @@
-"""Recorded bytes -> CDR, as ROS 2 would send it: unpacked, and converted from ROS 1."""
+"""Recorded bytes -> CDR, as ROS 2 would send it: unpacked, and converted from ROS 1 and from Foxglove's schemas."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
 from icnet_ros.wire.cdr import WireError, typestore
+from icnet_ros.wire.foxglove import converter, schema_of
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # no CDR message begins like this
 MAX_MESSAGE_BYTES = 2**30
@@ -38,6 +39,9 @@ class Payload:
 def as_cdr(kind: str, encoding: str, definition: bytes = b"") -> Payload:
     """How messages of this type and encoding become CDR; those of unknown encodings are left as they are."""
     name = ros_2_name(kind)
+    if schema := schema_of(kind, encoding):
+        ros_kind, convert = converter(schema, encoding)
+        return Payload(ros_kind, (lambda content: convert(unpack_message(content))) if encoding == "cdr" else convert)
     if encoding == "ros1":
         return Payload(name, _from_ros_1(name))
     if encoding in ("cdr", ""):

@@ -91,6 +91,8 @@ class VideoStream:
         Raises WireError for a damaged packet, and before the first key frame; later packets may be decoded on.
         """
         self._number += 1
+        if not packet:  # for libav that is the end of the video, after which it takes nothing
+            raise WireError(f"{self.codec} packet without data")
         if not self._started and not key:
             raise WireError("no key frame yet: the video can be decoded from the next one on")
         unit = self._av.Packet(packet)
