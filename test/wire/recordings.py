@@ -1,5 +1,8 @@
 """Recordings for tests, written with libraries of others."""
 
+import gzip
+import struct
+import zlib
 from collections import defaultdict
 
 import numpy as np
@@ -48,3 +51,9 @@ def read(path, *topics):
         except WireError as err:
             return dict(found), str(err)
     return dict(found), ""
+
+
+def zstd_transport(pixels, encoding, height, width, step, *, gzipped=True):
+    """As zstd_image_transport of Jazzy to Lyrical sends it: a header, then gzip."""
+    header = struct.pack("<IIBII", height, width, 0, step, len(encoding)) + encoding.encode()
+    return header + (gzip if gzipped else zlib).compress(pixels.tobytes())

@@ -154,10 +154,10 @@ def _planar(message: ImageFields) -> UInt8:
 def _luma(message: ImageFields, planes: float) -> tuple[int, UInt8]:
     """Height of the picture and its luma; some drivers count the rows of all planes as its height."""
     height = message.height
-    if message.data.nbytes < int(planes * height) * message.step <= planes * message.data.nbytes:
+    if message.data.nbytes == height * message.step and height % 3 == 0:
         height = round(height / planes)
-    luma = rows_of(RawPixels(height, message.width, message.encoding, 0, message.step, message.data), np.dtype(np.uint8), 1)
-    return height, np.ascontiguousarray(luma)
+    first = RawPixels(height, message.width, message.encoding, 0, message.step, message.data)
+    return height, np.ascontiguousarray(rows_of(first, np.dtype(np.uint8), 1))
 
 
 def _plane(message: ImageFields, start: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> UInt8:
