@@ -120,6 +120,23 @@ class Bag:
         except Exception as err:  # rosbags raises many exception types for corrupt files
             raise WireError(f"{self.path}: damaged: {type(err).__name__}: {err}") from err
 
+    def role(self, topic: Topic) -> str:
+        """What a replay takes a topic for: "camera", "depth", ...; "" if it holds no images."""
+        if not has_decoder(topic.kind, topic.encoding):
+            return ""
+        if not topic.messages:
+            return "no messages"
+        if self._is_output(topic):
+            return "output of a segmentation node"
+        if self._is_ground_truth(topic):
+            return "ground truth"
+        if _is_label_map(topic):
+            return "label colours of a simulator"
+        if self._is_depth(topic):
+            return "depth"
+        camera = next(camera for camera in self.cameras() if camera.base == topic.base)
+        return "camera" if camera == topic else f"same images as {camera.name}"
+
     def inputs(self) -> list[str]:
         """Names of the topics without those of a segmentation node that was recorded, and without ROS's own."""
         return [topic.name for topic in self.topics() if topic.name not in OWN and not self._is_output(topic)]

@@ -25,7 +25,7 @@ def scenes(count, height=96, width=128):
     rows, columns = np.mgrid[:height, :width]
     for number in range(count):
         picture = np.dstack([rows * 2, columns, np.full_like(rows, 90)]).astype(np.uint8)
-        picture[20:60, 3 * number : 3 * number + 40] = (30, 200, 240 - 5 * number)
+        picture[20:60, 3 * (number % 30) : 3 * (number % 30) + 40] = (30, 200, 240 - 5 * (number % 40))
         yield picture
 
 
