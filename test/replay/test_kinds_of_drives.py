@@ -10,9 +10,9 @@ from drives import icnet, pictures, read_json, run
 from recordings import write_mcap
 
 from icnet_ros.engine.base import Frame
+from icnet_ros.replay import replay_drives
 from icnet_ros.replay.drive_index import index_drive
 from icnet_ros.replay.drives import Drive
-from icnet_ros.replay.replay_drives import _key_frames, _parts
 from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import BagWriter, open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, COMPRESSED_VIDEO, IMAGE, message_type, serialise
@@ -94,9 +94,10 @@ def test_negative_stamps_are_scored(tmp_path, engine, began):
     assert (report["frames"]["scored"], report["miou"]) == (4, 1.0)
 
 
-def test_a_video_in_parts_and_from_its_middle_is_labelled_as_in_one_go(tmp_path, engine):
+def test_a_video_in_parts_and_from_its_middle_is_labelled_as_in_one_go(tmp_path, engine, monkeypatch):
+    monkeypatch.setattr(replay_drives, "MIN_PART", 10)
     videos = pytest.importorskip("videos")
-    packets = videos.encode("libx264", videos.scenes(60), gop=8, b_frames=2)
+    packets = videos.encode("libx264", videos.scenes(26), gop=4, b_frames=2)
     content = [
         (number * SECOND // 10, videos.as_message(COMPRESSED_VIDEO, "h264", data, shown))
         for number, (data, shown) in enumerate(packets)
@@ -105,16 +106,16 @@ def test_a_video_in_parts_and_from_its_middle_is_labelled_as_in_one_go(tmp_path,
     result, report = run(bag, engine, tmp_path / "whole")
     assert [frame.stamp_ns for frame in result.frames] == [videos.BEGAN + shown for _, shown in packets]
     assert report["latency_ms"]["decode"]["p50"] > 0
-    run(bag, engine, tmp_path / "late", start=2.95, stride=3)
+    run(bag, engine, tmp_path / "late", start=1.25, stride=3)
     with open_bag(bag) as opened:
         index = index_drive(opened, Selection())
     every = Drive("x", bag, tmp_path, Selection())
-    parts = list(_parts(60, 60, 1, _key_frames(every, index)))
-    assert parts == [range(32), range(32, 60)]  # key frames are 0, 8, ...
-    assert _key_frames(replace(every, selection=Selection(stride=3)), index) == [3, 6, 8, 11, 14, 16, 19]
+    parts = list(replay_drives._parts(26, 26, 1, replay_drives._key_frames(every, index)))
+    assert parts == [range(12), range(12, 24), range(24, 26)]  # key frames are 0, 4, ...
+    assert replay_drives._key_frames(replace(every, selection=Selection(stride=3)), index) == [2, 3, 4, 6, 7, 8]
     for part in parts:
         run(bag, engine, tmp_path / "parts", part=part)
-    for other, count in (("parts", 60), ("late", 10)):
+    for other, count in (("parts", 26), ("late", 5)):
         labels = sorted((tmp_path / other / "labels").glob("*.png"))
         assert len(labels) == count
         for file in labels:
