@@ -22,7 +22,7 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.engine.backends.cuda import DTYPES
 from icnet_ros.engine.backends.torch import open_torch_on, torch_device
-from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, UInt8
+from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, Request, UInt8
 from icnet_ros.engine.table import installed_library, open_engine
 from icnet_ros.network.cost import conv_macs
 
@@ -94,7 +94,7 @@ def measure(
         except (EngineError, CheckpointError, RuntimeError) as err:
             row["error"] = str(err)
             continue
-        label_map = engine.segment([frame], confidence=True)[0]
+        label_map = engine.segment([frame], Request(confidence=True))[0]
         share = float((label_map.labels == expected[case.size]).mean())
         seconds = row["stages"]["inference"] / 1000
         memory = engine.memory()
@@ -150,7 +150,9 @@ def soak(checkpoint: Checkpoint, device: str, picture: UInt8, seconds: float, pr
         height, width = generator.choice(((480, 640), (720, 1280), (375, 1242), (96, 160), (1080, 1920), (241, 319)))
         batch = generator.choice((1, 1, 2, 4))
         try:
-            frames += len(engine.segment([Frame(_resized(picture, (height, width)))] * batch, confidence=batch > 1))
+            frames += len(
+                engine.segment([Frame(_resized(picture, (height, width)))] * batch, Request(confidence=batch > 1))
+            )
         except EngineError:
             failures += 1
         if early is None and elapsed > seconds / 10:

@@ -9,7 +9,7 @@ import numpy as np
 
 from icnet_ros.benchmark.timing import Progress
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.engine.base import EngineOptions, Frame
+from icnet_ros.engine.base import EngineOptions, Frame, Request
 from icnet_ros.engine.table import open_engine
 from icnet_ros.replay.labelling import engine_predictor
 from icnet_ros.replay.replay_drive import replay_drive
@@ -40,7 +40,7 @@ def measure(
         for name, confidence in (("engine", False), ("engine_with_confidence", True)):
             started = perf_counter()
             for picture in pictures:
-                runner.segment([Frame(picture.pixels, picture.order)], confidence=confidence)
+                runner.segment([Frame(picture.pixels, picture.order)], Request(confidence=confidence))
             rates[name].append(len(pictures) / (perf_counter() - started))
         with tempfile.TemporaryDirectory() as folder:
             ResultStore(Path(folder)).prepare("benchmark")

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, LabelMap, UInt8
+from icnet_ros.engine.base import LABELS_ONLY, Engine, EngineError, EngineOptions, Frame, LabelMap, Request, UInt8
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.picture_file import read_picture
 
@@ -33,8 +33,8 @@ def adapted(engine: Engine, options: EngineOptions) -> Engine:
     return AdaptedEngine(engine, options.rotate, masks)
 
 
-class AdaptedEngine:
-    """Implements Engine around `engine`: turns frames, turns label maps back, then masks pixels.
+class AdaptedEngine(Engine):
+    """Runs `engine`: turns frames, turns label maps back, then masks pixels.
 
     Masked pixels get the id of "unlabelled", confidence 0 and scores 0.
     """
@@ -53,15 +53,13 @@ class AdaptedEngine:
             turned = self._rotate in (90, 270)
             self._engine.warm_up(columns if turned else rows, rows if turned else columns, batch)
 
-    def segment(
-        self, frames: Sequence[Frame], *, confidence: bool = False, scores: Sequence[int] = ()
-    ) -> list[LabelMap]:
+    def segment(self, frames: Sequence[Frame], request: Request = LABELS_ONLY) -> list[LabelMap]:
         """See Engine. Raises ValueError for a frame whose size is not that of its mask."""
         for frame in frames:
             if mask := self._mask_of(frame):
                 mask.check(frame)
         turned = [self._turn(frame) for frame in frames]
-        label_maps = self._engine.segment(turned, confidence=confidence, scores=scores)
+        label_maps = self._engine.segment(turned, request)
         return [self._finish(frame, label_map) for frame, label_map in zip(frames, label_maps, strict=True)]
 
     def memory(self) -> int | None:

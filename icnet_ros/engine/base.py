@@ -1,5 +1,6 @@
 """The interface that every engine implements, and its data types."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
@@ -104,30 +105,51 @@ class EngineOptions:
     cameras: tuple[str, ...] = ("",)
 
 
+@dataclass(frozen=True)
+class Request:
+    """What is wanted for the frames of one call, beside their labels.
+
+    confidence: also confidence maps. scores: ids of the classes whose probabilities are wanted. exit: the exit to use,
+    "auto" to let the engine choose; an engine with one exit uses that one. remaining_ms: time that the call may take;
+    an engine with several exits chooses one that is expected to keep it.
+    """
+
+    confidence: bool = False
+    scores: tuple[int, ...] = ()
+    exit: str = "auto"
+    remaining_ms: float = math.inf
+
+
+LABELS_ONLY = Request()
+
+
 @runtime_checkable
 class Engine(Protocol):
-    """Runs all steps from a frame to its label map. Not thread-safe."""
+    """Runs all steps from a frame to its label map. Not thread-safe.
+
+    name, exit: of the engine and exit that labelled the last frame. last_error: why the engine does not work at
+    present, "" if it does. has_fallback: whether another engine is used meanwhile.
+    """
 
     name: str
     spec: ModelSpec
     device: str
     precision: str
     exit: str
+    last_error: str = ""
+    has_fallback: bool = False
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """Run frames of this size, so that the first real frame is not slower than later ones."""
 
-    def segment(
-        self, frames: Sequence[Frame], *, confidence: bool = False, scores: Sequence[int] = ()
-    ) -> list[LabelMap]:
+    def segment(self, frames: Sequence[Frame], request: Request = LABELS_ONLY) -> list[LabelMap]:
         """Label maps of the frames, in their order; sizes may differ.
 
-        scores: ids of the classes whose probabilities are wanted. Raises ValueError for a frame too small for the
-        network, EngineError if the device fails.
+        Raises ValueError for a frame too small for the network, EngineError if the device fails.
         """
 
     def memory(self) -> int | None:
         """Bytes of device memory in use, None where that is not known (CPU)."""
 
     def close(self) -> None:
-        """Free the device. The engine cannot be used afterwards."""
+        """Free the device, once no frame is being labelled. The engine cannot be used afterwards."""

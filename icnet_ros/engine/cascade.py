@@ -1,6 +1,5 @@
 """Early exits and smaller inputs under a deadline: use the most accurate that is expected to finish in time."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
@@ -9,7 +8,7 @@ from time import perf_counter
 import numpy as np
 
 from icnet_ros.engine.adapted import AdaptedEngine
-from icnet_ros.engine.base import Engine, Frame, LabelMap
+from icnet_ros.engine.base import LABELS_ONLY, Engine, Frame, LabelMap, Request
 
 SMOOTHING = 0.2  # weight of the newest frame in the running mean and deviation of the slowdown
 MARGIN = 2.0  # deviations added to the mean for the expected time of a frame
@@ -65,12 +64,8 @@ class StepChooser:
         self._deviation += SMOOTHING * (abs(error) - self._deviation)
 
 
-class Cascade:
-    """Implements Engine with one engine per step, and chooses among them.
-
-    remaining_ms: time that the next `segment` may take. wanted_exit: the exit to use, or "auto" to choose by
-    the time left. The caller sets both. exit: the one that was used last.
-    """
+class Cascade(Engine):
+    """One engine per step; chooses among them by the time that is left for a frame."""
 
     def __init__(self, ladder: Mapping[str, Engine], exits: Mapping[str, Engine]) -> None:
         """ladder: engines of one checkpoint by the name of their step, from fast to accurate. exits: by exit."""
@@ -83,7 +78,6 @@ class Cascade:
             deepest.precision,
         )
         self.exit = deepest.exit
-        self.remaining_ms, self.wanted_exit = math.inf, "auto"
         self._chooser = StepChooser(dict.fromkeys(ladder, 1.0))
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
@@ -103,18 +97,16 @@ class Cascade:
             cost[step] = median(times)
         self._chooser = StepChooser(cost)
 
-    def segment(
-        self, frames: Sequence[Frame], *, confidence: bool = False, scores: Sequence[int] = ()
-    ) -> list[LabelMap]:
+    def segment(self, frames: Sequence[Frame], request: Request = LABELS_ONLY) -> list[LabelMap]:
         """See Engine."""
         started = perf_counter()
-        if self.wanted_exit != "auto":
-            self.exit = self.wanted_exit
-            return self._exits[self.exit].segment(frames, confidence=confidence, scores=scores)
-        step = self._chooser.choose(self.remaining_ms)
+        if request.exit != "auto":
+            self.exit = request.exit
+            return self._exits[self.exit].segment(frames, request)
+        step = self._chooser.choose(request.remaining_ms)
         engine = self._ladder[step]
         self.exit = engine.exit
-        label_maps = engine.segment(frames, confidence=confidence, scores=scores)
+        label_maps = engine.segment(frames, request)
         self._chooser.observe(step, 1000 * (perf_counter() - started))
         reduced = step != list(self._ladder)[-1]
         return [replace(label_map, reduced=reduced) for label_map in label_maps]

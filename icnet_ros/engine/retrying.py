@@ -4,18 +4,17 @@ import math
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-from icnet_ros.engine.base import Engine, EngineError, Frame, FrameError, LabelMap
-from icnet_ros.engine.cascade import Cascade
+from icnet_ros.engine.base import LABELS_ONLY, Engine, EngineError, Frame, FrameError, LabelMap, Request
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 
 
-class RetryingEngine:
-    """Implements Engine around `engine`, with retries and an optional fallback.
+class RetryingEngine(Engine):
+    """Runs `engine`, with retries and an optional fallback.
 
     One failure costs one frame, or none with a fallback. From the second consecutive failure on, `engine`
     is not called for a while, twice as long each time (exponential backoff); frames meanwhile go to the
-    fallback or fail at once. last_error: the last error of `engine`, "" if its last call succeeded.
+    fallback or fail at once.
     """
 
     def __init__(self, engine: Engine, fallback: Engine | None = None, now: Callable[[], float] = monotonic) -> None:
@@ -24,7 +23,6 @@ class RetryingEngine:
         self.spec, self.device, self.precision = engine.spec, engine.device, engine.precision
         self.name, self.exit = engine.name, engine.exit
         self.last_error = ""
-        self.remaining_ms, self.wanted_exit = math.inf, "auto"  # see Cascade
         self.has_fallback = fallback is not None
         self._failures = 0
         self._next_try = -math.inf
@@ -34,20 +32,18 @@ class RetryingEngine:
         for engine in self._engines():
             engine.warm_up(height, width, batch)
 
-    def segment(
-        self, frames: Sequence[Frame], *, confidence: bool = False, scores: Sequence[int] = ()
-    ) -> list[LabelMap]:
-        """See Engine. Sets `name` and `exit` to those of the engine that was used."""
+    def segment(self, frames: Sequence[Frame], request: Request = LABELS_ONLY) -> list[LabelMap]:
+        """See Engine."""
         if self._now() >= self._next_try:
             try:
-                label_maps = self._run(self._engine, frames, confidence, scores)
+                label_maps = self._run(self._engine, frames, request)
             except ValueError:  # an invalid frame, not a failure of the engine
                 raise
             except FrameError as err:  # nor this, and the fallback may be able to label it
                 if self._fallback is None:
                     raise
                 self.last_error = str(err)
-                return self._run(self._fallback, frames, confidence, scores)
+                return self._run(self._fallback, frames, request)
             except Exception as err:  # runtimes have errors of their own
                 self._failed(err)
                 if self._fallback is None:
@@ -58,7 +54,7 @@ class RetryingEngine:
         if self._fallback is None:
             wait = self._next_try - self._now()
             raise EngineError(f"{self.last_error} (failed {self._failures} times in a row, next try in {wait:.1f} s)")
-        return self._run(self._fallback, frames, confidence, scores)
+        return self._run(self._fallback, frames, request)
 
     def memory(self) -> int | None:
         """See Engine."""
@@ -69,10 +65,8 @@ class RetryingEngine:
         for engine in self._engines():
             engine.close()
 
-    def _run(self, engine: Engine, frames: Sequence[Frame], confidence: bool, scores: Sequence[int]) -> list[LabelMap]:
-        if isinstance(engine, Cascade):
-            engine.remaining_ms, engine.wanted_exit = self.remaining_ms, self.wanted_exit
-        label_maps = engine.segment(frames, confidence=confidence, scores=scores)
+    def _run(self, engine: Engine, frames: Sequence[Frame], request: Request) -> list[LabelMap]:
+        label_maps = engine.segment(frames, request)
         self.name, self.exit = engine.name, engine.exit
         return label_maps
 

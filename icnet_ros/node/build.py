@@ -17,7 +17,7 @@ from icnet_ros.wire.cdr import typestore
 class BuiltEngine(NamedTuple):
     """An engine, the parameters it was built from, and its constant values for /diagnostics."""
 
-    engine: RetryingEngine
+    engine: Engine
     settings: Parameters
     metadata: dict[str, str]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import cv2
 
-from icnet_ros.engine.base import STAGES, Engine, Frame, FrameError, LabelMap
+from icnet_ros.engine.base import STAGES, Engine, Frame, FrameError, LabelMap, Request
 from icnet_ros.metrics.frame import pixels_by_class
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.result_store import ResultStore
@@ -22,6 +22,9 @@ from icnet_ros.wire.topic import Topic
 Predictor = Callable[[Picture], LabelMap]
 
 
+REQUEST = Request(confidence=True)
+
+
 def engine_predictor(engine: Engine) -> Predictor:
     """Predictor that runs an engine; as in the node, it warms up before the first frame of each size."""
     warm: set[tuple[int, ...]] = set()
@@ -31,7 +34,7 @@ def engine_predictor(engine: Engine) -> Predictor:
         if (height, width) not in warm:
             engine.warm_up(height, width)
             warm.add((height, width))
-        return engine.segment([Frame(picture.pixels, picture.order)], confidence=True)[0]
+        return engine.segment([Frame(picture.pixels, picture.order)], REQUEST)[0]
 
     return predict
 

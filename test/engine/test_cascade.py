@@ -11,7 +11,7 @@ from icnet_ros.checkpoint.file import open_checkpoint, save
 from icnet_ros.checkpoint.ladder import Step, make_ladder, read_ladder, to_metrics
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.engine.artefacts.header import update_metrics
-from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame
+from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, Request
 from icnet_ros.engine.cascade import LONGEST_PATIENCE, PATIENCE, StepChooser
 from icnet_ros.engine.table import open_engine
 
@@ -75,8 +75,7 @@ def test_the_engine_answers_with_the_exit_it_names(tiny):
     frame = Frame(np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8))
     single = {exit_: open_engine("torch", tiny, EngineOptions("cpu", exit=exit_)) for exit_ in tiny.spec.exits}
     for remaining, expected in ((math.inf, "sub124"), (-5.0, "sub4")):
-        cascade.remaining_ms = remaining
-        answer = cascade.segment([frame])[0]
+        answer = cascade.segment([frame], Request(remaining_ms=remaining))[0]
         assert cascade.exit == expected
         assert np.array_equal(answer.labels, single[expected].segment([frame])[0].labels)
     cascade.close()
@@ -101,8 +100,7 @@ def test_a_stored_ladder_has_sizes_beside_exits(tiny):
         (math.inf, "sub24", "sub24", 64, False),
         (math.inf, "auto", "sub4", 48, True),  # patience
     ):
-        cascade.remaining_ms, cascade.wanted_exit = remaining, wanted
-        label_map = cascade.segment([frame])[0]
+        label_map = cascade.segment([frame], Request(exit=wanted, remaining_ms=remaining))[0]
         assert (cascade.exit, label_map.input_rows, label_map.reduced) == (exit_, rows, reduced)
         single = open_engine("torch", tiny, EngineOptions("cpu", exit=exit_, rows=rows))
         assert np.array_equal(label_map.labels, single.segment([frame])[0].labels)
@@ -117,9 +115,8 @@ def test_a_given_size_leaves_exits_only(tiny, options):
     checkpoint = with_ladder(tiny, LADDER)
     cascade = open_engine("torch", checkpoint, EngineOptions("cpu", exit="auto", **options))
     cascade.warm_up(64, 96)
-    cascade.remaining_ms = 0.0
     frame = Frame(np.zeros((64, 96, 3), np.uint8))
-    assert cascade.segment([frame])[0].input_rows == 64
+    assert cascade.segment([frame], Request(remaining_ms=0.0))[0].input_rows == 64
     assert cascade.exit == "sub4"
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from icnet_ros.checkpoint.file import load, load_spec, open_checkpoint
 from icnet_ros.checkpoint.onnx_file import describe
 from icnet_ros.checkpoint.spec import CheckpointError
-from icnet_ros.engine.base import EngineError, EngineOptions, Frame
+from icnet_ros.engine.base import EngineError, EngineOptions, Frame, Request
 from icnet_ros.engine.table import open_engine
 
 onnx = pytest.importorskip("onnx")
@@ -74,7 +74,9 @@ def test_labels_and_confidence_are_those_of_the_network(tmp_path, name, engine):
     path = export(network, tmp_path / "net.onnx", size=size, description=description, dtype=dtype)
     runner = open_engine(engine, open_checkpoint(path), EngineOptions("cpu"))
     frames = [picture(), picture(90, 130, 1)]
-    label_maps = runner.segment([Frame(frames[0]), Frame(frames[1]), Frame(frames[0])], confidence=True, scores=[1])
+    label_maps = runner.segment(
+        [Frame(frames[0]), Frame(frames[1]), Frame(frames[0])], Request(confidence=True, scores=(1,))
+    )
     multiple = description.get("size_multiple", 32)
     for bgr, label_map in zip([*frames, frames[0]], label_maps, strict=True):
         seen = size or [round(side / multiple) * multiple for side in bgr.shape[:2]]
@@ -125,7 +127,7 @@ def test_argmax_inside(tmp_path, engine, layout):
 
     bgr = np.zeros((64, 96, 3), np.uint8)
     bgr[:, 32:64, 2], bgr[:, 64:, 2] = 128, 255
-    label_map = network(2).segment([Frame(bgr)], confidence=True)[0]
+    label_map = network(2).segment([Frame(bgr)], Request(confidence=True))[0]
     assert np.array_equal(label_map.labels, np.repeat([[0, 1, 2]], 32, axis=1).repeat(64, axis=0))
     assert label_map.confidence[:, 10].min() == 255
     assert network(3).segment([Frame(bgr // 2)])[0].labels.max() == 1  # the class 3 does not occur here

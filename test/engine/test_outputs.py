@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from icnet_ros.engine.backends.torch import open_torch_on
-from icnet_ros.engine.base import EngineError, EngineOptions, Frame
+from icnet_ros.engine.base import EngineError, EngineOptions, Frame, Request
 from icnet_ros.engine.table import open_engine
 
 GROUPS = """
@@ -62,7 +62,7 @@ def same(labels, scores, ids):
 @pytest.mark.parametrize("size", [(48, 64), (97, 130), (200, 100)])
 def test_labels_of_another_size_come_from_the_logits(tiny, engine, size):
     bgr = picture()
-    answer = engine().segment([Frame(bgr, size=size)], confidence=True)[0]
+    answer = engine().segment([Frame(bgr, size=size)], Request(confidence=True))[0]
     expected = probabilities(tiny, bgr, size)
     assert answer.labels.shape == answer.confidence.shape == size
     same(answer.labels, expected, range(3))
@@ -82,7 +82,7 @@ def test_groups_are_the_largest_sums_of_probabilities(tiny, engine, groups):
     assert runner.spec.classes.names == ("ground", "thing")
     bgr = picture()
     expected = probabilities(tiny, bgr, bgr.shape[:2])
-    plain, sure = (runner.segment([Frame(bgr)], confidence=wanted)[0] for wanted in (False, True))
+    plain, sure = (runner.segment([Frame(bgr)], Request(confidence=wanted))[0] for wanted in (False, True))
     same(plain.labels, expected, (0, 1, 255))
     same(sure.labels, expected, (0, 1, 255))
     assert set(np.unique(sure.labels)) == {0, 1, 255}
@@ -92,10 +92,10 @@ def test_groups_are_the_largest_sums_of_probabilities(tiny, engine, groups):
 def test_scores_are_those_of_the_published_classes(tiny, engine, groups):
     bgr = picture()
     expected = probabilities(tiny, bgr, (48, 64))
-    scores = engine().segment([Frame(bgr, size=(48, 64))], scores=(2, 0))[0].scores
+    scores = engine().segment([Frame(bgr, size=(48, 64))], Request(scores=(2, 0)))[0].scores
     assert (scores.dtype, scores.shape) == (np.float32, (48, 64, 2))
     assert np.abs(scores.transpose(2, 0, 1) - expected[[2, 0]]).max() < 5e-3
-    scores = engine(label_groups=groups).segment([Frame(bgr)], scores=(1,))[0].scores
+    scores = engine(label_groups=groups).segment([Frame(bgr)], Request(scores=(1,)))[0].scores
     assert np.abs(scores[..., 0] - probabilities(tiny, bgr, bgr.shape[:2])[1]).max() < 5e-3
 
 
@@ -117,10 +117,10 @@ def test_a_turned_camera_gets_labels_in_its_own_frame(tiny, degrees):
     upright = picture()
     stored = np.ascontiguousarray(np.rot90(upright, degrees // 90))  # counter-clockwise
     frame = Frame(stored, size=(stored.shape[0] // 2, stored.shape[1] // 2))
-    found = cpu(tiny, rotate=degrees).segment([frame], confidence=True, scores=(1,))[0]
+    found = cpu(tiny, rotate=degrees).segment([frame], Request(confidence=True, scores=(1,)))[0]
     assert found.labels.shape == frame.label_size
     size = frame.label_size if degrees == 180 else frame.label_size[::-1]
-    expected = cpu(tiny).segment([Frame(upright, size=size)], confidence=True, scores=(1,))[0]
+    expected = cpu(tiny).segment([Frame(upright, size=size)], Request(confidence=True, scores=(1,)))[0]
     for name in ("labels", "confidence", "scores"):
         assert np.array_equal(np.rot90(getattr(found, name), -degrees // 90), getattr(expected, name)), name
 
@@ -135,8 +135,8 @@ def write_mask(path, height=97, width=130):
 def test_masked_pixels_are_unlabelled(tiny, tmp_path):
     masked = write_mask(tmp_path / "mask.png")
     frame = Frame(picture())
-    found = cpu(tiny, mask=str(tmp_path / "mask.png")).segment([frame], confidence=True, scores=(0,))[0]
-    plain = cpu(tiny).segment([frame], confidence=True, scores=(0,))[0]
+    found = cpu(tiny, mask=str(tmp_path / "mask.png")).segment([frame], Request(confidence=True, scores=(0,)))[0]
+    plain = cpu(tiny).segment([frame], Request(confidence=True, scores=(0,)))[0]
     assert (found.labels[masked] == 255).all()
     assert not found.confidence[masked].any()
     assert not found.scores[masked].any()

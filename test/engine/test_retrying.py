@@ -18,7 +18,7 @@ class Engines:
         second = open_engine("torch", tiny, EngineOptions("cpu", exit="sub4")) if fallback else None
         self.engine = RetryingEngine(first, second, now=lambda: self.time)
 
-    def answer(self, frames, *, confidence=False, scores=()):
+    def answer(self, frames, request=None):
         self.asked += 1
         if self.broken:
             raise EngineError("out of memory")
@@ -58,10 +58,10 @@ def test_a_frame_that_cannot_be_labelled_is_no_failure_of_the_engine(tiny, fallb
     engines = Engines(tiny, fallback=fallback)
     good = engines.answer
 
-    def answer(frames, **options):
+    def answer(frames, request):
         if engines.broken:
             raise FrameError("the network gave NaN")
-        return good(frames, **options)
+        return good(frames, request)
 
     engines.engine._engine.segment = answer
     for _ in range(3):

@@ -14,7 +14,7 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
 
 from icnet_ros.checkpoint.file import open_checkpoint
-from icnet_ros.engine.base import Frame
+from icnet_ros.engine.base import Frame, Request
 from icnet_ros.engine.table import open_engine
 
 
@@ -30,7 +30,7 @@ def test_the_node_runs_an_onnx_network(graph, tmp_path):
     bgr = pixels(100, 150)
     camera.publish(image(1, bgr))
     graph.spin_until(lambda: labels and confidence and latencies and info)
-    expected = open_engine("auto", open_checkpoint(path)).segment([Frame(bgr)], confidence=True)[0]
+    expected = open_engine("auto", open_checkpoint(path)).segment([Frame(bgr)], Request(confidence=True))[0]
     for message, array in ((labels[0], expected.labels), (confidence[0], expected.confidence)):
         assert np.array_equal(np.frombuffer(message.data, np.uint8).reshape(100, 150), array)
     assert len(np.unique(expected.labels)) > 1

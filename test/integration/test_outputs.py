@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 from vision_msgs.msg import LabelInfo
 
 from icnet_ros.checkpoint.file import load
-from icnet_ros.engine.base import EngineOptions, Frame
+from icnet_ros.engine.base import EngineOptions, Frame, Request
 from icnet_ros.engine.table import open_engine
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -69,7 +69,9 @@ def test_groups_replace_the_classes_everywhere(graph, node, model, tmp_path):
     info, _ = graph.listen(LabelInfo, "/icnet/label_info", LATCHED)
     node.start(label_groups=str(tmp_path / "two.yaml"))
     node.ask(lambda: labels and confidence and color and info)
-    expected = engine(model, label_groups=str(tmp_path / "two.yaml")).segment([Frame(pixels())], confidence=True)[0]
+    expected = engine(model, label_groups=str(tmp_path / "two.yaml")).segment(
+        [Frame(pixels())], Request(confidence=True)
+    )[0]
     assert np.array_equal(array(labels[-1]), expected.labels)
     assert np.array_equal(array(confidence[-1]), expected.confidence)
     table = {entry.class_id: entry.class_name for entry in info[0].class_map}
@@ -165,7 +167,7 @@ def test_points_are_the_depth_image_with_labels(graph, node, model, encoding):
     }  # fmt: skip
     kinds = np.dtype([(name, "<u4" if name in ("rgb", "label") else "<f4") for name in names])
     points = np.frombuffer(cloud.data, kinds)
-    answer = engine(model).segment([Frame(pixels(), size=(24, 32))], confidence=True)[0]
+    answer = engine(model).segment([Frame(pixels(), size=(24, 32))], Request(confidence=True))[0]
     metres = np.where(millimetres > 0, millimetres / 1000, np.nan)
     small = cv2.resize(pixels(), (32, 24), interpolation=cv2.INTER_LINEAR)
     expected = slow_cloud(metres, info.k, small, answer.labels, answer.confidence)
@@ -267,7 +269,7 @@ def test_a_lidar_cloud_gets_the_labels_of_its_pixels(graph, node, model):
     kinds = np.dtype([("given", "<f4", 4), ("label", "<u4"), ("confidence", "<f4")])
     rows = np.frombuffer(found.data, kinds)
     assert np.array_equal(rows["given"], points)
-    answer = engine(model).segment([Frame(pixels())], confidence=True)[0]
+    answer = engine(model).segment([Frame(pixels())], Request(confidence=True))[0]
     seen = 0
     for row, (x, y, z, _) in zip(rows, points.astype(float), strict=True):
         label, confidence = 255, 0.0
@@ -298,7 +300,7 @@ def test_scores_and_the_names_of_their_channels(graph, node, model):
     node.ask(lambda: scores and names)
     assert names[0].channels == ["sky", "road"]
     assert (scores[-1].encoding, scores[-1].step) == ("32FC2", 64 * 8)
-    expected = engine(model).segment([Frame(pixels())], scores=(2, 0))[0].scores
+    expected = engine(model).segment([Frame(pixels())], Request(scores=(2, 0)))[0].scores
     assert np.allclose(array(scores[-1], np.float32, (2,)), expected, atol=1e-6)
 
 
@@ -350,7 +352,7 @@ def test_a_rate_limit_counts_what_it_leaves_out(graph, node):
 
 
 def test_label_info_without_unlabelled_and_with_a_threshold(graph, node, model):
-    answer = engine(model).segment([Frame(pixels())], confidence=True)[0]
+    answer = engine(model).segment([Frame(pixels())], Request(confidence=True))[0]
     threshold = float(np.median(answer.confidence)) / 255 + 0.001
     labels, _ = graph.listen(Image, "/icnet/labels")
     node.start(publish_unlabelled=False, confidence_threshold=threshold)

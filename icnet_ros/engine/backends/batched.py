@@ -7,8 +7,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from icnet_ros.checkpoint.spec import ModelSpec
-from icnet_ros.engine.base import Frame, LabelMap
+from icnet_ros.engine.base import LABELS_ONLY, Engine, Frame, LabelMap, Request
 
 V = TypeVar("V")
 # Compiled networks and buffers are kept for this many shapes of frames and outputs: a camera has one, or some if frames
@@ -17,31 +16,27 @@ CACHED_SIZES = 8
 MAX_INPUT_PIXELS = 40_000_000  # of the network's input: 4K images at twice their size
 
 
-class Batched(ABC):
+class Batched(Engine, ABC):
     """Runs consecutive frames of equal size and channel order as one batch."""
 
-    spec: ModelSpec
-
     @abstractmethod
-    def _segment_batch(self, frames: list[Frame], confidence: bool, scores: Sequence[int]) -> list[LabelMap]:
+    def _segment_batch(self, frames: list[Frame], request: Request) -> list[LabelMap]:
         """Label maps of frames of one size, channel order and label size."""
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """See Engine. Whatever is compiled on first use is compiled now."""
         frame = Frame(np.zeros((height, width, 3), np.uint8), self.spec.channel_order)
         for confidence in (False, True, False):
-            self.segment([frame] * batch, confidence=confidence)
+            self.segment([frame] * batch, Request(confidence=confidence))
 
-    def segment(
-        self, frames: Sequence[Frame], *, confidence: bool = False, scores: Sequence[int] = ()
-    ) -> list[LabelMap]:
+    def segment(self, frames: Sequence[Frame], request: Request = LABELS_ONLY) -> list[LabelMap]:
         """See Engine."""
         label_maps: list[LabelMap] = []
         for _, group in groupby(frames, key=lambda frame: (frame.pixels.shape, frame.order, frame.label_size)):
             alike = list(group)
             size = 1 if self.spec.architecture == "onnx" else len(alike)  # other networks may take one image only
             for first in range(0, len(alike), size):
-                label_maps += self._segment_batch(alike[first : first + size], confidence, scores)
+                label_maps += self._segment_batch(alike[first : first + size], request)
         return label_maps
 
 

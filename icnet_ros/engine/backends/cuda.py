@@ -13,7 +13,7 @@ from torch import Tensor
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.backends.batched import Batched, LruCache, check_size
-from icnet_ros.engine.base import STAGES, EngineError, EngineOptions, Frame, FrameError, LabelMap, UInt8
+from icnet_ros.engine.base import STAGES, EngineError, EngineOptions, Frame, FrameError, LabelMap, Request, UInt8
 from icnet_ros.engine.grouping import Grouping
 from icnet_ros.engine.kernels.ondevice import label, label_groups, prepare, probabilities
 
@@ -62,13 +62,13 @@ class CudaEngine(Batched):
             torch.cuda.empty_cache()
 
     @torch.inference_mode()
-    def _segment_batch(self, frames: list[Frame], confidence: bool, scores: Sequence[int]) -> list[LabelMap]:
+    def _segment_batch(self, frames: list[Frame], request: Request) -> list[LabelMap]:
         height, width = frames[0].pixels.shape[:2]
         size = self.spec.network_size(height, width, self._scale)
         check_size(frames[0], size)
         try:
             swap_channels = frames[0].order != self.spec.channel_order
-            buffers = _Shape((len(frames), height, width), frames[0].label_size, confidence, tuple(scores))
+            buffers = _Shape((len(frames), height, width), frames[0].label_size, request.confidence, request.scores)
             # Streams, events and graphs belong to the current device of the thread, which is GPU 0 at first.
             with torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext():
                 run = self._run(buffers, size, swap_channels)

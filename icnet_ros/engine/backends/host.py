@@ -2,14 +2,13 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
 from icnet_ros.checkpoint.spec import STRIDES, ModelSpec
 from icnet_ros.engine.backends.batched import Batched, check_size
-from icnet_ros.engine.base import EngineError, EngineOptions, Frame, LabelMap, UInt8
+from icnet_ros.engine.base import EngineError, EngineOptions, Frame, LabelMap, Request, UInt8
 from icnet_ros.engine.grouping import Grouping
 from icnet_ros.engine.kernels import groups, upsample
 from icnet_ros.engine.kernels.normalise import Batch, normalise
@@ -18,7 +17,6 @@ from icnet_ros.engine.kernels.normalise import Batch, normalise
 class HostEngine(Batched):
     """Pre- and postprocessing on the CPU; a subclass runs the network."""
 
-    name = ""
     planar = True  # `_infer` takes (N, 3, H, W), else (N, H, W, 3)
 
     def __init__(self, spec: ModelSpec, options: EngineOptions) -> None:
@@ -44,7 +42,7 @@ class HostEngine(Batched):
     def close(self) -> None:
         """See Engine."""
 
-    def _segment_batch(self, frames: list[Frame], confidence: bool, scores: Sequence[int]) -> list[LabelMap]:
+    def _segment_batch(self, frames: list[Frame], request: Request) -> list[LabelMap]:
         upsample.use_threads(self._threads)
         started = perf_counter()
         height, width = frames[0].pixels.shape[:2]
@@ -55,7 +53,7 @@ class HostEngine(Batched):
         logits = self._infer(batch)
         inferred = perf_counter()
         check_logits(logits.shape, len(frames), size, self._grouping.classes, self._stride)
-        maps = [self._label(one, frames[0].label_size, confidence, scores) for one in logits]
+        maps = [self._label(one, frames[0].label_size, request) for one in logits]
         # The time of a frame is its share of the batch's time.
         share = 1000 / len(frames)
         stages = {
@@ -65,22 +63,22 @@ class HostEngine(Batched):
         }
         return [replace(label_map, stages=stages, input_rows=size[0]) for label_map in maps]
 
-    def _label(self, logits: Batch, size: tuple[int, int], confidence: bool, scores: Sequence[int]) -> LabelMap:
+    def _label(self, logits: Batch, size: tuple[int, int], request: Request) -> LabelMap:
         """Label map of one frame without its times; logits (h, w, classes)."""
         grouping, corners = self._grouping, self.spec.align_corners
         confidence_map: UInt8 | None = None
         if grouping.groups is not None:
             labels, confidence_map = groups.group_map(
-                logits, grouping.group_of, grouping.ids, *size, confidence=confidence, align_corners=corners
+                logits, grouping.group_of, grouping.ids, *size, confidence=request.confidence, align_corners=corners
             )
-        elif confidence:
+        elif request.confidence:
             labels, confidence_map = upsample.label_and_confidence(logits, *size, align_corners=corners)
         else:
             labels = upsample.label_map(logits, *size, align_corners=corners)
         score_map = None
-        if scores:
-            channel_of = grouping.channel_of(scores)
-            score_map = groups.score_map(logits, channel_of, len(scores), *size, align_corners=corners)
+        if request.scores:
+            channel_of = grouping.channel_of(request.scores)
+            score_map = groups.score_map(logits, channel_of, len(request.scores), *size, align_corners=corners)
         return LabelMap(labels, confidence_map, score_map)
 
 

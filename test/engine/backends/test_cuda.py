@@ -15,7 +15,7 @@ from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.backends.batched import CACHED_SIZES
 from icnet_ros.engine.backends.torch import open_torch_on
-from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame
+from icnet_ros.engine.base import Engine, EngineError, EngineOptions, Frame, Request
 from icnet_ros.engine.kernels import ondevice, upsample
 from icnet_ros.engine.kernels.normalise import normalise
 from icnet_ros.engine.table import open_engine
@@ -95,7 +95,7 @@ def test_the_engine_of_the_gpu_labels_as_that_of_the_cpu(tiny, scale):
     bgr = picture()
     frames = [Frame(bgr), Frame(np.ascontiguousarray(bgr[..., ::-1]), "rgb"), Frame(picture(64, 96)), Frame(bgr)]
     for confidence in (True, False, True):
-        answers, expected = (one.segment(frames, confidence=confidence) for one in (engine, plain))
+        answers, expected = (one.segment(frames, Request(confidence=confidence)) for one in (engine, plain))
         for ours, theirs in zip(answers, expected, strict=True):
             assert (ours.labels == theirs.labels).mean() > (0.9999 if scale == 1 else 0.99)
             assert ours.stages.keys() == theirs.stages.keys()
@@ -104,7 +104,7 @@ def test_the_engine_of_the_gpu_labels_as_that_of_the_cpu(tiny, scale):
             else:
                 assert ours.confidence is None
     first = answers[0].labels.copy()
-    engine.segment([Frame(picture(seed=1))], confidence=True)
+    engine.segment([Frame(picture(seed=1))], Request(confidence=True))
     assert np.array_equal(answers[0].labels, first), "an answer must not change when the buffers are used again"
 
 
@@ -136,7 +136,9 @@ def test_cuda_agrees_with_the_cpu(tiny, precision, graph):
     for seed in range(3):
         frames = [Frame(picture(256, 512, seed)), Frame(picture(256, 512, seed + 9))]
         for ours, theirs in zip(
-            engine.segment(frames, confidence=True), expected.segment(frames, confidence=True), strict=True
+            engine.segment(frames, Request(confidence=True)),
+            expected.segment(frames, Request(confidence=True)),
+            strict=True,
         ):
             assert (ours.labels == theirs.labels).mean() > (0.9999 if precision == "fp32" else 0.97)
             assert np.abs(ours.confidence.astype(int) - theirs.confidence).mean() < 4

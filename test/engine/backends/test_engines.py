@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from icnet_ros.checkpoint.file import save
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.engine.backends.batched import CACHED_SIZES
-from icnet_ros.engine.base import STAGES, Engine, EngineError, EngineOptions, Frame
-from icnet_ros.engine.table import ENGINES, NAMES, auto_candidates, open_engine
+from icnet_ros.engine.base import STAGES, Engine, EngineError, EngineOptions, Frame, Request
+from icnet_ros.engine.table import ENGINES, auto_candidates, engine_names, open_engine
 
 
 @pytest.fixture(params=["torch", "onnxruntime", "openvino"])
@@ -54,7 +54,7 @@ def test_labels_and_confidence_equal_the_plain_network(tiny, cpu_engine, exit_):
     engine = cpu_engine(tiny, exit=exit_)
     assert isinstance(engine, Engine)
     bgr = picture()
-    answer = engine.segment([Frame(bgr)], confidence=True)[0]
+    answer = engine.segment([Frame(bgr)], Request(confidence=True))[0]
     full = plain(tiny, bgr, exit_)
     assert answer.labels.shape == answer.confidence.shape == bgr.shape[:2]
     assert_same_labels(answer.labels, full)
@@ -140,7 +140,7 @@ def test_cuda_without_a_gpu_says_what_to_do(tiny):
 
 
 def test_an_unknown_engine_lists_the_known_ones(tiny):
-    with pytest.raises(EngineError, match=", ".join(NAMES)):
+    with pytest.raises(EngineError, match=", ".join(engine_names())):
         open_engine("abacus", tiny)
 
 
@@ -148,7 +148,7 @@ def test_an_unknown_engine_lists_the_known_ones(tiny):
 def test_bf16_on_a_cpu_that_has_it(tiny):
     pytest.importorskip("openvino")
     whole, short = (open_engine("openvino", tiny, EngineOptions("cpu", precision)) for precision in ("fp32", "bf16"))
-    expected, given = (engine.segment([Frame(picture())], confidence=True)[0] for engine in (whole, short))
+    expected, given = (engine.segment([Frame(picture())], Request(confidence=True))[0] for engine in (whole, short))
     assert (given.labels == expected.labels).mean() > 0.9
     assert (given.confidence != expected.confidence).any()
 
@@ -192,8 +192,8 @@ def test_auto_on_a_gpu_tries_tensorrt_first_and_says_why_it_goes_on(tiny, monkey
     def refuse(*_):
         raise EngineError("no kernel for this GPU")
 
-    monkeypatch.setitem(ENGINES, "tensorrt", ("stand_in", "tensorrt"))
-    monkeypatch.setitem(ENGINES, "torch", ("stand_in", "torch"))
+    monkeypatch.setitem(ENGINES, "tensorrt", ENGINES["tensorrt"]._replace(module="stand_in", attribute="tensorrt"))
+    monkeypatch.setitem(ENGINES, "torch", ENGINES["torch"]._replace(module="stand_in", attribute="torch"))
     monkeypatch.setitem(sys.modules, "stand_in", SimpleNamespace(tensorrt=refuse, torch=lambda *_: real))
     assert open_engine("auto", tiny, EngineOptions("cuda")) is real
     assert "engine tensorrt is not usable here, the next one is tried: no kernel for this GPU" in caplog.text

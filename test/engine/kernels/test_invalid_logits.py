@@ -6,7 +6,7 @@ import torch
 
 from icnet_ros.engine.backends.host import check_logits
 from icnet_ros.engine.backends.torch import open_torch_on
-from icnet_ros.engine.base import EngineError, EngineOptions, Frame
+from icnet_ros.engine.base import EngineError, EngineOptions, Frame, Request
 from icnet_ros.engine.kernels.upsample import label_and_confidence, label_map
 from icnet_ros.engine.table import open_engine
 
@@ -40,7 +40,7 @@ def test_an_engine_whose_network_gives_nan_refuses_the_frame(tiny, confidence):
     frame = Frame(np.zeros((48, 64, 3), np.uint8))
     for engine in (open_engine("torch", broken), open_torch_on(torch.device("cpu"), broken, EngineOptions("cpu"))):
         with pytest.raises(EngineError, match="gave NaN"):
-            engine.segment([frame], confidence=confidence)
+            engine.segment([frame], Request(confidence=confidence))
 
 
 def test_logits_must_have_the_shape_of_the_checkpoint(tiny):
