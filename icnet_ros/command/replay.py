@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model_spec
+from icnet_ros.command.bag_listing import list_contents
 from icnet_ros.command.console import console, errors, progress_bar, warn_untrained
 from icnet_ros.command.options import (
     Device,
@@ -29,31 +30,6 @@ from icnet_ros.engine.base import EngineOptions
 
 if TYPE_CHECKING:
     from icnet_ros.replay.workers.pool import WorkerPool
-
-
-def list_contents(path: Path | None) -> None:
-    """Print the topics of a bag: which are cameras, how they are encoded, and what is damaged. Exit code 1 if it is."""
-    if path is None:
-        return
-    from icnet_ros.replay.bag_listing import list_bag
-    from icnet_ros.wire.bag import open_bag
-
-    with open_bag(path) as bag, progress_bar("reading") as update:
-        listings, damage = list_bag(bag, lambda done, total: update("reading", done, total))
-    columns = (Column(name, overflow="fold") for name in ("topic", "type", "messages", "taken for", "encoding", "size"))
-    table = Table(*columns, title=escape(str(path)), title_justify="left")
-    for one in listings:
-        encodings = ", ".join(f"{name} ({count})" if len(one.encodings) > 1 else name for name, count in one.encodings.items())
-        keys = "" if one.key_frames is None else f", {one.key_frames} key frames"
-        size = f"{one.size[1]}x{one.size[0]}" if one.size else ""
-        cells = (one.topic.name, one.topic.kind, str(one.topic.messages), one.role, encodings + keys, size)
-        table.add_row(*(escape(cell) for cell in cells))
-    console.print(table)
-    said = [remark for one in listings for remark in one.remarks]
-    said += [f"{one.topic.name}: {one.unreadable} messages cannot be read: {one.reason}" for one in listings if one.unreadable]
-    for text in [*said, *([damage] if damage else [])]:
-        errors.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
-    raise typer.Exit(1 if damage or any(one.unreadable for one in listings) else 0)
 
 
 def replay(
@@ -113,7 +89,7 @@ def replay(
     fail_if: Annotated[
         list[str] | None, typer.Option(help="Exit code 1 if the condition holds: 'miou<0.60', 'p95_ms>80'; repeatable.")
     ] = None,
-    list_: Annotated[
+    list_: Annotated[  # noqa: ARG001  its callback does it
         Path | None,
         typer.Option(
             "--list", metavar="BAG", help="Show what is in a bag, and exit.", is_eager=True, callback=list_contents
@@ -227,7 +203,9 @@ def _print_not_labelled(report: dict[str, Any]) -> bool:
             errors.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
         if not entry["labelled"] and not entry["error"]:
             reason = reason or "no frame lies in what --start, --end, --stride and --limit leave"
-            errors.print(f"[bold red]{escape(name)}nothing was labelled:[/] {escape(reason)}", highlight=False, soft_wrap=True)
+            errors.print(
+                f"[bold red]{escape(name)}nothing was labelled:[/] {escape(reason)}", highlight=False, soft_wrap=True
+            )
     return not all(entry["labelled"] for entry in drives)
 
 

@@ -30,7 +30,9 @@ class TopicListing:
 
 def list_bag(bag: Bag, progress: Callable[[int, int], None] = lambda *_: None) -> tuple[list[TopicListing], str]:
     """All topics, and what is damaged, "" if nothing is. Reads through the topics of images, without decoding them."""
-    listings = {topic.name: TopicListing(topic, bag.role(topic), remarks=bag.remarks(topic.name)) for topic in bag.topics()}
+    listings = {
+        topic.name: TopicListing(topic, bag.role(topic), remarks=bag.remarks(topic.name)) for topic in bag.topics()
+    }
     decoders = {
         topic.name: open_decoder(topic.kind, topic.encoding)
         for topic in bag.topics()

@@ -158,7 +158,11 @@ class Bag:
     def _is_depth(self, topic: Topic) -> bool:
         encoding = self._encoding(topic)  # of a compressed image: "16UC1; compressedDepth png"
         of_topic = encoding.split(";")[-1]  # of a FFMPEGPacket: "hevc;gray16le;16UC1;16UC1"
-        if encoding.startswith(DEPTH_ENCODINGS) or of_topic.startswith(DEPTH_ENCODINGS) or "compressedDepth" in encoding:
+        if (
+            encoding.startswith(DEPTH_ENCODINGS)
+            or of_topic.startswith(DEPTH_ENCODINGS)
+            or "compressedDepth" in encoding
+        ):
             return True
         return encoding.startswith("mono16") and "depth" in topic.name.lower()
 

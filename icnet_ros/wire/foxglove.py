@@ -113,7 +113,9 @@ def _as_ros(schema: str, fields: Fields) -> bytes:
     if "data" in values:
         values["data"] = np.frombuffer(values["data"], np.uint8)
     if schema == "CompressedVideo":
-        return serialise(message_type(COMPRESSED_VIDEO)(timestamp=header.stamp, frame_id=header.frame_id, **values), COMPRESSED_VIDEO)
+        return serialise(
+            message_type(COMPRESSED_VIDEO)(timestamp=header.stamp, frame_id=header.frame_id, **values), COMPRESSED_VIDEO
+        )
     if schema == "RawImage":
         values["is_bigendian"] = 0
     if schema == "CameraCalibration":

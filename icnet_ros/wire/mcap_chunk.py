@@ -21,8 +21,8 @@ class McapChunk:
     """A chunk record.
 
     offset, length: of the record in the file. start, end: log times (ns) of its first and last message. compression:
-    "", "lz4" or "zstd". crc: of the unpacked records, 0 if there is none. unpacked: their size. data, packed: offset and
-    size of the packed records. indexed: messages by channel according to the message indexes behind it.
+    "", "lz4" or "zstd". crc: of the unpacked records, 0 if there is none. unpacked: their size. data, packed: offset
+    and size of the packed records. indexed: messages by channel according to the message indexes behind it.
     """
 
     offset: int

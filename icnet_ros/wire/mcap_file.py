@@ -29,8 +29,7 @@ class McapFile:
         self._topics: dict[int, Topic] = {}
         for number, channel in self._layout.channels.items():
             schema = self._layout.schemas.get(channel.schema_id)
-            name, text = (schema.name, schema.data) if schema else ("", b"")
-            payload = as_cdr(name, channel.message_encoding, text)
+            payload = as_cdr(schema.name if schema else "", channel.message_encoding)
             self._payloads[number] = payload
             self._topics[number] = Topic(channel.topic, payload.kind, self._layout.counts[number], payload.encoding)
         self.problems = self._problems()

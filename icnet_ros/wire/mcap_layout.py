@@ -1,9 +1,9 @@
 """Where the chunks, channels and messages of an mcap file are: by walking over its records.
 
 All that the specification makes optional may be missing: statistics, message indexes, chunk indexes, repeated channels
-and schemas, the whole summary (https://mcap.dev/spec). Chunks are found by the walk, which does not decompress them; the
-summary is only compared with it, as far as both have the same thing. If the summary does not say enough, or disagrees,
-the chunks are unpacked once to find out what is in them.
+and schemas, the whole summary (https://mcap.dev/spec). Chunks are found by the walk, which does not decompress them;
+the summary is only compared with it, as far as both have the same thing. If the summary does not say enough, or
+disagrees, the chunks are unpacked once to find out what is in them.
 """
 
 import struct
@@ -78,7 +78,7 @@ def mcap_layout(path: Path) -> McapLayout:
 
 
 @lru_cache(maxsize=16)
-def _layout(path: Path, size: int, modified: int) -> McapLayout:
+def _layout(path: Path, size: int, modified: int) -> McapLayout:  # noqa: ARG001  of the cache's key
     layout = McapLayout()
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
@@ -247,9 +247,10 @@ def parse_record(opcode: int, content: bytes) -> Schema | Channel:
     """A schema or channel record. Raises ValueError."""
     kind: type[Schema | Channel] = Schema if opcode == Opcode.SCHEMA else Channel
     try:
-        return kind.read(ReadDataStream(BytesIO(content)))
+        record: Schema | Channel = kind.read(ReadDataStream(BytesIO(content)))
     except Exception as err:  # mcap's own exceptions, struct.error, UnicodeDecodeError
         raise ValueError(f"a damaged record of a {kind.__name__.lower()}") from err
+    return record
 
 
 def records(file: BinaryIO, start: int) -> Iterator[tuple[int, int, int]]:

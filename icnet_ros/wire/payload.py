@@ -36,7 +36,7 @@ class Payload:
             return b"", str(err)
 
 
-def as_cdr(kind: str, encoding: str, definition: bytes = b"") -> Payload:
+def as_cdr(kind: str, encoding: str) -> Payload:
     """How messages of this type and encoding become CDR; those of unknown encodings are left as they are."""
     name = ros_2_name(kind)
     if schema := schema_of(kind, encoding):
@@ -58,7 +58,8 @@ def ros_2_name(kind: str) -> str:
 def unpack_message(content: bytes) -> bytes:
     """A message that rosbag2 recorded, unpacked if it was recorded with `--compression-mode message`.
 
-    Only metadata.yaml would say so, but the first bytes of a zstd frame are no beginning of a message. Raises WireError.
+    Only metadata.yaml would say so, but the first bytes of a zstd frame are no beginning of a message. Raises
+    WireError.
     """
     if not content.startswith(ZSTD_MAGIC):
         return content
@@ -89,9 +90,7 @@ def _from_ros_1(kind: str) -> Callable[[bytes], bytes]:
     def convert(content: bytes) -> bytes:
         try:
             return bytes(
-                migrate_bytes(
-                    _ros_1_types(), typestore(), kind, kind, cache_, content, src_is2=False, dst_is2=True
-                )
+                migrate_bytes(_ros_1_types(), typestore(), kind, kind, cache_, content, src_is2=False, dst_is2=True)
             )
         except Exception as err:  # rosbags raises many exception types for invalid bytes
             raise WireError(f"{len(content)} bytes are not a {kind} of ROS 1: {err}") from err

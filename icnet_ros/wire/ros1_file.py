@@ -42,9 +42,7 @@ class Ros1File:
     def messages(self, topics: Sequence[Topic], start: int | None = None) -> Iterator[Message]:
         """See Storage."""
         names = {(topic.name, topic.kind) for topic in topics}
-        wanted = [
-            one for one in self._reader.connections if (one.topic, self._topics[one.id].kind) in names
-        ]
+        wanted = [one for one in self._reader.connections if (one.topic, self._topics[one.id].kind) in names]
         if not wanted:
             return  # for rosbags an empty list means all
         try:

@@ -33,7 +33,9 @@ class SqliteFile:
         counts = self._counts()
         for number, name, kind, encoding in rows:
             self._payloads[number] = as_cdr(str(kind), str(encoding))
-            self._topics[number] = Topic(str(name), self._payloads[number].kind, counts.get(number, 0), self._payloads[number].encoding)
+            self._topics[number] = Topic(
+                str(name), self._payloads[number].kind, counts.get(number, 0), self._payloads[number].encoding
+            )
         self.problems = [self._problem] if self._problem else []
 
     def close(self) -> None:
@@ -86,8 +88,7 @@ class SqliteFile:
         """Messages by topic. Sets the problem if the database is damaged."""
         counts: dict[int, int] = {}
         try:
-            for topic, count in self._database.execute("SELECT topic_id, COUNT(*) FROM messages GROUP BY topic_id"):
-                counts[topic] = count
+            counts.update(self._database.execute("SELECT topic_id, COUNT(*) FROM messages GROUP BY topic_id"))
         except sqlite3.Error as err:
             self._problem = f"{self._path.name}: {err}: what follows is lost"
             counts.clear()

@@ -118,7 +118,9 @@ def open_storage(path: Path) -> Iterator[Storage]:
             except Exception as err:  # as above
                 problems.append(f"{file.name}: {err}")
         if not parts:
-            raise WireError(f"{path}: not a readable ROS bag: {'; '.join(problems) or 'no recording is in this folder'}")
+            raise WireError(
+                f"{path}: not a readable ROS bag: {'; '.join(problems) or 'no recording is in this folder'}"
+            )
         storage = Parts(parts, problems)
         if metadata is not None:
             storage.compare(metadata.counts)

@@ -1,4 +1,4 @@
-"""Packets of a compressed video -> frames, through PyAV; one packet at a time, each frame with the number of its packet."""
+"""Packets of a compressed video -> frames, through PyAV: one at a time, each frame with the number of its packet."""
 
 import re
 from collections.abc import Iterator, Sequence

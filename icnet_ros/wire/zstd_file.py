@@ -29,7 +29,9 @@ def unpack_file(path: Path, folder: Path) -> tuple[Path, str]:
         except zstandard.ZstdError as err:
             problem = f"compressed, and its zstd data is damaged ({err}): what follows is lost"
         except OSError as err:
-            raise WireError(f"cannot be unpacked into {folder}: {err.strerror}; TMPDIR may name another folder") from err
+            raise WireError(
+                f"cannot be unpacked into {folder}: {err.strerror}; TMPDIR may name another folder"
+            ) from err
         size = unpacked.tell()
     if not problem and 0 <= declared != size:
         problem = f"compressed, and its zstd data is cut off after {size} of {declared} bytes: what follows is lost"

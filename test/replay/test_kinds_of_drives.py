@@ -73,9 +73,7 @@ def test_errors_name_no_places_in_memory(tmp_path, engine):
         content = np.random.default_rng(number).integers(0, 256, 100 + number, np.uint8)
         writer.write("/cam/compressed", encode_compressed(make_header(number + 1, "cam"), content, "jpeg"), number)
     writer.close()
-    reports = []
-    for name in ("one", "two"):
-        reports.append(run(tmp_path / "bag", engine, tmp_path / name)[1]["errors"])
+    reports = [run(tmp_path / "bag", engine, tmp_path / name)[1]["errors"] for name in ("one", "two")]
     assert reports[0] == reports[1]
     assert "0x" not in json.dumps(reports)
 

@@ -65,7 +65,12 @@ def test_all_transports_of_one_image_are_one_camera(tmp_path):
         {"/d/image/compressedDepth": file_message(DEPTH, "16UC1; compressedDepth png", before=bytes(12))},
         {"/d/image/compressedDepth": file_message(DEPTH, "mono16; compressedDepth png", before=bytes(12))},
         {"/d/image/compressedDepth": file_message(DEPTH, "16UC1; compressedDepth", before=bytes(12))},
-        {"/d/image/compressedDepth": (COMPRESSED_IMAGE, encode_compressed(HEADER, IDS[0], "32FC1; compressedDepth rvl"))},
+        {
+            "/d/image/compressedDepth": (
+                COMPRESSED_IMAGE,
+                encode_compressed(HEADER, IDS[0], "32FC1; compressedDepth rvl"),
+            )
+        },
         {"/d/image/compressed": file_message(DEPTH, "16UC1; png compressed ")},
         {"/d/image/zstd": zstd(DEPTH, "16UC1")},
         {"/d/image/zstd": zstd(DEPTH, "16UC1", "")},
@@ -115,4 +120,6 @@ def test_labels_that_were_recorded_without_loss_are_ground_truth(tmp_path, messa
 
 
 def test_a_camera_that_is_called_label_and_sends_jpegs_is_a_camera(tmp_path):
-    assert cameras_of(tmp_path / "x.mcap", {"/label_printer/image/compressed": JPEG}) == ["/label_printer/image/compressed"]
+    assert cameras_of(tmp_path / "x.mcap", {"/label_printer/image/compressed": JPEG}) == [
+        "/label_printer/image/compressed"
+    ]

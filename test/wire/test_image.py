@@ -30,8 +30,9 @@ def compressed(content, kind="jpeg"):
 
 
 # Encodings that cv_bridge does not know, at least in some distributions.
-OWN = ("uyvy", "yuyv", "nv12", "nv21", "nv24", "i420", "yv12") + tuple(
-    one for one in CONVERTED if one.startswith("bayer_") and one[10:] in ("10", "12", "14")
+OWN = (
+    *("uyvy", "yuyv", "nv12", "nv21", "nv24", "i420", "yv12"),
+    *(one for one in CONVERTED if one.startswith("bayer_") and one[10:] in ("10", "12", "14")),
 )
 INTERLEAVED = [one for one in CONVERTED if one not in ("nv12", "nv21", "nv24", "i420", "yv12")]
 

@@ -117,7 +117,7 @@ def test_each_raw_encoding(encoding):
         assert np.array_equal(as_bgr(decode_image(message(encoding, padded, padded.nbytes // len(data)))), found)
     if encoding in PLANAR:
         assert np.array_equal(as_bgr(decode_image(message(encoding, data, step, height=len(data)))), found)
-        with pytest.raises(WireError, match=f"{encoding} of step .* are needed"):
+        with pytest.raises(WireError, match=rf"{encoding} of step .* are needed"):
             decode_image(message(encoding, data.reshape(-1)[: HEIGHT * WIDTH + 40], step))
 
 
@@ -126,7 +126,12 @@ def test_sizes_that_are_odd(encoding):
     make = message_type(IMAGE)
     for height, width in ((5, 7), (1, 1), (3, 2), (2, 3)):
         half = ((height + 1) // 2) * ((width + 1) // 2)
-        size = {"nv12": 3 * height * width, "i420": height * width + 2 * half + width, "nv24": 3 * height * width, "yuyv": 2 * height * width}[encoding]
+        size = {
+            "nv12": 3 * height * width,
+            "i420": height * width + 2 * half + width,
+            "nv24": 3 * height * width,
+            "yuyv": 2 * height * width,
+        }[encoding]
         step = 2 * width if encoding == "yuyv" else width + width % 2 if encoding == "nv12" else width
         data = np.full(max(size, step * height * 3), 128, np.uint8)
         decoded = decode_image(serialise(make(HEADER, height, width, encoding, 0, step, data), IMAGE))
@@ -163,7 +168,9 @@ def test_16_bits_become_8_as_in_raw_images():
     assert np.array_equal(as_bgr(decode_image(serialise(raw_image, IMAGE)))[..., 0], expected)
     for extension in (".png", ".tiff"):
         content = cv2.imencode(extension, values)[1].reshape(-1)
-        assert np.array_equal(as_bgr(decode_compressed(encode_compressed(HEADER, content, "mono16; png compressed ")))[..., 0], expected)
+        assert np.array_equal(
+            as_bgr(decode_compressed(encode_compressed(HEADER, content, "mono16; png compressed ")))[..., 0], expected
+        )
 
 
 MOSAIC = raw("bayer_rggb8")[0]
@@ -215,7 +222,7 @@ def test_a_bomb_in_the_transport_zstd_is_refused():
         decode_compressed(encode_compressed(HEADER, np.frombuffer(content, np.uint8), "zstd"))
     for height, step in ((2**31, 3), (10, 2**31)):
         content = zstd_transport(np.zeros(10, np.uint8), "bgr8", height, 1, step)
-        with pytest.raises(WireError, match="over the limit|declares"):
+        with pytest.raises(WireError, match=r"over the limit|declares"):
             decode_compressed(encode_compressed(HEADER, np.frombuffer(content, np.uint8), "zstd"))
 
 

@@ -47,11 +47,13 @@ def streams():
 
 
 def bag_of(path, kind, codec, packets, **more):
-    content = [(1000 + place, as_message(kind, codec, data, number, **more)) for place, (data, number) in enumerate(packets)]
+    content = [
+        (1000 + place, as_message(kind, codec, data, number, **more)) for place, (data, number) in enumerate(packets)
+    ]
     return write_mcap(path, {"/cam/image": (kind, content)}, chunk_size=3000)
 
 
-def pictures_of(path, wanted=None, start=None):
+def pictures_of(path, wanted=None):
     """{place: (stamp - BEGAN, pixels)}, {place: error}."""
     found, errors = {}, {}
     with open_bag(path) as bag:
@@ -172,7 +174,9 @@ def check_flips(path, streams, cases, seed):
             place = dice.randrange(len(packets))
             data, number = bytearray(packets[place][0]), packets[place][1]
             data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
-            found, errors = pictures_of(bag_of(path, kind, codec, [*packets[:place], (data, number), *packets[place + 1 :]]))
+            found, errors = pictures_of(
+                bag_of(path, kind, codec, [*packets[:place], (data, number), *packets[place + 1 :]])
+            )
             assert sorted({*found, *errors}) == list(range(COUNT))
             said += bool(errors)
     assert said

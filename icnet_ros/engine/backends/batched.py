@@ -14,8 +14,8 @@ V = TypeVar("V")
 # of several cameras come in batches.
 CACHED_SIZES = 8
 MAX_INPUT_PIXELS = 40_000_000  # of the network's input: 4K images at twice their size
-# Of frames with less than a quarter of these pixels. A network that sees all frames at one height gets a few wide rows as
-# an endless strip, and all cameras would wait for it.
+# Of frames with less than a quarter of these pixels. A network that sees all frames at one height gets a few wide rows
+# as an endless strip, and all cameras would wait for it.
 MAX_STRIP_PIXELS = 4_000_000
 
 

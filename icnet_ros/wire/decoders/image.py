@@ -89,5 +89,3 @@ def one_channel(pixels: UInt8) -> UInt8:
     if any((pixels[..., channel] != ids).any() for channel in (1, 2)):
         raise WireError("a label image is mono8, or has the class id in each channel; this one holds colours")
     return ids
-
-

@@ -89,7 +89,7 @@ def to_8_bits(pixels: npt.NDArray[np.uint16], bits: int = 16) -> UInt8:
 
 
 def demosaic(mosaic: npt.NDArray[Any], pattern: str, bits: int = 16) -> UInt8:
-    """BGR uint8 of a Bayer mosaic (H, W), uint8 or uint16; pattern: rggb, bggr, gbrg or grbg; bits: of uint16 values."""
+    """BGR uint8 of a Bayer mosaic (H, W), uint8 or uint16. pattern: rggb, bggr, gbrg, grbg. bits: of uint16 values."""
     pixels = cv2.cvtColor(mosaic, getattr(cv2, f"COLOR_Bayer{BAYER[pattern]}2BGR"))
     return to_8_bits(pixels, bits) if pixels.dtype == np.uint16 else np.asarray(pixels, np.uint8)
 

@@ -1,7 +1,7 @@
 """The transport `zstd` of image_transport: a header, then the pixels as zlib or gzip, in spite of its name.
 
-Header, in the byte order of the sender: height, width (uint32), byte order of the pixels (uint8), bytes in a row, length
-of the encoding's name (uint32), its name.
+Header, little-endian: height, width (uint32), byte order of the pixels (uint8), bytes in a row, length of the
+encoding's name (uint32), its name.
 """
 
 import struct
