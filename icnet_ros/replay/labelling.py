@@ -16,7 +16,7 @@ from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.image import Picture, stamp_ns
 from icnet_ros.wire.index import TopicIndex
 from icnet_ros.wire.reading import ImageMessage, read_images
-from icnet_ros.wire.storage import Topic
+from icnet_ros.wire.topic import Topic
 
 # A picture -> its label map. Raises ValueError for a picture that cannot be labelled.
 Predictor = Callable[[Picture], LabelMap]
@@ -70,7 +70,7 @@ class FrameLabeller:
         try:
             picture = image.picture()
             record = replace(record, stamp_ns=stamp_ns(picture.header))
-            decode_ms = 1000 * (perf_counter() - started)
+            decode_ms = 1000 * (image.seconds + perf_counter() - started)
             label_map = self._predict(picture)
         except (ValueError, FrameError) as err:  # also WireError; or a frame that is too small
             return replace(record, error=str(err)), None

@@ -8,7 +8,7 @@ from numba import njit, prange
 
 from icnet_ros.wire.arrays import kernel_input
 from icnet_ros.wire.cdr import IMAGE, POINT_CLOUD, Header, WireError, deserialise, message_type, serialise
-from icnet_ros.wire.decoders.image import rows_of
+from icnet_ros.wire.decoders.pixels import rows_of
 from icnet_ros.wire.image import UInt8, check_size
 
 FIELDS = (("x", 7), ("y", 7), ("z", 7), ("rgb", 7), ("label", 6), ("confidence", 7))  # 6: uint32, 7: float32

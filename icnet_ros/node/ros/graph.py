@@ -6,7 +6,7 @@ from importlib import import_module
 from rclpy.node import Node
 
 from icnet_ros.engine.base import EngineError
-from icnet_ros.wire.decoders.table import base_of, image_types, topic_of, transports
+from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, topic_of, transport_of, transports
 
 
 def message_class(kind: str) -> type:
@@ -29,20 +29,37 @@ def duplicate_names(node: Node) -> int:
 
 def why_no_images(node: Node, topic: str, kind: str) -> str:
     """Why no images of type `kind` come on `topic`, as far as the graph shows; "" if somebody publishes them."""
-    published = {info.topic_type for info in node.get_publishers_info_by_topic(topic)}
+    published = _published_types(node, topic)
     if kind in published:
         return ""
     if published:
-        return f"{topic} is published as {', '.join(sorted(published))}, not as {kind}"
+        advice = next((f": {how_to_receive(topic, one)}" for one in sorted(published) if has_decoder(one)), "")
+        return f"{topic} is published as {', '.join(sorted(published))}, not as {kind}{advice}"
     base = base_of(topic)
-    for transport in transports():
-        if (other := topic_of(base, transport)) != topic and node.count_publishers(other):
-            return f"nobody publishes {topic}, but {other} is published: set input_transport to {transport}"
+    for other in dict.fromkeys([base, *(topic_of(base, transport) for transport in transports())]):
+        for found in sorted(_published_types(node, other)) if other != topic else ():
+            if has_decoder(found):
+                return f"nobody publishes {topic}, but {other} is published: {how_to_receive(other, found)}"
     own, types = f"{node.get_fully_qualified_name()}/", set(image_types())
-    images = [
-        name
+    images = {
+        name: next(one for one in kinds if one in types)
         for name, kinds in node.get_topic_names_and_types()
         if not types.isdisjoint(kinds) and node.count_publishers(name) and not name.startswith(own)
-    ]
-    near = get_close_matches(topic, images, 1, cutoff=0.5) or images[:1]
-    return f"nobody publishes {topic}" + (f"; {near[0]} is an image topic" if near else "")
+    }
+    near = get_close_matches(topic, images, 1, cutoff=0.5) or list(images)[:1]
+    advice = "".join(f"; {name} is an image topic: {how_to_receive(name, images[name])}" for name in near)
+    return f"nobody publishes {topic}{advice}"
+
+
+def how_to_receive(topic: str, kind: str) -> str:
+    """The settings with which a node receives the images of this topic."""
+    transport, base = transport_of(topic, kind), base_of(topic, kind)
+    if transport == "raw":
+        return f"set input_transport to raw and remap image to {topic}"
+    if topic_of(base, transport) == topic:  # as image_transport names it
+        return f"set input_transport to {transport} and remap image to {base}, without /{transport}"
+    return f"set input_transport to {transport} and remap image/{transport}, not image, to {topic}"
+
+
+def _published_types(node: Node, topic: str) -> set[str]:
+    return {info.topic_type for info in node.get_publishers_info_by_topic(topic)}

@@ -14,13 +14,15 @@ class ImageInfo:
     """Metadata of an image message.
 
     size: (height, width), None if only decoding shows it. encoding: of raw pixels, or the format of a compressed image,
-    as the message has it. key: whether it can be decoded without the messages before it, as all but video can.
+    as the message has it. key: whether it can be decoded without the messages before it, as all but video can. video:
+    whether it is a packet of a video.
     """
 
     header: Header
     size: tuple[int, int] | None
     encoding: str
     key: bool = True
+    video: bool = False
 
     @property
     def stamp(self) -> int:
@@ -41,7 +43,7 @@ class Decoder(Protocol):
     holds_labels: ClassVar[bool]
 
     def stamp(self, data: bytes | memoryview) -> int:
-        """Stamp of a message (ns), without reading the rest of it; -1 if it has none."""
+        """Stamp of a message (ns), without reading the rest of it; NO_STAMP if it has none."""
 
     def peek(self, data: bytes | memoryview) -> ImageInfo:
         """Metadata of a message, without decoding its pixels. Raises WireError."""
