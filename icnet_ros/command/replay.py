@@ -192,22 +192,20 @@ def _print(report: "Report", page: Path) -> None:
 def _print_not_labelled(report: "Report") -> bool:
     """Say how many frames of each drive have no labels, and why. Whether a drive has none with labels."""
     frames = report["frames"]
-    drives = report.get("drives") or [
-        {"drive": "", "read": frames["read"], "labelled": frames["labelled"], "errors": report["errors"], "error": ""}
-    ]
-    for entry in drives:
-        name = f"{entry['drive']}: " if entry["drive"] else ""
-        reason = "; ".join(entry["errors"])
-        if entry["errors"]:
-            missing = entry["read"] - entry["labelled"]
-            text = f"{name}{missing} of {entry['read']} frames not labelled: {reason}"
+    drives = [("", frames["read"], frames["labelled"], report["errors"], "")]
+    if listed := report.get("drives"):
+        drives = [(f"{one['drive']}: ", one["read"], one["labelled"], one["errors"], one["error"]) for one in listed]
+    for name, read, labelled, problems, error in drives:
+        reason = "; ".join(problems)
+        if problems:
+            text = f"{name}{read - labelled} of {read} frames not labelled: {reason}"
             errors.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
-        if not entry["labelled"] and not entry["error"]:
+        if not labelled and not error:
             reason = reason or "no frame lies in what --start, --end, --stride and --limit leave"
             errors.print(
                 f"[bold red]{escape(name)}nothing was labelled:[/] {escape(reason)}", highlight=False, soft_wrap=True
             )
-    return not all(entry["labelled"] for entry in drives)
+    return not all(labelled for _, _, labelled, _, _ in drives)
 
 
 def _explain(report: "Report") -> None:

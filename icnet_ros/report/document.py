@@ -49,11 +49,16 @@ class ListedFrame(TypedDict, total=False):
 
 
 class ListedDrive(TypedDict):
-    """A drive of several. folder: of its report, None if it has none. error: "" if it is complete."""
+    """A drive of several. folder: of its report, None if it has none. error: "" if it is complete.
+
+    read, labelled: frames. errors: why frames have no labels.
+    """
 
     drive: str
     folder: str | None
+    read: int
     labelled: int
+    errors: list[str]
     miou: float | None
     error: str
 
