@@ -11,9 +11,9 @@ from rclpy.logging import LoggingSeverity
 from icnet_ros.engine.base import Engine, LabelMap
 from icnet_ros.node.diagnostics import Snapshot
 from icnet_ros.node.frame import DecodedFrame, LabelledFrame, ReceivedImage, milliseconds, stamp_error
+from icnet_ros.node.inputs.bytes_subscription import BytesSubscription
 from icnet_ros.node.inputs.image_input import ImageInput
 from icnet_ros.node.inputs.optional_inputs import OptionalInputs
-from icnet_ros.node.inputs.serialized_subscription import SerializedSubscription
 from icnet_ros.node.inputs.transforms import Transforms
 from icnet_ros.node.outputs.camera_outputs import CameraOutputs
 from icnet_ros.node.parameters import Parameters
@@ -39,7 +39,7 @@ class Camera:
         self.outputs = CameraOutputs(node, name, engine.spec, settings)  # last: it opens publishers
         self.statistics = Statistics(settings.statistics_window_s)
         self._node, self._engine = node, engine
-        self._subscription: SerializedSubscription | None = None
+        self._subscription: BytesSubscription | None = None
         self._publish_ms = 0.0  # running mean
         self.forget()
 
@@ -93,7 +93,7 @@ class Camera:
             self.statistics.arrived(now, dropped=dropped)
 
         self._last_image = perf_counter()
-        self._subscription = SerializedSubscription(
+        self._subscription = BytesSubscription(
             self._node,
             self._images.message_class,
             self._images.topic,
@@ -160,6 +160,9 @@ class Camera:
         """`common`, the state that all cameras share, completed with the state of this camera."""
         now = perf_counter()
         silence = now - self._last_image
+        if self._subscription is not None:
+            self._subscription.check()
+            self._inputs.check()
         return replace(
             common,
             camera=self.name,

@@ -11,6 +11,7 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from icnet_ros.engine.base import EngineError
+from icnet_ros.node.inputs.bytes_subscription import BytesSubscription
 from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.inputs.transforms import Transforms
 from icnet_ros.node.parameters import Parameters
@@ -36,7 +37,7 @@ class _Kept(NamedTuple):
     """A message: its stamp, ns, and its bytes."""
 
     stamp: int
-    data: bytes
+    data: bytes | memoryview
 
 
 class OptionalInputs:
@@ -59,7 +60,7 @@ class OptionalInputs:
         except Exception as err:  # rclpy raises several types
             raise EngineError(f"output_like is {like!r}, which is no topic: {err}") from err
         self.tolerance_s = settings.points_tolerance_s
-        self._subscriptions: dict[str, Subscription] = {}  # by topic
+        self._subscriptions: dict[str, Subscription | BytesSubscription] = {}  # by topic
         self._callbacks: dict[str, list[Callback]] = {}  # a topic may serve several uses
         self._lock = Lock()
         self._kept: dict[str, deque[_Kept]] = {kind: deque(maxlen=KEPT) for kind in (IMAGE, POINT_CLOUD)}
@@ -86,13 +87,14 @@ class OptionalInputs:
         for topic, _, callback in uses:
             self._callbacks.setdefault(topic, []).append(callback)
         for topic in self._subscriptions.keys() - kinds.keys():
-            self._node.destroy_subscription(self._subscriptions.pop(topic))
+            self._destroy(self._subscriptions.pop(topic))
         for topic in kinds.keys() - self._subscriptions.keys():
-            self._subscriptions[topic] = self._node.create_subscription(
-                kinds[topic],
+            kind = kinds[topic]
+            create = self._node.create_subscription if kind is CameraInfo else partial(BytesSubscription, self._node)
+            self._subscriptions[topic] = create(
+                kind,
                 topic,
                 partial(self._dispatch, topic),
-                raw=kinds[topic] is not CameraInfo,
                 event_callbacks=subscription_events(self._node, topic),
                 **overridable(IMAGE_QOS, OVERRIDABLE),
             )
@@ -167,8 +169,20 @@ class OptionalInputs:
         """Unsubscribe from everything."""
         self._callbacks = {}
         for subscription in self._subscriptions.values():
-            self._node.destroy_subscription(subscription)
+            self._destroy(subscription)
         self._subscriptions.clear()
+
+    def check(self) -> None:
+        """Look whether messages come, see BytesSubscription."""
+        for subscription in self._subscriptions.values():
+            if isinstance(subscription, BytesSubscription):
+                subscription.check()
+
+    def _destroy(self, subscription: Subscription | BytesSubscription) -> None:
+        if isinstance(subscription, BytesSubscription):
+            subscription.destroy()
+        else:
+            self._node.destroy_subscription(subscription)
 
     def _kind_of_like(self) -> type | None:
         """Message type of `output_like`; None if nobody publishes it, or not as Image or CameraInfo."""

@@ -8,6 +8,8 @@ from rclpy.node import Node
 from icnet_ros.engine.base import EngineError
 from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, topic_of, transport_of, transports
 
+COMPANION = "/_buf_"  # what follows the name of a topic in the names of its companions
+
 
 def message_class(kind: str) -> type:
     """The class of a message type such as "sensor_msgs/msg/Image". Raises EngineError if its package is missing."""
@@ -18,6 +20,11 @@ def message_class(kind: str) -> type:
         apt = f"ros-$ROS_DISTRO-{package.replace('_', '-')}"
         raise EngineError(f"messages of type {kind} need the ROS package {package}: apt install {apt}") from err
     return found
+
+
+def has_companion(node: Node, topic: str) -> bool:
+    """Whether the middleware has companion topics of a topic, for buffers in other memory (rmw_fastrtps of Lyrical)."""
+    return any(name.startswith(f"{topic}{COMPANION}") for name, _ in node.get_topic_names_and_types())
 
 
 def duplicate_names(node: Node) -> int:
@@ -44,7 +51,10 @@ def why_no_images(node: Node, topic: str, kind: str) -> str:
     images = {
         name: next(one for one in kinds if one in types)
         for name, kinds in node.get_topic_names_and_types()
-        if not types.isdisjoint(kinds) and node.count_publishers(name) and not name.startswith(own)
+        if not types.isdisjoint(kinds)
+        and node.count_publishers(name)
+        and not name.startswith(own)
+        and COMPANION not in name
     }
     near = get_close_matches(topic, images, 1, cutoff=0.5) or list(images)[:1]
     advice = "".join(f"; {name} is an image topic: {how_to_receive(name, images[name])}" for name in near)

@@ -1,0 +1,97 @@
+"""A middleware that delivers nothing to serialised subscriptions, as rmw_fastrtps 9.4 of ROS 2 Lyrical."""
+
+from time import monotonic
+
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
+
+from messages import image
+from sensor_msgs.msg import Image
+
+from icnet_ros.node.inputs import bytes_subscription
+from icnet_ros.node.inputs.bytes_subscription import BytesSubscription
+from icnet_ros.node.inputs.serialized_subscription import SerializedSubscription
+from icnet_ros.node.ros.graph import why_no_images
+from icnet_ros.wire.cdr import IMAGE
+from icnet_ros.wire.decoders.image import decode_image
+
+
+@pytest.fixture
+def exchange(graph, monkeypatch):
+    """Publish typed images while a subscription is checked; returns the bytes that came and its warnings."""
+    monkeypatch.setattr(bytes_subscription, "SILENCE_S", 0.3)
+
+    def run(*, silent, companion, until):
+        if silent:
+            received = SerializedSubscription.execute
+
+            async def lost(self, _):
+                await received(self, None)
+
+            monkeypatch.setattr(SerializedSubscription, "execute", lost)
+        if companion:
+            graph.node.create_publisher(Image, "/image/_buf_cpu", 10)
+        came = []
+        subscription = BytesSubscription(graph.node, Image, "/image", came.append, qos_profile=10)
+        publisher = graph.node.create_publisher(Image, "/image", 10)
+
+        def step():
+            publisher.publish(image())
+            subscription.check()
+            return until(came, subscription)
+
+        graph.spin_until(step)
+        subscription.destroy()
+        return came, subscription
+
+    return run
+
+
+class Later:
+    """Called: whether the time after which a silent subscription is replaced has passed several times."""
+
+    def __init__(self):
+        self.since = monotonic()
+
+    def __call__(self):
+        return monotonic() - self.since > 4 * bytes_subscription.SILENCE_S
+
+
+def typed(subscription):
+    return subscription._typed is not None
+
+
+def test_typed_messages_are_taken_where_no_serialised_ones_come(exchange):
+    came, _ = exchange(silent=True, companion=True, until=lambda came, _: len(came) > 2)
+    assert decode_image(came[0]).pixels.tobytes() == bytes(image().data)
+
+
+def test_a_middleware_that_delivers_is_left_alone(exchange):
+    kinds, long_after = [], Later()
+
+    def until(came, subscription):
+        kinds.append(typed(subscription))
+        return came and long_after()
+
+    exchange(silent=False, companion=True, until=until)
+    assert not any(kinds)
+
+
+def test_silence_alone_is_no_reason(exchange):
+    """Without companion topics the camera has simply not begun."""
+    steps, long_after = [], Later()
+
+    def until(_, subscription):
+        steps.append(typed(subscription))
+        return long_after()
+
+    came, _ = exchange(silent=True, companion=False, until=until)
+    assert not any(steps)
+    assert came == []
+
+
+def test_companion_topics_are_no_advice(graph):
+    graph.node.create_publisher(Image, "/camera/image_raw/_buf_cpu", 10)
+    graph.spin_for(0.5)
+    assert why_no_images(graph.node, "/camera/image", IMAGE) == "nobody publishes /camera/image"
