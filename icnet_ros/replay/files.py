@@ -14,10 +14,9 @@ from icnet_ros.engine.base import Engine, Frame, FrameError
 from icnet_ros.render.painter import Painter, UInt8, legend
 from icnet_ros.render.video import VideoWriter
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import read_picture, write_picture
+from icnet_ros.wire.picture_file import PICTURES, read_picture, write_picture
 
 ENDINGS = ("_overlay.png", "_labels.png", "_colour.png")  # of the results of a picture
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 
 
 class MediaError(ValueError):
