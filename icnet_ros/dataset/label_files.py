@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -204,11 +205,12 @@ def _as_ids(picture: StoredPicture, encoding: str, path: Path) -> UInt8:
 
 
 def _by_id(stored: UInt8, table: npt.NDArray[np.int16], unknown: Callable[[UInt8, int], str], path: Path) -> UInt8:
-    mapped = table[stored]
-    if (wrong := mapped == UNKNOWN).any():
+    stored = np.ascontiguousarray(stored)
+    if (wrong := cv2.LUT(stored, (table == UNKNOWN).astype(np.uint8))).any():
         row, column = np.argwhere(wrong)[0]
         raise DatasetError(f"{path}: {unknown(stored, int(stored[row, column]))}, at pixel ({column}, {row})")
-    return mapped.astype(np.uint8)
+    labels: UInt8 = np.asarray(cv2.LUT(stored, table.astype(np.uint8)), np.uint8)
+    return labels
 
 
 def _unknown_id(stored: UInt8, value: int, classes: int, rules: LabelRules) -> str:

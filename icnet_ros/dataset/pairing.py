@@ -14,8 +14,8 @@ class Pairing:
     """Images below a folder and their label files below another, or in the same.
 
     pattern: selects images, relative to `images`; "**/*" takes subfolders. label_suffix: follows the image's name in
-    that of the label file. label_pattern: parts of the image's path, relative to `images`, that are others in that of the
-    label file. names: a file with the images' names, a line each; others are left out. part: shares of the images in
+    that of the label file. label_pattern: parts of the image's path, relative to `images`, that are others in that of
+    the label file. names: a file with the images' names, a line each. part: shares of the images in the
     order of their names, from and to. skip_missing: leave out images without a label file.
     """
 

@@ -19,6 +19,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from icnet_ros.checkpoint.file import Checkpoint, build_network, save
 from icnet_ros.checkpoint.model_index import STATE
 from icnet_ros.dataset.base import Dataset
+from icnet_ros.dataset.statistics import absent_classes
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.training.augment import augment
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
@@ -26,7 +27,7 @@ from icnet_ros.training.errors import DivergedError, RecipeError, StateError
 from icnet_ros.training.loss import IGNORE, adjust_logits, cascade_loss, distillation_loss
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.sample_cache import SampleCache
-from icnet_ros.training.sampling import Sampler, class_counts
+from icnet_ros.training.sampling import Sampler, label_counts
 from icnet_ros.training.start import FROM_SCRATCH, Start, check_teacher, network_spec
 from icnet_ros.training.state import State, load_state, save_state
 from icnet_ros.training.validation import validate
@@ -84,8 +85,8 @@ class Trainer:
             raise StateError(f"{self._state}: was made with another recipe; choose another folder or the same recipe")
         self._network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._samples = SampleCache(data, fabric.device, fabric.world_size)
-        checked = class_counts(validation)  # a wrong label file is an error now, not after hours
-        self._counts = class_counts(data)
+        self._counts = self._counted(data)
+        checked = self._counted(validation)  # a wrong label file is an error now, not after hours
         self._sampler = Sampler(self._counts, recipe.seed, recipe.class_uniform)
         self._mean = torch.tensor(self._spec.mean, device=fabric.device)
         self.step, self._best = 0, 0.0
@@ -116,6 +117,14 @@ class Trainer:
             self._ema = {key: value.to(fabric.device) for key, value in saved.ema.items()}
             for name, parameter in self._network.named_parameters():
                 self._optimiser.state[parameter]["momentum_buffer"] = saved.momentum[name].to(fabric.device)
+
+    def _counted(self, split: Dataset) -> npt.NDArray[np.int64]:
+        """Pixels by image and class of a split; warns of what was left out, and of classes without pixels."""
+        counts = label_counts(split)
+        if self._fabric.global_rank == 0:
+            for warning in (*split.notes, *absent_classes(split.classes, counts.sum(0), split.split)):
+                log.warning("%s", warning)
+        return np.ascontiguousarray(counts[:, : len(split.classes)])
 
     def run(self, progress: Progress, stop_after: int = 0) -> float:
         """Train to the last iteration, or for `stop_after` steps; returns the best validation mIoU."""
