@@ -16,6 +16,7 @@ from icnet_ros.wire.stored_picture import StoredPicture, read_stored
 
 UInt8 = npt.NDArray[np.uint8]
 LabelReader = Callable[[Path], UInt8]
+TEXTS = (".json", ".txt", ".csv", ".xml", ".yaml", ".yml", ".md", ".lst", ".html")  # often beside images
 
 
 class DatasetError(ValueError):
@@ -111,7 +112,7 @@ def image_files(images: Path, labels: Path, pattern: str) -> tuple[list[Path], l
     except (ValueError, NotImplementedError) as err:
         raise DatasetError(f"{images}: pattern {pattern!r} is no pattern of file names such as 'city_*'") from err
     files = [path for path in found if path.suffix.lower() in PICTURES]
-    others = [path for path in found if path.suffix.lower() not in PICTURES and path.is_file()]
+    others = [path for path in found if path.suffix.lower() not in (*PICTURES, *TEXTS) and path.is_file()]
     kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(path.suffix or path.name for path in others).items())
     if not files:
         deeper = next((path for path in images.glob("*/**/*") if path.suffix.lower() in PICTURES), None)

@@ -10,7 +10,7 @@ from icnet_ros.dataset.base import DatasetError
 
 def made_from(folder: Path, pattern: str) -> dict[str, str]:
     """The entry `made_from` of a source: which annotation files below `folder`, and what they contain."""
-    return {"files": pattern, "sha256": _digest(folder.glob(pattern), folder)}
+    return {"files": pattern, "sha256": _digest(folder.glob(pattern))}
 
 
 def check_made_from(entry: Any, folder: Path, where: str) -> None:
@@ -18,16 +18,16 @@ def check_made_from(entry: Any, folder: Path, where: str) -> None:
     if not isinstance(entry, dict) or entry.keys() != {"files", "sha256"}:
         raise DatasetError(f"{where}: made_from is {entry!r}, it takes files and sha256")
     files = list(folder.glob(str(entry["files"])))
-    if files and _digest(files, folder) != entry["sha256"]:
+    if files and _digest(files) != entry["sha256"]:
         raise DatasetError(
             f"{where}: {entry['files']} has changed since the label files were drawn from it: draw them again with "
-            f"`icnet dataset convert {folder} --overwrite`"
+            "`icnet dataset convert FOLDER --overwrite`"
         )
 
 
-def _digest(files: Iterable[Path], folder: Path) -> str:
+def _digest(files: Iterable[Path]) -> str:
     digest = sha256()
-    for path in sorted(files):
-        digest.update(path.relative_to(folder).as_posix().encode())
+    for path in sorted(files, key=lambda path: (path.name, path)):
+        digest.update(path.name.encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -34,7 +34,6 @@ class Pairing:
         labels = {image: self._label(image) for image in self._listed(files)}
         taken = set(labels.values())
         images = [image for image in labels if image not in taken]  # label files may lie among the images
-        images = images[round(self.part[0] * len(images)) : round(self.part[1] * len(images))]
         if missing := [image for image in images if not labels[image].is_file()]:
             if not self.skip_missing:
                 raise DatasetError(
@@ -42,10 +41,11 @@ class Pairing:
                     f"{len(images)}; `missing_labels: skip` leaves such images out"
                 )
             notes.append(f"{self.images}: {len(missing)} images without a label file, e.g. {missing[0].name}")
-        pairs = [(image, labels[image]) for image in images if not self.skip_missing or labels[image].is_file()]
-        if not pairs:
+            images = [image for image in images if labels[image].is_file()]
+        first, last = (round(share * len(images)) for share in self.part)
+        if first == last:
             raise DatasetError(f"{self.images}: no {self.pattern} images with label files in {self.labels}")
-        return pairs, notes
+        return [(image, labels[image]) for image in images[first:last]], notes
 
     def _label(self, image: Path) -> Path:
         name = image.relative_to(self.images).with_suffix("").as_posix()
