@@ -108,7 +108,7 @@ def image_files(images: Path, labels: Path, pattern: str) -> tuple[list[Path], l
         if not folder.is_dir():
             raise DatasetError(f"{folder}: no such folder; is the dataset's root right?")
     try:
-        found = sorted(images.glob(pattern))
+        found = sorted(path for path in images.glob(pattern) if not path.name.startswith("."))
     except (ValueError, NotImplementedError) as err:
         raise DatasetError(f"{images}: pattern {pattern!r} is no pattern of file names such as 'city_*'") from err
     files = [path for path in found if path.suffix.lower() in PICTURES]

@@ -62,7 +62,8 @@ def load_descriptor(file: Path, split: str, root: Path | None = None) -> Dataset
         pairs += found
         notes += left_out
     if not pairs:
-        raise DatasetError(f"{file}: split {split} has no source")
+        what = "no image: its part of the images is empty" if splits[split] else "no source"
+        raise DatasetError(f"{file}: split {split} has {what}")
     return Dataset(name, split, classes, pairs, str(values.get("licence", "")), tuple(dict.fromkeys(notes)))
 
 

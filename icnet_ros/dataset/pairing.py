@@ -42,10 +42,15 @@ class Pairing:
                 )
             notes.append(f"{self.images}: {len(missing)} images without a label file, e.g. {missing[0].name}")
             images = [image for image in images if labels[image].is_file()]
-        first, last = (round(share * len(images)) for share in self.part)
-        if first == last:
+        if not images:
             raise DatasetError(f"{self.images}: no {self.pattern} images with label files in {self.labels}")
+        first, last = (self._cut(share, len(images)) for share in self.part)
         return [(image, labels[image]) for image in images[first:last]], notes
+
+    @staticmethod
+    def _cut(share: float, count: int) -> int:
+        """How many of the images lie before a share; both parts of two or more images have one."""
+        return min(max(round(share * count), 1), count - 1) if 0 < share < 1 and count > 1 else round(share * count)
 
     def _label(self, image: Path) -> Path:
         name = image.relative_to(self.images).with_suffix("").as_posix()

@@ -5,8 +5,8 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from icnet_ros.engine.backends.torch import open_torch_on

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,12 +11,16 @@ from typing import Any, NamedTuple
 from icnet_ros.checkpoint.classes import Colour, load_classes
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.label_files import IGNORE
+from icnet_ros.dataset.labelmap import voc_colour
 from icnet_ros.wire.picture_file import PICTURES
 
 VAL_SHARE = 0.2  # of the images, where an export has one split only
 # What tools call pixels that nobody labelled, in lower case.
 UNLABELLED = ("background", "_background_", "unlabeled", "unlabelled", "void", "ignore", "__ignore__", "undefined")
-SPLIT_WORDS = {"train": "train", "val": "val", "test": "test"}
+SPLIT_WORDS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+    "testing": "test",
+}  # fmt: skip
 Values = dict[str, Any]
 
 
@@ -70,14 +75,14 @@ def with_validation(splits: Mapping[str, Sequence[Values]]) -> dict[str, list[Va
 
 def split_of(name: str) -> str:
     """The split that a file or folder name stands for, "" for none."""
-    text = name.lower()
-    return next((split for word, split in SPLIT_WORDS.items() if word in text), "")
+    words = re.split("[^a-z]+", name.lower())
+    return next((SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS), "")
 
 
 def class_table(names: Sequence[str], colours: Mapping[str, Colour] | None = None) -> Values:
     """A class table with these names; what has no colour, or that of another class, gets one."""
     given, taken = colours or {}, set[Colour]()
-    spare = iter(palette_colours())
+    spare = (voc_colour(index) for index in range(1, 256))
     entries = []
     for name in dict.fromkeys(names):
         colour = given.get(name)
@@ -89,14 +94,6 @@ def class_table(names: Sequence[str], colours: Mapping[str, Colour] | None = Non
     if not 2 <= len(entries) <= 255:
         raise DatasetError(f"the export has {len(entries)} classes ({', '.join(names)[:80]}), a dataset has 2 to 255")
     return {"classes": entries}
-
-
-def palette_colours() -> Iterable[Colour]:
-    """Distinct colours in the order of Pascal VOC's palette, without black."""
-    for index in range(1, 256):
-        bits = [[index >> (3 * place + channel) & 1 for place in range(3)] for channel in range(3)]
-        red, green, blue = (sum(bit << (7 - place) for place, bit in enumerate(channel)) for channel in bits)
-        yield red, green, blue
 
 
 class Folded(NamedTuple):
@@ -166,6 +163,12 @@ def hex_colour(text: str) -> Colour:
     return red, green, blue
 
 
+def files(folder: Path, *patterns: str) -> list[Path]:
+    """Files below a folder, by name, but hidden ones, such as macOS puts into archives."""
+    found = {path for pattern in patterns for path in folder.glob(pattern)}
+    return sorted(path for path in found if not any(part[0] == "." for part in path.relative_to(folder).parts))
+
+
 def has(folder: Path, *patterns: str) -> bool:
     """Whether the folder has a file for each of these patterns."""
     return all(next(folder.glob(pattern), None) is not None for pattern in patterns)
@@ -173,4 +176,4 @@ def has(folder: Path, *patterns: str) -> bool:
 
 def pictures(folder: Path, pattern: str = "*") -> list[Path]:
     """Picture files in a folder, by name."""
-    return sorted(path for path in folder.glob(pattern) if path.suffix.lower() in PICTURES)
+    return [path for path in files(folder, pattern) if path.suffix.lower() in PICTURES]

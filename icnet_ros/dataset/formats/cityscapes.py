@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from icnet_ros.checkpoint.classes import load_classes
+from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.cityscapes import LABEL_IDS
 from icnet_ros.dataset.formats.base import (
     Description,
@@ -64,7 +65,7 @@ KINDS: dict[str, tuple[str, Any]] = {
 def _trees(folder: Path) -> list[Tree]:
     found = []
     for images in sorted(path for path in folder.glob("leftImg8bit*") if path.is_dir()):
-        first = next(images.glob("*/*/*_leftImg8bit*.*"), None)
+        first = next(images.glob("*/**/*_leftImg8bit*.*"), None)
         for labels in ("gtFine", "gtCoarse"):
             if first is not None and (folder / labels).is_dir():
                 suffix = first.stem[first.stem.index("_leftImg8bit") :]
@@ -74,6 +75,11 @@ def _trees(folder: Path) -> list[Tree]:
 
 
 def _describe(request: Request) -> Description:
+    if (request.folder / "label_colors.txt").is_file():
+        raise DatasetError(
+            f"{request.folder}: CVAT's export in Cityscapes' tree numbers the labels of the task, not those of "
+            "Cityscapes: export as Segmentation mask 1.1"
+        )
     splits: dict[str, list[Values]] = {}
     kinds = [
         kind

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icnet_ros.dataset.base import DatasetError, read_label_file
-from icnet_ros.dataset.formats.base import Description, Format, Request, read_json, split_of
+from icnet_ros.dataset.formats.base import Description, Format, Request, files, read_json, split_of
 from icnet_ros.dataset.formats.drawing import Annotated, Images, Region, draw, each
 from icnet_ros.dataset.formats.raster import Mask, coco_rle, polygon
 
@@ -17,8 +17,7 @@ PLACES = ("*.json", "annotations/*.json", "*/*.coco.json", "*/*.json")
 
 
 def _files(folder: Path) -> list[Path]:
-    paths = sorted({path for place in PLACES for path in folder.glob(place)})
-    return [path for path in paths if _is_coco(read_json(path))]
+    return [path for path in files(folder, *PLACES) if _is_coco(read_json(path))]
 
 
 def _is_coco(content: Any) -> bool:
@@ -28,17 +27,19 @@ def _is_coco(content: Any) -> bool:
 
 
 def _describe(request: Request) -> Description:
-    images, files = Images(request.folder, request.drawn), _files(request.folder)
-    contents = {path: read_json(path) for path in files}
+    images, paths = Images(request.folder, request.drawn), _files(request.folder)
+    contents = {path: read_json(path) for path in paths}
     names = _categories(contents)
     notes: list[str] = []
-    annotated = [one for path in files for one in _annotated(path, contents[path], names, images, notes)]
+    annotated = [
+        one for path in paths for one in _annotated(path, contents[path], names, images, notes, request.folder)
+    ]
     used = {region.name for one in annotated for region in one.regions}
     if annotated and not used:
-        raise DatasetError(f"{files[0]}: its annotations are boxes without a segmentation")
+        raise DatasetError(f"{paths[0]}: its annotations are boxes without a segmentation")
     if unused := [name for name in names.values() if name not in used]:
         notes.append(f"categories without a region are left out: {', '.join(unused)}")
-    made = [path.relative_to(request.folder).as_posix() for path in files]
+    made = [path.relative_to(request.folder).as_posix() for path in paths]
     pattern = made[0] if len(made) == 1 else "**/*.json"
     description = draw(annotated, [name for name in dict.fromkeys(names.values()) if name in used], request, pattern)
     description.notes += notes
@@ -58,12 +59,12 @@ def _categories(contents: dict[Path, Any]) -> dict[int, str]:
 
 
 def _annotated(
-    path: Path, content: Any, names: dict[int, str], images: Images, notes: list[str]
+    path: Path, content: Any, names: dict[int, str], images: Images, notes: list[str], folder: Path
 ) -> Iterator[Annotated]:
     by_image: dict[Any, list[Any]] = {}
     for one in content["annotations"]:
         by_image.setdefault(one.get("image_id"), []).append(one)
-    split = split_of(path.stem) or split_of(path.parent.name)
+    split = split_of(path.stem) or split_of(path.parent.relative_to(folder).name)
     absent = []
     for entry in content["images"]:
         image = images.find(entry["file_name"], path.parent)

@@ -1,5 +1,6 @@
 """Label files that are drawn from regions: polygons, run lengths, bitmaps."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,20 @@ from PIL import Image
 
 from icnet_ros.checkpoint.classes import UNLABELLED, Colour
 from icnet_ros.dataset.base import DatasetError
-from icnet_ros.dataset.formats.base import Description, Request, Values, class_table, fold_background, with_validation
+from icnet_ros.dataset.formats.base import (
+    Description,
+    Request,
+    Values,
+    class_table,
+    fold_background,
+    pictures,
+    with_validation,
+)
 from icnet_ros.dataset.formats.raster import Mask
 from icnet_ros.dataset.label_files import IGNORE
 from icnet_ros.dataset.made_from import made_from
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import PICTURES, write_picture
+from icnet_ros.wire.picture_file import write_picture
 
 
 class Region(NamedTuple):
@@ -42,12 +51,15 @@ class Images:
     def __init__(self, folder: Path, without: Path) -> None:
         """without: folder whose pictures are none."""
         self._folder = folder
-        found = sorted(folder.rglob("*"))
-        self._files = [p for p in found if p.suffix.lower() in PICTURES and not p.is_relative_to(without)]
+        self._files = [path for path in pictures(folder, "**/*") if not path.is_relative_to(without)]
         self._by_path = {path.relative_to(folder).as_posix(): path for path in self._files}
         self._by_name: dict[str, list[Path]] = {}
         for path in self._files:
             self._by_name.setdefault(path.name, []).append(path)
+
+    def by_stem(self) -> dict[str, Path]:
+        """Files by their names without suffix."""
+        return {path.stem: path for path in self._files}
 
     def find(self, name: str, near: Path | None = None) -> Path | None:
         """The file with this path or name, in folder `near` if there are several; None if there is none.
@@ -86,7 +98,7 @@ def draw(
     ids |= {name: ids[target] for name, target in folded.mapping.items()}
     targets: dict[Path, Path] = {}
     for number, one in enumerate(annotated):
-        target = request.drawn / one.image.relative_to(request.folder).with_suffix(".png")
+        target = request.drawn / one.split / one.image.relative_to(request.folder).with_suffix(".png")
         if targets.setdefault(target, one.image) != one.image:
             raise DatasetError(f"{one.image} and {targets[target]} would have one label file: rename one of them")
         _draw(one, ids, ids[folded.rest], target)
@@ -109,28 +121,22 @@ def _draw(one: Annotated, ids: Values, rest: int, target: Path) -> None:
 
 
 def _splits(annotated: Sequence[Annotated], request: Request, made: str) -> dict[str, list[Values]]:
-    """The sources of each split, a source for each folder of images."""
-    folders: dict[str, dict[Path, int]] = {}
-    for one in annotated:
-        counts = folders.setdefault(one.split, {})
-        counts[one.image.parent] = counts.get(one.image.parent, 0) + 1
+    """The source of each split: the folder that all its images are below, and that of their label files."""
     digest = made_from(request.folder, made)
 
-    def source(folder: Path) -> Values:
-        relative = folder.relative_to(request.folder)
-        drawn = request.drawn / relative
+    def source(split: str) -> Values:
+        folders = {one.image.parent for one in annotated if one.split == split}
+        top = Path(os.path.commonpath(folders))
+        labels = request.drawn / split / top.relative_to(request.folder)
         return {
-            "images": relative.as_posix(),
-            "labels": drawn.as_posix() if not drawn.is_relative_to(request.folder) else _below(drawn, request.folder),
+            "images": top.relative_to(request.folder).as_posix(),
+            "labels": Path(os.path.relpath(labels, request.folder)).as_posix(),
+            **({} if folders == {top} else {"pattern": "**/*"}),
             "missing_labels": "skip",
             "made_from": digest,
         }
 
-    return with_validation({split: [source(one) for one in sorted(counts)] for split, counts in folders.items()})
-
-
-def _below(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).as_posix()
+    return with_validation({split: [source(split)] for split in sorted({one.split for one in annotated})})
 
 
 def picture_shape(path: Path) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 
 from icnet_ros.dataset.base import DatasetError, read_label_file
-from icnet_ros.dataset.formats.base import Description, Format, Request, read_json
+from icnet_ros.dataset.formats.base import Description, Format, Request, files, read_json
 from icnet_ros.dataset.formats.drawing import Annotated, Images, Region, draw, each, names_of, picture_shape
 from icnet_ros.dataset.formats.raster import Mask, ellipse, label_studio_rle, polygon
 from icnet_ros.wire.picture_file import PICTURES
@@ -20,7 +20,7 @@ BRUSH = re.compile(r"task-(\d+)-annotation-(\d+)-by-[^-]*-[^-]+-(.+)-\d+\.png")
 
 
 def _tasks(folder: Path) -> list[tuple[Path, list[Any]]]:
-    found = [(path, read_json(path)) for path in sorted(folder.glob("*.json"))]
+    found = [(path, read_json(path)) for path in files(folder, "*.json")]
     return [(path, tasks) for path, tasks in found if isinstance(tasks, list) and tasks and _is_task(tasks[0])]
 
 
@@ -106,22 +106,22 @@ def _rectangle(value: dict[str, float], height: int, width: int) -> list[tuple[f
 
 def _brush_files(folder: Path) -> list[tuple[Path, str, int, str]]:
     """Brush PNGs: (file, task, annotation, label)."""
-    matches = [(path, BRUSH.fullmatch(path.name)) for path in sorted(folder.glob("**/task-*.png"))]
+    matches = [(path, BRUSH.fullmatch(path.name)) for path in files(folder, "**/task-*.png")]
     return [(path, found[1], int(found[2]), found[3]) for path, found in matches if found]
 
 
 def _describe_brushes(request: Request) -> Description:
-    files = _brush_files(request.folder)
-    images = {path.stem: path for path in request.folder.rglob("*") if path.suffix.lower() in PICTURES}
+    brushes = _brush_files(request.folder)
+    images = Images(request.folder, request.drawn).by_stem()
     annotated: list[Annotated] = []
-    for task in sorted({task for _, task, _, _ in files}, key=int):
+    for task in sorted({task for _, task, _, _ in brushes}, key=int):
         image = images.get(task) or images.get(f"task-{task}")
         if image is None:
             raise DatasetError(
                 f"{request.folder}: brush PNGs do not say which image task {task} is: export as JSON instead, or name "
                 f"the image {task}.jpg"
             )
-        mine = [one for one in files if one[1] == task]
+        mine = [one for one in brushes if one[1] == task]
         newest = max(number for _, _, number, _ in mine)
         regions = [Region(name, partial(_brush, path)) for path, _, number, name in mine if number == newest]
         annotated.append(Annotated(image, *picture_shape(image), regions))

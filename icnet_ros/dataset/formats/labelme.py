@@ -11,19 +11,15 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from icnet_ros.dataset.base import DatasetError
-from icnet_ros.dataset.formats.base import Description, Format, Request, read_json
+from icnet_ros.dataset.formats.base import Description, Format, Request, files, read_json
 from icnet_ros.dataset.formats.drawing import Annotated, Images, Region, draw, each, names_of
 from icnet_ros.dataset.formats.raster import Mask, polygon
 
 AREAS = ("polygon", "rectangle", "oriented_rectangle", "circle", "mask")
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("**/*.json"))
-
-
 def _recognise(folder: Path) -> bool:
-    first = next(iter(_files(folder)), None)
+    first = next(iter(files(folder, "**/*.json")), None)
     content = read_json(first) if first else None
     return isinstance(content, dict) and "shapes" in content and "imagePath" in content
 
@@ -33,7 +29,7 @@ def _describe(request: Request) -> Description:
     annotated: list[Annotated] = []
     lines = 0
     absent: list[str] = []
-    for path in _files(request.folder):
+    for path in files(request.folder, "**/*.json"):
         content = read_json(path)
         if not isinstance(content, dict) or "shapes" not in content:
             continue

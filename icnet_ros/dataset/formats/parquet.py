@@ -11,6 +11,7 @@ from icnet_ros.dataset.formats.base import (
     Request,
     Values,
     class_table,
+    files,
     id_mapping,
     read_json,
     shipped_classes,
@@ -23,13 +24,13 @@ ROWS = 16  # read at once
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted({*folder.glob("*.parquet"), *folder.glob("*/*.parquet")})
+    return files(folder, "*.parquet", "*/*.parquet")
 
 
 def _describe(request: Request) -> Description:
-    files = _files(request.folder)
+    paths = _files(request.folder)
     counts: dict[str, int] = {}
-    for number, path in enumerate(files):
+    for number, path in enumerate(paths):
         split = split_of(path.name) or split_of(path.parent.name) or "train"
         for pictures in _rows(path):
             for kind, content in zip(("images", "labels"), pictures, strict=True):
@@ -37,7 +38,7 @@ def _describe(request: Request) -> Description:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
             counts[split] = counts.get(split, 0) + 1
-        request.progress(number + 1, len(files))
+        request.progress(number + 1, len(paths))
     names = request.folder / "id2label.json"
     source: Values = {}
     if names.is_file() and not request.classes:

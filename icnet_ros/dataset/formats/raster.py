@@ -34,8 +34,8 @@ def polygon(rings: Sequence[Ring], height: int, width: int, rule: str) -> Mask:
         canvas = np.zeros((height, width), np.uint8)
         whole = [np.round(np.array(ring)).astype(np.int32) for ring in usable]
         cv2.fillPoly(canvas, whole[:1], 1)
-        for hole in whole[1:]:
-            cv2.fillPoly(canvas, [hole], 0)
+        if whole[1:]:
+            cv2.fillPoly(canvas, whole[1:], 0)
         return canvas.astype(bool)
     picture = Image.new("1", (width, height))
     draw = ImageDraw.Draw(picture)

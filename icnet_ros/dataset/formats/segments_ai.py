@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from icnet_ros.dataset.base import DatasetError
-from icnet_ros.dataset.formats.base import Description, Format, Request, read_json
+from icnet_ros.dataset.formats.base import Description, Format, Request, files, read_json
 from icnet_ros.dataset.formats.coco import panoptic_ids
 from icnet_ros.dataset.formats.drawing import Annotated, Images, Region, draw, each
 from icnet_ros.dataset.formats.raster import Mask
 
 
 def _releases(folder: Path) -> list[tuple[Path, Any]]:
-    found = [(path, read_json(path)) for path in sorted(folder.glob("*.json"))]
+    found = [(path, read_json(path)) for path in files(folder, "*.json")]
     return [(path, content) for path, content in found if isinstance(content, dict) and _is_release(content)]
 
 

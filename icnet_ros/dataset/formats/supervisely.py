@@ -17,6 +17,7 @@ from icnet_ros.dataset.formats.base import (
     Request,
     Values,
     class_table,
+    files,
     has,
     hex_colour,
     id_mapping,
@@ -35,7 +36,7 @@ def _describe(request: Request) -> Description:
     images = Images(request.folder, request.drawn)
     annotated: list[Annotated] = []
     left_out = 0
-    for path in sorted(request.folder.glob("**/ann/*.json")):
+    for path in files(request.folder, "**/ann/*.json"):
         content = read_json(path)
         image = images.find(path.stem, path.parents[1] / "img")
         if image is None:
@@ -47,7 +48,7 @@ def _describe(request: Request) -> Description:
             regions = [Region(str(one["classTitle"]), partial(_mask, one, *size)) for one in objects]
         except (KeyError, TypeError, ValueError) as err:
             raise DatasetError(f"{path}: not an annotation of Supervisely ({type(err).__name__}: {err})") from err
-        annotated.append(Annotated(image, *size, regions, split_of(path.parents[1].name)))
+        annotated.append(Annotated(image, *size, regions, split_of(path.parents[1].relative_to(request.folder).name)))
     colours = {str(one["title"]): hex_colour(one.get("color", "")) for one in meta if one.get("color")}
     description = draw(annotated, [str(one["title"]) for one in meta], request, "**/ann/*.json", colours)
     if left_out:
@@ -73,9 +74,10 @@ def _rectangle(one: dict[str, Any], height: int, width: int) -> Mask:
 
 
 def _bitmap(one: dict[str, Any], height: int, width: int) -> Mask:
-    """A small PNG, compressed once more, at a place of the image."""
+    """A small PNG at a place of the image, mostly compressed once more."""
     x, y = one["bitmap"]["origin"]
-    with Image.open(io.BytesIO(zlib.decompress(base64.b64decode(one["bitmap"]["data"])))) as stored:
+    content = base64.b64decode(one["bitmap"]["data"])
+    with Image.open(io.BytesIO(content if content.startswith(b"\x89PNG") else zlib.decompress(content))) as stored:
         alpha = stored.getchannel("A") if stored.mode == "RGBA" else stored
         small = np.asarray(alpha) > 0
     mask = np.zeros((height, width), bool)
@@ -94,7 +96,7 @@ def _describe_masks(request: Request) -> Description:
         raise DatasetError(f"{request.folder / MACHINE}: not a class and its grey value a line ({err})") from err
     folded, mapping = id_mapping([(0, "unlabelled"), *classes], request)
     splits: dict[str, list[Values]] = {}
-    for masks in sorted(request.folder.glob("**/masks_machine")):
+    for masks in files(request.folder, "**/masks_machine"):
         one = masks.parent.relative_to(request.folder)
         source = {
             "images": (one / "img").as_posix(),
