@@ -38,7 +38,7 @@ from icnet_ros.engine.base import EngineError
 from icnet_ros.live.processes import DemoError
 from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.files import MediaError
-from icnet_ros.report.errors import CompareError, GateError
+from icnet_ros.report.errors import AnnotationError, CompareError, GateError
 from icnet_ros.training.errors import DivergedError, QuantizeError, RecipeError, StateError
 from icnet_ros.wire.cdr import WireError
 
@@ -58,6 +58,7 @@ EXPECTED = (
     GroundTruthError,
     GateError,
     CompareError,
+    AnnotationError,
 )
 
 app = typer.Typer(

@@ -101,8 +101,10 @@ def _source(entry: Any, folder: Path, classes: ClassTable, where: str) -> tuple[
         part=_part(values, where),
         skip_missing=values.get("missing_labels") == "skip",
     )
-    read = _reader(values, folder, classes, where)
+    stored = _stored(values, folder, classes, where)
+    read, unknown = _reader(values, stored, classes, where)
     found, notes = pairing.find()
+    notes += unknown
     name = values.get("name", values["labels"])
     return [Pair(*files, read, name) for files in found for _ in range(repeat)], notes
 
@@ -122,7 +124,10 @@ def _part(values: Mapping[str, Any], where: str) -> tuple[float, float]:
     return part[0], part[1]
 
 
-def _reader(values: Mapping[str, Any], folder: Path, classes: ClassTable, where: str) -> LabelReader:
+def _reader(
+    values: Mapping[str, Any], stored: list[StoredClass], classes: ClassTable, where: str
+) -> tuple[LabelReader, list[str]]:
+    """The reader of the label files, and notes on names in mapping that a labelmap does not have."""
     mapping, zero = values.get("mapping", {}), values.get("reduce_zero_label", False)
     if not isinstance(mapping, dict):
         raise DatasetError(f"{where}: mapping is {mapping!r}, it must be a mapping of names or ids to classes")
@@ -130,8 +135,13 @@ def _reader(values: Mapping[str, Any], folder: Path, classes: ClassTable, where:
         raise DatasetError(f"{where}: reduce_zero_label is {zero!r}, it takes true or false")
     if "labelmap" in values and "label_classes" in values:
         raise DatasetError(f"{where}: labelmap and label_classes exclude each other")
+    notes = []
+    if "labelmap" in values:  # tools write it anew, without labels that the task no longer has
+        names = {one.name for one in stored}
+        notes = [f"{where}: mapping has {name}, the labelmap does not" for name in mapping if name not in names]
+        mapping = {name: target for name, target in mapping.items() if name in names}
     rules = LabelRules(mapping, values.get("others", ""), values.get("encoding", "auto"), zero)
-    return label_reader(_stored(values, folder, classes, where), classes, rules, where)
+    return label_reader(stored, classes, rules, where), notes
 
 
 def _stored(values: Mapping[str, Any], folder: Path, classes: ClassTable, where: str) -> list[StoredClass]:

@@ -182,7 +182,8 @@ def _as_colours(picture: StoredPicture, path: Path) -> UInt8:
     if picture.palette is not None:
         if values.size and values.max() >= len(picture.palette):
             raise DatasetError(f"{path}: index {values.max()} is beyond its palette of {len(picture.palette)} colours")
-        return picture.palette[values]
+        colours: UInt8 = picture.palette[values]
+        return colours
     if values.ndim == 2:
         return np.repeat(_as_ids(picture, "colours", path)[..., None], 3, axis=2)
     return values[..., :3]

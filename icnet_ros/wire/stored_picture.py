@@ -44,10 +44,11 @@ def read_stored(path: Path, *, few_bits: bool = False) -> StoredPicture:
             if picture.mode == "P":
                 palette = np.array(picture.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
             elif picture.mode == "LA":
-                picture = picture.getchannel("L")  # noqa: PLW2901 (alpha says nothing about a label)
+                values = np.asarray(picture)[..., 0]  # alpha says nothing about a label
             elif picture.mode not in ("1", "L", "I", "I;16", "I;16B", *CHANNELS):
                 raise WireError(f"pixels of the kind {picture.mode} are no labels")
-            values = np.asarray(picture)
+            if picture.mode != "LA":
+                values = np.asarray(picture)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as err:
         raise WireError(str(err).split(": <_io")[0]) from err
     if palette is None and bits < 8:

@@ -54,7 +54,7 @@ def _describe_rellis(request: Request) -> Description:
     folder = request.folder / "Rellis-3D" if (request.folder / "Rellis-3D").is_dir() else request.folder
     where = folder.relative_to(request.folder).as_posix()
     folded, mapping = id_mapping(list(RELLIS.items()), request)
-    source = {
+    source: Values = {
         "images": where,
         "labels": where,
         "pattern": "*/pylon_camera_node/*",
@@ -66,7 +66,9 @@ def _describe_rellis(request: Request) -> Description:
     lists = {path.stem: path.relative_to(request.folder).as_posix() for path in request.folder.glob("**/*.lst")}
     names = list(dict.fromkeys(folded.names))
     if {"train", "val"} <= lists.keys():
-        splits = {split: [{**source, "list": lists[split]}] for split in ("train", "val", "test") if split in lists}
+        splits: dict[str, list[Values]] = {
+            split: [{**source, "list": lists[split]}] for split in ("train", "val", "test") if split in lists
+        }
         return Description(class_table(names), splits, notes=folded.notes)
     return Description(class_table(names), with_validation({"train": [source]}), notes=folded.notes)
 

@@ -41,6 +41,7 @@ def _describe(request: Request) -> Description:
         request.progress(number + 1, len(paths))
     names = request.folder / "id2label.json"
     source: Values = {}
+    table: Values | str
     if names.is_file() and not request.classes:
         classes = sorted((int(index), str(name)) for index, name in read_json(names).items())
         folded, source["mapping"] = id_mapping(classes, request)

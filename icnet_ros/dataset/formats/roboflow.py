@@ -7,6 +7,7 @@ from icnet_ros.dataset.formats.base import (
     Description,
     Format,
     Request,
+    Values,
     class_table,
     id_mapping,
     read_csv,
@@ -30,7 +31,7 @@ def _describe(request: Request) -> Description:
     if len(tables) > 1:
         raise DatasetError(f"{request.folder}: its {CLASSES} files differ between the splits")
     folded, mapping = id_mapping(tables.pop(), request)
-    splits: dict[str, list[dict[str, object]]] = {}
+    splits: dict[str, list[Values]] = {}
     for one in _folders(request.folder):
         name = one.relative_to(request.folder).as_posix()
         source = {"images": name, "labels": name, "label_suffix": "_mask", "mapping": mapping}

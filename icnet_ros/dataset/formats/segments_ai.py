@@ -44,7 +44,8 @@ def _describe(request: Request) -> Description:
                 absent.append(sample["name"])
                 continue
             regions = [Region(names[one["category_id"]], partial(_object, bitmap, one["id"])) for one in objects]
-            annotated.append(Annotated(image, *panoptic_ids(bitmap).shape, regions))
+            height, width = panoptic_ids(bitmap).shape
+            annotated.append(Annotated(image, height, width, regions))
             break
     description = draw(annotated, list(names.values()), request, path.name, colours)
     if absent:
