@@ -37,7 +37,7 @@ def test_the_worst_and_every_nth_frame_are_exported(exported):
     for kind, suffix in (("JPEGImages", "jpg"), ("SegmentationClass", "png"), ("SegmentationIds", "png")):
         assert sorted(path.name for path in (folder / kind).iterdir()) == [f"{name}.{suffix}" for name in names]
     assert (folder / "ImageSets" / "Segmentation" / "default.txt").read_text().split() == names
-    lines = ["road:128,64,128::", "car:0,0,142::", "sky:70,130,180::", "background:0,0,0::"]
+    lines = ["background:0,0,0::", "road:128,64,128::", "car:0,0,142::", "sky:70,130,180::"]
     assert (folder / "labelmap.txt").read_text().splitlines()[1:] == lines
 
 

@@ -105,7 +105,7 @@ tree:107,142,35::
 
 @pytest.mark.parametrize("written", ["cvat"], indirect=True)
 def test_what_cvat_gives_back_fits_the_dataset_yaml(written):
-    assert (written / "labelmap.txt").read_text().splitlines()[-1] == "background:0,0,0::"
+    assert (written / "labelmap.txt").read_text().splitlines()[1] == "background:0,0,0::"
     (written / "labelmap.txt").write_text(RETURNED)
     (written / "SegmentationClass" / "c.png").unlink()  # nobody labelled it
     data = open_dataset(str(written), None, "train")
@@ -140,7 +140,7 @@ def test_a_class_may_be_called_background_or_be_black(tmp_path):
     writer.add(Prelabelled("a", ".png", content, ids))
     writer.close()
     assert (tmp_path / "x" / "labelmap.txt").read_text().splitlines()[1:] == [
-        "background:0,0,0::", "crop:0,255,0::", "unlabelled:0,0,255::",
+        "unlabelled:0,0,255::", "background:0,0,0::", "crop:0,255,0::",
     ]  # fmt: skip
     assert np.array_equal(open_dataset(str(tmp_path / "x"), None, "val").labels(0), ids)
 

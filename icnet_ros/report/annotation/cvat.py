@@ -43,7 +43,8 @@ class CvatWriter(AnnotationWriter):
 
     def close(self) -> None:
         """See AnnotationWriter."""
-        pairs = [*zip(self.classes.names, self.classes.colours, strict=True), (self._background, self._unlabelled)]
+        # First, as in CVAT's exports: datumaro paints what has no annotation in the colour of the first line.
+        pairs = [(self._background, self._unlabelled), *zip(self.classes.names, self.classes.colours, strict=True)]
         lines = [f"{name}:{','.join(map(str, colour))}::" for name, colour in pairs]
         self.write("labelmap.txt", "\n".join(["# label:color_rgb:parts:actions", *lines, ""]).encode())
         self.write("ImageSets/Segmentation/default.txt", "\n".join([*self._names, ""]).encode())

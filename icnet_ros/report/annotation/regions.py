@@ -25,8 +25,8 @@ def outlines(labels: UInt8, classes: int, *, between: bool, smallest: int = SMAL
     """Outer borders of all regions of the classes, the largest first: drawn in this order, they give the labels.
 
     labels: uint8 (H, W); ids from `classes` on are unlabelled. Regions inside others are drawn over them; unlabelled
-    holes are not kept. between: points lie a quarter of a pixel outside of the centres of the border's pixels, so that a
-    polygon that is filled by centres is exact; otherwise they are pixels. smallest: pixels; what is smaller is left out.
+    holes are not kept. between: points lie a quarter of a pixel outside of the centres of the border's pixels, so that
+    a polygon that is filled by centres is exact; otherwise they are pixels. smallest: pixels; smaller ones are left out.
     """
     found: list[Outline] = []
     for class_id in np.unique(labels[labels < classes]):
