@@ -89,7 +89,7 @@ class Trainer:
         checked = self._counted(validation)  # a wrong label file is an error now, not after hours
         self._sampler = Sampler(self._counts, recipe.seed, recipe.class_uniform)
         self._mean = torch.tensor(self._spec.mean, device=fabric.device)
-        self.step, self._best = 0, 0.0
+        self.step, self._best, self.without_gain = 0, 0.0, 0
         if saved is None:
             start.apply(self._network, self._spec.classes.names, lambda: self._crops(range(8))[0])
         self._origin = {**start.origin, "data": _data_origin(data)}
@@ -132,8 +132,9 @@ class Trainer:
         balance = self._class_weights()
         torch.backends.cudnn.benchmark = True  # all crops have one size
         self._truncate_log()
+        self._count_without_gain()
         started, losses, first = time.monotonic(), torch.zeros((), device=fabric.device), self.step
-        while self.step < recipe.iterations and (not stop_after or self.step - first < stop_after):
+        while not self.ended and (not stop_after or self.step - first < stop_after):
             rate = learning_rate(recipe, self.step)
             for group in self._optimiser.param_groups:
                 group["lr"] = rate
@@ -164,7 +165,21 @@ class Trainer:
                 since = (self.step - 1) % recipe.validate_every + 1
                 self._report(float(losses) / min(since, self.step - first), rate, speed)
                 losses.zero_()
+                self._count_without_gain()
         return self._best
+
+    @property
+    def ended(self) -> bool:
+        """Whether all iterations are done, or as many validations as the recipe's `patience` brought nothing better."""
+        return self.step >= self.recipe.iterations or 0 < self.recipe.patience <= self.without_gain
+
+    def _count_without_gain(self) -> None:
+        """Count the validations since the best one in the log, so that a resumed training knows them."""
+        if self.recipe.patience:
+            rows = read_rows(self._log) if self._log.exists() and self._fabric.global_rank == 0 else []
+            scores = [float(row["miou"]) for row in rows if row.get("miou")]
+            found = len(scores) - 1 - int(np.argmax(scores)) if scores else 0
+            self.without_gain = int(self._fabric.broadcast(found))
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """This process's part of the batch of this step."""

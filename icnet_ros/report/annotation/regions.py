@@ -26,7 +26,7 @@ def outlines(labels: UInt8, classes: int, *, between: bool, smallest: int = SMAL
 
     labels: uint8 (H, W); ids from `classes` on are unlabelled. Regions inside others are drawn over them; unlabelled
     holes are not kept. between: points lie a quarter of a pixel outside of the centres of the border's pixels, so that
-    a polygon that is filled by centres is exact; otherwise they are pixels. smallest: pixels; smaller ones are left out.
+    a polygon that is filled by centres is exact; otherwise they are pixels. smallest: pixels of a region that is kept.
     """
     found: list[Outline] = []
     for class_id in np.unique(labels[labels < classes]):
