@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.command.console import console, progress_bar, warn
+from icnet_ros.command.label_sets import diff, stats
 from icnet_ros.command.options import Data, Root, Split
 from icnet_ros.dataset.convert import FILE, convert
 from icnet_ros.dataset.formats.table import FORMATS
@@ -97,3 +98,7 @@ def check(
     sheet.write_bytes(png_file(picture).tobytes())
     console.print(f"contact sheet: {sheet}", highlight=False, markup=False, soft_wrap=True)
     warn([*pairs.notes, *statistics.warnings(pairs.classes, split)])
+
+
+app.command()(stats)
+app.command()(diff)
