@@ -45,7 +45,7 @@ def _print_stats(found: dict[str, Any], name: str) -> None:
     columns = ("class", "share", "images", "regions", "median", "place", "seldom with")
     table = Table(*columns, title=escape(title), title_justify="left")
     for label, one in found["classes"].items():
-        apart = sorted(one["together"].items(), key=lambda pair: pair[1])[:2] if one["images"] else []
+        apart = sorted(one["together"].items(), key=lambda pair: pair[1])[:1] if one["images"] else []
         table.add_row(
             escape(label),
             f"{one['share']:.2%}",
