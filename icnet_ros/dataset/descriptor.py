@@ -28,7 +28,7 @@ import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
 from icnet_ros.dataset.base import Dataset, DatasetError, LabelReader, Pair
-from icnet_ros.dataset.label_files import ENCODINGS, IGNORE, LabelRules, StoredClass, label_reader, of_table
+from icnet_ros.dataset.label_files import ENCODINGS, IGNORE, StoredClass, label_reader, of_table
 from icnet_ros.dataset.labelmap import as_labelmap, read_labelmap
 from icnet_ros.dataset.made_from import check_made_from
 from icnet_ros.dataset.pairing import Pairing
@@ -140,8 +140,9 @@ def _reader(
         names = {one.name for one in stored}
         notes = [f"{where}: mapping has {name}, the labelmap does not" for name in mapping if name not in names]
         mapping = {name: target for name, target in mapping.items() if name in names}
-    rules = LabelRules(mapping, values.get("others", ""), values.get("encoding", "auto"), zero)
-    return label_reader(stored, classes, rules, where), notes
+    others, encoding = values.get("others", ""), values.get("encoding", "auto")
+    read = label_reader(stored, classes, mapping, where, others=others, encoding=encoding, reduce_zero_label=zero)
+    return read, notes
 
 
 def _stored(values: Mapping[str, Any], folder: Path, classes: ClassTable, where: str) -> list[StoredClass]:

@@ -50,12 +50,22 @@ def of_table(table: ClassTable) -> list[StoredClass]:
     return [StoredClass(name, index, colour) for index, (name, colour) in enumerate(pairs)]
 
 
-def label_reader(stored: Sequence[StoredClass], target: ClassTable, rules: LabelRules, where: str) -> LabelReader:
+def label_reader(
+    stored: Sequence[StoredClass],
+    target: ClassTable,
+    mapping: Mapping[Any, Any],
+    where: str,
+    *,
+    others: str = "",
+    encoding: str = "auto",
+    reduce_zero_label: bool = False,
+) -> LabelReader:
     """Reader of label files. If no class has an id, all hold colours.
 
-    stored: the classes of the files. where: for errors. Raises DatasetError, the reader too: it names file, pixel, id
-    or colour.
+    stored: the classes of the files. mapping, others, encoding, reduce_zero_label: see `LabelRules`. where: for errors.
+    Raises DatasetError, the reader too: it names file, pixel, id or colour.
     """
+    rules = LabelRules(mapping, others, encoding, reduce_zero_label)
     ids = id_table(stored, target, rules, where)
     colours = _colour_table(stored, target, rules, where)
     by_colour = all(one.id is None for one in stored) or rules.encoding == "colours"

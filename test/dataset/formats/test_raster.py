@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from exports import HEIGHT, WIDTH
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.path import Path as Outline
 
@@ -16,6 +16,7 @@ TRIANGLE = [(1.2, 1.1), (9.7, 2.3), (6.1, 9.4)]
 COORDINATES = st.tuples(st.floats(-3, 20, width=32), st.floats(-3, 16, width=32))
 
 
+@settings(max_examples=40)
 @given(st.lists(COORDINATES, min_size=3, max_size=8))
 def test_a_pixel_is_inside_if_its_centre_is(points):
     centres = np.stack(np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5), -1).reshape(-1, 2)
