@@ -91,7 +91,7 @@ def _text(description: Description, found: Format, folder: Path, file: Path) -> 
         content["licence"] = description.licence
     head = [
         f"{found.title}, recognised by icnet_ros {__version__} (icnet dataset convert). Edit it as you like:",
-        "docs/training.md describes the entries; rename classes, or map several to one name, or to ignore.",
+        "docs/labels/index.md describes the entries. Rename classes, or map several to one name, or to ignore.",
         *description.notes,
     ]
     comment = "".join(f"# {line}\n" for line in head)

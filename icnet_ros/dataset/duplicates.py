@@ -59,4 +59,5 @@ def _hashes(dataset: Dataset, progress: Callable[[int, int], None]) -> tuple[lis
 
 def _count(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
     """Set bits; numpy 1 has no function for it."""
-    return np.unpackbits(values[:, None].view(np.uint8), axis=1).sum(1).astype(np.uint8)
+    counts: npt.NDArray[np.uint8] = np.unpackbits(values[:, None].view(np.uint8), axis=1).sum(1).astype(np.uint8)
+    return counts

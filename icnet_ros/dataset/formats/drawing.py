@@ -70,7 +70,7 @@ class Images:
         if clean in self._by_path:
             return self._by_path[clean]
         if near is not None and (near / clean).is_file():
-            return near / clean
+            return (near / clean).resolve()
         files = self._by_name.get(clean.rpartition("/")[2], [])
         ending = [path for path in files if path.as_posix().endswith("/" + clean)]
         if len(ending or files) > 1:
@@ -121,22 +121,27 @@ def _draw(one: Annotated, ids: Values, rest: int, target: Path) -> None:
 
 
 def _splits(annotated: Sequence[Annotated], request: Request, made: str) -> dict[str, list[Values]]:
-    """The source of each split: the folder that all its images are below, and that of their label files."""
+    """The source of each split: the folder that all its images are below, that of their label files, their names."""
     digest = made_from(request.folder, made)
 
     def source(split: str) -> Values:
-        folders = {one.image.parent for one in annotated if one.split == split}
-        top = Path(os.path.commonpath(folders))
-        labels = request.drawn / split / top.relative_to(request.folder)
+        images = [one.image for one in annotated if one.split == split]
+        top = Path(os.path.commonpath([image.parent for image in images]))
+        names = request.drawn / f"{split or 'images'}.txt"
+        names.write_text("".join(f"{image.relative_to(top).as_posix()}\n" for image in images))
         return {
             "images": top.relative_to(request.folder).as_posix(),
-            "labels": Path(os.path.relpath(labels, request.folder)).as_posix(),
-            **({} if folders == {top} else {"pattern": "**/*"}),
-            "missing_labels": "skip",
+            "labels": _from(request.drawn / split / top.relative_to(request.folder), request),
+            "list": _from(names, request),
+            **({} if all(image.parent == top for image in images) else {"pattern": "**/*"}),
             "made_from": digest,
         }
 
     return with_validation({split: [source(split)] for split in sorted({one.split for one in annotated})})
+
+
+def _from(path: Path, request: Request) -> str:
+    return Path(os.path.relpath(path, request.folder)).as_posix()
 
 
 def picture_shape(path: Path) -> tuple[int, int]:

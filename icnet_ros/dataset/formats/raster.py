@@ -46,17 +46,18 @@ def polygon(rings: Sequence[Ring], height: int, width: int, rule: str) -> Mask:
 
 def _centres(rings: Sequence[Ring], height: int, width: int) -> Mask:
     """By scan lines: a row changes between outside and inside where an edge crosses the line through its centres."""
-    toggles = np.zeros((height, width + 1), bool)
-    for ring in rings:
-        points = np.array(ring)
-        for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
-            if y0 == y1:
-                continue
-            first, last = np.ceil(np.array(sorted((y0, y1))) - 0.5).clip(0, height).astype(int)
-            rows = np.arange(first, last)
-            crossings = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
-            toggles[rows, np.ceil(crossings - 0.5).clip(0, width).astype(int)] ^= True
-    inside: Mask = np.logical_xor.accumulate(toggles, axis=1)[:, :width]
+    points = [np.array(ring) for ring in rings]
+    x0, y0 = np.concatenate(points).T
+    x1, y1 = np.concatenate([np.roll(ring, -1, axis=0) for ring in points]).T
+    first = np.ceil(np.minimum(y0, y1) - 0.5).clip(0, height).astype(int)
+    counts = np.ceil(np.maximum(y0, y1) - 0.5).clip(0, height).astype(int) - first
+    edge = np.repeat(np.arange(len(counts)), counts)  # one entry for each row that an edge crosses
+    rows = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts)
+    x0, y0, x1, y1 = (values[edge] for values in (x0, y0, x1, y1))
+    crossings = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
+    places = rows * (width + 1) + np.ceil(crossings - 0.5).clip(0, width).astype(int)
+    toggles = np.bincount(places, minlength=height * (width + 1)).reshape(height, width + 1)
+    inside: Mask = np.logical_xor.accumulate(toggles % 2 == 1, axis=1)[:, :width]
     return inside
 
 
