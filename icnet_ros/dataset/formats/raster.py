@@ -52,13 +52,18 @@ def _centres(rings: Sequence[Ring], height: int, width: int) -> Mask:
     first = np.ceil(np.minimum(y0, y1) - 0.5).clip(0, height).astype(int)
     counts = np.ceil(np.maximum(y0, y1) - 0.5).clip(0, height).astype(int) - first
     edge = np.repeat(np.arange(len(counts)), counts)  # one entry for each row that an edge crosses
+    mask = np.zeros((height, width), bool)
+    if not edge.size:
+        return mask
     rows = first[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(counts) - counts, counts)
     x0, y0, x1, y1 = (values[edge] for values in (x0, y0, x1, y1))
-    crossings = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
-    places = rows * (width + 1) + np.ceil(crossings - 0.5).clip(0, width).astype(int)
-    toggles = np.bincount(places, minlength=height * (width + 1)).reshape(height, width + 1)
-    inside: Mask = np.logical_xor.accumulate(toggles % 2 == 1, axis=1)[:, :width]
-    return inside
+    columns = np.ceil(x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0) - 0.5).clip(0, width).astype(int)
+    top, left, right = rows.min(), columns.min(), columns.max()
+    size = rows.max() + 1 - top, right + 1 - left
+    toggles = np.bincount((rows - top) * size[1] + columns - left, minlength=size[0] * size[1]).reshape(size)
+    inside = np.logical_xor.accumulate(toggles % 2 == 1, axis=1)
+    mask[top : top + size[0], left:right] = inside[:, : right - left]
+    return mask
 
 
 def ellipse(x: float, y: float, radii: tuple[float, float], degrees: float, height: int, width: int) -> Mask:
