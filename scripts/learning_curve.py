@@ -21,10 +21,10 @@ import yaml
 from matplotlib.figure import Figure
 
 CLASSES = {"grass": (107, 142, 35), "path": (128, 64, 128), "crate": (220, 20, 60), "sky": (70, 130, 180)}
-COUNTS, SEEDS, VALIDATION = (5, 10, 20, 40), (0, 1), 20
-HEIGHT, WIDTH = 144, 192
+COUNTS, SEEDS, VALIDATION = (5, 10, 20, 40), (0,), 20
+HEIGHT, WIDTH = 96, 128
 RECIPE = {
-    "base": "finetune", "iterations": 120, "crop": [128, 160], "scale": [0.8, 1.4], "warm_up": 10, "validate_every": 60,
+    "base": "finetune", "iterations": 60, "crop": [96, 128], "scale": [0.8, 1.4], "warm_up": 6, "validate_every": 60,
     "validate_images": 0, "patience": 0,
 }  # fmt: skip
 
@@ -40,7 +40,7 @@ def draw(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     cv2.fillPoly(labels, [(np.array(path) * (WIDTH, HEIGHT)).astype(np.int32)], 1)
     for _ in range(rng.integers(1, 4)):
         depth = rng.uniform(0.2, 1)
-        x, y, size = rng.uniform(0, WIDTH), horizon + depth * (HEIGHT - horizon) * 0.8, 8 + 30 * depth
+        x, y, size = rng.uniform(0, WIDTH), horizon + depth * (HEIGHT - horizon) * 0.8, 6 + 20 * depth
         box = np.array([x, y - size, x + size * rng.uniform(0.7, 1.3), y]).astype(int)
         cv2.rectangle(labels, tuple(box[:2].tolist()), tuple(box[2:].tolist()), 2, cv2.FILLED)
     base = np.array([(60, 120, 90), (120, 130, 140), (70, 100, 160), (200, 180, 170)], float)

@@ -68,9 +68,9 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Compare two label sets of the same images, such as those of two annotators."""
-    one, other = open_dataset(first, root, split), open_dataset(second, root, split)
+    ours, theirs = open_dataset(first, root, split), open_dataset(second, root, split)
     with progress_bar("comparing") as update:
-        found = agreement(one, other, lambda done, total: update("comparing", done, total))
+        found = agreement(ours, theirs, lambda done, total: update("comparing", done, total))
     if as_json:
         print(json.dumps(found, indent=2))
         return

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,11 +137,17 @@ def shipped_classes(request: Request, what: str) -> tuple[Values | str, list[str
 
 
 def read_json(path: Path) -> Any:
-    """Content of a JSON file. Raises DatasetError."""
+    """Content of a JSON file; not to be changed, as it may be given again. Raises DatasetError."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        found = path.stat()
+        return _parsed(path, found.st_mtime_ns, found.st_size)
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as err:
         raise DatasetError(f"{path}: not readable as JSON ({err})") from err
+
+
+@lru_cache(maxsize=64)  # several formats look into the same files
+def _parsed(path: Path, *_state: int) -> Any:
+    return json.loads(path.read_text(encoding="utf-8-sig"))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
