@@ -1,7 +1,7 @@
 """Terminal output: consoles for results and for errors, and progress display."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
@@ -32,6 +32,12 @@ def warn_untrained(what: str, model: str) -> None:
     """Say that a network is untrained. what: its "labels" or "figures". model: as it was named, "" if it was not."""
     advice = "" if model else " Name a checkpoint: --model"
     errors.print(f"[yellow]The network is untrained: its {what} mean nothing.{advice}[/]")
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """Print warnings, a line each."""
+    for one in sentences:
+        errors.print(f"warning: {one}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 class Speed(ProgressColumn):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from icnet_ros.command.console import console, progress_bar, warn_untrained
+from icnet_ros.command.console import console, progress_bar, warn, warn_untrained
 from icnet_ros.command.options import (
     Data,
     EnginePrecision,
@@ -81,6 +81,9 @@ def evaluate(
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(report, indent=2) + "\n")
     _print(report)
+    warn(dataset.notes)
+    if report["without_pixels"]:
+        warn([f"no pixel is annotated with {', '.join(report['without_pixels'])}: `icnet dataset check` may say why"])
     if save:
         update_metrics(checkpoint, header_metrics(report))
         console.print(f"the figures are stored in {checkpoint.path}", highlight=False, markup=False, soft_wrap=True)

@@ -38,7 +38,7 @@ from icnet_ros.live.processes import DemoError
 from icnet_ros.packages import needed_for
 from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.files import MediaError
-from icnet_ros.report.errors import CompareError, GateError
+from icnet_ros.report.errors import AnnotationError, CompareError, GateError
 from icnet_ros.training.errors import DivergedError, QuantizeError, RecipeError, StateError
 from icnet_ros.usage_events import disable_usage_events
 from icnet_ros.version import __version__
@@ -60,6 +60,7 @@ EXPECTED = (
     GroundTruthError,
     GateError,
     CompareError,
+    AnnotationError,
 )
 
 app = typer.Typer(

@@ -49,6 +49,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write all metrics to this file, as JSON.")]
 ResultFolder = Annotated[Path, typer.Option("--out", "-o", help="Folder for the results.")]
 
+ExportFor = Annotated[
+    str,
+    typer.Option("--export-for", help="Annotation tool of the export: cvat, label-studio, labelme, coco, segments-ai."),
+]
+
 # Training.
 TrainingData = Annotated[
     str, typer.Option("--data", help="A dataset.yaml or a dataset by name; that of the recipe if not given.")

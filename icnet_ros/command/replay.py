@@ -17,6 +17,7 @@ from icnet_ros.command.options import (
     EngineName,
     EnginePrecision,
     Exit,
+    ExportFor,
     Json,
     LabelGroups,
     Mask,
@@ -77,9 +78,10 @@ def replay(
     overlay: Annotated[bool, typer.Option(help="Also write overlays into the predictions bag.")] = False,
     video: Annotated[bool, typer.Option(help="Write overlay.webm.")] = True,
     export_worst: Annotated[
-        int, typer.Option(min=0, help="Export so many of the worst frames for annotation (CVAT), with their labels.")
+        int, typer.Option(min=0, help="Export so many of the worst frames for annotation, with their labels.")
     ] = 0,
     export_every: Annotated[int, typer.Option(min=0, help="Export every n-th frame for annotation.")] = 0,
+    export_for: ExportFor = "cvat",
     rerun: Annotated[Path | None, typer.Option(help="Write an .rrd file for the Rerun viewer (one drive).")] = None,
     workers: Annotated[
         int,
@@ -107,11 +109,13 @@ def replay(
     from icnet_ros.replay.folder_lock import locked
     from icnet_ros.replay.replay_drives import ReplaySettings, replay_drives
     from icnet_ros.replay.selection import Selection
+    from icnet_ros.report.annotation.table import check_tool
     from icnet_ros.report.drives import write_reports
     from icnet_ros.report.gates import Gate, failures, figures, names
     from icnet_ros.report.rerun import require_rerun
     from icnet_ros.report.writer import OutputOptions
 
+    check_tool(export_for)
     options = EngineOptions(device, precision, exit_, threads, label_groups=label_groups, rotate=rotate, mask=mask)
     inference = InferenceSettings(model, engine, options)
     spec = inference.spec()
@@ -139,6 +143,7 @@ def replay(
         rerun=rerun,
         export_worst=export_worst,
         export_every=export_every,
+        export_for=export_for,
     )
     with locked(out), progress_bar("replaying") as update:
         written = write_reports(replay_drives(drives, settings, update), outputs, out, update)

@@ -13,6 +13,7 @@ from icnet_ros.command.options import (
     EngineName,
     EnginePrecision,
     Exit,
+    ExportFor,
     LabelGroups,
     Mask,
     Model,
@@ -20,10 +21,12 @@ from icnet_ros.command.options import (
     Rotate,
     Rows,
 )
-from icnet_ros.engine.base import EngineOptions
+from icnet_ros.engine.base import EngineOptions, LabelMap
 from icnet_ros.engine.inference import InferenceSettings
 from icnet_ros.malloc import limit_malloc_arenas, return_large_blocks
 from icnet_ros.replay.files import find_media, segment_media
+from icnet_ros.report.annotation.base import Prelabelled
+from icnet_ros.report.annotation.table import check_tool, open_writer
 
 
 def segment(
@@ -41,6 +44,7 @@ def segment(
     label_groups: LabelGroups = "",
     rotate: Rotate = 0,
     mask: Mask = "",
+    export_for: ExportFor = "",
     alpha: Annotated[float, typer.Option(min=0.0, max=1.0, help="Opacity of the class colours.")] = 0.5,
 ) -> None:
     """Write overlays with a legend, label images (class ids) and colour images; print the share of each class.
@@ -51,6 +55,10 @@ def segment(
     limit_malloc_arenas()
     return_large_blocks()
     media = find_media(source)
+    if export_for:
+        check_tool(export_for)
+        if media.video:
+            raise typer.BadParameter("--export-for takes pictures; for a drive there is icnet replay --export-worst")
     options = EngineOptions(
         device, precision, exit_, scale=scale, rows=rows, label_groups=label_groups, rotate=rotate, mask=mask
     )
@@ -59,9 +67,21 @@ def segment(
     if not checkpoint.spec.trained:
         warn_untrained("labels", model)
     runner = inference.open(checkpoint)
+    writer = open_writer(export_for, out / "annotation", source.stem, runner.spec.classes) if export_for else None
+
+    def export(name: str, picture: Path, found: LabelMap) -> None:
+        if writer is not None and found.confidence is not None:
+            score = float(found.confidence.mean()) / 255
+            writer.add(Prelabelled(name, picture.suffix, picture.read_bytes(), found.labels, score))
+
     with progress_bar("segmenting") as update:
-        summary = segment_media(media, runner, out, alpha, lambda done, total: update("segmenting", done, total))
+        summary = segment_media(
+            media, runner, out, alpha, lambda done, total: update("segmenting", done, total), export if writer else None
+        )
     runner.close()
+    if writer is not None:
+        writer.close()
+        console.print(f"for {export_for}: {writer.folder}", highlight=False, markup=False, soft_wrap=True)
     table = Table("class", "share of pixels")
     for name, value in summary.coverage.items():
         table.add_row(escape(name), f"{value:6.1%}")

@@ -1,20 +1,22 @@
 """Datasets as pairs of image and label files, read as pixels and class ids."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import read_picture, read_stored
+from icnet_ros.wire.picture_file import PICTURES, read_picture
+from icnet_ros.wire.stored_picture import StoredPicture, read_stored
 
 UInt8 = npt.NDArray[np.uint8]
 LabelReader = Callable[[Path], UInt8]
+TEXTS = (".json", ".txt", ".csv", ".xml", ".yaml", ".yml", ".md", ".lst", ".html")  # often beside images
 
 
 class DatasetError(ValueError):
@@ -38,7 +40,7 @@ class Dataset:
     """A split of a dataset.
 
     A pair that is listed n times is seen n times as often in training.
-    licence: terms of the data, for the header of checkpoints trained on it.
+    licence: terms of the data, for the header of checkpoints trained on it. notes: what was left out, a sentence each.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Dataset:
     classes: ClassTable
     pairs: Sequence[Pair]
     licence: str
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -96,6 +99,28 @@ class Dataset:
         return replace(self, pairs=pairs)
 
 
+def image_files(images: Path, labels: Path, pattern: str) -> tuple[list[Path], list[str]]:
+    """Pictures below `images` that match a pattern, by name, and a sentence on what else matches.
+
+    labels: folder that must be there, too. Raises DatasetError if there is none.
+    """
+    for folder in (images, labels):
+        if not folder.is_dir():
+            raise DatasetError(f"{folder}: no such folder; is the dataset's root right?")
+    try:
+        found = sorted(path for path in images.glob(pattern) if not path.name.startswith("."))
+    except (ValueError, NotImplementedError) as err:
+        raise DatasetError(f"{images}: pattern {pattern!r} is no pattern of file names such as 'city_*'") from err
+    files = [path for path in found if path.suffix.lower() in PICTURES]
+    others = [path for path in found if path.suffix.lower() not in (*PICTURES, *TEXTS) and path.is_file()]
+    kinds = ", ".join(f"{n} {kind}" for kind, n in Counter(path.suffix or path.name for path in others).items())
+    if not files:
+        deeper = next((path for path in images.glob("*/**/*") if path.suffix.lower() in PICTURES), None)
+        hint = f'; {deeper} lies deeper: pattern: "**/*" takes subfolders' if deeper else ""
+        raise DatasetError(f"{images}: no {pattern} images in this folder{kinds and f', only {kinds}'}{hint}")
+    return files, [f"{images}: left out {kinds}"] if kinds else []
+
+
 def pair_up(
     images: Path, labels: Path, name_of_label: Callable[[Path], str], read: LabelReader, pattern: str = "*"
 ) -> list[Pair]:
@@ -104,16 +129,7 @@ def pair_up(
     name_of_label: image path -> path of its label file, relative to `labels`. Raises DatasetError for a missing
     folder or file.
     """
-    for folder in (images, labels):
-        if not folder.is_dir():
-            raise DatasetError(f"{folder}: no such folder; is the dataset's root right?")
-    suffixes = (".png", ".jpg", ".jpeg")
-    try:
-        files = sorted(path for path in images.glob(pattern) if path.suffix.lower() in suffixes)
-    except (ValueError, NotImplementedError) as err:
-        raise DatasetError(f"{images}: pattern {pattern!r} is no pattern of file names such as 'city_*'") from err
-    if not files:
-        raise DatasetError(f"{images}: no {pattern} images in this folder")
+    files, _ = image_files(images, labels, pattern)
     pairs = [Pair(path, labels / name_of_label(path), read) for path in files]
     for pair in pairs:
         if not pair.label.is_file():
@@ -121,16 +137,19 @@ def pair_up(
     return pairs
 
 
+def read_label_file(path: Path) -> StoredPicture:
+    """The values of a label file. Raises DatasetError."""
+    try:
+        return read_stored(path)
+    except WireError as err:
+        raise DatasetError(f"{path}: not a readable label image ({err})") from err
+
+
 def read_ids(table: npt.NDArray[np.uint8]) -> LabelReader:
     """Reader of single-channel id images; lookup table `table` (256,): stored id -> class id."""
 
     def read(path: Path) -> UInt8:
-        try:
-            ids = read_stored(path)
-        except (OSError, ValueError, cv2.error) as err:
-            raise DatasetError(f"{path}: not a readable label image ({err})") from err
-        if ids is None:
-            raise DatasetError(f"{path}: not a readable label image")
+        ids = read_label_file(path).values
         if ids.ndim != 2 or ids.dtype != np.uint8:
             raise DatasetError(f"{path}: {ids.dtype} {ids.shape}, a label image has one 8-bit channel")
         mapped: UInt8 = table[ids]

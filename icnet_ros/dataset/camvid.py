@@ -2,11 +2,19 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from icnet_ros.checkpoint.classes import load_classes
-from icnet_ros.dataset.base import Dataset, DatasetError, LabelReader, UInt8, identity, pair_up, read_ids
+from icnet_ros.dataset.base import (
+    Dataset,
+    DatasetError,
+    LabelReader,
+    UInt8,
+    identity,
+    pair_up,
+    read_ids,
+    read_label_file,
+)
 
 LICENCE = "CamVid: non-commercial research and education"
 VOID = 11
@@ -59,8 +67,7 @@ def camvid(root: Path, split: str) -> Dataset:
     table[VOID] = classes.ignore
     read_id_image = read_ids(table)
     pairs = pair_up(images, labels, lambda path: f"{path.stem}{'_L' if original else ''}.png", read_id_image)
-    ids = cv2.imread(str(pairs[0].label), cv2.IMREAD_UNCHANGED)
-    if ids is not None and ids.ndim == 3:
+    if read_label_file(pairs[0].label).values.ndim == 3:
         read_colour_image = _read_colours(classes.ignore)
         pairs = [pair._replace(read=read_colour_image) for pair in pairs]
     return Dataset("camvid", split, classes, pairs, LICENCE)
@@ -76,14 +83,14 @@ def _read_colours(ignore: int) -> LabelReader:
         known[r << 16 | g << 8 | b] = True
 
     def read(path: Path) -> UInt8:
-        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if bgr is None:
-            raise DatasetError(f"{path}: not a readable label image")
-        code = bgr[..., 2].astype(np.uint32) << 16 | bgr[..., 1].astype(np.uint32) << 8 | bgr[..., 0]
+        rgb = read_label_file(path).values
+        if rgb.ndim != 3:
+            raise DatasetError(f"{path}: not a picture of CamVid's colours, as the first label file is")
+        code = rgb[..., 0].astype(np.uint32) << 16 | rgb[..., 1].astype(np.uint32) << 8 | rgb[..., 2]
         if not known[code].all():
             colour = code[~known[code]][0]
-            rgb = (int(colour >> 16), int(colour >> 8 & 255), int(colour & 255))
-            raise DatasetError(f"{path}: colour {rgb} (RGB) is not one of CamVid's 32 colours")
+            wrong = (int(colour >> 16), int(colour >> 8 & 255), int(colour & 255))
+            raise DatasetError(f"{path}: colour {wrong} (RGB) is not one of CamVid's 32 colours")
         labels: UInt8 = table[code]
         return labels
 

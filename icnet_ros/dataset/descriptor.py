@@ -11,11 +11,13 @@
       val:
         - {images: val/images, labels: val/labels}
 
-Paths are relative to the file, or to the root folder if one is given. Each entry is a source: its scores are
-reported under `name` (default: its label folder), `pattern` selects images by file name, and each image is used
-`repeat` times per epoch. Labels are PNGs with the image's name: class ids, a palette (its indices are ids), or the
-colours of the class table. `labelmap` names a file with other colours, `label_classes` another class table that the
-files have; `mapping` gives the class of each of their names or ids, or "ignore".
+Paths are relative to the file, or to the root folder if one is given. Each entry is a source: its scores are reported
+under `name` (default: its label folder), and each image is used `repeat` times per epoch. `pattern`, `list`, `part`,
+`label_suffix`, `label_pattern` and `missing_labels` say which files belong together (`pairing.Pairing`). Labels are
+class ids, a palette (its indices are ids), or the colours of the class table. `labelmap` gives other colours, as a file
+or as `{name: [red, green, blue]}`, `label_classes` another class table that the files have; `mapping`, `others`,
+`encoding` and `reduce_zero_label` say what becomes of them (`label_files.LabelRules`). `made_from` names the
+annotations that the label files were drawn from.
 """
 
 from collections.abc import Mapping
@@ -25,11 +27,18 @@ from typing import Any
 import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
-from icnet_ros.dataset.base import Dataset, DatasetError, LabelReader, Pair, pair_up
-from icnet_ros.dataset.label_files import label_reader, of_table, read_labelmap
+from icnet_ros.dataset.base import Dataset, DatasetError, LabelReader, Pair
+from icnet_ros.dataset.label_files import ENCODINGS, IGNORE, StoredClass, label_reader, of_table
+from icnet_ros.dataset.labelmap import as_labelmap, read_labelmap
+from icnet_ros.dataset.made_from import check_made_from
+from icnet_ros.dataset.pairing import Pairing
 
 KEYS = ("name", "classes", "licence", "splits")
-SOURCE_KEYS = ("images", "labels", "name", "pattern", "repeat", "labelmap", "label_classes", "mapping")
+TEXTS = ("images", "labels", "name", "pattern", "list", "label_suffix", "label_classes")
+CHOICES = {"missing_labels": ("error", "skip"), "others": ("", IGNORE), "encoding": ENCODINGS}
+SOURCE_KEYS = (
+    *TEXTS, *CHOICES, "repeat", "part", "label_pattern", "labelmap", "mapping", "reduce_zero_label", "made_from",
+)  # fmt: skip
 
 
 def load_descriptor(file: Path, split: str, root: Path | None = None) -> Dataset:
@@ -37,13 +46,7 @@ def load_descriptor(file: Path, split: str, root: Path | None = None) -> Dataset
 
     Raises DatasetError.
     """
-    try:
-        content = yaml.safe_load(file.read_text())
-    except OSError as err:
-        raise DatasetError(f"{file}: {(err.strerror or str(err)).lower()}") from err
-    except (UnicodeDecodeError, yaml.YAMLError) as err:
-        raise DatasetError(f"{file}: {err}") from err
-    values = _checked(content, KEYS, ("classes", "splits"), f"{file}")
+    values = read_descriptor(file)
     splits = values["splits"]
     if not isinstance(splits, dict) or not all(isinstance(entries, list) for entries in splits.values()):
         raise DatasetError(f"{file}: splits is not a list of sources for each split")
@@ -53,39 +56,100 @@ def load_descriptor(file: Path, split: str, root: Path | None = None) -> Dataset
     name = str(values.get("name") or file.stem)
     classes = _classes(values["classes"], file)
     pairs: list[Pair] = []
+    notes: list[str] = []
     for number, entry in enumerate(splits[split], 1):
-        pairs += _source(entry, folder, classes, f"{file}: source {number} of {split}")
+        found, left_out = _source(entry, folder, classes, f"{file}: source {number} of {split}")
+        pairs += found
+        notes += left_out
     if not pairs:
-        raise DatasetError(f"{file}: split {split} has no source")
-    return Dataset(name, split, classes, pairs, str(values.get("licence", "")))
+        what = "no image: its part of the images is empty" if splits[split] else "no source"
+        raise DatasetError(f"{file}: split {split} has {what}")
+    return Dataset(name, split, classes, pairs, str(values.get("licence", "")), tuple(dict.fromkeys(notes)))
 
 
-def _source(entry: Any, folder: Path, classes: ClassTable, where: str) -> list[Pair]:
+def read_descriptor(file: Path) -> Mapping[str, Any]:
+    """Content of a dataset.yaml, with the keys that it needs. Raises DatasetError."""
+    try:
+        content = yaml.safe_load(file.read_bytes())
+    except OSError as err:
+        raise DatasetError(f"{file}: {(err.strerror or str(err)).lower()}") from err
+    except (UnicodeDecodeError, yaml.YAMLError) as err:
+        raise DatasetError(f"{file}: {err}") from err
+    return _checked(content, KEYS, ("classes", "splits"), f"{file}")
+
+
+def _source(entry: Any, folder: Path, classes: ClassTable, where: str) -> tuple[list[Pair], list[str]]:
     values = _checked(entry, SOURCE_KEYS, ("images", "labels"), where)
     repeat = values.get("repeat", 1)
     if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
         raise DatasetError(f"{where}: repeat is {repeat!r}, it must be an integer >= 1")
-    for key in ("images", "labels", "name", "pattern", "labelmap", "label_classes"):
+    for key in TEXTS:
         if not isinstance(values.get(key, ""), str):
             raise DatasetError(f"{where}: {key} is {values[key]!r}, it must be a string")
-    images, labels = (folder / values[key] for key in ("images", "labels"))
-    pattern = values.get("pattern", "*")
-    pairs = pair_up(images, labels, lambda path: f"{path.stem}.png", _reader(values, folder, classes, where), pattern)
+    for key, known in CHOICES.items():
+        if values.get(key, known[0]) not in known:
+            raise DatasetError(f"{where}: {key} is {values[key]!r}, it takes {' or '.join(filter(None, known))}")
+    if "made_from" in values:
+        check_made_from(values["made_from"], folder, where)
+    pairing = Pairing(
+        folder / values["images"],
+        folder / values["labels"],
+        pattern=values.get("pattern", "*"),
+        label_suffix=values.get("label_suffix", ""),
+        label_pattern=_replacements(values, where),
+        names=folder / values["list"] if "list" in values else None,
+        part=_part(values, where),
+        skip_missing=values.get("missing_labels") == "skip",
+    )
+    stored = _stored(values, folder, classes, where)
+    read, unknown = _reader(values, stored, classes, where)
+    found, notes = pairing.find()
+    notes += unknown
     name = values.get("name", values["labels"])
-    return [pair._replace(source=name) for pair in pairs for _ in range(repeat)]
+    return [Pair(*files, read, name) for files in found for _ in range(repeat)], notes
 
 
-def _reader(values: Mapping[str, Any], folder: Path, classes: ClassTable, where: str) -> LabelReader:
-    mapping = values.get("mapping", {})
+def _replacements(values: Mapping[str, Any], where: str) -> Mapping[str, str]:
+    pattern = values.get("label_pattern", {})
+    if not isinstance(pattern, dict) or not all(isinstance(text, str) and text for text in pattern):
+        raise DatasetError(f"{where}: label_pattern is {pattern!r}, it takes texts such as {{_image: _label}}")
+    return {old: str(new or "") for old, new in pattern.items()}
+
+
+def _part(values: Mapping[str, Any], where: str) -> tuple[float, float]:
+    part = values.get("part", [0, 1])
+    numbers = isinstance(part, list) and len(part) == 2 and all(type(value) in (int, float) for value in part)
+    if not numbers or not 0 <= part[0] < part[1] <= 1:
+        raise DatasetError(f"{where}: part is {part!r}, it takes two shares of the images, such as [0, 0.8]")
+    return part[0], part[1]
+
+
+def _reader(
+    values: Mapping[str, Any], stored: list[StoredClass], classes: ClassTable, where: str
+) -> tuple[LabelReader, list[str]]:
+    """The reader of the label files, and notes on names in mapping that a labelmap does not have."""
+    mapping, zero = values.get("mapping", {}), values.get("reduce_zero_label", False)
     if not isinstance(mapping, dict):
         raise DatasetError(f"{where}: mapping is {mapping!r}, it must be a mapping of names or ids to classes")
+    if not isinstance(zero, bool):
+        raise DatasetError(f"{where}: reduce_zero_label is {zero!r}, it takes true or false")
     if "labelmap" in values and "label_classes" in values:
         raise DatasetError(f"{where}: labelmap and label_classes exclude each other")
+    notes = []
+    if "labelmap" in values:  # tools write it anew, without labels that the task no longer has
+        names = {one.name for one in stored}
+        notes = [f"{where}: mapping has {name}, the labelmap does not" for name in mapping if name not in names]
+        mapping = {name: target for name, target in mapping.items() if name in names}
+    others, encoding = values.get("others", ""), values.get("encoding", "auto")
+    read = label_reader(stored, classes, mapping, where, others=others, encoding=encoding, reduce_zero_label=zero)
+    return read, notes
+
+
+def _stored(values: Mapping[str, Any], folder: Path, classes: ClassTable, where: str) -> list[StoredClass]:
     if "labelmap" in values:
-        stored = read_labelmap(folder / values["labelmap"])
-    else:
-        stored = of_table(_classes(values["label_classes"], folder / "x") if "label_classes" in values else classes)
-    return label_reader(stored, classes, mapping, where)
+        labelmap = values["labelmap"]
+        return as_labelmap(labelmap, where) if isinstance(labelmap, dict) else read_labelmap(folder / str(labelmap))
+    return of_table(_classes(values["label_classes"], folder / "x") if "label_classes" in values else classes)
 
 
 def _classes(named: Any, file: Path) -> ClassTable:

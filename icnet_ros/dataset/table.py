@@ -24,7 +24,7 @@ def open_dataset(data: str, root: Path | None, split: str) -> Dataset:
     """A split ("train", "val", ...) of a dataset.
 
     data: name of a dataset in DATASETS or config/datasets, which needs its folder `root`; or path of a YAML
-    file, see `descriptor`. Raises DatasetError.
+    file, see `descriptor`, or of a folder with a dataset.yaml. Raises DatasetError.
     """
     if root is not None and not root.is_dir():
         raise DatasetError(f"{root}: no such folder")
@@ -33,7 +33,16 @@ def open_dataset(data: str, root: Path | None, split: str) -> Dataset:
     shipped = share("config", "datasets")
     names = [*DATASETS, *sorted(path.stem for path in shipped.glob("*.yaml"))]
     if data not in names:
+        if Path(data).is_dir():
+            return _in_folder(Path(data), split, root)
         raise DatasetError(f"no dataset {data!r}; there are {', '.join(names)}, or name a .yaml file")
     if root is None:
         raise DatasetError(f"dataset {data!r} needs --root, the folder that it is in")
     return DATASETS[data](root, split) if data in DATASETS else load_descriptor(shipped / f"{data}.yaml", split, root)
+
+
+def _in_folder(folder: Path, split: str, root: Path | None) -> Dataset:
+    file = folder / "dataset.yaml"
+    if not file.is_file():
+        raise DatasetError(f"{folder}: has no dataset.yaml; `icnet dataset convert {folder}` writes one")
+    return load_descriptor(file, split, root)

@@ -1,5 +1,6 @@
 """Cameras that are mounted turned, and that see the robot itself."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from icnet_ros.engine.base import LABELS_ONLY, Engine, EngineError, EngineOptions, Frame, LabelMap, Request, UInt8
+from icnet_ros.engine.base import LABELS_ONLY, Engine, EngineError, EngineOptions, Frame, LabelMap, Request
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import read_picture
+from icnet_ros.wire.stored_picture import read_stored
 
+log = logging.getLogger(__name__)
 # clockwise degrees -> OpenCV's code of the rotation
 ROTATIONS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
@@ -95,12 +97,17 @@ class Mask:
     """Pixels of a camera that are not to be labelled: `pixels`, bool (H, W)."""
 
     def __init__(self, path: str) -> None:
-        """path: PNG, masked where it is not black. Raises EngineError."""
+        """path: PNG, masked where it is not 0 (of a palette: where the index is not 0). Raises EngineError."""
         try:
-            picture: UInt8 = read_picture(Path(path).expanduser())
-        except (WireError, OSError) as err:
-            raise EngineError(f"mask: {err}") from err
-        self.pixels: Any = picture.any(axis=2)
+            values = read_stored(Path(path).expanduser(), few_bits=True).values
+        except WireError as err:
+            raise EngineError(f"mask: {path}: {err}") from err
+        self.pixels: Any = values != 0 if values.ndim == 2 else values[..., :3].any(axis=2)
+        share = float(self.pixels.mean())
+        if share in (0, 1):
+            what = "nothing: it is black" if share == 0 else "every pixel: it has no black pixel"
+            raise EngineError(f"mask {path} masks {what}. Pixels that are not 0 are not labelled")
+        log.info("mask %s: %.1f %% of the pixels are not labelled", path, 100 * share)
         self._path, self._scaled = path, self.pixels
 
     def check(self, frame: Frame) -> None:

@@ -99,7 +99,7 @@ def report(
 ) -> dict[str, Any]:
     """Content of the JSON file: figures of the deepest exit, of all under `exits`, and by source under `sources`.
 
-    classes: the scored classes.
+    classes: the scored classes; `without_pixels` lists those that no pixel is annotated with.
     """
     exits = {name: _figures(matrix, classes) for name, matrix in matrices.items()}
     deepest = list(exits)[-1]
@@ -109,7 +109,10 @@ def report(
         source: {name: _figures(matrix, classes) for name, matrix in part.items()}
         for source, part in (sources or {}).items()
     }
-    return {**origin, **data, "classes": classes.name, **exits[deepest], "exits": exits, "sources": parts}
+    annotated = matrices[deepest].ground_truth()
+    absent = [name for name, pixels in zip(classes.names, annotated, strict=True) if not pixels]
+    figures = {"classes": classes.name, "without_pixels": absent, **exits[deepest]}
+    return {**origin, **data, **figures, "exits": exits, "sources": parts}
 
 
 def header_metrics(report: dict[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from icnet_ros.engine.base import Engine, Frame, FrameError
+from icnet_ros.engine.base import Engine, Frame, FrameError, LabelMap
 from icnet_ros.render.painter import Painter, UInt8, legend
 from icnet_ros.render.video import VideoWriter
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import read_picture, write_picture
+from icnet_ros.wire.picture_file import PICTURES, read_picture, write_picture
 
 ENDINGS = ("_overlay.png", "_labels.png", "_colour.png")  # of the results of a picture
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 
 
 class MediaError(ValueError):
@@ -71,14 +70,20 @@ class MediaSummary:
 
 
 def segment_media(
-    media: Media, engine: Engine, out: Path, alpha: float, progress: Callable[[int, int], None]
+    media: Media,
+    engine: Engine,
+    out: Path,
+    alpha: float,
+    progress: Callable[[int, int], None],
+    observe: Callable[[str, Path, LabelMap], None] | None = None,
 ) -> MediaSummary:
     """Label every frame.
 
     Pictures: OUT/NAME_overlay.png, OUT/NAME_labels.png and OUT/NAME_colour.png. A video: OUT/NAME_overlay.webm,
     OUT/NAME_colour.webm and OUT/NAME_labels/000000.png, ... Label files hold class ids, colour files the classes in
     their colours; below each overlay is a legend. Also OUT/coverage.json.
-    A picture of a folder that cannot be labelled is left out and named in the summary.
+    A picture of a folder that cannot be labelled is left out and named in the summary. observe: called with the
+    name of the results of each picture, its file, and its labels and confidence.
     Raises MediaError if a result would overwrite an input, and if nothing could be labelled.
     """
     _check_overwrites(media, out)
@@ -100,7 +105,8 @@ def segment_media(
         for number, (name, read) in enumerate(_frames(media)):
             try:
                 bgr = read()
-                labels = engine.segment([Frame(bgr)])[0].labels
+                found = engine.segment([Frame(bgr)], confidence=observe is not None)[0]
+                labels = found.labels
             except (ValueError, FrameError) as err:
                 reason = str(err) if isinstance(err, WireError) else f"{name}: {err}"
                 if media.video or media.count == 1:
@@ -120,6 +126,8 @@ def segment_media(
                 colours.write(colour)
                 _write(out / f"{name}_labels" / f"{number:06d}.png", labels)
             else:
+                if observe is not None:
+                    observe(name, media.paths[number], found)
                 for ending, result in zip(ENDINGS, (overlay, labels, colour), strict=True):
                     _write(out / f"{name}{ending}", result)
             progress(number + 1, media.count)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable
@@ -23,6 +24,8 @@ from icnet_ros.wire.decoders.table import open_decoder
 from icnet_ros.wire.index import IndexedMessage, TopicIndex
 from icnet_ros.wire.picture_file import read_label_file
 
+UNLISTED = -1
+IGNORE = "ignore"  # in a mapping: pixels that count nowhere
 READ_AHEAD = 100  # messages; a smaller gap is read through, a larger one is skipped by seeking
 
 
@@ -130,23 +133,31 @@ class FolderGroundTruth:
 class MappedGroundTruth:
     """Ground truth of another label set, with its ids mapped to class ids."""
 
-    def __init__(self, ground_truth: GroundTruth, table: UInt8) -> None:
-        """table: uint8 (256,), id of the other label set -> class id."""
+    def __init__(self, ground_truth: GroundTruth, table: npt.NDArray[np.int16]) -> None:
+        """table: int16 (256,), id of the other label set -> class id, UNLISTED where an id may not occur."""
         self._ground_truth, self._table = ground_truth, table
 
     def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
-        """See GroundTruth."""
+        """See GroundTruth. Raises GroundTruthError for an id that may not occur."""
         found = self._ground_truth.of(number, stamp, recorded)
         if found is None:
             return None
-        mapped: UInt8 = self._table[found]
-        return mapped
+        mapped = self._table[found]
+        if (unlisted := mapped == UNLISTED).any():
+            raise GroundTruthError(
+                f"the ground truth of frame {number} has id {found[unlisted][0]}, which is not in --mapping: add it, "
+                "or `others: ignore`"
+            )
+        return mapped.astype(np.uint8)
 
 
-def read_mapping(path: Path, classes: ClassTable) -> UInt8:
-    """Read a YAML file `ID: CLASS NAME` as a table (256,); other ids are ignored. Raises GroundTruthError."""
+def read_mapping(path: Path, classes: ClassTable) -> npt.NDArray[np.int16]:
+    """Read a YAML file `ID: CLASS NAME` as a table (256,), UNLISTED for the ids that it does not have.
+
+    A class may be "ignore"; `others: ignore` stands for all other ids. Raises GroundTruthError.
+    """
     try:
-        entries = yaml.safe_load(path.read_text())
+        entries = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except OSError as err:
         raise GroundTruthError(
             f"--mapping {path}: {err.strerror}; it takes a file with lines of the form `7: road`"
@@ -158,13 +169,17 @@ def read_mapping(path: Path, classes: ClassTable) -> UInt8:
             f"{path}: not lines of the form `7: road`, which give the class of each id of the ground truth; mappings "
             "of the classes of a model are for `icnet evaluate`"
         )
-    table = np.full(256, classes.ignore, np.uint8)
+    others = entries.pop("others", "")
+    if others not in ("", IGNORE):
+        raise GroundTruthError(f"{path}: others is {others!r}, it takes {IGNORE}")
+    table: npt.NDArray[np.int16] = np.full(256, classes.ignore if others else UNLISTED, np.int16)
+    table[classes.ignore] = classes.ignore
     for number, name in entries.items():
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 255:
             raise GroundTruthError(f"{path}: {number!r} is no id of 0..255")
-        if name not in classes.names:
+        if name not in (*classes.names, IGNORE):
             raise GroundTruthError(f"{path}: {name!r} is none of the classes {', '.join(classes.names)}")
-        table[number] = classes.names.index(name)
+        table[number] = classes.ignore if name == IGNORE else classes.names.index(name)
     return table
 
 
@@ -206,7 +221,7 @@ def open_ground_truth(
         elif table is not None:
             result.warn("there is a --mapping, but no ground truth", -1)
         return None
-    for ids in (table, None if groups is None else groups.fold()):
+    for ids in (table, None if groups is None else groups.fold().astype(np.int16)):
         if ids is not None:
             found = MappedGroundTruth(found, ids)
     return found

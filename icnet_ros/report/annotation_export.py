@@ -1,92 +1,64 @@
 """Frames of a drive with their predicted labels, for correction in an annotation tool and for training."""
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import product
 from pathlib import Path
 
-import yaml
-
-from icnet_ros.checkpoint.classes import ClassTable, Colour
-from icnet_ros.render.painter import Painter
+from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.report.annotation.base import Prelabelled
+from icnet_ros.report.annotation.table import open_writer
 from icnet_ros.report.outputs import Output, PaintedFrame
 from icnet_ros.report.report_json import worst_first
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, WireError, deserialise
 from icnet_ros.wire.image import png_file
 from icnet_ros.wire.picture_file import is_turned, picture_size
 
-UNLABELLED = "unlabelled"
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}  # of files that annotation tools read
 
 
 class AnnotationExport(Output):
-    """FOLDER as CVAT's format "Segmentation mask 1.1" (Pascal VOC), and a dataset.yaml that `icnet train` takes.
-
-    JPEGImages: the images, as recorded where they are JPEG or PNG files. SegmentationClass: the labels in the colours
-    of labelmap.txt. SegmentationIds: the same as class ids, for other tools. ImageSets/Segmentation/default.txt: the
-    names.
-    """
+    """The worst frames, and every n-th, in a folder that an annotation tool imports."""
 
     def __init__(
-        self, folder: Path, drive: str, records: Sequence[FrameRecord], classes: ClassTable, *, worst: int, every: int
+        self,
+        folder: Path,
+        drive: str,
+        records: Sequence[FrameRecord],
+        classes: ClassTable,
+        *,
+        worst: int,
+        every: int,
+        tool: str = "cvat",
     ) -> None:
-        """worst: number of frames with the lowest mIoU, or confidence without ground truth. every: each n-th, too."""
-        figure = "miou" if any(len(record.ground_truth) for record in records) else "confidence"
-        chosen = [*worst_first(records, figure)[:worst], *(records[::every] if every else ())]
+        """worst: number of frames with the lowest mIoU, or confidence without ground truth. every: each n-th, too.
+
+        folder: or FOLDER-2, ... if there is one. tool: see `annotation.table`.
+        """
+        self._figure = "miou" if any(len(record.ground_truth) for record in records) else "confidence"
+        chosen = [*worst_first(records, self._figure)[:worst], *(records[::every] if every else ())]
         self._numbers = {record.number for record in chosen}
-        self._folder, self._drive, self._classes = folder, drive, classes
-        self._unlabelled = _unused_colour(classes)
-        painted = [self._unlabelled] * 256
-        painted[: len(classes)] = classes.colours
-        self._painter = Painter(painted)
-        self._names: list[str] = []
+        self._drive = drive
+        self._writer = open_writer(tool, folder, drive, classes)
+        self._any = False
 
     def add(self, frame: PaintedFrame) -> None:
         """See Output."""
-        number = frame.frame.record.number
-        if number not in self._numbers:
+        record = frame.frame.record
+        if record.number not in self._numbers:
             return
-        name = f"{self._drive}_{number:06d}"
         suffix, content = _image_file(frame)
-        self._write("JPEGImages", name + suffix, content)
-        self._write("SegmentationClass", f"{name}.png", png_file(self._painter.colour(frame.frame.labels)).tobytes())
-        self._write("SegmentationIds", f"{name}.png", png_file(frame.frame.labels).tobytes())
-        self._names.append(name)
+        score = float(getattr(record, self._figure))
+        name = f"{self._drive}_{record.number:06d}"
+        known = score if math.isfinite(score) else None
+        self._writer.add(Prelabelled(name, suffix, content, frame.frame.labels, known))
+        self._any = True
 
     def close(self) -> None:
-        """See Output. Writes the files that describe the folder."""
-        if not self._names:
-            return
-        pairs = [*zip(self._classes.names, self._classes.colours, strict=True), (UNLABELLED, self._unlabelled)]
-        lines = [f"{name}:{','.join(map(str, colour))}::" for name, colour in pairs]
-        self._write("", "labelmap.txt", "\n".join(["# label:color_rgb:parts:actions", *lines, ""]).encode())
-        self._write("ImageSets/Segmentation", "default.txt", "\n".join([*self._names, ""]).encode())
-        source = {
-            "images": "JPEGImages",
-            "labels": "SegmentationClass",
-            "labelmap": "labelmap.txt",
-            "mapping": {UNLABELLED: "ignore"},
-        }
-        described = {
-            "name": self._drive,
-            "classes": self._classes.to_dict(),
-            "splits": {"train": [source], "val": [source]},
-        }
-        self._write("", "dataset.yaml", yaml.safe_dump(described, sort_keys=False).encode())
-
-    def _write(self, folder: str, name: str, content: bytes) -> None:
-        path = self._folder / folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-
-def unused_folder(path: Path) -> Path:
-    """`path`, or PATH-2, PATH-3, ...: labels of an earlier export may have been corrected by hand."""
-    number, found = 2, path
-    while found.exists() and any(found.iterdir()):
-        number, found = number + 1, path.with_name(f"{path.name}-{number}")
-    return found
+        """See Output."""
+        if self._any:
+            self._writer.close()
 
 
 def _image_file(frame: PaintedFrame) -> tuple[str, bytes]:
@@ -101,9 +73,3 @@ def _image_file(frame: PaintedFrame) -> tuple[str, bytes]:
             if suffix is not None and not is_turned(content):
                 return suffix, content
     return ".png", png_file(frame.bgr).tobytes()
-
-
-def _unused_colour(classes: ClassTable) -> Colour:
-    """Black, or another colour if a class has it."""
-    candidates = ((red, green, blue) for red, green, blue in product((0, 255, 128), repeat=3))
-    return next(colour for colour in candidates if colour not in classes.colours)

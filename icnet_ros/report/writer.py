@@ -14,7 +14,7 @@ from icnet_ros.replay.metadata import RunMetadata
 from icnet_ros.replay.replay_drives import DriveResult
 from icnet_ros.replay.result import ReplayResult
 from icnet_ros.replay.result_store import ResultStore
-from icnet_ros.report.annotation_export import AnnotationExport, unused_folder
+from icnet_ros.report.annotation_export import AnnotationExport
 from icnet_ros.report.document import Report
 from icnet_ros.report.html import PagePictures, write_page
 from icnet_ros.report.outputs import (
@@ -37,7 +37,7 @@ class OutputOptions:
     """Outputs in addition to report.json, frames.csv and report.html.
 
     confidence, overlay: also write the stored confidence maps, the overlays into the predictions bag. rerun: file for
-    the Rerun viewer. export_worst, export_every: frames for `AnnotationExport`, 0 for none.
+    the Rerun viewer. export_worst, export_every: frames for `AnnotationExport`, 0 for none; export_for: its tool.
     """
 
     predictions: bool = True
@@ -47,6 +47,7 @@ class OutputOptions:
     rerun: Path | None = None
     export_worst: int = 0
     export_every: int = 0
+    export_for: str = "cvat"
 
 
 def write_drive_report(
@@ -115,12 +116,13 @@ def _write_outputs(
         if options.export_worst or options.export_every:
             add(
                 AnnotationExport(
-                    unused_folder(folder / "annotation"),
+                    folder / "annotation",
                     drive.name,
                     records,
                     spec.classes,
                     worst=options.export_worst,
                     every=options.export_every,
+                    tool=options.export_for,
                 )
             )
         ground_truth_bag = stack.enter_context(open_bag(drive.bag))

@@ -9,6 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -17,6 +19,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from icnet_ros.checkpoint.file import Checkpoint, build_network, save
 from icnet_ros.checkpoint.model_index import STATE
 from icnet_ros.dataset.base import Dataset
+from icnet_ros.dataset.statistics import absent_classes
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
 from icnet_ros.training.errors import DivergedError, RecipeError, StateError
@@ -25,7 +28,7 @@ from icnet_ros.training.provenance import LABELS, data_origin, image_names, made
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.samples.augment import augment
 from icnet_ros.training.samples.sample_cache import SampleCache
-from icnet_ros.training.samples.sampling import Sampler, class_counts
+from icnet_ros.training.samples.sampling import Sampler, label_counts
 from icnet_ros.training.start import FROM_SCRATCH, Start, check_teacher, network_spec
 from icnet_ros.training.state import State, load_state, save_state
 from icnet_ros.training.validation import validate
@@ -80,11 +83,11 @@ class Trainer:
             raise StateError(f"{self._state}: was made with another recipe; choose another folder or the same recipe")
         self._network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._samples = SampleCache(data, fabric.device, fabric.world_size)
-        checked = class_counts(validation)  # a wrong label file is an error now, not after hours
-        self._counts = class_counts(data)
+        self._counts = self._counted(data)
+        checked = self._counted(validation)  # a wrong label file is an error now, not after hours
         self._sampler = Sampler(self._counts, recipe.seed, recipe.class_uniform)
         self._mean = torch.tensor(self._spec.mean, device=fabric.device)
-        self.step, self._best = 0, 0.0
+        self.step, self._best, self.without_gain = 0, 0.0, 0
         if saved is None:
             start.apply(self._network, self._spec.classes.names, lambda: self._crops(range(8))[0])
         self._origin = {**start.origin, "data": data_origin(data)}
@@ -113,14 +116,23 @@ class Trainer:
             for name, parameter in self._network.named_parameters():
                 self._optimiser.state[parameter]["momentum_buffer"] = saved.momentum[name].to(fabric.device)
 
+    def _counted(self, split: Dataset) -> npt.NDArray[np.int64]:
+        """Pixels by image and class of a split; warns of what was left out, and of classes without pixels."""
+        counts = label_counts(split)
+        if self._fabric.global_rank == 0:
+            for warning in (*split.notes, *absent_classes(split.classes, counts.sum(0), split.split)):
+                log.warning("%s", warning)
+        return np.ascontiguousarray(counts[:, : len(split.classes)])
+
     def run(self, progress: Progress, stop_after: int = 0) -> float:
         """Train to the last iteration, or for `stop_after` steps; returns the best validation mIoU."""
         recipe, fabric = self.recipe, self._fabric
         balance = self._class_weights()
         torch.backends.cudnn.benchmark = True  # all crops have one size
         self._truncate_log()
+        self._count_without_gain()
         started, losses, first = time.monotonic(), torch.zeros((), device=fabric.device), self.step
-        while self.step < recipe.iterations and (not stop_after or self.step - first < stop_after):
+        while not self.ended and (not stop_after or self.step - first < stop_after):
             rate = learning_rate(recipe, self.step)
             for group in self._optimiser.param_groups:
                 group["lr"] = rate
@@ -151,7 +163,21 @@ class Trainer:
                 since = (self.step - 1) % recipe.validate_every + 1
                 self._report(float(losses) / min(since, self.step - first), rate, speed)
                 losses.zero_()
+                self._count_without_gain()
         return self._best
+
+    @property
+    def ended(self) -> bool:
+        """Whether all iterations are done, or as many validations as the recipe's `patience` brought nothing better."""
+        return self.step >= self.recipe.iterations or 0 < self.recipe.patience <= self.without_gain
+
+    def _count_without_gain(self) -> None:
+        """Count the validations since the best one in the log, so that a resumed training knows them."""
+        if self.recipe.patience:
+            rows = read_rows(self._log) if self._log.exists() and self._fabric.global_rank == 0 else []
+            scores = [float(row["miou"]) for row in rows if row.get("miou")]
+            found = len(scores) - 1 - int(np.argmax(scores)) if scores else 0
+            self.without_gain = int(self._fabric.broadcast(found))
 
     def _batch(self) -> tuple[Tensor, Tensor]:
         """This process's part of the batch of this step."""

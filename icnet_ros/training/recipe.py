@@ -44,6 +44,7 @@ class Recipe:
     validate_every: iterations between two validations. validate_images: number of images per validation, evenly
         spaced, of the validation split and of the training split; 0: all validation images and as many training
         images. The last validation always uses 0.
+    patience: the training ends after so many validations in a row without a better mIoU; 0: never before its time.
     input_scale: of the checkpoint, see `ModelSpec`; if it is not 1, the height of the training images becomes
         its frame_height. For validation and use: the crops of the training have `scale`, which should lie around it.
     """
@@ -89,6 +90,7 @@ class Recipe:
     input_scale: float = 1.0
     validate_every: int = 1000
     validate_images: int = 0
+    patience: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -134,6 +136,7 @@ class Recipe:
             "sharpness",
             "noise",
             "validate_images",
+            "patience",
             "weight_decay",
             "warm_up",
             "teacher_weight",
@@ -151,6 +154,7 @@ class Recipe:
 
     def continues(self, earlier: "Recipe", step: int) -> bool:
         """Whether a training with recipe `earlier` can be resumed with this one after `step` iterations."""
+        earlier = replace(earlier, patience=self.patience)
         if self == earlier:
             return True
         if self.schedule != "trapezoid" or self != replace(earlier, iterations=self.iterations, cooldown=self.cooldown):

@@ -2,7 +2,6 @@
 
 import io
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +17,7 @@ NAMES = "JPEG, PNG, TIFF, WebP, AVIF or BMP"
 LOSSLESS = ("PNG", "TIFF", "BMP")
 START_OF_SCAN, STANDALONE = 0xDA, (0x01, *range(0xD0, 0xD9))  # JPEG markers; the standalone ones have no length
 END = b"\xff\xd9"
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 
 
 def picture_size(content: bytes) -> tuple[str, int, int]:
@@ -32,23 +32,6 @@ def picture_size(content: bytes) -> tuple[str, int, int]:
         raise WireError(f"{len(content)} bytes: not a {NAMES}, they begin with {content[:12].hex(' ')}") from err
     except (OSError, ValueError, SyntaxError) as err:
         raise WireError(f"{len(content)} bytes: not a {NAMES} ({err})") from err
-
-
-def check_grey_depth(content: bytes) -> None:
-    """Raise ValueError for a grey PNG of less than 8 bits: readers scale its values, so ids become other ids."""
-    # The header is the first chunk: bit depth at byte 24, colour type (0: grey) at byte 25.
-    if content.startswith(b"\x89PNG\r\n\x1a\n") and len(content) > 25 and content[25] == 0 and content[24] < 8:
-        raise ValueError(f"a grey PNG of {content[24]} bits, label images have 8: store it as uint8")
-
-
-def read_stored(path: Path) -> Any:
-    """Pixels of a label image file as they are stored, None if it is no image.
-
-    Raises OSError, and ValueError for a file whose ids would not be those that are read.
-    """
-    content = path.read_bytes()
-    check_grey_depth(content)
-    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
 
 
 def is_turned(content: bytes) -> bool:

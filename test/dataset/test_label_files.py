@@ -96,7 +96,8 @@ def test_ids_and_names_of_another_table_are_mapped(tmp_path):
     mapping = {"road": "way", "vegetation": "tree", **dict.fromkeys(REST, "ignore")}
     data = dataset(tmp_path, ids, label_classes="cityscapes", mapping=mapping)
     assert data[0][1].tolist() == [[0, 1, 255, 255]]
-    assert dataset(tmp_path, np.array([[0, 7]], np.uint8), mapping={7: "tree"})[0][1].tolist() == [[0, 1]]
+    both = {0: "way", 7: "tree"}
+    assert dataset(tmp_path, np.array([[0, 7]], np.uint8), mapping=both)[0][1].tolist() == [[0, 1]]
 
 
 REST = ("sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "terrain", "sky", "person",

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from icnet_ros.engine.backends.torch import open_torch_on
@@ -144,6 +145,35 @@ def test_masked_pixels_are_unlabelled(tiny, tmp_path):
     half = cpu(tiny, mask=str(tmp_path / "mask.png")).segment([Frame(picture(), size=(48, 65))])[0].labels
     assert (half[26:, :30] == 255).all()
     assert (half[:22] < 255).all()
+
+
+@pytest.mark.parametrize("kind", ["16 bits", "1 bit", "black palette"])
+def test_a_mask_is_what_is_stored(tiny, tmp_path, kind):
+    """Not what a viewer would show: 16-bit values up to 255 and palettes without colours look black."""
+    masked, path = write_mask(tmp_path / "mask.png"), tmp_path / "mask.png"
+    if kind == "16 bits":
+        cv2.imwrite(str(path), masked.astype(np.uint16) * 255)
+    else:
+        stored = Image.fromarray(masked if kind == "1 bit" else masked.astype(np.uint8))
+        if kind == "black palette":
+            stored.putpalette([0] * 6)
+        stored.save(path)
+    found = cpu(tiny, mask=str(path)).segment([Frame(picture())])[0].labels
+    assert np.array_equal(found == 255, masked)
+
+
+def test_the_share_of_a_mask_is_logged_and_none_or_all_is_refused(tiny, tmp_path, caplog):
+    caplog.set_level("INFO", "icnet_ros")
+    write_mask(tmp_path / "mask.png")
+    cpu(tiny, mask=str(tmp_path / "mask.png"))
+    assert "mask.png: 25.3 % of the pixels are not labelled" in caplog.text
+    for name, value, problem in (("black", 0, "nothing: it is black"), ("white", 255, "every pixel")):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((97, 130), value, np.uint8))
+        with pytest.raises(EngineError, match=rf"mask .*{name}\.png masks {problem}"):
+            cpu(tiny, mask=str(tmp_path / f"{name}.png"))
+    (tmp_path / "lossy.png").write_bytes(cv2.imencode(".jpg", np.zeros((97, 130), np.uint8))[1].tobytes())
+    with pytest.raises(EngineError, match=r"mask: .*lossy\.png: the file is a JPEG"):
+        cpu(tiny, mask=str(tmp_path / "lossy.png"))
 
 
 def test_each_camera_may_have_its_mask(tiny, tmp_path):

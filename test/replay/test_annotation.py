@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
-from icnet_ros.report.annotation_export import unused_folder
+from icnet_ros.report.annotation.table import unused_folder
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE
 from icnet_ros.wire.image import encode_compressed, make_header
@@ -37,7 +37,7 @@ def test_the_worst_and_every_nth_frame_are_exported(exported):
     for kind, suffix in (("JPEGImages", "jpg"), ("SegmentationClass", "png"), ("SegmentationIds", "png")):
         assert sorted(path.name for path in (folder / kind).iterdir()) == [f"{name}.{suffix}" for name in names]
     assert (folder / "ImageSets" / "Segmentation" / "default.txt").read_text().split() == names
-    lines = ["road:128,64,128::", "car:0,0,142::", "sky:70,130,180::", "unlabelled:0,0,0::"]
+    lines = ["background:0,0,0::", "road:128,64,128::", "car:0,0,142::", "sky:70,130,180::"]
     assert (folder / "labelmap.txt").read_text().splitlines()[1:] == lines
 
 

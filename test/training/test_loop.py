@@ -210,6 +210,22 @@ def test_scores_of_another_validation_split_are_not_compared(data, tmp_path, cap
     assert load(tmp_path / "out" / "best.safetensors").spec.training["step"] == 2
 
 
+def test_a_training_ends_when_validations_bring_nothing_better(data, tmp_path, monkeypatch):
+    """Also one that was interrupted: its log knows."""
+    scores = iter([0.1, 0.5, 0.4, 0.5, 0.3, 0.2])  # the best once more is no gain
+    score = {"columns": {}, "metrics": {}}
+    monkeypatch.setattr("icnet_ros.training.loop.validate", lambda *_, **__: Score(next(scores), **score))
+    recipe = replace(RECIPE, iterations=9, validate_every=1, batch=2, patience=3)
+    trainer(data, tmp_path / "out", recipe).run(lambda *_: None, stop_after=3)
+    again = trainer(data, tmp_path / "out", recipe)
+    assert again.run(lambda *_: None) == 0.5
+    assert (again.step, again.ended, again.without_gain) == (5, True, 3)
+    assert trainer(data, tmp_path / "out", recipe).run(lambda *_: None) == 0.5  # nothing more to do
+    longer = trainer(data, tmp_path / "out", replace(recipe, patience=5))
+    longer.run(lambda *_: None, stop_after=1)
+    assert (longer.step, longer.ended) == (6, False)
+
+
 def test_a_log_that_was_cut_off_does_not_stop_a_resume(data, tmp_path):
     recipe = replace(RECIPE, iterations=2, validate_every=1, batch=2)
     trainer(data, tmp_path / "out", recipe).run(lambda *_: None, stop_after=1)

@@ -43,7 +43,8 @@ def train(
     """Train on split "train", keep the checkpoint with the best mIoU on "val".
 
     Where the recipe's validate_images is less than the images of "val", the last checkpoint is kept instead: only that
-    is scored on all of them. The same command in the same folder resumes from the last validation.
+    is scored on all of them. The same command in the same folder resumes from the last validation. With `patience` in
+    the recipe, the training ends when validations bring nothing better.
     """
     with needed_for("training", RecipeError, "train"):
         from icnet_ros.training.loop import Trainer
@@ -67,11 +68,19 @@ def train(
             console.print(f"resuming at step {trainer.step}", highlight=False)
         best = trainer.run(update, stop_after)
     if not session.hidden:
-        if past := trainer.step % chosen.validate_every if trainer.step < chosen.iterations else 0:
+        if trainer.ended and trainer.step < chosen.iterations:
+            console.print(
+                f"ended at step {trainer.step} of {chosen.iterations}: {trainer.without_gain} validations brought no "
+                f"better mIoU (patience: {chosen.patience})",
+                highlight=False,
+            )
+        elif past := trainer.step % chosen.validate_every if trainer.step < chosen.iterations else 0:
             console.print(
                 f"stopped at step {trainer.step}; resumes at step {trainer.step - past}, the last validation "
                 f"(every {chosen.validate_every} steps)",
                 highlight=False,
             )
-        if trainer.step > past:
+        if (out / "best.safetensors").is_file():
             console.print(f"best validation mIoU {best:.4f}: {out}/best.safetensors", highlight=False)
+        else:
+            console.print("no checkpoint yet: the first validation writes best.safetensors", highlight=False)

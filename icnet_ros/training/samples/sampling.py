@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from icnet_ros.dataset.base import Dataset
+from icnet_ros.dataset.statistics import id_counts
 
 MIN_PIXELS = 50  # labelled pixels of a class that an image needs to be sampled for it
 
@@ -52,13 +53,14 @@ def _shuffled(seed: int, epoch: int, count: int) -> Tensor:
 
 
 def class_counts(dataset: Dataset) -> npt.NDArray[np.int64]:
-    """Labelled pixels by image and class, (images, classes). Reads every annotation once. Raises DatasetError."""
-    classes = len(dataset.classes)
+    """Labelled pixels by image and class, (images, classes), see `label_counts`."""
+    return label_counts(dataset)[:, : len(dataset.classes)]
+
+
+def label_counts(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """Pixels by image and id, (images, 256). Reads every annotation once. Raises DatasetError."""
     first = {str(pair.label): index for index, pair in reversed(list(enumerate(dataset.pairs)))}
-
-    def count(index: int) -> npt.NDArray[np.int64]:
-        return np.bincount(dataset.labels(index).reshape(-1), minlength=256)[:classes]
-
     with ThreadPoolExecutor() as threads:
-        rows = dict(zip(first, threads.map(count, first.values()), strict=True))
+        counted = threads.map(lambda index: id_counts(dataset.labels(index)), first.values())
+        rows = dict(zip(first, counted, strict=True))
     return np.stack([rows[str(pair.label)] for pair in dataset.pairs])

@@ -1,0 +1,135 @@
+"""Write the dataset.yaml of an export."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from icnet_ros import __version__
+from icnet_ros.dataset.base import DatasetError
+from icnet_ros.dataset.formats.base import Description, Format, Request
+from icnet_ros.dataset.formats.table import find_format
+
+FILE = "dataset.yaml"
+DRAWN = "icnet_labels"  # folder beside the dataset.yaml
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The dataset.yaml that was written, what was recognised, and what its user should know."""
+
+    file: Path
+    format: Format
+    notes: list[str]
+
+
+def convert(
+    folder: Path,
+    out: Path | None = None,
+    *,
+    name: str = "",
+    background: str = "",
+    classes: str = "",
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> Converted:
+    """Recognise an export and write its dataset.yaml; images stay where they are.
+
+    out: the file, FOLDER/dataset.yaml by default. Label files that must be drawn (polygons, run lengths) go into the
+    folder icnet_labels beside it. name: of the format, if it is not to be recognised. background, classes: see
+    `Request`. Raises DatasetError.
+    """
+    folder = folder.resolve()
+    found = find_format(folder, name)
+    file = (out or folder / FILE).resolve()
+    drawn = file.parent / DRAWN
+    for path in (file, drawn):
+        if path.exists() and not overwrite:
+            raise DatasetError(f"{path}: is there already, perhaps edited; --overwrite replaces it")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with _set_aside(drawn):
+            description = found.describe(Request(folder, drawn, background, classes, progress))
+            file.write_text(_text(description, found, folder, file))
+    except OSError as err:
+        raise DatasetError(f"{file}: cannot be written ({err}); name another place with --out") from err
+    return Converted(file, found, description.notes)
+
+
+@contextmanager
+def _set_aside(drawn: Path) -> Iterator[None]:
+    """Make room for new label files; those of before come back if anything fails."""
+    before = drawn.with_name(f".{drawn.name}.before")
+    if drawn.exists():
+        drawn.rename(before)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(drawn, ignore_errors=True)
+        if before.exists():
+            before.rename(drawn)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _text(description: Description, found: Format, folder: Path, file: Path) -> str:
+    """The dataset.yaml, with paths relative to its folder."""
+    splits = {
+        split: [
+            {key: _moved(key, value, folder, file.parent) for key, value in one.items() if value != ""}
+            for one in sources
+        ]
+        for split, sources in description.splits.items()
+    }
+    content: dict[str, Any] = {"name": folder.name, "classes": description.classes}
+    if description.licence:
+        content["licence"] = description.licence
+    head = [
+        f"{found.title}, recognised by icnet_ros {__version__} (icnet dataset convert). Edit it as you like:",
+        "docs/labels/index.md describes the entries. Rename classes, or map several to one name, or to ignore.",
+        *description.notes,
+    ]
+    comment = "".join(f"# {line}\n" for line in head)
+    return comment + yaml.dump(
+        {**content, "splits": splits}, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True
+    )
+
+
+def _moved(key: str, value: Any, folder: Path, to: Path) -> Any:
+    paths = key in ("images", "labels", "list") or (key == "labelmap" and isinstance(value, str))
+    if key == "made_from":
+        return {**value, "files": os.path.relpath(folder / value["files"], to)}
+    return Path(os.path.relpath(folder / value, to)).as_posix() if paths else value
+
+
+class _Dumper(yaml.SafeDumper):
+    """Short lists and mappings on one line, no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """See SafeDumper."""
+        return True
+
+
+def _represent(dumper: yaml.SafeDumper, value: Any) -> yaml.Node:
+    values = value.values() if isinstance(value, dict) else value
+    flat = not any(isinstance(one, (dict, list, tuple)) for one in values) or _is_source(value)
+    if isinstance(value, dict):
+        return dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=flat and not _is_top(value))
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=flat)
+
+
+def _is_source(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == {"name", "colour"}
+
+
+def _is_top(value: dict[Any, Any]) -> bool:
+    return "images" in value or "splits" in value
+
+
+for kind in (dict, list, tuple):
+    _Dumper.add_representer(kind, _represent)

@@ -1,0 +1,1 @@
+"""Exports of labelling tools and layouts of public data sets, one file for each family."""

@@ -1,0 +1,167 @@
+"""Label files that are drawn from regions: polygons, run lengths, bitmaps."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from icnet_ros.checkpoint.classes import UNLABELLED, Colour
+from icnet_ros.dataset.base import DatasetError
+from icnet_ros.dataset.formats.base import (
+    Description,
+    Request,
+    Values,
+    class_table,
+    fold_background,
+    pictures,
+    with_validation,
+)
+from icnet_ros.dataset.formats.raster import Mask
+from icnet_ros.dataset.label_files import IGNORE
+from icnet_ros.dataset.made_from import made_from
+from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.picture_file import write_picture
+
+
+class Region(NamedTuple):
+    """A labelled region; what comes later covers what came before. mask: gives bool (height, width)."""
+
+    name: str
+    mask: Callable[[], Mask]
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """An image, its size and its regions. split: "" if the export has one only."""
+
+    image: Path
+    height: int
+    width: int
+    regions: Sequence[Region]
+    split: str = ""
+
+
+class Images:
+    """Image files of an export by the names that its annotations give them."""
+
+    def __init__(self, folder: Path, without: Path) -> None:
+        """without: folder whose pictures are none."""
+        self._folder = folder
+        self._files = [path for path in pictures(folder, "**/*") if not path.is_relative_to(without)]
+        self._by_path = {path.relative_to(folder).as_posix(): path for path in self._files}
+        self._by_name: dict[str, list[Path]] = {}
+        for path in self._files:
+            self._by_name.setdefault(path.name, []).append(path)
+
+    def by_stem(self) -> dict[str, Path]:
+        """Files by their names without suffix."""
+        return {path.stem: path for path in self._files}
+
+    def find(self, name: str, near: Path | None = None) -> Path | None:
+        """The file with this path or name, in folder `near` if there are several; None if there is none.
+
+        Raises DatasetError if it could be several.
+        """
+        clean = name.replace("\\", "/").lstrip("/")
+        if clean in self._by_path:
+            return self._by_path[clean]
+        if near is not None and (near / clean).is_file():
+            return (near / clean).resolve()
+        files = self._by_name.get(clean.rpartition("/")[2], [])
+        ending = [path for path in files if path.as_posix().endswith("/" + clean)]
+        if len(ending or files) > 1:
+            raise DatasetError(f"{self._folder}: {name} could be {files[0]} or {files[1]}")
+        return next(iter(ending or files), None)
+
+
+def draw(
+    annotated: Sequence[Annotated],
+    names: Sequence[str],
+    request: Request,
+    made: str,
+    colours: Mapping[str, Colour] | None = None,
+) -> Description:
+    """Draw the label files of annotated images, and describe them.
+
+    names: of the classes, in order. made: pattern of the annotation files. colours: RGB by name. Raises DatasetError.
+    """
+    if not annotated:
+        raise DatasetError(
+            f"{request.folder}: none of the annotated images is there: export them, too, or copy them there"
+        )
+    folded = fold_background(names, request)
+    ids = {name: folded.names.index(name) for name in folded.names} | {IGNORE: UNLABELLED}
+    ids |= {name: ids[target] for name, target in folded.mapping.items()}
+    targets: dict[Path, Path] = {}
+    for number, one in enumerate(annotated):
+        target = request.drawn / one.split / one.image.relative_to(request.folder).with_suffix(".png")
+        if targets.setdefault(target, one.image) != one.image:
+            raise DatasetError(f"{one.image} and {targets[target]} would have one label file: rename one of them")
+        _draw(one, ids, ids[folded.rest], target)
+        request.progress(number + 1, len(annotated))
+    return Description(class_table(folded.names, colours), _splits(annotated, request, made), notes=folded.notes)
+
+
+def _draw(one: Annotated, ids: Values, rest: int, target: Path) -> None:
+    labels = np.full((one.height, one.width), rest, np.uint8)
+    for region in one.regions:
+        try:
+            mask = region.mask()
+        except DatasetError as err:
+            raise DatasetError(f"{one.image}: region {region.name}: {err}") from err
+        if mask.shape != labels.shape:
+            raise DatasetError(f"{one.image}: a region of {mask.shape} in an image of {labels.shape}")
+        labels[mask] = ids[region.name]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_picture(target, labels)
+
+
+def _splits(annotated: Sequence[Annotated], request: Request, made: str) -> dict[str, list[Values]]:
+    """The source of each split: the folder that all its images are below, that of their label files, their names."""
+    digest = made_from(request.folder, made)
+
+    def source(split: str) -> Values:
+        images = [one.image for one in annotated if one.split == split]
+        top = Path(os.path.commonpath([image.parent for image in images]))
+        names = request.drawn / f"{split or 'images'}.txt"
+        names.write_text("".join(f"{image.relative_to(top).as_posix()}\n" for image in images))
+        return {
+            "images": top.relative_to(request.folder).as_posix(),
+            "labels": _from(request.drawn / split / top.relative_to(request.folder), request),
+            "list": _from(names, request),
+            **({} if all(image.parent == top for image in images) else {"pattern": "**/*"}),
+            "made_from": digest,
+        }
+
+    return with_validation({split: [source(split)] for split in sorted({one.split for one in annotated})})
+
+
+def _from(path: Path, request: Request) -> str:
+    return Path(os.path.relpath(path, request.folder)).as_posix()
+
+
+def picture_shape(path: Path) -> tuple[int, int]:
+    """Height and width of a picture file, from its header. Raises DatasetError."""
+    try:
+        with Image.open(path) as picture:
+            return picture.height, picture.width
+    except (OSError, ValueError, SyntaxError, WireError, Image.DecompressionBombError) as err:
+        raise DatasetError(f"{path}: not a readable picture ({err})") from err
+
+
+def names_of(annotated: Sequence[Annotated], first: Sequence[str] = ()) -> list[str]:
+    """Names of the classes: `first`, then those of regions, in order of the alphabet."""
+    used = {region.name for one in annotated for region in one.regions}
+    return [*first, *sorted(used - set(first))]
+
+
+def each(values: Any, key: str, where: str) -> Iterator[Any]:
+    """The entries of a list in JSON. Raises DatasetError if there is none."""
+    found = values.get(key) if isinstance(values, dict) else None
+    if not isinstance(found, list):
+        raise DatasetError(f"{where}: no list {key!r}")
+    yield from found

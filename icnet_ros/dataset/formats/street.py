@@ -1,0 +1,137 @@
+"""Street data sets with trees of their own: Mapillary Vistas, BDD100K, A2D2, ADE20K's scenes."""
+
+import re
+from pathlib import Path
+
+from icnet_ros.dataset.base import DatasetError
+from icnet_ros.dataset.formats.base import (
+    Description,
+    Format,
+    Request,
+    Values,
+    class_table,
+    has,
+    hex_colour,
+    read_csv,
+    read_json,
+    split_of,
+    with_validation,
+)
+from icnet_ros.dataset.formats.drawing import each
+
+
+def _vistas(folder: Path) -> tuple[Path, str] | None:
+    """Class file and folder of the labels; version 2.0 before 1.2."""
+    for config, labels in (
+        ("config_v2.0.json", "v2.0/labels"),
+        ("config_v1.2.json", "v1.2/labels"),
+        ("config.json", "labels"),
+    ):
+        if (folder / config).is_file() and has(folder, f"training/{labels}"):
+            return folder / config, labels
+    return None
+
+
+def _describe_vistas(request: Request) -> Description:
+    config, labels = _vistas(request.folder) or (request.folder, "")
+    entries = list(each(read_json(config), "labels", f"{config}"))
+    names = [str(one["readable"]) for one in entries]
+    names = [name if names.count(name) == 1 else str(one["name"]) for name, one in zip(names, entries, strict=True)]
+    mapping = {k: name if entries[k].get("evaluate", True) else "ignore" for k, name in enumerate(names)}
+    colours = {name: tuple(one["color"]) for name, one in zip(names, entries, strict=True)}
+    # Several classes have one colour, so the palette says nothing.
+    rules = {"encoding": "ids", "mapping": mapping}
+    splits = {
+        split: [{"images": f"{folder}/images", "labels": f"{folder}/{labels}", **rules}]
+        for split, folder in (("train", "training"), ("val", "validation"))
+        if (request.folder / folder / labels).is_dir()
+    }
+    table = class_table([name for name in mapping.values() if name != "ignore"], colours)
+    return Description(table, with_validation(splits), notes=["classes that Vistas does not evaluate count nowhere"])
+
+
+def _describe_bdd(request: Request) -> Description:
+    new = (request.folder / "labels" / "sem_seg" / "masks").is_dir()
+    images, labels = ("images/10k", "labels/sem_seg/masks") if new else ("seg/images", "seg/labels")
+    splits = {
+        split: [
+            {"images": f"{images}/{split}", "labels": f"{labels}/{split}", "label_suffix": "" if new else "_train_id"}
+        ]
+        for split in ("train", "val")
+        if (request.folder / labels / split).is_dir()
+    }
+    return Description("cityscapes", with_validation(splits))
+
+
+def _describe_a2d2(request: Request) -> Description:
+    colours = {str(name): hex_colour(colour) for colour, name in read_json(request.folder / "class_list.json").items()}
+    # "Car 1", "Car 2", ... are instances of one class.
+    mapping = {name: re.sub(r" \d+$", "", name) for name in colours}
+    first = {mapping[name]: colours[name] for name in reversed(colours)}
+    source: Values = {
+        "images": ".",
+        "labels": ".",
+        "pattern": "*/camera/*/*",
+        "label_pattern": {"camera": "label"},
+        "labelmap": {name: list(colour) for name, colour in colours.items()},
+        "mapping": {name: target for name, target in mapping.items() if name != target},
+    }
+    return Description(class_table(sorted(first), first), with_validation({"train": [source]}))
+
+
+def _describe_ade20k(request: Request) -> Description:
+    path = request.folder / "objectInfo150.txt"
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8-sig").splitlines()[1:] if line.strip()]
+    try:
+        names = [row[-1].split(",")[0].strip() for row in sorted(rows, key=lambda row: int(row[0]))]
+    except (ValueError, IndexError) as err:
+        raise DatasetError(f"{path}: not lines of number, ratio, train, val, stuff and names ({err})") from err
+    names = [name if names.count(name) == 1 else f"{name} {number}" for number, name in enumerate(names, 1)]
+    splits = {
+        split: [{"images": f"images/{folder}", "labels": f"annotations/{folder}", "reduce_zero_label": True}]
+        for split, folder in (("train", "training"), ("val", "validation"))
+    }
+    return Description(class_table(names), splits, notes=["id 0, other, counts nowhere"])
+
+
+def _describe_camvid(request: Request) -> Description:
+    """The original colours with class_dict.csv, as Kaggle and fast.ai pass CamVid on: train, train_labels, ..."""
+    path = request.folder / "class_dict.csv"
+    try:
+        colours = {row["name"]: (int(row["r"]), int(row["g"]), int(row["b"])) for row in read_csv(path)}
+    except (KeyError, ValueError) as err:
+        raise DatasetError(f"{path}: not lines of name, r, g, b ({err})") from err
+    labelled = sorted(folder for folder in request.folder.glob("*_labels") if folder.is_dir())
+    mapping = {name: "ignore" for name in colours if name.lower() == "void"}
+    splits: dict[str, list[Values]] = {}
+    for labels in labelled:
+        name = labels.name.removesuffix("_labels")
+        suffix = "_L" if has(labels, "*_L.png") else ""
+        source: Values = {"images": name, "labels": labels.name, "label_suffix": suffix}
+        source |= {"labelmap": {one: list(colour) for one, colour in colours.items()}, "mapping": mapping}
+        splits.setdefault(split_of(name), []).append(source)
+    return Description(class_table([one for one in colours if one not in mapping], colours), with_validation(splits))
+
+
+FORMATS = (
+    Format("vistas", "Mapillary Vistas", lambda folder: _vistas(folder) is not None, _describe_vistas),
+    Format(
+        "bdd100k",
+        "BDD100K",
+        lambda folder: has(folder, "labels/sem_seg/masks") or has(folder, "seg/labels/*/*_train_id.png"),
+        _describe_bdd,
+    ),
+    Format("a2d2", "A2D2", lambda folder: has(folder, "class_list.json", "*/camera", "*/label"), _describe_a2d2),
+    Format(
+        "ade20k",
+        "ADE20K scene parsing",
+        lambda folder: has(folder, "objectInfo150.txt", "annotations/*"),
+        _describe_ade20k,
+    ),
+    Format(
+        "class-dict",
+        "colours with class_dict.csv",
+        lambda folder: has(folder, "class_dict.csv", "*_labels"),
+        _describe_camvid,
+    ),
+)

@@ -1,0 +1,45 @@
+"""All formats, and which of them a folder has."""
+
+from pathlib import Path
+
+from icnet_ros.dataset.base import DatasetError
+from icnet_ros.dataset.formats import (
+    cityscapes,
+    coco,
+    folders,
+    label_studio,
+    labelme,
+    offroad,
+    parquet,
+    roboflow,
+    segments_ai,
+    street,
+    supervisely,
+    voc,
+)
+from icnet_ros.dataset.formats.base import Format
+
+MODULES = (voc, label_studio, roboflow, labelme, coco, supervisely, segments_ai, parquet, cityscapes, street, offroad)
+FORMATS: dict[str, Format] = {one.name: one for module in (*MODULES, folders) for one in module.FORMATS}
+ANY = tuple(one.name for one in folders.FORMATS)  # only where nothing else is recognised
+
+
+def find_format(folder: Path, name: str = "") -> Format:
+    """The format called `name`, or the one that the folder has. Raises DatasetError if that is none or several."""
+    if not folder.is_dir():
+        raise DatasetError(f"{folder}: no such folder")
+    if name:
+        if name not in FORMATS:
+            raise DatasetError(f"no format {name!r}; there are {', '.join(FORMATS)}")
+        return FORMATS[name]
+    found = [one for one in FORMATS.values() if one.name not in ANY and one.recognise(folder)]
+    found = found or [FORMATS[name] for name in ANY if FORMATS[name].recognise(folder)]
+    if not found:
+        raise DatasetError(
+            f"{folder}: not recognised as an export or a data set; known are "
+            f"{', '.join(one.title for one in FORMATS.values())}. Is it the top folder of the export?"
+        )
+    if len(found) > 1:
+        names = " or ".join(f"--format {one.name} ({one.title})" for one in found)
+        raise DatasetError(f"{folder}: could be several things: choose {names}")
+    return found[0]

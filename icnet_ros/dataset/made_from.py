@@ -1,0 +1,33 @@
+"""Whether drawn label files are still those of the annotations that they were drawn from."""
+
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from icnet_ros.dataset.base import DatasetError
+
+
+def made_from(folder: Path, pattern: str) -> dict[str, str]:
+    """The entry `made_from` of a source: which annotation files below `folder`, and what they contain."""
+    return {"files": pattern, "sha256": _digest(folder.glob(pattern))}
+
+
+def check_made_from(entry: Any, folder: Path, where: str) -> None:
+    """Raise DatasetError if the annotations are others now."""
+    if not isinstance(entry, dict) or entry.keys() != {"files", "sha256"}:
+        raise DatasetError(f"{where}: made_from is {entry!r}, it takes files and sha256")
+    files = list(folder.glob(str(entry["files"])))
+    if files and _digest(files) != entry["sha256"]:
+        raise DatasetError(
+            f"{where}: {entry['files']} has changed since the label files were drawn from it: draw them again with "
+            "`icnet dataset convert FOLDER --overwrite`"
+        )
+
+
+def _digest(files: Iterable[Path]) -> str:
+    digest = sha256()
+    for path in sorted(files, key=lambda path: (path.name, path)):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

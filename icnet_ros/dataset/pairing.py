@@ -1,0 +1,89 @@
+"""Which label file belongs to which image."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from icnet_ros.dataset.base import DatasetError, image_files
+
+LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm")
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Images below a folder and their label files below another, or in the same.
+
+    pattern: selects images, relative to `images`; "**/*" takes subfolders. label_suffix: follows the image's name in
+    that of the label file. label_pattern: parts of the image's path, relative to `images`, that are others in that of
+    the label file. names: a file with the images' names, a line each. part: shares of the images in the
+    order of their names, from and to. skip_missing: leave out images without a label file.
+    """
+
+    images: Path
+    labels: Path
+    pattern: str = "*"
+    label_suffix: str = ""
+    label_pattern: Mapping[str, str] = field(default_factory=dict)
+    names: Path | None = None
+    part: tuple[float, float] = (0.0, 1.0)
+    skip_missing: bool = False
+
+    def find(self) -> tuple[list[tuple[Path, Path]], list[str]]:
+        """Pairs (image, label file) in order of the images' names, and what was left out. Raises DatasetError."""
+        files, notes = image_files(self.images, self.labels, self.pattern)
+        labels = {image: self._label(image) for image in self._listed(files)}
+        taken = set(labels.values())
+        images = [image for image in labels if image not in taken]  # label files may lie among the images
+        if missing := [image for image in images if not labels[image].is_file()]:
+            if not self.skip_missing:
+                raise DatasetError(
+                    f"{labels[missing[0]]}: missing label file of {missing[0]}, and {len(missing) - 1} more of "
+                    f"{len(images)}; `missing_labels: skip` leaves such images out"
+                )
+            notes.append(f"{self.images}: {len(missing)} images without a label file, e.g. {missing[0].name}")
+            images = [image for image in images if labels[image].is_file()]
+        if not images:
+            raise DatasetError(f"{self.images}: no {self.pattern} images with label files in {self.labels}")
+        first, last = (self._cut(share, len(images)) for share in self.part)
+        return [(image, labels[image]) for image in images[first:last]], notes
+
+    @staticmethod
+    def _cut(share: float, count: int) -> int:
+        """How many of the images lie before a share; both parts of two or more images have one."""
+        return min(max(round(share * count), 1), count - 1) if 0 < share < 1 and count > 1 else round(share * count)
+
+    def _label(self, image: Path) -> Path:
+        name = image.relative_to(self.images).with_suffix("").as_posix()
+        for old, new in self.label_pattern.items():
+            name = name.replace(old, new)
+        stem = self.labels / (name + self.label_suffix)
+        first = stem.with_name(stem.name + LABEL_SUFFIXES[0])
+        if first != image and first.is_file():
+            return first
+        others = (stem.with_name(stem.name + suffix) for suffix in LABEL_SUFFIXES[1:])
+        return next((path for path in others if path != image and path.is_file()), first)
+
+    def _listed(self, files: list[Path]) -> list[Path]:
+        if self.names is None:
+            return files
+        try:
+            lines = self.names.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as err:
+            raise DatasetError(f"{self.names}: not a list of images ({err})") from err
+        wanted = dict.fromkeys(_image_name(line) for line in lines if line.strip())
+        by_name = {key: path for path in files for key in _names(path, self.images)}
+        if absent := [name for name in wanted if name not in by_name]:
+            raise DatasetError(f"{self.names}: no image {absent[0]!r} in {self.images}, and {len(absent) - 1} more")
+        return sorted({by_name[name] for name in wanted})
+
+
+def _image_name(line: str) -> str:
+    """The image of a line: its name, or a pair of image and label file as data sets list them."""
+    words = line.strip().strip('"').lstrip("/").split()
+    pair = len(words) == 2 and all(Path(word).suffix for word in words)
+    return words[0] if pair else line.strip().strip('"').lstrip("/")
+
+
+def _names(path: Path, folder: Path) -> tuple[str, str]:
+    relative = path.relative_to(folder)
+    return relative.as_posix(), relative.with_suffix("").as_posix()

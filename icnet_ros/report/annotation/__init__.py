@@ -1,0 +1,1 @@
+"""Pictures with predicted labels in the import formats of annotation tools, one file for each."""

@@ -1,0 +1,347 @@
+"""Layouts of public data sets: every pixel is what the data set means."""
+
+import cv2
+import numpy as np
+import pytest
+from exports import HEIGHT, WIDTH, converted, ids, named, picture, put, rgb, text
+
+from icnet_ros.checkpoint.classes import load_classes
+from icnet_ros.dataset.base import DatasetError
+from icnet_ros.dataset.convert import convert
+from icnet_ros.dataset.table import open_dataset
+
+CITY = load_classes("cityscapes").names
+LABEL_IDS = dict(zip((7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33), CITY, strict=True))
+
+
+def check(folder, truth, names, format_, **options):
+    """Convert, and compare all images that `truth` has by stem."""
+    found, counts, done = converted(folder, **options)
+    assert done.format.name == format_
+    assert set(found) == set(truth)
+    for stem, values in truth.items():
+        assert np.array_equal(found[stem], named(values, names)), stem
+    return counts, done
+
+
+# Cityscapes and its relatives
+
+
+@pytest.mark.parametrize("annotation", ["gtFine", "gtCoarse"])
+def test_cityscapes_label_ids(tmp_path, annotation):
+    truth = {}
+    for split, city in (("train", "ulm"), ("val", "bonn"), ("test", "berlin")):
+        stem = f"{city}_000001_000019"
+        picture(tmp_path / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png")
+        if split != "test":
+            truth[f"{stem}_leftImg8bit"] = ids(range(34))
+            labels = tmp_path / annotation / split / city
+            put(labels / f"{stem}_{annotation}_labelIds.png", truth[f"{stem}_leftImg8bit"])
+            put(labels / f"{stem}_{annotation}_instanceIds.png", ids([0, 1]).astype(np.uint16) * 26001)
+    counts, _ = check(tmp_path, truth, LABEL_IDS, "cityscapes")
+    assert counts == {"train": 1, "val": 1}
+
+
+def test_train_ids_of_a_tree(tmp_path):
+    truth = {}
+    for split in ("train", "val"):
+        truth[f"{split}_leftImg8bit"] = ids([*range(19), 255])
+        picture(tmp_path / "leftImg8bit" / split / "x" / f"{split}_leftImg8bit.png")
+        put(tmp_path / "gtFine" / split / "x" / f"{split}_gtFine_labelTrainIds.png", truth[f"{split}_leftImg8bit"])
+    check(tmp_path, truth, dict(enumerate(CITY)), "cityscapes")
+
+
+def test_cityscapes_polygons(tmp_path):
+    """As cityscapesScripts draws them: in order, licence plates not at all, groups as their class."""
+    objects = [
+        {"label": "road", "polygon": [[0, 0], [15, 0], [15, 11], [0, 11]]},
+        {"label": "cargroup", "polygon": [[2, 2], [9, 2], [9, 8], [2, 8]]},
+        {"label": "license plate", "polygon": [[3, 3], [5, 3], [5, 5], [3, 5]]},
+        {"label": "ego vehicle", "polygon": [[0, 10], [15, 10], [15, 11], [0, 11]]},
+        {"label": "sky", "deleted": 1, "polygon": [[0, 0], [15, 0], [15, 11]]},
+    ]
+    expected = np.full((HEIGHT, WIDTH), "road", object)
+    expected[2:9, 2:10] = "car"
+    expected[10:] = ""
+    for split in ("train", "val"):
+        picture(tmp_path / "leftImg8bit" / split / "x" / f"{split}_leftImg8bit.png")
+        content = {"imgHeight": HEIGHT, "imgWidth": WIDTH, "objects": objects}
+        text(tmp_path / "gtFine" / split / "x" / f"{split}_gtFine_polygons.json", content)
+    found, counts, _ = converted(tmp_path)
+    assert counts == {"train": 1, "val": 1}
+    assert np.array_equal(found["val_leftImg8bit"], expected)
+
+
+def test_idd(tmp_path):
+    """Level 3 ids as its scripts write them, and its polygons."""
+    truth, names = {}, {0: "road", 1: "drivable fallback", 8: "autorickshaw", 24: "vegetation", 25: "sky"}
+    for split in ("train", "val"):
+        truth[f"{split}_leftImg8bit"] = ids([0, 1, 8, 24, 25, 255])
+        picture(tmp_path / "leftImg8bit" / split / "0" / f"{split}_leftImg8bit.jpg")
+        put(tmp_path / "gtFine" / split / "0" / f"{split}_gtFine_labellevel3Ids.png", truth[f"{split}_leftImg8bit"])
+    check(tmp_path, truth, names, "cityscapes")
+    (tmp_path / "dataset.yaml").unlink()
+    square = [[0, 0], [3, 0], [3, 3], [0, 3]]
+    objects = [
+        {"label": "billboard", "polygon": square},
+        {"label": "parking", "polygon": [[8, 8], [9, 8], [9, 9], [8, 9]]},
+    ]
+    for split in ("train", "val"):
+        (tmp_path / "gtFine" / split / "0" / f"{split}_gtFine_labellevel3Ids.png").unlink()
+        content = {"imgHeight": HEIGHT, "imgWidth": WIDTH, "objects": objects}
+        text(tmp_path / "gtFine" / split / "0" / f"{split}_gtFine_polygons.json", content)
+    found, _, _ = converted(tmp_path)
+    expected = np.full((HEIGHT, WIDTH), "", object)
+    expected[:4, :4], expected[8:10, 8:10] = "billboard", "drivable fallback"
+    assert np.array_equal(found["val_leftImg8bit"], expected)
+
+
+def test_foggy_cityscapes(tmp_path):
+    """Each image with three densities of fog, one label file."""
+    truth = {}
+    for split in ("train", "val"):
+        values = ids([0, 7, 26])
+        put(tmp_path / "gtFine" / split / "ulm" / f"{split}_gtFine_labelIds.png", values)
+        for beta in ("0.005", "0.01", "0.02"):
+            stem = f"{split}_leftImg8bit_foggy_beta_{beta}"
+            truth[stem] = values
+            picture(tmp_path / "leftImg8bit_foggyDBF" / split / "ulm" / f"{stem}.png")
+    counts, _ = check(tmp_path, truth, LABEL_IDS, "cityscapes")
+    assert counts == {"train": 3, "val": 3}
+
+
+def test_acdc(tmp_path):
+    truth = {}
+    for condition in ("fog", "night"):
+        for split in ("train", "val"):
+            stem = f"{condition}_{split}_000001"
+            truth[f"{stem}_rgb_anon"] = ids([0, 7, 23])
+            picture(tmp_path / "rgb_anon" / condition / split / "GOPR01" / f"{stem}_rgb_anon.png")
+            put(tmp_path / "gt" / condition / split / "GOPR01" / f"{stem}_gt_labelIds.png", truth[f"{stem}_rgb_anon"])
+    _, done = check(tmp_path, truth, LABEL_IDS, "acdc")
+    assert open_dataset(str(done.file), None, "train").sources == ("fog", "night")
+
+
+def test_kitti(tmp_path):
+    truth = {f"00000{k}_10": ids(range(34)) for k in range(5)}
+    for stem, values in truth.items():
+        picture(tmp_path / "training" / "image_2" / f"{stem}.png")
+        put(tmp_path / "training" / "semantic" / f"{stem}.png", values)
+    counts, _ = check(tmp_path, truth, LABEL_IDS, "kitti")
+    assert counts == {"train": 4, "val": 1}
+
+
+def test_kitti_360(tmp_path):
+    """Its own ids from 34: garage, gate and smallpole belong to evaluated classes."""
+    truth, lists = {}, {"train": [], "val": []}
+    for number, split in enumerate(("train", "val")):
+        drive, stem = f"2013_05_28_drive_000{number}_sync", f"000000025{number}"
+        truth[stem] = ids([0, 7, 34, 35, 36, 37, 44])
+        image, label = f"{drive}/image_00/data_rect/{stem}.png", f"train/{drive}/image_00/semantic/{stem}.png"
+        picture(tmp_path / "data_2d_raw" / image)
+        put(tmp_path / "data_2d_semantics" / label, truth[stem])
+        lists[split].append(f"data_2d_raw/{image} data_2d_semantics/{label}\n")
+        picture(tmp_path / "data_2d_raw" / drive / "image_00" / "data_rect" / "0000009999.png")
+    names = LABEL_IDS | {34: "building", 35: "fence", 37: "pole"}
+    check(tmp_path, truth, names, "kitti-360")
+    (tmp_path / "dataset.yaml").unlink()
+    for split, lines in lists.items():
+        text(tmp_path / "data_2d_semantics" / "train" / f"2013_05_28_drive_{split}_frames.txt", "".join(lines))
+    counts, _ = check(tmp_path, truth, names, "kitti-360")
+    assert counts == {"train": 1, "val": 1}
+
+
+def test_cvats_export_in_cityscapes_tree_is_refused(tmp_path):
+    """It numbers the labels of the task: 7 need not be road (datumaro 1.13.12)."""
+    picture(tmp_path / "leftImg8bit" / "default" / "a_leftImg8bit.png")
+    put(tmp_path / "gtFine" / "default" / "a_gtFine_labelIds.png", ids([0, 1]))
+    text(tmp_path / "label_colors.txt", "0 0 0 background\n")
+    with pytest.raises(DatasetError, match="numbers the labels of the task, not those of Cityscapes"):
+        convert(tmp_path)
+
+
+# Street data sets
+
+
+@pytest.mark.parametrize(("config", "place"), [("config.json", "labels"), ("config_v2.0.json", "v2.0/labels")])
+def test_vistas(tmp_path, config, place):
+    """Ids of a palette, whose colours several classes share."""
+    labels = [
+        {"name": "object--bird", "readable": "Bird", "color": [165, 42, 42], "evaluate": True},
+        {"name": "flat--road", "readable": "Road", "color": [128, 64, 128], "evaluate": True},
+        {"name": "flat--service", "readable": "Service Lane", "color": [128, 64, 128], "evaluate": True},
+        {"name": "void--unlabeled", "readable": "Unlabeled", "color": [0, 0, 0], "evaluate": False},
+    ]
+    text(tmp_path / config, {"labels": labels, "version": "2.0"})
+    from PIL import Image
+
+    truth = {}
+    for folder in ("training", "validation"):
+        truth[folder] = ids([0, 1, 2, 3])
+        picture(tmp_path / folder / "images" / f"{folder}.jpg")
+        stored = Image.fromarray(truth[folder], "P")
+        stored.putpalette([value for label in labels for value in label["color"]])
+        (tmp_path / folder / place).mkdir(parents=True)
+        stored.save(tmp_path / folder / place / f"{folder}.png")
+    counts, _ = check(tmp_path, truth, {0: "Bird", 1: "Road", 2: "Service Lane"}, "vistas")
+    assert counts == {"train": 1, "val": 1}
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_bdd100k(tmp_path, new):
+    truth = {}
+    images, labels, end = (
+        ("images/10k", "labels/sem_seg/masks", "") if new else ("seg/images", "seg/labels", "_train_id")
+    )
+    for split in ("train", "val"):
+        truth[split] = ids([*range(19), 255])
+        picture(tmp_path / images / split / f"{split}.jpg")
+        put(tmp_path / labels / split / f"{split}{end}.png", truth[split])
+    check(tmp_path, truth, dict(enumerate(CITY)), "bdd100k")
+
+
+def test_a2d2(tmp_path):
+    """Car 1, Car 2, ... are one class."""
+    classes = {"#ff0000": "Car 1", "#c80000": "Car 2", "#ff00ff": "RD normal street", "#80ffff": "Sky"}
+    text(tmp_path / "class_list.json", classes)
+    colours = {0: (255, 0, 0), 1: (200, 0, 0), 2: (255, 0, 255), 3: (128, 255, 255)}
+    truth = {}
+    for drive in ("20180807_145028", "20180810_142822"):
+        name = drive.replace("_", "")
+        truth[f"{name}_camera_frontcenter_000000091"] = values = ids([0, 1, 2, 3])
+        picture(tmp_path / drive / "camera" / "cam_front_center" / f"{name}_camera_frontcenter_000000091.png")
+        label = tmp_path / drive / "label" / "cam_front_center" / f"{name}_label_frontcenter_000000091.png"
+        put(label, rgb(values, colours)[..., ::-1])
+    check(tmp_path, truth, {0: "Car", 1: "Car", 2: "RD normal street", 3: "Sky"}, "a2d2")
+
+
+def test_ade20k(tmp_path):
+    """0 is what was not labelled, 1 the first class."""
+    rows = [
+        "Idx\tRatio\tTrain\tVal\tStuff\tName",
+        "1\t0.16\t11664\t1172\t1\twall",
+        "2\t0.12\t1\t1\t1\tbuilding, edifice",
+    ]
+    text(tmp_path / "objectInfo150.txt", "\n".join(rows))
+    truth = {}
+    for folder in ("training", "validation"):
+        truth[folder] = ids([0, 1, 2])
+        picture(tmp_path / "images" / folder / f"{folder}.jpg")
+        put(tmp_path / "annotations" / folder / f"{folder}.png", truth[folder])
+    check(tmp_path, truth, {1: "wall", 2: "building"}, "ade20k")
+
+
+def test_colours_with_a_class_dict(tmp_path):
+    """CamVid as Kaggle passes it on."""
+    text(tmp_path / "class_dict.csv", "name,r,g,b\nRoad,128,64,128\nSky,128,128,128\nVoid,0,0,0\n")
+    truth = {}
+    for split in ("train", "val", "test"):
+        values = ids([0, 1, 2])
+        picture(tmp_path / split / f"{split}.png")
+        pixels = rgb(values, {0: (128, 64, 128), 1: (128, 128, 128), 2: (0, 0, 0)})
+        put(tmp_path / f"{split}_labels" / f"{split}_L.png", pixels[..., ::-1])
+        truth |= {split: values} if split != "test" else {}
+    check(tmp_path, truth, {0: "Road", 1: "Sky"}, "class-dict")
+
+
+# Beyond roads
+
+
+def test_rugd(tmp_path):
+    text(
+        tmp_path / "RUGD_annotations" / "RUGD_annotation-colormap.txt",
+        "0 void 0 0 0\n1 dirt 108 64 20\n3 grass 0 102 0\n",
+    )
+    colours, truth = {1: (108, 64, 20), 3: (0, 102, 0)}, {}
+    for scene in ("creek", "park-1", "trail"):
+        truth[f"{scene}_00001"] = values = ids([0, 1, 3])
+        picture(tmp_path / "RUGD_frames-with-annotations" / scene / f"{scene}_00001.png")
+        put(tmp_path / "RUGD_annotations" / scene / f"{scene}_00001.png", rgb(values, colours)[..., ::-1])
+    check(tmp_path, truth, {1: "dirt", 3: "grass"}, "rugd")
+
+
+def test_rellis_3d(tmp_path):
+    truth, lists = {}, {}
+    for split, sequence in (("train", "00000"), ("val", "00004")):
+        stem = f"frame000000-158162465{sequence[-1]}_750"
+        truth[stem] = ids([0, 1, 3, 4, 19, 27, 34])
+        picture(tmp_path / "Rellis-3D" / sequence / "pylon_camera_node" / f"{stem}.jpg")
+        put(tmp_path / "Rellis-3D" / sequence / "pylon_camera_node_label_id" / f"{stem}.png", truth[stem])
+        image, label = (f"{sequence}/pylon_camera_node{part}/{stem}" for part in ("", "_label_id"))
+        lists[split] = f"{image}.jpg {label}.png\n"
+    names = {1: "dirt", 3: "grass", 4: "tree", 19: "bush", 27: "barrier", 34: "rubble"}
+    check(tmp_path, truth, names, "rellis-3d")
+    (tmp_path / "dataset.yaml").unlink()
+    for split, line in lists.items():
+        text(tmp_path / f"{split}.lst", line)
+    counts, _ = check(tmp_path, truth, names, "rellis-3d")
+    assert counts == {"train": 1, "val": 1}
+
+
+def test_goose(tmp_path):
+    rows = [
+        "class_name,label_key,has_instance,hex",
+        "undefined,0,0,#000000",
+        "traffic_cone,1,1,#1CE6FF",
+        "snow,2,0,#FF34FF",
+    ]
+    text(tmp_path / "goose_label_mapping.csv", "\n".join(rows))
+    truth = {}
+    for split in ("train", "val"):
+        scene, stem = "2022-07-22_flight", f"2022-07-22_flight__0071_165849418623_{split}"
+        truth[f"{stem}_windshield_vis"] = ids([0, 1, 2])
+        picture(tmp_path / "images" / split / scene / f"{stem}_windshield_vis.png")
+        put(tmp_path / "labels" / split / scene / f"{stem}_labelids.png", truth[f"{stem}_windshield_vis"])
+        put(tmp_path / "labels" / split / scene / f"{stem}_color.png", ids([0, 1]))
+    counts, _ = check(tmp_path, truth, {1: "traffic_cone", 2: "snow"}, "goose")
+    assert counts == {"train": 1, "val": 1}
+
+
+# Simulators and plain folders
+
+
+def test_carla(tmp_path):
+    """Tags in the red channel; version 0.9.14 numbered them anew, and nothing in the files says which they have."""
+    truth = {str(k): ids([0, 1, 7, 11, 14]) for k in range(3)}
+    for stem, values in truth.items():
+        picture(tmp_path / "rgb" / f"{stem}.png")
+        put(tmp_path / "semantic" / f"{stem}.png", np.dstack([values * 0, values * 0, values, values * 0 + 255]))
+    with pytest.raises(
+        DatasetError, match=r"choose --format carla \(CARLA 0\.9\.14 and later\) or --format carla-0\.9\.13"
+    ):
+        convert(tmp_path)
+    check(tmp_path, truth, {1: "Roads", 7: "TrafficLight", 11: "Sky", 14: "Car"}, "carla", name="carla")
+    older = {1: "Building", 7: "Road", 11: "Wall", 14: "Ground"}
+    check(tmp_path, truth, older, "carla-0.9.13", name="carla-0.9.13", overwrite=True)
+
+
+@pytest.mark.parametrize("kind", ["grey as RGB", "ids", "palette"])
+def test_gazebo_and_plain_folders(tmp_path, kind):
+    """Classes come from a table, as no file names them."""
+    table = "name: yard\nclasses:\n- {name: ground, colour: [1, 2, 3]}\n- {name: plant, colour: [0, 200, 0]}\n"
+    text(tmp_path / "yard.yaml", table)
+    truth = {f"{split}{k}": ids([0, 1, 255]) for split in ("train", "val") for k in range(2)}
+    for stem, values in truth.items():
+        picture(tmp_path / "data" / "images" / stem[:-1] / f"{stem}.png")
+        label = put(tmp_path / "data" / "labels_map" / stem[:-1] / f"{stem}.png", values)
+        if kind == "grey as RGB":
+            put(label, np.dstack([values] * 3))
+        elif kind == "palette":
+            from PIL import Image
+
+            stored = Image.fromarray(values, "P")
+            stored.putpalette([1, 2, 3, 0, 200, 0] + [0] * 762)
+            stored.save(label)
+    with pytest.raises(DatasetError, match="names no classes: give --classes"):
+        convert(tmp_path / "data")
+    names = {0: "ground", 1: "plant"}
+    counts, _ = check(tmp_path / "data", truth, names, "folders", classes=str(tmp_path / "yard.yaml"))
+    assert counts == {"train": 2, "val": 2}
+
+
+def test_a_lossy_label_file_is_refused_when_a_folder_is_recognised(tmp_path):
+    picture(tmp_path / "images" / "a.png")
+    label = put(tmp_path / "labels" / "a.png", ids([0, 1]))
+    label.write_bytes(cv2.imencode(".jpg", ids([0, 1]))[1].tobytes())
+    with pytest.raises(DatasetError, match=r"a\.png: the file is a JPEG, whatever its name says"):
+        convert(tmp_path, classes="camvid")
