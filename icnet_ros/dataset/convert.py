@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 
-from icnet_ros import __version__
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.formats.base import Description, Format, Request
 from icnet_ros.dataset.formats.table import find_format
+from icnet_ros.version import __version__
 
 FILE = "dataset.yaml"
 DRAWN = "icnet_labels"  # folder beside the dataset.yaml

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from icnet_ros.engine.base import Engine, Frame, FrameError, LabelMap
+from icnet_ros.engine.base import Engine, Frame, FrameError, LabelMap, Request
 from icnet_ros.render.painter import Painter, UInt8, legend
 from icnet_ros.render.video import VideoWriter
 from icnet_ros.wire.cdr import WireError
@@ -105,7 +105,7 @@ def segment_media(
         for number, (name, read) in enumerate(_frames(media)):
             try:
                 bgr = read()
-                found = engine.segment([Frame(bgr)], confidence=observe is not None)[0]
+                found = engine.segment([Frame(bgr)], Request(confidence=observe is not None))[0]
                 labels = found.labels
             except (ValueError, FrameError) as err:
                 reason = str(err) if isinstance(err, WireError) else f"{name}: {err}"

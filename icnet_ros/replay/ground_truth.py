@@ -22,7 +22,7 @@ from icnet_ros.wire.decoders.base import Decoder
 from icnet_ros.wire.decoders.image import ImageDecoder
 from icnet_ros.wire.decoders.table import open_decoder
 from icnet_ros.wire.index import IndexedMessage, TopicIndex
-from icnet_ros.wire.picture_file import read_label_file
+from icnet_ros.wire.stored_picture import label_image
 
 UNLISTED = -1
 IGNORE = "ignore"  # in a mapping: pixels that count nowhere
@@ -125,7 +125,7 @@ class FolderGroundTruth:
         if file is None:
             return None
         try:
-            return read_label_file(file.read_bytes())
+            return label_image(file.read_bytes())
         except (OSError, ValueError, SyntaxError) as err:
             raise GroundTruthError(f"{file}: {err}") from err
 

@@ -16,7 +16,7 @@ STEP = 4 * len(FIELDS)  # bytes
 Depth = npt.NDArray[np.float32]
 
 
-def decode_depth(data: bytes) -> tuple[Header, Depth]:
+def decode_depth(data: bytes | memoryview) -> tuple[Header, Depth]:
     """Header and metres float32 (H, W), NaN where there is none, of a serialised depth Image.
 
     16UC1 and mono16 are millimetres, 0 for none; 32FC1 is metres (REP 118). Raises WireError.

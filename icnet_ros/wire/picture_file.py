@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -78,23 +79,6 @@ def _as_8_bits(pixels: npt.NDArray[Any], kind: str) -> UInt8:
     if pixels.dtype != np.uint8:
         raise WireError(f"{kind} of {pixels.dtype} values: pictures have 8 or 16 bits")
     return pixels
-
-
-def read_label_file(content: bytes) -> UInt8:
-    """Class ids uint8 (H, W) of a lossless picture: grey, indices of a palette, or the id in each channel.
-
-    Raises ValueError for other pictures, and OSError for what is none.
-    """
-    check_grey_depth(content)
-    with PillowImage.open(io.BytesIO(content), formats=LOSSLESS) as picture:
-        ids = np.array(picture)
-        if picture.mode in ("RGB", "RGBA"):
-            if any((ids[..., channel] != ids[..., 0]).any() for channel in (1, 2)):
-                raise ValueError("it holds colours, not class ids")
-            ids = ids[..., 0]
-    if ids.ndim != 2 or ids.dtype.kind not in "ui" or ids.min(initial=0) < 0 or ids.max(initial=0) > 255:
-        raise ValueError(f"not a label image of one 8-bit channel ({picture.mode})")
-    return ids.astype(np.uint8)
 
 
 def read_picture(path: Path) -> UInt8:

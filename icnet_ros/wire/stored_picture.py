@@ -27,15 +27,31 @@ class StoredPicture(NamedTuple):
 
 
 def read_stored(path: Path, *, few_bits: bool = False) -> StoredPicture:
-    """The values of a picture file of a lossless format.
-
-    few_bits: also of grey pictures of 1, 2 or 4 bits, which most programs scale. Raises WireError, the reason without
-    the file's name.
-    """
+    """`stored` of a file. Raises WireError, the reason without the file's name."""
     try:
         content = path.read_bytes()
     except OSError as err:
         raise WireError(err.strerror or str(err)) from err
+    return stored(content, few_bits=few_bits)
+
+
+def label_image(content: bytes) -> npt.NDArray[np.uint8]:
+    """Class ids (H, W) of a picture: grey, indices of a palette, or the id in each channel. Raises WireError."""
+    ids = stored(content).values
+    if ids.ndim == 3:
+        if any((ids[..., channel] != ids[..., 0]).any() for channel in (1, 2)):
+            raise WireError("it holds colours, not class ids")
+        ids = ids[..., 0]
+    if ids.dtype.kind not in "ui" or ids.min(initial=0) < 0 or ids.max(initial=0) > 255:
+        raise WireError(f"not a label image: its values are {ids.dtype} up to {ids.max(initial=0)}, ids are 0 to 255")
+    return ids.astype(np.uint8)
+
+
+def stored(content: bytes, *, few_bits: bool = False) -> StoredPicture:
+    """The values of a picture of a lossless format.
+
+    few_bits: also of grey pictures of 1, 2 or 4 bits, which most programs scale. Raises WireError.
+    """
     try:
         with Image.open(io.BytesIO(content)) as picture:
             _check_lossless(picture, content)

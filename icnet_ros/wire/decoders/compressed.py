@@ -16,8 +16,8 @@ from icnet_ros.wire.picture_file import (
     decode_mosaic,
     decode_picture,
     picture_size,
-    read_label_file,
 )
+from icnet_ros.wire.stored_picture import label_image
 from icnet_ros.wire.video_stream import codec_of, is_key_frame
 
 # As image_transport writes it: "bayer_rggb8; jpeg compressed mono8". Behind "compressed" stands what the file holds.
@@ -86,7 +86,7 @@ class CompressedImageDecoder:
             check_size(height, width)
             if kind not in LOSSLESS:
                 raise WireError(f"a label image is stored without loss, this is a {kind}")
-            return message.header, read_label_file(content)
+            return message.header, label_image(content)
         except (ValueError, OSError, SyntaxError) as err:
             raise WireError(f"CompressedImage of format {described!r} is no label image: {err}") from err
 
