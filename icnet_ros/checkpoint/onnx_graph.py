@@ -59,6 +59,16 @@ class Graph:
         """Nodes that read a value; nodes whose branches read it count, too."""
         return [node for node in self.model.graph.node if value in set(read_by(node))]
 
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """Of a constant of any size; None for what is computed."""
+        if name in self._initializers:
+            return tuple(self._initializers[name].dims)
+        node = self.makers.get(name)
+        if node is None or node.op_type != "Constant":
+            return None
+        values = attributes(node)
+        return tuple(values["value"].dims) if "value" in values else ()
+
     def constant(self, name: str) -> Array | None:
         """A small constant, also if it is converted or reshaped afterwards; None for what is computed."""
         from onnx import numpy_helper
