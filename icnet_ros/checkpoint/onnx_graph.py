@@ -146,6 +146,7 @@ def rename(model: "onnx.ModelProto", prefix: str) -> None:
             entry.name = prefix + entry.name
         for sparse in graph.sparse_initializer:
             sparse.values.name = prefix + sparse.values.name
+        del graph.quantization_annotation[:]  # remarks, by the old names
 
 
 def prune(model: "onnx.ModelProto", outputs: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ from icnet_ros.engine.artefacts.adapter.loosen import loosen
 from icnet_ros.engine.artefacts.adapter.meaning import check_labels, kind_of
 from icnet_ros.engine.artefacts.adapter.proof import proven, share_equal
 from icnet_ros.engine.artefacts.adapter.surround import Ending, surround
-from icnet_ros.engine.base import EngineError
+from icnet_ros.engine.base import EngineError, one_line
 from icnet_ros.engine.tail import Tail
 
 if TYPE_CHECKING:
@@ -63,11 +63,16 @@ def adapt(checkpoint: Checkpoint, path: Path) -> None:
 
 
 def read_tail(path: Path) -> Tail:
-    """What `adapt` wrote into a file, or into the one that this was made from; the default for other files."""
+    """What `adapt` wrote into a file, or into the one that this was made from; the default for other files.
+
+    Raises EngineError for a file that cannot be read.
+    """
     import onnx
 
-    model = onnx.load(path, load_external_data=False)
-    return tail_of(model)
+    try:
+        return tail_of(onnx.load(path, load_external_data=False))
+    except Exception as err:  # protobuf errors have no common base class in the API of onnx
+        raise EngineError(f"{path}: {one_line(err)}") from err
 
 
 def tail_of(model: "onnx.ModelProto") -> Tail:
