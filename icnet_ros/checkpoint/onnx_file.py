@@ -43,7 +43,7 @@ OF_SPEC = (  # entries that become fields of the ModelSpec as they are
     "metrics",
     "data_licence",
 )
-OF_FILE = ("input", "input_layout", "output", "output_kind")
+OF_FILE = ("input", "input_layout", "input_size", "output", "output_kind")
 LAYOUTS = ("nchw", "nhwc")
 KINDS = ("logits", "probabilities", "sigmoid", "labels")
 
@@ -240,7 +240,7 @@ def _description(path: Path, model: "onnx.ModelProto") -> tuple[dict[str, Any], 
         raise CheckpointError(f"{source}: {err}") from err
     if not isinstance(values, dict):
         raise CheckpointError(f"{source}: not a mapping, but {values!r:.60}")
-    for key, allowed in (("input_layout", LAYOUTS), ("output_kind", KINDS)):
+    for key, allowed in (("input_layout", LAYOUTS), ("output_kind", KINDS), ("input_size", ("any",))):
         if values.get(key) is not None and values[key] not in allowed:
             raise CheckpointError(f"{source}: {key} is {values[key]!r}, not one of {', '.join(allowed)}")
     return values, source
@@ -300,6 +300,7 @@ def _spec(values: dict[str, Any], network_input: OnnxInput, source: str) -> Mode
         mean, std = (tuple(float(value) * 255 / value_range for value in values[key]) for key in ("mean", "std"))
         if not all(map(math.isfinite, mean + std)):
             raise CheckpointError(f"{source}: mean and std must be finite numbers")
+        size = None if values.get("input_size") == "any" else network_input.size
         spec = ModelSpec(
             classes=_classes(values["classes"], source),
             architecture="onnx",
@@ -307,8 +308,8 @@ def _spec(values: dict[str, Any], network_input: OnnxInput, source: str) -> Mode
             channel_order=values["channel_order"],
             mean=cast("Any", mean),
             std=cast("Any", std),
-            input_size=network_input.size,
-            size_multiple=1 if network_input.size else 32,
+            input_size=size,
+            size_multiple=1 if size else 32,
             align_corners=False,
             trained=True,
         )
