@@ -21,15 +21,15 @@ LIVE = (
     ("DDS bytes", "image message"),
     ("node/camera", "receives"),
     ("node/worker", "newest image"),
-    ("wire/image", "decode"),
+    ("wire/decoders", "decode"),
     ("engine", "label map"),
     ("node/outputs", "wire encode"),
     ("DDS bytes", "label image"),
 )
 REPLAY = (
     ("bag bytes", "image message"),
-    ("wire/index", "reads"),
-    ("replay/labelling", "wire decode"),
+    ("wire/reading", "reads, decodes"),
+    ("replay/labelling", "stored or new"),
     ("engine", "label map"),
     ("metrics", "scores, flicker"),
     ("result store", "PNG, record"),

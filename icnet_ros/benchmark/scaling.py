@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 
 from icnet_ros.benchmark.engines import whole_path
-from icnet_ros.benchmark.graph import measure_node
+from icnet_ros.benchmark.node.graph import measure_node
 from icnet_ros.benchmark.timing import Progress, interleaved
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.base import EngineOptions, Frame, UInt8
+from icnet_ros.engine.inference import InferenceSettings
 from icnet_ros.engine.table import open_engine
 from icnet_ros.replay.drives import find_drives
 from icnet_ros.replay.replay_drives import ReplaySettings, replay_drives
@@ -116,9 +117,9 @@ def by_workers(
     points = []
     for count in counts:
         share = max(1, threads // count)
-        options = EngineOptions(precision=precision, threads=share)
+        inference = InferenceSettings(model, engine, EngineOptions(precision=precision, threads=share))
         pool = None if count == 1 else (lambda _, count=count, share=share: ProcessPool(count, share))
-        settings = ReplaySettings(model, engine, options, pool=pool)
+        settings = ReplaySettings(inference, pool=pool)
         with TemporaryDirectory() as folder:
             drives = find_drives([bag], "", Path(folder), Selection(), ())
             started = perf_counter()

@@ -41,13 +41,14 @@ def compare(
             "figure", "A", "B", "B - A", "95 % interval", title=escape(str(found["bag"])), title_justify="left"
         )
         for name, entry in found["figures"].items():
-            if entry["delta"] is None:
+            delta, low, high = entry["delta"], entry["low"], entry["high"]
+            if delta is None or low is None or high is None:
                 continue
-            significant = entry["low"] > 0 or entry["high"] < 0
-            better = (entry["delta"] > 0) != (name in LOWER_IS_BETTER)
+            significant = low > 0 or high < 0
+            better = (delta > 0) != (name in LOWER_IS_BETTER)
             style = ("green" if better else "red") if significant else ""
-            values = [f"{entry['a']:.4f}", f"{entry['b']:.4f}", f"{entry['delta']:+.4f}"]
-            table.add_row(name, *values, f"{entry['low']:+.4f} .. {entry['high']:+.4f}", style=style)
+            values = [f"{entry['a']:.4f}", f"{entry['b']:.4f}", f"{delta:+.4f}"]
+            table.add_row(name, *values, f"{low:+.4f} .. {high:+.4f}", style=style)
         console.print(f"A: {found['a']['label']}\nB: {found['b']['label']}", highlight=False, markup=False)
         console.print(table)
         agreement = "" if found["agreement"] is None else f", {found['agreement']:.4%} pixel agreement"

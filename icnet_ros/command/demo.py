@@ -3,7 +3,7 @@
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -15,6 +15,9 @@ from icnet_ros.command.options import EnginePrecision, Model
 from icnet_ros.command.requirements import missing_ros
 from icnet_ros.live.demo import DemoOptions, run_demo
 from icnet_ros.live.processes import DemoError
+
+if TYPE_CHECKING:
+    from icnet_ros.live.summary import Summary
 
 
 def demo(
@@ -63,7 +66,7 @@ def demo(
         raise DemoError(f"{summary['frames']['lost']} frames were lost between the processes; see {out}/logs")
 
 
-def _print(summary: dict[str, Any]) -> None:
+def _print(summary: "Summary") -> None:
     frames = summary["frames"]
     table = Table("", "p50", "p95", "p99", title="latency, ms", title_justify="left")
     for stage, values in {

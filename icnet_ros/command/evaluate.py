@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console, progress_bar, warn_untrained
 from icnet_ros.command.options import (
     Data,
@@ -56,6 +55,7 @@ def evaluate(
     those of `icnet average`.
     """
     from icnet_ros.engine.artefacts.header import update_metrics
+    from icnet_ros.engine.inference import InferenceSettings
     from icnet_ros.evaluation.evaluate import header_metrics
     from icnet_ros.evaluation.evaluate_dataset import EvaluationOptions, evaluate_dataset
     from icnet_ros.evaluation.mapping import load_mapping
@@ -66,12 +66,13 @@ def evaluate(
             "--flip, --limit, --engine and --split"
         )
     needs_matplotlib(figures)
-    checkpoint = load_model(model)
+    inference = InferenceSettings(model, engine, EngineOptions(device, precision, exit_, rows=rows))
+    checkpoint = inference.load()
     if not checkpoint.spec.trained:
         warn_untrained("figures", model)
     dataset = open_dataset(data, root, split).select_sources(source or ()).subsample(limit)
     options = EvaluationOptions(
-        tuple(scale or ()), flip, device, engine, EngineOptions(device, precision, exit_, rows=rows),
+        tuple(scale or ()), flip, inference,
         load_mapping(mapping) if mapping else None, figures,
     )  # fmt: skip
     with progress_bar("evaluating") as update:

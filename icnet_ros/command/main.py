@@ -15,17 +15,17 @@ from icnet_ros import __version__
 from icnet_ros.checkpoint.classes import ClassTableError
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.benchmark.app import app as benchmark
-from icnet_ros.command.cache import app as cache
 from icnet_ros.command.compare import compare
 from icnet_ros.command.console import errors
 from icnet_ros.command.dataset import app as dataset
 from icnet_ros.command.demo import demo
 from icnet_ros.command.doctor import doctor
 from icnet_ros.command.evaluate import evaluate
-from icnet_ros.command.export import export
-from icnet_ros.command.import_weights import import_weights
-from icnet_ros.command.info import info
-from icnet_ros.command.model import app as model
+from icnet_ros.command.models.cache import app as cache
+from icnet_ros.command.models.export import export
+from icnet_ros.command.models.import_weights import import_weights
+from icnet_ros.command.models.info import info
+from icnet_ros.command.models.model import app as model
 from icnet_ros.command.replay import replay
 from icnet_ros.command.segment import segment
 from icnet_ros.command.training.ablate import ablate

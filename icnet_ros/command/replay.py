@@ -4,13 +4,12 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from icnet_ros.checkpoint.default import load_model_spec
 from icnet_ros.command.bag_listing import list_contents
 from icnet_ros.command.console import console, errors, progress_bar, warn_untrained
 from icnet_ros.command.options import (
@@ -30,6 +29,7 @@ from icnet_ros.engine.base import EngineOptions
 
 if TYPE_CHECKING:
     from icnet_ros.replay.workers.pool import WorkerPool
+    from icnet_ros.report.document import Report
 
 
 def replay(
@@ -102,7 +102,7 @@ def replay(
     Started again after a kill or Ctrl-C, it resumes. Exit code 1 if a bag is corrupt, the replay was interrupted,
     a drive has no labelled frame or a --fail-if holds. The report then covers what could be read.
     """
-    from icnet_ros.engine.grouping import published_spec
+    from icnet_ros.engine.inference import InferenceSettings
     from icnet_ros.replay.drives import find_drives
     from icnet_ros.replay.folder_lock import locked
     from icnet_ros.replay.replay_drives import ReplaySettings, replay_drives
@@ -113,7 +113,8 @@ def replay(
     from icnet_ros.report.writer import OutputOptions
 
     options = EngineOptions(device, precision, exit_, threads, label_groups=label_groups, rotate=rotate, mask=mask)
-    spec = published_spec(load_model_spec(model), options)
+    inference = InferenceSettings(model, engine, options)
+    spec = inference.spec()
     gates = [Gate.parse(text, names(spec.classes.names)) for text in fail_if or ()]
     selection = Selection(
         "", ground_truth_topic, str(ground_truth or ""), str(mapping or ""), start, end, stride, limit, sync_tolerance
@@ -130,7 +131,7 @@ def replay(
     if not spec.trained:
         warn_untrained("labels", model)
     pool = _worker_pool(ray, workers, threads)
-    settings = ReplaySettings(model, engine, options, confidence=confidence, resume=resume, pool=pool)
+    settings = ReplaySettings(inference, confidence=confidence, resume=resume, pool=pool)
     outputs = OutputOptions(
         confidence=confidence,
         overlay=overlay,
@@ -169,7 +170,7 @@ def _worker_pool(ray: str, workers: int, threads: int) -> "Callable[[bool], Work
     return None
 
 
-def _print(report: dict[str, Any], page: Path) -> None:
+def _print(report: "Report", page: Path) -> None:
     bags = report["bag"]
     title = bags if isinstance(bags, str) else f"{len(bags)} drives"
     table = Table("class", "share of pixels", "flicker", "IoU", title=escape(title), title_justify="left")
@@ -188,28 +189,28 @@ def _print(report: dict[str, Any], page: Path) -> None:
     console.print(f"{report['frames']['labelled']} frames{score}{speed}; open {page}", highlight=False)
 
 
-def _print_not_labelled(report: dict[str, Any]) -> bool:
+def _print_not_labelled(report: "Report") -> bool:
     """Say how many frames of each drive have no labels, and why. Whether a drive has none with labels."""
     frames = report["frames"]
-    drives = report.get("drives") or [
-        {"drive": "", "read": frames["read"], "labelled": frames["labelled"], "errors": report["errors"], "error": ""}
+    alone = [("", frames["read"], frames["labelled"], report["errors"], "")]
+    drives = [
+        (entry["drive"], entry["read"], entry["labelled"], entry["errors"], entry["error"])
+        for entry in report.get("drives", ())
     ]
-    for entry in drives:
-        name = f"{entry['drive']}: " if entry["drive"] else ""
-        reason = "; ".join(entry["errors"])
-        if entry["errors"]:
-            missing = entry["read"] - entry["labelled"]
-            text = f"{name}{missing} of {entry['read']} frames not labelled: {reason}"
+    for drive, read, labelled, reasons, error in drives or alone:
+        name = f"{drive}: " if drive else ""
+        reason = "; ".join(reasons)
+        if reasons:
+            text = f"{name}{read - labelled} of {read} frames not labelled: {reason}"
             errors.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
-        if not entry["labelled"] and not entry["error"]:
+        if not labelled and not error:
             reason = reason or "no frame lies in what --start, --end, --stride and --limit leave"
-            errors.print(
-                f"[bold red]{escape(name)}nothing was labelled:[/] {escape(reason)}", highlight=False, soft_wrap=True
-            )
-    return not all(entry["labelled"] for entry in drives)
+            text = f"[bold red]{escape(name)}nothing was labelled:[/] {escape(reason)}"
+            errors.print(text, highlight=False, soft_wrap=True)
+    return not all(labelled for _, _, labelled, _, _ in drives or alone)
 
 
-def _explain(report: dict[str, Any]) -> None:
+def _explain(report: "Report") -> None:
     reasons = [f"{entry['drive']}: {entry['error']}" for entry in report.get("drives", ()) if entry["error"]]
     for reason in reasons or [report["corruption"] or "interrupted; the same command resumes here"]:
         errors.print(f"[yellow]incomplete: {escape(reason)}[/]", highlight=False, soft_wrap=True)

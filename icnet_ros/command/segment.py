@@ -7,7 +7,6 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console, errors, progress_bar, warn_untrained
 from icnet_ros.command.options import (
     Device,
@@ -22,7 +21,7 @@ from icnet_ros.command.options import (
     Rows,
 )
 from icnet_ros.engine.base import EngineOptions
-from icnet_ros.engine.table import open_engine
+from icnet_ros.engine.inference import InferenceSettings
 from icnet_ros.replay.files import find_media, segment_media
 
 
@@ -49,13 +48,14 @@ def segment(
     .webp, and the videos that OpenCV reads: .mp4, .avi, .mkv, .mov, .webm.
     """
     media = find_media(source)
-    checkpoint = load_model(model)
-    if not checkpoint.spec.trained:
-        warn_untrained("labels", model)
     options = EngineOptions(
         device, precision, exit_, scale=scale, rows=rows, label_groups=label_groups, rotate=rotate, mask=mask
     )
-    runner = open_engine(engine, checkpoint, options)
+    inference = InferenceSettings(model, engine, options)
+    checkpoint = inference.load()
+    if not checkpoint.spec.trained:
+        warn_untrained("labels", model)
+    runner = inference.open(checkpoint)
     with progress_bar("segmenting") as update:
         summary = segment_media(media, runner, out, alpha, lambda done, total: update("segmenting", done, total))
     runner.close()

@@ -7,8 +7,8 @@ from typing import Any
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.dataset.base import Dataset
-from icnet_ros.engine.base import EngineError, EngineOptions
-from icnet_ros.engine.table import open_engine
+from icnet_ros.engine.base import EngineError
+from icnet_ros.engine.inference import InferenceSettings
 from icnet_ros.evaluation.evaluate import Progress, by_source, evaluate, evaluate_engine, report
 from icnet_ros.evaluation.figures import PaperFigures
 from icnet_ros.evaluation.mapping import ClassMapping, align_classes
@@ -20,15 +20,13 @@ from icnet_ros.metrics.confusion import ConfusionMatrix
 class EvaluationOptions:
     """How a checkpoint is evaluated.
 
-    scales, flip, device: see `evaluate`. engine: evaluate one exit as this engine labels it, with engine_options; "" is
-    every exit of the network itself. figures: folder for the paper's figures.
+    scales, flip: see `evaluate`. inference: evaluate one exit as its engine labels it; with engine "" every exit of the
+    network itself, on the device of the options. figures: folder for the paper's figures.
     """
 
     scales: tuple[float, ...] = ()
     flip: bool = False
-    device: str = "cpu"
-    engine: str = ""
-    engine_options: EngineOptions = field(default_factory=EngineOptions)
+    inference: InferenceSettings = field(default_factory=lambda: InferenceSettings(engine=""))
     mapping: ClassMapping | None = None
     figures: Path | None = None
 
@@ -40,20 +38,22 @@ def evaluate_dataset(
 
     An ONNX network is evaluated with engine "auto" if none is given.
     """
-    if checkpoint.spec.architecture == "onnx" and not options.engine:
-        options = replace(options, engine="auto")
-    if options.engine and (options.flip or options.figures or len(options.scales) > 1):
+    inference = options.inference
+    if checkpoint.spec.architecture == "onnx" and not inference.engine:
+        inference = inference.on("auto")
+    engine_options = inference.options
+    if inference.engine and (options.flip or options.figures or len(options.scales) > 1):
         raise EngineError("--engine labels each image once: leave out --flip, --figures and the second --scale")
-    if options.engine_options.rows and not options.engine:
+    if engine_options.rows and not inference.engine:
         raise EngineError("--rows is for engines: add --engine, or name a --scale")
-    if (options.engine_options.precision, options.engine_options.exit) != ("fp32", "sub124") and not options.engine:
+    if (engine_options.precision, engine_options.exit) != ("fp32", "sub124") and not inference.engine:
         raise EngineError("--precision and --exit are for engines: add --engine (without: all exits, in fp32)")
     if options.figures and options.mapping:
         raise EngineError("--figures shows the checkpoint's own classes: leave out --mapping")
     classes = align_classes(checkpoint.spec.classes, dataset.classes, options.mapping, dataset.name).classes
-    if options.engine:
-        engine_options = replace(options.engine_options, scale=options.scales[0] if options.scales else 0.0)
-        engine = open_engine(options.engine, checkpoint, engine_options)
+    if inference.engine:
+        scaled = replace(engine_options, scale=options.scales[0] if options.scales else 0.0)
+        engine = inference.on(inference.engine, scaled).open(checkpoint)
 
         def run(part: Dataset, update: Progress) -> dict[str, ConfusionMatrix]:
             return {engine_options.exit: evaluate_engine(engine, part, update, mapping=options.mapping)}
@@ -69,7 +69,7 @@ def evaluate_dataset(
         def run(part: Dataset, update: Progress) -> dict[str, ConfusionMatrix]:
             return evaluate(
                 checkpoint, part, update,
-                scales=options.scales, flip=options.flip, device=options.device, mapping=options.mapping,
+                scales=options.scales, flip=options.flip, device=engine_options.device, mapping=options.mapping,
                 observers=observers,
             )  # fmt: skip
 

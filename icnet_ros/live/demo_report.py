@@ -2,19 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.live.demo import DemoRun
 from icnet_ros.live.recording import read_recording, replay_recording
-from icnet_ros.live.summary import summarise_run, write_summary
+from icnet_ros.live.summary import Summary, summarise_run, write_summary
 from icnet_ros.report.writer import OutputOptions, write_drive_report
 from icnet_ros.wire.bag import bag_hash
 
 
 def write_demo_report(
     run: DemoRun, spec: ModelSpec, checkpoint: str, out: Path, progress: Callable[[str, int, int], None]
-) -> dict[str, Any]:
+) -> Summary:
     """Write the files of `icnet replay`, with a key `live` in report.json, and summary.json; returns the summary.
 
     checkpoint: file name of the checkpoint.

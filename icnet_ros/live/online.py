@@ -3,20 +3,30 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.groups import LabelGroups
 from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.metrics.frame import PreviousFrame, UInt8
 from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.metadata import RunMetadata
 from icnet_ros.replay.result import ReplayResult
 from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.report.document import Report
 from icnet_ros.report.html import PagePictures, write_page
 from icnet_ros.report.report_json import write_report_json
 
 MAX_WAITING = 60  # label maps, or ground truth, that wait for their counterpart
-STAGES = ("decode", "preprocess", "inference", "postprocess")
+
+
+class StageTimes(TypedDict, total=False):
+    """Milliseconds by field of FrameLatency and FrameRecord."""
+
+    decode_ms: float
+    preprocess_ms: float
+    inference_ms: float
+    postprocess_ms: float
 
 
 class OnlineEvaluation:
@@ -43,7 +53,7 @@ class OnlineEvaluation:
         self._previous: PreviousFrame | None = None
         self.scored = self._annotated = 0
         self._count = 0
-        self._stages: dict[int, dict[str, float]] = {}
+        self._stages: dict[int, StageTimes] = {}
 
     @property
     def miou(self) -> float | None:
@@ -66,7 +76,7 @@ class OnlineEvaluation:
     def ground_truth(self, stamp: int, labels: UInt8) -> None:
         """Add a ground truth label map with the stamp of its image (ns)."""
         self._annotated += 1
-        if not stamp:  # tells nothing
+        if not stamp:  # it cannot be matched
             return
         self._annotations[stamp] = labels if self._fold is None else self._fold[labels]
         while len(self._annotations) > MAX_WAITING:
@@ -75,7 +85,7 @@ class OnlineEvaluation:
 
     def latency(self, stamp: int, stages: Mapping[str, float]) -> None:
         """Add the stage times of a frame (ms)."""
-        self._stages[stamp] = {f"{name}_ms": stages[f"{name}_ms"] for name in STAGES}
+        self._stages[stamp] = cast("StageTimes", {name: stages[name] for name in StageTimes.__annotations__})
 
     def _settle(self, *, waiting: int = MAX_WAITING) -> None:
         for stamp in self._waiting.keys() & self._annotations.keys():
@@ -89,12 +99,11 @@ class OnlineEvaluation:
         self.scored += len(record.ground_truth) > 0
         self.result.frames.append(record)
 
-    def write(self, metadata: dict[str, Any], title: str) -> dict[str, Any]:
+    def write(self, metadata: RunMetadata, title: str) -> Report:
         """Write OUT/report.json, report.html and frames.csv; returns the content of report.json."""
         self._settle(waiting=0)
         in_order = sorted(self.result.frames, key=lambda frame: frame.number)
-        times: dict[int, dict[str, Any]] = {**self._stages}
-        frames = [replace(frame, **times.get(frame.stamp_ns, {})) for frame in in_order]
+        frames = [replace(frame, **self._stages.get(frame.stamp_ns, StageTimes())) for frame in in_order]
         result = replace(self.result, frames=frames)
         if not self.scored:
             if self._annotated:

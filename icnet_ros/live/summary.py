@@ -2,16 +2,31 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 from icnet_ros.live.demo import DemoRun
 from icnet_ros.live.recording import Recording
 from icnet_ros.metrics.statistics import percentiles
+from icnet_ros.replay.metadata import LiveRun
+from icnet_ros.report.document import Report
 
 STAGES = ("transport", "wait", "decode", "preprocess", "inference", "postprocess", "publish", "total", "age")
 
 
-def summarise_run(run: DemoRun, recording: Recording) -> dict[str, Any]:
+class Summary(LiveRun, total=False):
+    """Content of summary.json."""
+
+    bag: str | list[str]
+    image_topic: str
+    engine: str | None
+    exit: str | None
+    trained: bool
+    miou: float | None
+    pixel_accuracy: float | None
+    checkpoint: str
+    iou: dict[str, float | None] | None
+
+
+def summarise_run(run: DemoRun, recording: Recording) -> LiveRun:
     """The key `live` of report.json: counts of frames, rates, and latencies in ms as the node measured them.
 
     image_to_labels_ms: from publishing an image to receiving its labels, measured outside the node.
@@ -40,13 +55,22 @@ def summarise_run(run: DemoRun, recording: Recording) -> dict[str, Any]:
     }
 
 
-def write_summary(report: dict[str, Any], checkpoint: str, path: Path) -> dict[str, Any]:
+def write_summary(report: Report, checkpoint: str, path: Path) -> Summary:
     """Write summary.json, an extract of report.json with stable keys (docs/quick_start.md); returns its content.
 
     checkpoint: file name.
     """
-    names = ("bag", "image_topic", "engine", "exit", "trained", "miou", "pixel_accuracy")
-    summary: dict[str, Any] = {name: report[name] for name in names} | report["live"]
-    summary |= {"checkpoint": checkpoint, "iou": report["per_class"]}
+    summary: Summary = {
+        "bag": report["bag"],
+        "image_topic": report["image_topic"],
+        "engine": report["engine"],
+        "exit": report["exit"],
+        "trained": report["trained"],
+        "miou": report["miou"],
+        "pixel_accuracy": report["pixel_accuracy"],
+        **report["live"],
+        "checkpoint": checkpoint,
+        "iou": report["per_class"],
+    }
     path.write_text(json.dumps(summary, indent=2) + "\n")
     return summary

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from icnet_ros.checkpoint.default import load_model
 from icnet_ros.engine.base import Engine, EngineOptions
+from icnet_ros.engine.inference import InferenceSettings
 from icnet_ros.engine.precision import choose_precision
 from icnet_ros.engine.retrying import RetryingEngine
-from icnet_ros.engine.table import open_engine
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.wire.cdr import typestore
 
@@ -22,9 +21,8 @@ class BuiltEngine(NamedTuple):
     metadata: dict[str, str]
 
 
-def build(settings: Parameters) -> BuiltEngine:
-    """Build and warm up the engine for these parameters. Raises CheckpointError or EngineError."""
-    checkpoint = load_model(settings.model)
+def inference_settings(settings: Parameters) -> InferenceSettings:
+    """What the parameters say about the engine."""
     options = EngineOptions(
         settings.device,
         settings.precision,
@@ -37,10 +35,18 @@ def build(settings: Parameters) -> BuiltEngine:
         mask=settings.mask,
         cameras=settings.cameras,
     )
-    fallback = None
+    return InferenceSettings(settings.model, settings.engine, options)
+
+
+def build(settings: Parameters) -> BuiltEngine:
+    """Build and warm up the engine for these parameters. Raises CheckpointError or EngineError."""
+    inference = inference_settings(settings)
+    checkpoint = inference.load()
+    options, fallback = inference.options, None
     if settings.fallback_engine:
-        fallback = open_engine(settings.fallback_engine, checkpoint, replace(options, device="cpu", precision="fp32"))
-    engine = RetryingEngine(open_engine(settings.engine, checkpoint, options), fallback)
+        on_cpu = replace(options, device="cpu", precision="fp32")
+        fallback = inference.on(settings.fallback_engine, on_cpu).open(checkpoint)
+    engine = RetryingEngine(inference.open(checkpoint), fallback)
     largest = len(settings.cameras) if settings.batch_window_ms else 1
     for batch in range(1, largest + 1):  # not all cameras have a frame each time
         engine.warm_up(settings.warm_up_height, settings.warm_up_width, batch)

@@ -1,10 +1,11 @@
 """`evaluation_node`: scores a segmentation node's labels against ground truth while both are published."""
 
 import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import ParamSpec, cast
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -30,11 +31,14 @@ from icnet_ros.node.ros.parameters import check_arguments, check_overrides, chec
 from icnet_ros.node.ros.qos import OVERRIDABLE, subscription_events
 from icnet_ros.node.ros.releases import overridable
 from icnet_ros.render.painter import UInt8
+from icnet_ros.replay.metadata import RunMetadata
+from icnet_ros.report.document import Report
 from icnet_ros.wire.bag import bag_hash
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.decoders.image import decode_labels
 from icnet_ros.wire.image import stamp_ns
 
+P = ParamSpec("P")
 METADATA = ("engine", "device", "precision", "exit", "checkpoint", "checkpoint_sha256")  # from the node's diagnostics
 COUNTERS = ("received", "processed", "dropped", "failed", "skipped")
 DEEP = QoSProfile(depth=100)  # no message is lost if this process stalls
@@ -67,7 +71,7 @@ class EvaluationNode(Node):
         groups = read_groups(self._spec, given["label_groups"])
         if groups is not None:
             self._spec = replace(self._spec, classes=groups.classes)
-        self._metadata: dict[str, Any] = {"bag": self._bag, "live": {}}
+        self._metadata: RunMetadata = {"bag": self._bag, "live": {}}
         if self._bag and not Path(self._bag).exists():
             raise ParameterError(f"bag: {self._bag} does not exist")
         # Hashing a long bag takes minutes; labels are received meanwhile.
@@ -111,10 +115,10 @@ class EvaluationNode(Node):
             return None
         return stamp_ns(header), labels
 
-    def _score(self, add: Any, *arguments: Any) -> None:
+    def _score(self, add: Callable[P, None], *arguments: P.args, **more: P.kwargs) -> None:
         """Add labels or ground truth to the evaluation; publish mIoU if a frame was scored."""
         scored = self._evaluation.scored
-        add(*arguments)
+        add(*arguments, **more)
         if self._evaluation.scored > scored:
             self._miou.publish(Float32(data=float(self._evaluation.miou or 0.0)))
 
@@ -136,7 +140,7 @@ class EvaluationNode(Node):
         for status in array.status:
             if status.name == self._status:
                 values = {pair.key: pair.value for pair in status.values}
-                self._metadata |= {name: values[name] for name in METADATA if name in values}
+                self._metadata.update(cast("RunMetadata", {name: values[name] for name in METADATA if name in values}))
                 if "trained" in values:  # not while an engine is built
                     self._metadata["trained"] = values["trained"] == "true"
 
@@ -158,14 +162,14 @@ class EvaluationNode(Node):
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
 
-    def write(self) -> dict[str, Any]:
+    def write(self) -> Report:
         """Write the report and return its content. Waits for the hash of the bag."""
         try:
             self._metadata["bag_sha256"] = self._hash.result() if self._hash else None
         except OSError as err:
             self.get_logger().error(f"{self._bag} cannot be hashed, the report has no bag_sha256: {err}")
             self._metadata["bag_sha256"] = None
-        defaults = {"checkpoint": "unknown", "engine": "unknown", "trained": self._spec.trained}
+        defaults: RunMetadata = {"checkpoint": "unknown", "engine": "unknown", "trained": self._spec.trained}
         title = Path(self._bag).name or self._evaluation.result.image_topic
         return self._evaluation.write({**defaults, **self._metadata}, title)
 

@@ -11,7 +11,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from icnet_ros.engine.base import Float32, Frame, LabelMap, UInt8
-from icnet_ros.node.inputs.optional_inputs import OptionalInputs
+from icnet_ros.node.inputs.needs import ReceivedInputs
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.worker import Counters
 from icnet_ros.wire.cdr import Header
@@ -67,7 +67,7 @@ class LabelledFrame:
     engine: str
     exit: str
     settings: Parameters
-    inputs: OptionalInputs
+    inputs: ReceivedInputs
     counters: Counters
     started: float
     published_ns: int = 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import Field, field
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 # When a parameter may be changed: at any time, only while the node is not active, only before the start.
 Change = Literal["running", "inactive", "start"]
@@ -10,6 +10,7 @@ NOTES = {"running": "", "inactive": "fixed while active", "start": "read only"}
 
 
 Choices = tuple[str | int, ...] | Callable[[], tuple[str | int, ...]]  # a function where they come from a table
+Entry: TypeAlias = "Field[Any]"  # of a dataclass of parameters
 Value = str | int | float | bool | tuple[str, ...]
 T = TypeVar("T", str, int, float, bool, tuple[str, ...])
 
@@ -38,12 +39,12 @@ def parameter(
     return found
 
 
-def default_of(entry: "Field[Any]") -> Value:
+def default_of(entry: Entry) -> Value:
     """The default of a parameter."""
     return cast("Value", entry.default)
 
 
-def check(entry: "Field[Any]", value: object) -> None:
+def check(entry: Entry, value: object) -> None:
     """Raise ParameterError if `value` is not of the parameter's type, choices or range."""
     choices, limits = entry.metadata["choices"](), entry.metadata["range"]
     if type(value) is not type(entry.default):
@@ -56,7 +57,7 @@ def check(entry: "Field[Any]", value: object) -> None:
         raise ParameterError(f"{entry.name} is {value}; it takes {limits[0]:g} to {limits[1]:g}")
 
 
-def allowed(entry: "Field[Any]") -> str:
+def allowed(entry: Entry) -> str:
     """Allowed values as text; empty if all values of the type are allowed."""
     if choices := entry.metadata["choices"]():
         return "one of: " + ", ".join(str(choice) or "empty" for choice in choices)

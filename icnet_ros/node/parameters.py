@@ -5,13 +5,13 @@ ROS descriptors, config/segmentation.yaml and the table in docs/parameters.md ar
 
 import re
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, fields
-from typing import Any, cast
+from dataclasses import dataclass, fields
+from typing import cast
 
 from icnet_ros.checkpoint.spec import EXITS, MAX_ROWS
 from icnet_ros.engine.base import PRECISIONS
 from icnet_ros.engine.table import engine_names
-from icnet_ros.node.parameter import NOTES, ParameterError, Value, allowed, check, default_of, parameter, text_of
+from icnet_ros.node.parameter import NOTES, Entry, ParameterError, Value, allowed, check, default_of, parameter, text_of
 from icnet_ros.wire.decoders.table import transports
 from icnet_ros.wire.lidar import parse_transform
 
@@ -228,7 +228,7 @@ def _check_cameras(names: tuple[str, ...]) -> None:
         raise ParameterError(f"cameras is {list(names)}; it takes at least one name, each once")
 
 
-def by_name() -> "Mapping[str, Field[Any]]":
+def by_name() -> Mapping[str, Entry]:
     """All parameters by name, in order; metadata: description, choices, range, change."""
     return {entry.name: entry for entry in fields(Parameters)}
 

@@ -5,7 +5,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
-from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
@@ -43,7 +42,7 @@ class _InterruptedError(Exception):
 class SegmentationNode(LifecycleNode):
     """Topics and parameters: docs/topics.md, docs/parameters.md. Callbacks run on one thread, frames on another."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **options: object) -> None:
         super().__init__("icnet", **options)
         self.interrupted = threading.Event()  # set on SIGINT and SIGTERM
         self.finish: Callable[[int], object] = lambda _: None  # called to end the process with an exit code
@@ -236,7 +235,7 @@ class SegmentationNode(LifecycleNode):
         self._subscriber_timer.reset()
         return SetParametersResult(successful=True)
 
-    def _on_jump_back(self, _: Any) -> None:
+    def _on_jump_back(self, _: object) -> None:
         self.get_logger().warning("The clock jumped back: statistics are reset.", throttle_duration_sec=5.0)
         if self._transforms is not None:
             self._transforms.clear()

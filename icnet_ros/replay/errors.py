@@ -2,4 +2,4 @@
 
 
 class GroundTruthError(ValueError):
-    """Ground truth that cannot be used; says what was expected."""
+    """Ground truth that cannot be used; the message names what was expected."""

@@ -102,10 +102,10 @@ def segment_media(
                 bgr = read()
                 labels = engine.segment([Frame(bgr)])[0].labels
             except (ValueError, FrameError) as err:
-                problem = str(err) if isinstance(err, WireError) else f"{name}: {err}"
+                reason = str(err) if isinstance(err, WireError) else f"{name}: {err}"
                 if media.video or media.count == 1:
-                    raise MediaError(problem) from err
-                failed.append(problem)
+                    raise MediaError(reason) from err
+                failed.append(reason)
                 progress(number + 1, media.count)
                 continue
             totals += np.bincount(labels.reshape(-1), minlength=256)

@@ -21,8 +21,8 @@ def locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("a+")
     except OSError as err:
-        problem = f"{folder}: cannot be written to: {err.strerror}; choose another folder for --out"
-        raise WireError(problem) from err
+        reason = f"{folder}: cannot be written to: {err.strerror}; choose another folder for --out"
+        raise WireError(reason) from err
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

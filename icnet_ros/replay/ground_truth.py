@@ -62,8 +62,8 @@ class TopicGroundTruth:
     def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
         """See GroundTruth. None for ambiguous stamps: 0, or the same as that of the previous image."""
         if stamp in (0, self._last_stamp):
-            problem = "images without a stamp" if stamp == 0 else "consecutive images with the same stamp"
-            self._warn(f"{problem} cannot be matched with ground truth; use --ground-truth FOLDER", number)
+            reason = "images without a stamp" if stamp == 0 else "consecutive images with the same stamp"
+            self._warn(f"{reason} cannot be matched with ground truth; use --ground-truth FOLDER", number)
             return None
         self._last_stamp = stamp
         first = bisect_left(self._stamps, stamp - self._tolerance)

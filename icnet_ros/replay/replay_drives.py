@@ -3,31 +3,28 @@
 import json
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from threading import Event
 from time import perf_counter
-from typing import Any
 
-from icnet_ros.checkpoint.default import load_model
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.groups import LabelGroups
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.artefacts.int8 import int8_path
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
-from icnet_ros.engine.grouping import read_groups
-from icnet_ros.engine.table import open_engine
+from icnet_ros.engine.inference import InferenceSettings
 from icnet_ros.replay.drive_index import DriveIndex, index_drive
 from icnet_ros.replay.drives import Drive
 from icnet_ros.replay.labelling import engine_predictor
+from icnet_ros.replay.metadata import RunMetadata, versions
 from icnet_ros.replay.replay_drive import replay_drive
 from icnet_ros.replay.result import ReplayResult, merge_results
 from icnet_ros.replay.result_store import ResultStore
 from icnet_ros.replay.selection import Selection
-from icnet_ros.replay.versions import versions
 from icnet_ros.replay.workers.interrupt import on_interrupt
 from icnet_ros.replay.workers.pool import WorkerPool
 from icnet_ros.wire.bag import bag_hash, open_bag
@@ -41,14 +38,12 @@ Progress = Callable[[str, int, int], None]  # (activity, done, total)
 class ReplaySettings:
     """How drives are replayed.
 
-    model: checkpoint, "" is the shipped one. confidence: also store confidence maps. resume: reuse the stored results
-    of a run with the same settings. sha256: of the checkpoint, if processes are to check it. pool: creates the worker
-    pool; its argument is whether tasks need a GPU. None: replay in this process.
+    confidence: also store confidence maps. resume: reuse the stored results of a run with the same settings. sha256: of
+    the checkpoint, if processes are to check it. pool: creates the worker pool; its argument is whether tasks need a
+    GPU. None: replay in this process.
     """
 
-    model: str = ""
-    engine: str = "auto"
-    options: EngineOptions = field(default_factory=EngineOptions)
+    inference: InferenceSettings = field(default_factory=InferenceSettings)
     confidence: bool = False
     resume: bool = True
     sha256: str = ""
@@ -66,7 +61,7 @@ class DriveResult:
     drive: Drive
     result: ReplayResult | None = None
     index: DriveIndex | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: RunMetadata = field(default_factory=RunMetadata)
     error: str = ""
     groups: LabelGroups | None = None
 
@@ -96,10 +91,10 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
     The first Ctrl-C stops the replay and returns the results so far. The failure of a single drive is raised:
     WireError, GroundTruthError, EngineError.
     """
-    checkpoint = load_model(settings.model)
-    # Also makes the files that the workers will find in the cache.
-    engine = open_engine(settings.engine, checkpoint, settings.options)
-    groups = read_groups(checkpoint.spec, settings.options.label_groups)
+    inference, options = settings.inference, settings.inference.options
+    checkpoint = inference.load()
+    engine = inference.open(checkpoint)  # also makes the files that the workers will find in the cache
+    groups = inference.groups(checkpoint.spec)
     results = [DriveResult(drive, error=drive.error, groups=groups) for drive in drives]
     usable = [one for one in results if not one.error and _index(one, progress, alone=len(drives) == 1)]
     hashes = {bag: _hash(bag, progress) for bag in dict.fromkeys(one.drive.bag for one in usable)}
@@ -112,9 +107,9 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
             "engine": engine.name,
             "device": engine.device,
             "precision": engine.precision,
-            "exit": settings.options.exit,
-            **_int8(checkpoint, engine.precision, settings.options.exit),
-            **_adaptation(settings.options, groups),
+            "exit": options.exit,
+            **_int8(checkpoint, engine.precision, options.exit),
+            **_adaptation(options, groups),
         }
         made_with = _made_with(one.metadata, confidence=settings.confidence)
         ResultStore(one.drive.folder).prepare(made_with, resume=settings.resume)
@@ -125,10 +120,9 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
     engine.close()
     gpu = engine.device.startswith("cuda")
     pool = settings.pool(gpu)
-    options = settings.options
     device = options.device if options.device != "auto" else "cuda" if gpu else "cpu"  # the same for all
-    options = replace(options, threads=pool.threads, device=pool.device(device))
-    shared = replace(settings, engine=engine.name, options=options, sha256=checkpoint.sha256, pool=None)
+    on_workers = inference.on(engine.name, replace(options, threads=pool.threads, device=pool.device(device)))
+    shared = replace(settings, inference=on_workers, sha256=checkpoint.sha256, pool=None)
     started = perf_counter()
     _pooled(usable, shared, pool, progress)
     return ReplayRun(results, engine.spec, perf_counter() - started)
@@ -193,20 +187,20 @@ def _pooled(results: Sequence[DriveResult], settings: ReplaySettings, pool: Work
 def run_task(task: Task, should_stop: Callable[[], bool]) -> ReplayResult:
     """Label a part of a drive in this process; the engine is cached between tasks."""
     settings, drive = task.settings, task.drive
-    checkpoint, engine = _engine(settings.model, settings.engine, settings.options)
+    checkpoint, engine = _opened(settings.inference)
     if checkpoint.sha256 != settings.sha256:
         raise EngineError(f"{checkpoint.name} was replaced while the replay was running: start it again")
     return replay_drive(
         drive.bag, engine_predictor(engine), engine.spec.classes, drive.folder, drive.selection, lambda *_: None,
         index=task.index, part=task.part, confidence=settings.confidence, should_stop=should_stop,
-        groups=read_groups(checkpoint.spec, settings.options.label_groups),
+        groups=settings.inference.groups(checkpoint.spec),
     )  # fmt: skip
 
 
 @cache
-def _engine(model: str, name: str, options: EngineOptions) -> tuple[Checkpoint, Engine]:
-    checkpoint = load_model(model)
-    return checkpoint, open_engine(name, checkpoint, options)
+def _opened(inference: InferenceSettings) -> tuple[Checkpoint, Engine]:
+    checkpoint = inference.load()
+    return checkpoint, inference.open(checkpoint)
 
 
 def _parts(frames: int, total: int, workers: int, starts: Sequence[int] | None = None) -> Iterator[range]:
@@ -250,26 +244,27 @@ def _index(one: DriveResult, progress: Progress, *, alone: bool) -> bool:
     return not one.error
 
 
-def _selected(drive: Drive, digest: str) -> dict[str, Any]:
+def _selected(drive: Drive, digest: str) -> RunMetadata:
     selection = {name: value for name, value in asdict(drive.selection).items() if value != getattr(Selection(), name)}
     return {"bag": str(drive.bag), "bag_sha256": digest, "selection": selection}
 
 
-def _adaptation(options: EngineOptions, groups: LabelGroups | None) -> dict[str, Any]:
+def _adaptation(options: EngineOptions, groups: LabelGroups | None) -> RunMetadata:
     """Groups, rotation and mask, as far as they are used; a hash stands for the content of files."""
-    used: dict[str, Any] = {}
+    used: RunMetadata = {}
     if groups is not None:
         content = json.dumps([groups.classes.to_dict(), groups.group_of])
-        used |= {"label_groups": options.label_groups, "label_groups_sha256": sha256(content.encode()).hexdigest()}
+        used["label_groups"] = options.label_groups
+        used["label_groups_sha256"] = sha256(content.encode()).hexdigest()
     if options.rotate:
         used["rotate"] = options.rotate
     if options.mask:
         content_of_mask = Path(options.mask).expanduser().read_bytes()
-        used |= {"mask": options.mask, "mask_sha256": sha256(content_of_mask).hexdigest()}
+        used["mask"], used["mask_sha256"] = options.mask, sha256(content_of_mask).hexdigest()
     return used
 
 
-def _int8(checkpoint: Checkpoint, precision: str, exit_: str) -> dict[str, str]:
+def _int8(checkpoint: Checkpoint, precision: str, exit_: str) -> RunMetadata:
     """Hash of the int8 file: `icnet quantize` may write another one for the same checkpoint."""
     if precision != "int8" or checkpoint.path is None:
         return {}
@@ -278,7 +273,7 @@ def _int8(checkpoint: Checkpoint, precision: str, exit_: str) -> dict[str, str]:
     return {"int8_sha256": sha256(b"".join(file.read_bytes() for file in files if file.exists())).hexdigest()}
 
 
-def _made_with(metadata: Mapping[str, Any], *, confidence: bool) -> str:
+def _made_with(metadata: RunMetadata, *, confidence: bool) -> str:
     """Everything the labels depend on, as one line of JSON. Not the ground truth, which is read on every run."""
     camera = metadata["selection"].get("image_topic")
     inputs = {name: value for name, value in metadata.items() if name not in ("bag", "selection", "checkpoint")}

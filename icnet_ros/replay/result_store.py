@@ -33,8 +33,8 @@ class ResultStore:
         try:
             self._labels.mkdir(parents=True, exist_ok=True)
         except OSError as err:
-            problem = f"{self._folder}: cannot be written to: {err.strerror}; choose another folder for --out"
-            raise WireError(problem) from err
+            reason = f"{self._folder}: cannot be written to: {err.strerror}; choose another folder for --out"
+            raise WireError(reason) from err
         for path in self._folder.glob("*/*.partial.png"):  # of a run that was killed
             path.unlink()
         stored = self._labels / MADE_WITH

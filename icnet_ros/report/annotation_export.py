@@ -1,6 +1,7 @@
 """Frames of a drive with their predicted labels, for correction in an annotation tool and for training."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from icnet_ros.render.painter import Painter
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.report.outputs import Output, PaintedFrame
 from icnet_ros.report.report_json import worst_first
-from icnet_ros.wire.cdr import COMPRESSED_IMAGE, deserialise
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, WireError, deserialise
 from icnet_ros.wire.image import png_file
 from icnet_ros.wire.picture_file import is_turned, picture_size
 
 UNLABELLED = "unlabelled"
+SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}  # of files that annotation tools read
 
 
 class AnnotationExport(Output):
@@ -88,14 +90,16 @@ def unused_folder(path: Path) -> Path:
 
 
 def _image_file(frame: PaintedFrame) -> tuple[str, bytes]:
-    """Suffix and content of the image: the recorded file, or a PNG of a raw image.
+    """Suffix and content of the image: the recorded JPEG or PNG file, or else a PNG of the decoded image.
 
     Also a PNG if the recorded file names an orientation: annotation tools would turn the image, but not its labels.
     """
     if frame.frame.topic.kind == COMPRESSED_IMAGE:
         content = bytes(deserialise(frame.frame.message.data, COMPRESSED_IMAGE).data)
-        if not is_turned(content):
-            return (".jpg" if picture_size(content)[0] == "JPEG" else ".png"), content
+        with suppress(WireError):  # another format
+            suffix = SUFFIXES.get(picture_size(content)[0])
+            if suffix is not None and not is_turned(content):
+                return suffix, content
     return ".png", png_file(frame.bgr).tobytes()
 
 

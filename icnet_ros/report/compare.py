@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,10 @@ from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
 from icnet_ros.metrics.frame import UInt8
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.report.document import Report, check_report
 from icnet_ros.report.errors import CompareError
 from icnet_ros.report.frames_csv import read_frames
 from icnet_ros.report.gates import figures
-from icnet_ros.report.report_check import check_report
 from icnet_ros.report.report_json import SCHEMA_VERSION
 from icnet_ros.wire.decoders.table import base_of
 
@@ -32,7 +32,7 @@ class Side:
     """A report with its table of frames."""
 
     folder: Path
-    report: dict[str, Any]
+    report: Report
     frames: list[FrameRecord]
     classes: ClassTable
 
@@ -41,12 +41,12 @@ class Side:
         """Read a report.json, given its path or its folder. Raises CompareError."""
         file = path / "report.json" if path.is_dir() else path
         try:
-            report = json.loads(file.read_text())
-            if report.get("schema_version") != SCHEMA_VERSION:
-                found = report.get("schema_version")
+            content = json.loads(file.read_text())
+            if content.get("schema_version") != SCHEMA_VERSION:
+                found = content.get("schema_version")
                 raise CompareError(f"{file}: schema_version {found}, not {SCHEMA_VERSION}; run `icnet replay` again")
-            classes = ClassTable.from_dict(report.get("class_table"), "class_table")
-            check_report(report)
+            classes = ClassTable.from_dict(content.get("class_table"), "class_table")
+            report = check_report(content)
         except CompareError:
             raise
         except (OSError, ValueError, AttributeError, RecursionError, ClassTableError) as err:
@@ -71,10 +71,40 @@ class Side:
     def label(self) -> str:
         """Checkpoint, engine, precision and exit as one line."""
         report = self.report
-        return " ".join(str(report[key]) for key in ("checkpoint", "engine", "precision", "exit") if report.get(key))
+        known = (report.get("checkpoint"), report.get("engine"), report.get("precision"), report.get("exit"))
+        return " ".join(name for name in known if name)
 
 
-def compare(a: Side, b: Side, progress: Callable[[int, int], None] = lambda *_: None) -> dict[str, Any]:
+class Difference(TypedDict):
+    """A figure of A and B, B minus A, and the 95 % interval of that; None where there is no value."""
+
+    a: float | None
+    b: float | None
+    delta: float | None
+    low: float | None
+    high: float | None
+
+
+class ComparedSide(TypedDict):
+    """One of the two reports."""
+
+    folder: str
+    label: str
+
+
+class Comparison(TypedDict):
+    """Content of compare.json."""
+
+    schema_version: int
+    bag: str | list[str]
+    a: ComparedSide
+    b: ComparedSide
+    frames: dict[str, int]
+    figures: dict[str, Difference]
+    agreement: float | None
+
+
+def compare(a: Side, b: Side, progress: Callable[[int, int], None] = lambda *_: None) -> Comparison:
     """Content of compare.json: figures of A and B over the frames that both labelled, and B minus A.
 
     low, high: 95 % paired bootstrap interval over the frames. Neighbouring frames are correlated, so the true interval
@@ -95,7 +125,7 @@ def compare(a: Side, b: Side, progress: Callable[[int, int], None] = lambda *_: 
         raise CompareError("no frame was labelled by both")
     draws = np.random.default_rng(0).multinomial(len(both), [1 / len(both)] * len(both), SAMPLES).astype(np.float64)
     left, right = ([pair[k] for pair in both] for k in (0, 1))
-    figures_of: dict[str, dict[str, Any]] = {}
+    figures_of: dict[str, Difference] = {}
     scored = np.array([len(one.ground_truth) > 0 and len(other.ground_truth) > 0 for one, other in both])
     if scored.any():
         pairs = [pair for pair, known in zip(both, scored, strict=True) if known]
@@ -136,7 +166,7 @@ def compare(a: Side, b: Side, progress: Callable[[int, int], None] = lambda *_: 
     }
 
 
-def gate_figures(b: Side, found: dict[str, Any]) -> dict[str, float | None]:
+def gate_figures(b: Side, found: Comparison) -> dict[str, float | None]:
     """Figures for `--fail-if`: those of B, and delta_NAME for each compared one."""
     known = figures(b.report)
     deltas: dict[str, float | None] = dict.fromkeys(f"delta_{name}" for name in known)
@@ -199,7 +229,7 @@ def _percentile(values: Array, weights: Array, p: int) -> float:
     return float(np.percentile(np.repeat(values, weights.astype(int)), p))
 
 
-def _entry(a: float, b: float, deltas: Array) -> dict[str, float | None]:
+def _entry(a: float, b: float, deltas: Array) -> Difference:
     deltas = deltas[np.isfinite(deltas)]
     if not (np.isfinite(a) and np.isfinite(b) and deltas.size):
         return {"a": _plain(a), "b": _plain(b), "delta": None, "low": None, "high": None}
@@ -229,7 +259,7 @@ def _labels(side: Side, frame: FrameRecord) -> UInt8 | None:
     return ResultStore(side.folder).labels(frame.number)
 
 
-def write_comparison(a: Side, b: Side, found: dict[str, Any], out: Path) -> None:
+def write_comparison(a: Side, b: Side, found: Comparison, out: Path) -> None:
     """OUT/compare.json and OUT/compare.html."""
     from icnet_ros.report import plots
     from icnet_ros.report.html import render_page
@@ -238,10 +268,14 @@ def write_comparison(a: Side, b: Side, found: dict[str, Any], out: Path) -> None
     (out / "compare.json").write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
     charts = {}
     scores = {name: entry for name, entry in found["figures"].items() if name == "miou" or name.startswith("iou:")}
-    scores = {name.removeprefix("iou:"): entry for name, entry in scores.items() if entry["delta"] is not None}
-    if scores:
-        columns = ([entry[key] for entry in scores.values()] for key in ("delta", "low", "high"))
-        charts["deltas"] = plots.deltas(list(scores), *columns)
+    deltas = [
+        (name.removeprefix("iou:"), entry["delta"], entry["low"], entry["high"])
+        for name, entry in scores.items()
+        if entry["delta"] is not None and entry["low"] is not None and entry["high"] is not None
+    ]
+    if deltas:
+        classes, *columns = zip(*deltas, strict=True)
+        charts["deltas"] = plots.deltas(classes, *columns)
     if "p95_ms" in found["figures"]:
         times = {name: [row.engine_ms for row in side.frames] for name, side in (("A", a), ("B", b))}
         charts["latency"] = plots.histogram(times, "ms per frame, engine")

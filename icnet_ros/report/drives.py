@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.base import EngineError
+from icnet_ros.replay.metadata import RunMetadata
 from icnet_ros.replay.replay_drives import DriveResult, ReplayRun
 from icnet_ros.replay.result import ReplayResult, merge_results
+from icnet_ros.report.document import ListedDrive, Report
 from icnet_ros.report.html import PagePictures, write_page
 from icnet_ros.report.report_json import write_report_json
 from icnet_ros.report.writer import OutputOptions, write_drive_report
@@ -22,7 +23,7 @@ Progress = Callable[[str, int, int], None]  # (activity, done, total)
 class WrittenReport:
     """report: content of report.json, combined if there are several drives. page: HTML page to open first."""
 
-    report: dict[str, Any]
+    report: Report
     page: Path
 
 
@@ -62,7 +63,7 @@ def _write_single(
 
 def _write_one_of_several(
     one: DriveResult, spec: ModelSpec, options: OutputOptions, progress: Progress
-) -> dict[str, Any] | None:
+) -> Report | None:
     """Write the report of a drive; on failure set its error instead of raising, so that the others continue."""
     result = one.result
     if result is None:
@@ -91,7 +92,7 @@ def _named(progress: Progress, one: DriveResult) -> Callable[[int, int], None]:
     return lambda done, total: progress(f"writing {one.drive.name}", done, total)
 
 
-def _listed(one: DriveResult, report: dict[str, Any] | None) -> dict[str, Any]:
+def _listed(one: DriveResult, report: Report | None) -> ListedDrive:
     return {
         "drive": one.drive.name,
         "folder": one.drive.folder.name if report else None,
@@ -103,12 +104,13 @@ def _listed(one: DriveResult, report: dict[str, Any] | None) -> dict[str, Any]:
     }
 
 
-def _shared_metadata(drives: Sequence[DriveResult]) -> dict[str, Any]:
+def _shared_metadata(drives: Sequence[DriveResult]) -> RunMetadata:
     """Metadata of all drives together."""
     known = next(one.metadata for one in drives if one.metadata)  # the same for all, except the keys replaced below
+    hashes = [one.metadata.get("bag_sha256") for one in drives]
     return {
         **known,
         "bag": [str(one.drive.bag) for one in drives],
-        "bag_sha256": [one.metadata.get("bag_sha256") for one in drives],
+        "bag_sha256": [one if isinstance(one, str) else None for one in hashes],
         "selection": {name: value for name, value in known["selection"].items() if name != "image_topic"},
     }

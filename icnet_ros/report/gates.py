@@ -4,8 +4,8 @@ import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from icnet_ros.report.document import Report
 from icnet_ros.report.errors import GateError
 
 SIGNS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -65,7 +65,7 @@ SCALAR_FIGURES = (
 )
 
 
-def figures(report: Mapping[str, Any]) -> dict[str, float | None]:
+def figures(report: Report) -> dict[str, float | None]:
     """Figures of a report by name. ms: engine latency. confidence, changed_pixels: means over the frames."""
     engine = report["latency_ms"]["engine"] or {}
     values: dict[str, float | None] = {

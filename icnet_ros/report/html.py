@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import plotly.graph_objects as go
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -14,6 +14,7 @@ from plotly.offline import get_plotlyjs
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.report import plots
+from icnet_ros.report.document import Report
 
 METADATA = (
     "bag",
@@ -42,7 +43,7 @@ class PagePictures:
 def write_page(
     path: Path,
     title: str,
-    report: dict[str, Any],
+    report: Report,
     frames: Sequence[FrameRecord],
     classes: ClassTable,
     pictures: PagePictures,
@@ -52,11 +53,12 @@ def write_page(
     one_drive = len({frame.drive for frame in frames}) < 2  # several drives have no common time
     if frames and one_drive:
         figures["timeline"] = plots.timeline(frames, classes, scored=report["miou"] is not None)
-    if report["per_class"]:
+    if report["per_class"] and report["confusion"]:
         figures["classes"] = plots.by_class(report["per_class"], classes, "IoU")
         figures["confusion"] = plots.confusion(report["confusion"], report.get("confusion_unlabelled"), classes)
     if report["latency_ms"]["engine"]:
         figures["latency"] = plots.histogram({"engine": [frame.engine_ms for frame in frames]}, "ms per frame, engine")
+    entries = cast("Mapping[str, object]", report)
     by_number = {frame.number: frame for frame in frames}
     start = frames[0].recorded_ns if frames else 0
     page = _environment().get_template("report.html.jinja").render(
@@ -71,14 +73,14 @@ def write_page(
             (_caption(frame, start), [(name, _source(jpeg)) for name, jpeg in panel])
             for frame, panel in pictures.worst
         ],
-        metadata=[(name, report[name]) for name in METADATA if report.get(name)]
+        metadata=[(name, entries[name]) for name in METADATA if entries.get(name)]
         + [(f"version of {name}", value) for name, value in report["versions"].items()],
         **_scripts(figures),
     )  # fmt: skip
     path.write_text(page, encoding="utf-8")
 
 
-def render_page(path: Path, template: str, figures: Mapping[str, go.Figure], **values: Any) -> None:
+def render_page(path: Path, template: str, figures: Mapping[str, go.Figure], **values: object) -> None:
     """Render a template with its charts into a file."""
     page = _environment().get_template(template).render(**values, **_scripts(figures))
     path.write_text(page, encoding="utf-8")
@@ -89,7 +91,7 @@ def _environment() -> Environment:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 
 
-def _scripts(figures: Mapping[str, go.Figure]) -> dict[str, Any]:
+def _scripts(figures: Mapping[str, go.Figure]) -> dict[str, object]:
     return {
         "plotly": get_plotlyjs() if figures else "",
         "plots": {name: json.loads(figure.to_json()) for name, figure in figures.items()},

@@ -2,9 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal, cast
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from icnet_ros.metrics.confusion import iou_by_class
 from icnet_ros.metrics.frame import flicker, sum_counts
 from icnet_ros.metrics.statistics import distribution, percentiles
 from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.metadata import RunMetadata, versions
 from icnet_ros.replay.result import ReplayResult
-from icnet_ros.replay.versions import versions
+from icnet_ros.report.document import Classes, DriveReport, ListedDrive, ListedFrame, Report
 from icnet_ros.report.frame_errors import frame_errors
 from icnet_ros.report.frames_csv import write_frames
 
@@ -24,7 +25,7 @@ MAX_LISTED = 10  # frames that are listed as the worst
 LOWEST_ACCURACY = 0.2  # of pixels; a trained network has more on any drive whose ids are those of its classes
 
 
-def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def build_report(result: ReplayResult, classes: ClassTable, metadata: RunMetadata) -> DriveReport:
     """The content of report.json; metadata: of the bag, the checkpoint and the engine."""
     labelled = [frame for frame in result.frames if not frame.error]
     pixels = sum_counts(labelled, "pixels", len(classes))
@@ -45,7 +46,7 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[st
         "schema_version": SCHEMA_VERSION,
         **metadata,
         "versions": versions(),
-        "class_table": classes.to_dict(),
+        "class_table": cast("Classes", classes.to_dict()),
         "image_topic": result.image_topic,
         "ground_truth": result.ground_truth,
         "complete": result.completed and not result.corruption,
@@ -85,14 +86,14 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[st
 def write_report_json(
     result: ReplayResult,
     classes: ClassTable,
-    metadata: Mapping[str, Any],
+    metadata: RunMetadata,
     out: Path,
     *,
-    drives: Sequence[dict[str, Any]] = (),
-) -> dict[str, Any]:
+    drives: Sequence[ListedDrive] = (),
+) -> Report:
     """Write OUT/frames.csv and OUT/report.json; returns the content of report.json."""
     out.mkdir(parents=True, exist_ok=True)
-    report = build_report(result, classes, metadata)
+    report = cast("Report", build_report(result, classes, metadata))
     if drives:
         report["drives"] = list(drives)
         report["complete"] &= not any(entry["error"] for entry in drives)
@@ -107,7 +108,8 @@ def worst_first(frames: Sequence[FrameRecord], figure: str) -> list[FrameRecord]
     return sorted(known, key=lambda frame: getattr(frame, figure))
 
 
-def _lowest(frames: Sequence[FrameRecord], figure: str) -> list[dict[str, Any]]:
+def _lowest(frames: Sequence[FrameRecord], figure: Literal["confidence", "miou"]) -> list[ListedFrame]:
     drive = {"drive"} if any(frame.drive for frame in frames) else set()
     names = [*drive, "number", "stamp_ns", figure]
-    return [{name: getattr(frame, name) for name in names} for frame in worst_first(frames, figure)[:MAX_LISTED]]
+    worst = worst_first(frames, figure)[:MAX_LISTED]
+    return [cast("ListedFrame", {name: getattr(frame, name) for name in names}) for frame in worst]

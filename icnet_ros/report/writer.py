@@ -1,20 +1,21 @@
 """Writes everything that a report of one drive consists of, in one pass over its bag."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.render.painter import Painter
 from icnet_ros.replay.drives import PREDICTIONS
 from icnet_ros.replay.ground_truth import open_ground_truth
 from icnet_ros.replay.labelled_frames import labelled_frames
+from icnet_ros.replay.metadata import RunMetadata
 from icnet_ros.replay.replay_drives import DriveResult
 from icnet_ros.replay.result import ReplayResult
 from icnet_ros.replay.result_store import ResultStore
 from icnet_ros.report.annotation_export import AnnotationExport, unused_folder
+from icnet_ros.report.document import Report
 from icnet_ros.report.html import PagePictures, write_page
 from icnet_ros.report.outputs import (
     ContactSheet,
@@ -50,7 +51,7 @@ class OutputOptions:
 
 def write_drive_report(
     drive_result: DriveResult, spec: ModelSpec, options: OutputOptions, progress: Progress, title: str = ""
-) -> dict[str, Any]:
+) -> Report:
     """Write the report of a drive into its folder; returns the content of report.json.
 
     Figures are written first, then the outputs from the stored label maps. Raises WireError if the bag cannot be
@@ -68,7 +69,7 @@ def write_drive_report(
     return report
 
 
-def caption(metadata: Mapping[str, Any], result: ReplayResult, spec: ModelSpec) -> str:
+def caption(metadata: RunMetadata, result: ReplayResult, spec: ModelSpec) -> str:
     """How accurate the network is known to be, for the contact sheet."""
     name, exit_ = metadata.get("checkpoint") or "network", metadata.get("exit") or ""
     if not spec.trained:

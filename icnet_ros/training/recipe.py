@@ -35,7 +35,7 @@ class Recipe:
         cross entropy.
     brightness, contrast, colour: ranges of random relative changes. gamma: range of the random log exponent.
     texture: share of the crops in which all pixels of one class, that of a random pixel, get a drawn surface such as
-        cobbles or rubble (`training.texture`), so that the network learns shapes and places and not only surfaces.
+        cobbles or rubble (`training.samples.texture`), so that the network learns shapes and places, not only surfaces.
     road_texture: share of the crops in which the class "road" gets one, in perspective; these are further crops.
     sharpness: range of the random blur (down to a Gaussian of 1.5 pixels) or unsharp mask. noise: maximum standard
         deviation of the added Gaussian noise, for pixels 0..255.

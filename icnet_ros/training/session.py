@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,40 @@ def open_data(recipe: Recipe, data: str, root: Path | None, without: Sequence[st
         raise RecipeError("the recipe names no dataset: give --data, a dataset.yaml or the name of a dataset")
     train, validation = (open_dataset(name, root, split) for split in ("train", "val"))
     return train.select_sources(without=without), validation.subsample(0)
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a training command trains, on what, with which processes."""
+
+    recipe: Recipe
+    data: Dataset
+    validation: Dataset
+    fabric: Fabric
+
+    @property
+    def hidden(self) -> bool:
+        """Whether this process prints nothing: only the first of several does."""
+        return bool(self.fabric.global_rank > 0)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where to train, see `open_fabric`."""
+
+    accelerator: str = "auto"
+    devices: int = 1
+    nodes: int = 1
+    precision: str = "32-true"
+
+
+def open_session(
+    recipe: Recipe, data: str, root: Path | None, hardware: Hardware, without: Sequence[str] = ()
+) -> Session:
+    """Open the data and start the processes; see `open_data`, `open_fabric`."""
+    train, validation = open_data(recipe, data, root, without)
+    fabric = open_fabric(hardware.accelerator, hardware.devices, hardware.nodes, hardware.precision)
+    return Session(recipe, train, validation, fabric)
 
 
 def recipe_for(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:

@@ -212,7 +212,7 @@ def test_benchmark_agreement(monkeypatch, tmp_path, capsys):
 
 
 def test_benchmark_sizes_and_the_mean_accuracy_under_a_deadline(monkeypatch, tmp_path):
-    from icnet_ros.benchmark.deadline import add_miou, read_miou
+    from icnet_ros.benchmark.node.deadline import add_miou, read_miou
     from icnet_ros.checkpoint.file import load_spec
     from icnet_ros.checkpoint.ladder import read_ladder
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from icnet_ros.benchmark.rate_search import highest_rate
+from icnet_ros.benchmark.node.rate_search import highest_rate
 
 
 @given(st.floats(0.5, 1500), st.floats(0.5, 1500))

@@ -3,16 +3,15 @@
 import io
 import os
 import pickle
-import struct
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from published_weights import ROLES, caffemodel, logits, norm, same
 
-from icnet_ros.checkpoint.classes import load_classes
-from icnet_ros.checkpoint.file import load, save, untrained
+from icnet_ros.checkpoint.file import load, save
 from icnet_ros.checkpoint.published.caffe import HEADS as CAFFE_HEADS
 from icnet_ros.checkpoint.published.caffe import caffe_names
 from icnet_ros.checkpoint.published.convert import import_weights
@@ -25,140 +24,9 @@ from icnet_ros.checkpoint.spec import IMAGENET_MEAN, CheckpointError
 from icnet_ros.engine.base import Frame
 from icnet_ros.engine.table import open_engine
 from icnet_ros.network.fold import fold_batch_norm
-from icnet_ros.network.icnet import ICNet
 from icnet_ros.network.two_pass import TwoPassICNet
 
 _reconstruct = np.zeros(1).__reduce__()[0]
-ROLES = ("weight", "bias", "running_mean", "running_var")
-
-
-@pytest.fixture(scope="module")
-def source():
-    """A quarter-width ICNet whose batch norms are not the identity."""
-    checkpoint = untrained(load_classes("cityscapes"), width=0.25, seed=3)
-    generator = torch.Generator().manual_seed(0)
-    weights = {}
-    for key, value in checkpoint.weights.items():
-        if key.endswith("running_var"):
-            weights[key] = 0.5 + torch.rand(value.shape, generator=generator)
-        elif value.is_floating_point() and value.ndim == 1:
-            weights[key] = value + 0.1 * torch.randn(value.shape, generator=generator)
-        else:
-            weights[key] = value
-    return weights
-
-
-def logits(weights, exits=("sub4", "sub24", "sub124"), stride_at="reduce", size=(64, 96)):
-    network = ICNet(19, 0.25, exits, stride_at=stride_at).eval()
-    network.load_state_dict({key: weights[key] for key in network.state_dict()})
-    image = 50 * torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        return [one.numpy() for one in network(image)]
-
-
-def same(imported, expected):
-    spec = imported.checkpoint.spec
-    given = logits(imported.checkpoint.weights, spec.exits, spec.stride_at)
-    for ours, theirs in zip(given, expected, strict=True):
-        assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
-
-
-def norm(weights, name):
-    return [weights[f"{name}.bn.{role}"].numpy() for role in ROLES]
-
-
-# -- Caffe: the wire format is written by hand, as protobuf describes it
-
-
-def varint(value):
-    out = b""
-    while value > 127:
-        out, value = out + bytes([value & 127 | 128]), value >> 7
-    return out + bytes([value])
-
-
-def chunk(field, content):
-    return varint(field << 3 | 2) + varint(len(content)) + content
-
-
-def blob(array, *, legacy=False, packed=True):
-    values = np.asarray(array, "<f4")
-    if packed:
-        data = chunk(5, values.tobytes())
-    else:
-        data = b"".join(varint(5 << 3 | 5) + struct.pack("<f", value) for value in values.ravel())
-    if legacy:
-        sides = (1,) * (4 - values.ndim) + values.shape
-        return b"".join(varint(number << 3) + varint(side) for number, side in enumerate(sides, 1)) + data
-    return chunk(7, chunk(1, b"".join(map(varint, values.shape)))) + data
-
-
-def layer(name, *arrays, **how):
-    kind = chunk(2, b"ConvolutionData")  # an internal name in the published files
-    return chunk(100, chunk(1, name.encode()) + kind + b"".join(chunk(7, blob(array, **how)) for array in arrays))
-
-
-def caffemodel(weights, *, merged=False, heads=True, extra=b"", **how):
-    content = chunk(1, b"icnet") + chunk(100, chunk(1, b"data"))
-    for ours, name in caffe_names().items():
-        conv = weights[f"{ours}.conv.weight"].numpy()
-        gamma, beta, mean, variance = norm(weights, ours)
-        if merged:
-            factor = gamma / np.sqrt(variance + 1e-5)
-            content += layer(name, conv * factor[:, None, None, None], beta - mean * factor, **how)
-        else:
-            content += layer(name, conv, **how)
-            content += layer(
-                f"{name}/bn", *(value.reshape(1, -1, 1, 1) for value in (gamma, beta, mean, variance)), **how
-            )
-    for ours, name in CAFFE_HEADS.items():
-        if heads or ours == "cls":
-            content += layer(name, weights[f"{ours}.weight"].numpy(), weights[f"{ours}.bias"].numpy(), **how)
-    return content + extra
-
-
-@pytest.mark.parametrize("how", [{}, {"legacy": True}, {"packed": False}, {"merged": True}])
-def test_caffe(tmp_path, source, how):
-    extra = layer("conv5_3_pool1_conv", np.zeros((2, 2, 1, 1)))
-    (tmp_path / "icnet.caffemodel").write_bytes(caffemodel(source, extra=extra, **how))
-    imported = import_weights(tmp_path / "icnet.caffemodel")
-    assert imported.unused == ["conv5_3_pool1_conv"]
-    spec = imported.checkpoint.spec
-    assert (spec.width, spec.classes.name, spec.channel_order, spec.stride_at) == (0.25, "cityscapes", "bgr", "reduce")
-    assert spec.training["batch_norm"] == ("merged" if how.get("merged") else "kept")
-    same(imported, logits(source))
-
-
-def test_caffe_without_the_heads_of_training(tmp_path, source):
-    (tmp_path / "deploy.caffemodel").write_bytes(caffemodel(source, heads=False))
-    imported = import_weights(tmp_path / "deploy.caffemodel", windows="official")
-    assert imported.checkpoint.spec.exits == ("sub124",)
-    assert imported.checkpoint.spec.input_size == (1025, 2049)
-    same(imported, logits(source)[2:])
-
-
-@pytest.mark.parametrize(
-    ("change", "problem"),
-    [
-        (lambda whole: whole[:1000] + b"conv1_1_3x3_s2", "not a caffemodel, or damaged"),
-        (lambda whole: whole.replace(b"conv5_4_k1", b"conv5_4_k2"), "lacks 1 layers of ICNet, first 'conv5_4_k1'"),
-        (lambda whole: whole + layer("data_sub1", np.array([1, 2, 1])), "scales its input"),
-        (
-            lambda whole: whole + layer("conv6_cls", np.zeros((11, 64, 1, 1))),
-            r"aux16.weight is \(19",
-        ),
-        (lambda whole: whole + layer("conv6_cls", np.full((19, 32, 1, 1), np.nan), np.zeros(19)), "NaN"),
-        (lambda whole: whole + layer("conv_sub4", np.zeros((64, 64, 1, 1))), "cff24.low.conv.weight is"),
-        (lambda whole: whole + layer("conv_sub4/bn", np.zeros(64)), "has 1 blobs"),
-    ],
-)
-def test_a_damaged_caffemodel(tmp_path, source, change, problem):
-    (tmp_path / "x.caffemodel").write_bytes(change(caffemodel(source)))
-    with pytest.raises(CheckpointError, match=problem):
-        import_weights(tmp_path / "x.caffemodel")
-
-
-# -- hellochick
 
 
 def npy(weights, *, merged=False):

@@ -185,3 +185,20 @@ def graph(tmp_path, domain):
     graph = Graph(tmp_path, domain)
     yield graph
     graph.close()
+
+
+@pytest.fixture
+def node(graph, model):
+    """Starts the node with parameters; `ask` sends one image again and again until `done`."""
+
+    from messages import image
+
+    class Node:
+        def start(self, topic="/image", **parameters):
+            self.process = graph.start_node(model, f"image:={topic}", engine="torch", **parameters)
+            self.camera = graph.camera(topic)
+
+        def ask(self, done, message=None):
+            return graph.spin_until(done, again=lambda: self.camera.publish(message or image()))
+
+    return Node()

@@ -2,7 +2,11 @@
 
 import cv2
 import numpy as np
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from icnet_ros.checkpoint.file import load
+from icnet_ros.engine.base import EngineOptions
+from icnet_ros.engine.table import open_engine
 
 
 def pixels(height=48, width=64, seed=0):
@@ -27,3 +31,20 @@ def jpeg(number=1, content=None):
     message.header.stamp.sec, message.header.frame_id = 1_000 + number, "front"
     message.data.frombytes(content)
     return message
+
+
+def array(message, dtype=np.uint8, channels=()):
+    values = np.frombuffer(message.data, dtype)
+    return values.reshape(message.height, message.width, *channels)
+
+
+def engine(model, **options):
+    return open_engine("torch", load(model), EngineOptions("cpu", **options))
+
+
+def calibration(height=48, width=64, **fields):
+    info = CameraInfo(height=height, width=width, distortion_model="plumb_bob", d=[0.1, 0.0, 0.0, 0.0, 0.0], **fields)
+    info.k = [50.0, 0.0, 31.5, 0.0, 60.0, 23.5, 0.0, 0.0, 1.0]
+    info.p = [50.0, 0.0, 31.5, 0.5, 0.0, 60.0, 23.5, 0.25, 0.0, 0.0, 1.0, 0.0]
+    info.header.frame_id = "optical"
+    return info

@@ -13,6 +13,7 @@ from sensor_msgs.msg import Image
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.base import EngineError, LabelMap
+from icnet_ros.node.benchmark.outputs import measure
 from icnet_ros.node.frame import DecodedFrame, LabelledFrame, NotYet, ReceivedImage
 from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.outputs import camera_outputs
@@ -230,3 +231,11 @@ def test_the_documentation_lists_the_topics_of_the_table():
         for topic in output.topics:
             package = topic.message.__module__.partition(".")[0]
             assert f"{package}/{topic.message.__name__}" in topic.content
+
+
+def test_the_benchmark_measures_every_output(model):
+    """Also one that was added; the latched topics have no cost per frame."""
+    times = measure(48, 64, str(model), rounds=1)
+    per_frame = [name for name, one in OUTPUTS.items() if not all(topic.latched for topic in one.topics)]
+    assert list(times) == per_frame
+    assert min(times.values()) > 0

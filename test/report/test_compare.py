@@ -12,8 +12,10 @@ from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
 from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.report.compare import Side, compare, gate_figures
+from icnet_ros.report.document import SCHEMA, Report, check_report
 from icnet_ros.report.errors import CompareError, GateError
 from icnet_ros.report.gates import Gate
+from icnet_ros.report.schema import check
 
 
 @pytest.fixture(scope="module")
@@ -259,3 +261,31 @@ def test_scores_against_different_ground_truth_are_not_compared(runs):
     frames = [replace(frame, ground_truth=tuple(reversed(frame.ground_truth))) for frame in coarse.frames]
     with pytest.raises(CompareError, match="different ground truth"):
         compare(deep, replace(coarse, frames=frames))
+
+
+def test_reports_of_a_replay_keep_to_the_schema(runs):
+    reports = [json.loads(path.read_text()) for path in sorted(runs.glob("*/report.json"))]
+    assert reports
+    jsonschema = pytest.importorskip("jsonschema")
+    for report in reports:
+        check(report, Report)
+        jsonschema.validate(report, json.loads(SCHEMA.read_text()))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bag": ["a", "b"]}, "it is of several drives"),
+        ({"bag_sha256": None}, "it names no bag"),
+        ({"frames": {"read": -1, "labelled": 0, "failed": 0, "scored": 0}}, "frames is .*-1.*, not counts"),
+        ({"latency_ms": {}}, r"no entry 'latency_ms\.engine'"),
+        ({"per_class": {}}, r"no entry 'per_class\."),
+        ({"miou": "good"}, "miou is 'good', not a number or null"),
+        ({"frames": {"read": 1}}, r"no entry 'frames\.labelled'"),
+    ],
+)
+def test_a_report_that_cannot_be_compared_is_explained(runs, change, message):
+    report = json.loads(next(iter(sorted(runs.glob("*/report.json")))).read_text())
+    assert check_report(report) is report
+    with pytest.raises(ValueError, match=message):
+        check_report(report | change)

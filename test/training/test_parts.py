@@ -7,103 +7,16 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from icnet_ros.checkpoint.classes import load_classes
-from icnet_ros.checkpoint.file import Checkpoint, build_network
-from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
+from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.network.icnet import EXITS, ICNet
 from icnet_ros.share import share
-from icnet_ros.training.augment import augment
 from icnet_ros.training.errors import RecipeError
-from icnet_ros.training.loss import adjust_logits, cascade_loss, distillation_loss, lovasz_softmax, resize_labels
 from icnet_ros.training.pretrained.backbone import load_backbone
 from icnet_ros.training.pretrained.stem import rewrite_stem
 from icnet_ros.training.recipe import Recipe, load_recipe
-from icnet_ros.training.start import check_teacher, from_checkpoint
+from icnet_ros.training.samples.augment import augment
 
 MEAN = torch.tensor([100.0, 110.0, 120.0])
-
-
-def branches(classes=4, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(2, classes, n, n, generator=generator, requires_grad=True) for n in (3, 5, 9)]
-
-
-def test_loss_is_the_weighted_sum_of_the_branches():
-    logits, labels = branches(), torch.randint(0, 4, (2, 9, 9))
-    labels[0, :3] = 255
-    expected = 0
-    for weight, branch in zip((0.4, 0.4, 1.0), logits, strict=True):
-        n = branch.shape[-1]
-        picks = [round(i * 8 / (n - 1)) for i in range(n)]
-        expected += weight * F.cross_entropy(branch, labels[:, picks][:, :, picks], ignore_index=255)
-    assert cascade_loss(logits, labels).item() == pytest.approx(expected.item(), rel=1e-5)
-
-
-def test_class_weights_are_those_of_torch():
-    logits, labels, weights = branches(), torch.randint(0, 4, (2, 9, 9)), torch.tensor([0.5, 1.0, 2.0, 4.0])
-    labels[1] = 255
-    got = cascade_loss(logits, labels, (0, 0, 1), weights)
-    assert got.item() == pytest.approx(F.cross_entropy(logits[2], labels, weights, ignore_index=255).item(), rel=1e-5)
-
-
-def test_ignored_pixels_have_no_gradient():
-    logits, labels = branches(), torch.full((2, 9, 9), 255)
-    labels[0, 0, 0] = 1
-    cascade_loss(logits, labels).backward()
-    assert logits[2].grad[0, :, 0, 0].abs().sum() > 0
-    assert logits[2].grad[1].abs().sum() == 0
-    empty = cascade_loss(branches(), torch.full((2, 9, 9), 255))
-    assert empty.item() == 0
-
-
-def test_only_the_hardest_pixels_count():
-    logits, labels = branches(), torch.randint(0, 4, (2, 9, 9))
-    losses = F.cross_entropy(logits[2], labels, reduction="none").flatten().sort(descending=True).values
-    got = cascade_loss(logits, labels, (0, 0, 1), hardest=0.25)
-    assert got.item() == pytest.approx(losses[: len(losses) // 4 + 1].mean().item(), rel=0.02)
-
-
-def test_lovasz_loss_of_certain_predictions_is_one_minus_the_mean_iou():
-    generator = torch.Generator().manual_seed(0)
-    labels, predicted = torch.randint(0, 4, (2, 2, 9, 9), generator=generator)
-    labels[0, :4] = 255
-    logits = 1e3 * F.one_hot(predicted, 6).movedim(-1, 1).float()
-    counted = labels != 255
-    iou = [
-        (counted & (labels == k) & (predicted == k)).sum() / (counted & ((labels == k) | (predicted == k))).sum()
-        for k in range(4)
-    ]
-    assert lovasz_softmax(logits, labels).item() == pytest.approx(1 - torch.stack(iou).mean().item())
-
-
-def test_lovasz_loss_of_one_pixel_is_the_probability_of_the_other_classes():
-    logits = torch.tensor([[0.3, -1.0, 2.0]]).reshape(1, 3, 1, 1)
-    expected = 1 - logits.softmax(1)[0, 2].item()
-    assert lovasz_softmax(logits, torch.full((1, 1, 1), 2)).item() == pytest.approx(expected)
-
-
-def test_lovasz_loss_ignores_pixels_and_is_zero_without_labels():
-    logits, labels = branches()[2], torch.full((2, 9, 9), 255)
-    assert lovasz_softmax(logits, labels).item() == 0
-    labels[0, 0, 0] = 1
-    lovasz_softmax(logits, labels).backward()
-    gradient = logits.grad
-    assert gradient[0, 1, 0, 0] < 0
-    gradient[0, :, 0, 0] = 0
-    assert gradient.abs().sum() == 0
-
-
-def test_cascade_loss_adds_the_weighted_lovasz_loss():
-    logits, labels = branches(), torch.randint(0, 4, (2, 9, 9))
-    added = cascade_loss(logits, labels, (0, 0, 0.5), lovasz=2.0) - cascade_loss(logits, labels, (0, 0, 0.5))
-    expected = lovasz_softmax(logits[2][..., ::2, ::2], labels[:, ::2, ::2])
-    assert added.item() == pytest.approx(expected.item(), rel=1e-5)
-
-
-def test_labels_are_resized_by_nearest_only():
-    labels = torch.arange(35).reshape(1, 5, 7)
-    assert torch.equal(resize_labels(labels, 5, 7), labels)
-    assert resize_labels(labels, 3, 4)[0].tolist() == [[0, 2, 4, 6], [14, 16, 18, 20], [28, 30, 32, 34]]
 
 
 def pair(height=40, width=60):
@@ -325,69 +238,3 @@ def test_the_rewritten_stem_gives_what_resnets_gave(tmp_path, width):
     given = network.stem.eval()(halved)[..., 3:-3, 3:-3]
     expected = expected[:, torch.arange(given.shape[1]) % 64]
     assert ((given - expected) ** 2).mean() / expected.var() < (0.01 if width == 1 else 0.05)
-
-
-def test_a_student_that_says_what_its_teacher_says_has_nothing_to_learn():
-    teacher, unlabelled = torch.randn(2, 4, 9, 9), torch.full((2, 9, 9), 255)
-    same = [F.interpolate(teacher, (n, n), mode="bilinear", align_corners=True) for n in (3, 5, 9)]
-    assert distillation_loss(same, teacher, unlabelled).item() == pytest.approx(0, abs=1e-5)
-    other = branches()
-    expected = F.kl_div(other[2].log_softmax(1), teacher.softmax(1), reduction="sum") / (2 * 81)
-    got = distillation_loss(other, teacher, unlabelled, (0, 0, 1))
-    assert got.item() == pytest.approx(expected.item(), rel=1e-4)
-
-
-def test_a_teacher_is_not_heard_where_it_is_wrong():
-    teacher, logits = torch.randn(2, 4, 9, 9), branches()
-    labels = teacher.argmax(1)
-    labels[0] = (labels[0] + 1) % 4
-    distillation_loss(logits, teacher, labels, (0, 0, 1)).backward()
-    assert logits[2].grad[0].abs().sum() == 0
-    assert logits[2].grad[1].abs().sum() > 0
-    assert distillation_loss(branches(), teacher, (teacher.argmax(1) + 1) % 4, (0, 0, 1)).item() == 0
-
-
-def checkpoint(classes, width=0.25, **changes):
-    spec = ModelSpec(classes, width, trained=True, **changes)
-    return Checkpoint(spec, build_network(spec).state_dict(), "other")
-
-
-def test_logit_adjustment_undoes_the_class_weights():
-    """A loss with weights w makes the probabilities w times too large; all of it is undone with amount 1."""
-    network = ICNet(3, 0.25, EXITS).eval()
-    balance = torch.tensor([0.5, 2.0, 4.0])
-    image = torch.randn(1, 3, 64, 64)
-    with torch.inference_mode():
-        before = network(image)
-        for amount in (0.0, 0.5, 1.0):
-            adjusted = ICNet(3, 0.25, EXITS).eval()
-            adjusted.load_state_dict(adjust_logits(network.state_dict(), balance, amount))
-            for one, other in zip(before, adjusted(image), strict=True):
-                expected = one.softmax(1) / balance[:, None, None] ** amount
-                assert torch.allclose(other.softmax(1), expected / expected.sum(1, keepdim=True), atol=1e-5)
-
-
-def test_a_start_keeps_the_rows_of_known_classes_and_refuses_another_width():
-    old, new = load_classes("cityscapes").names, load_classes("camvid").names
-    other = checkpoint(load_classes("cityscapes"))
-    other.weights["k1.conv.weight"].fill_(7)
-    network = ICNet(11, 0.25, EXITS)
-    from_checkpoint(other).apply(network, new, lambda: torch.zeros(0))
-    assert (network.k1.conv.weight == 7).all()
-    for layer in ("aux16", "aux8", "cls"):
-        for kind in ("weight", "bias"):
-            rows, trained = network.state_dict()[f"{layer}.{kind}"], other.weights[f"{layer}.{kind}"]
-            assert torch.equal(rows[new.index("car")], trained[old.index("car")])
-            assert torch.allclose(rows[new.index("bicyclist")], trained.mean(0))
-    with pytest.raises(CheckpointError, match="need the same architecture and width"):
-        from_checkpoint(other).apply(ICNet(11, 0.5, EXITS), new, lambda: torch.zeros(0))
-
-
-def test_a_teacher_must_see_and_know_the_same():
-    camvid = load_classes("camvid")
-    student = ModelSpec(camvid, 0.25)
-    check_teacher(checkpoint(camvid), student)
-    with pytest.raises(CheckpointError, match="another mean"):
-        check_teacher(checkpoint(camvid, mean=(0.0, 0.0, 0.0)), student)
-    with pytest.raises(CheckpointError, match="knows other classes"):
-        check_teacher(checkpoint(load_classes("cityscapes")), student)

@@ -9,11 +9,11 @@ import torch
 from street import street
 
 from icnet_ros.dataset.base import read_ids
-from icnet_ros.training.augment import augment
 from icnet_ros.training.loop import learning_rate
 from icnet_ros.training.recipe import Recipe
-from icnet_ros.training.sample_cache import SampleCache
-from icnet_ros.training.sampling import Sampler, class_counts
+from icnet_ros.training.samples.augment import augment
+from icnet_ros.training.samples.sample_cache import SampleCache
+from icnet_ros.training.samples.sampling import Sampler, class_counts
 
 MEAN = torch.zeros(3)
 

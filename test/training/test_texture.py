@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import torch
 
-from icnet_ros.training.augment import augment
 from icnet_ros.training.recipe import Recipe
-from icnet_ros.training.texture import RANDOM_NUMBERS, cellular
+from icnet_ros.training.samples.augment import augment
+from icnet_ros.training.samples.texture import RANDOM_NUMBERS, cellular
 
 MEAN = torch.tensor([100.0, 110.0, 120.0])
 

@@ -1,4 +1,4 @@
-"""`icnet benchmark transport|node-overhead|node|deadline|cameras|soak`: measurements of a running node."""
+"""`icnet benchmark transport|node-overhead|outputs|node|deadline|cameras|soak`: measurements of a running node."""
 
 import json
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from icnet_ros.benchmark.graph import measure_node, soak_passed
-from icnet_ros.benchmark.graph import node_overhead as measure_overhead
+from icnet_ros.benchmark.node.graph import measure_node, soak_passed
+from icnet_ros.benchmark.node.graph import node_overhead as measure_overhead
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.checkpoint.ladder import KEY
 from icnet_ros.command.benchmark.common import (
@@ -86,6 +86,17 @@ def node_overhead(
     write_json(out, {"frames": frames, "rate": rate, "rounds": rounds, "cases": cases})
 
 
+def outputs(size: Size = "720x1280", model: Model = "", rounds: Rounds = 9, out: JsonFile = None) -> None:
+    """Time what each output of the node costs for one frame while it has subscribers, without transport."""
+    height, width = parse_size(size)
+    result = _measure("outputs", {"height": height, "width": width, "model": model, "rounds": rounds})
+    table = Table("output", "ms")
+    for name, value in result.items():
+        table.add_row(f"~/{name}", f"{value:.2f}")
+    console.print(table)
+    write_json(out, {"size": [height, width], "rounds": rounds, "outputs": result})
+
+
 def node(
     size: Sizes = None,
     rate: Annotated[list[float] | None, typer.Option(min=0.1, help="Hz; repeat for several.")] = None,
@@ -150,7 +161,7 @@ def deadline(
     Compared: sub124 alone; exit auto with exits at one input size; exit auto with the ladder of exits and input sizes
     that the checkpoint has, if any.
     """
-    from icnet_ros.benchmark.deadline import add_miou, read_miou
+    from icnet_ros.benchmark.node.deadline import add_miou, read_miou
 
     known = read_miou(sizes) if sizes else None
     height, width = parse_size(size)

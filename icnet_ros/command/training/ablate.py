@@ -41,19 +41,24 @@ def ablate(
     with needs_training_packages():
         from icnet_ros.training.ablation import GROUPS, AblationConfig
         from icnet_ros.training.ablation import ablate as run
-        from icnet_ros.training.session import open_data, open_fabric
+        from icnet_ros.training.session import Hardware, open_session
         from icnet_ros.training.start import FROM_SCRATCH, from_backbone
     chosen = load_recipe(recipe, iterations=iterations)
-    train_split, validation = open_data(chosen, data, root)
-    fabric = open_fabric(accelerator, devices, nodes, precision)
+    session = open_session(chosen, data, root, Hardware(accelerator, devices, nodes, precision))
     start = from_backbone(backbone) if backbone else FROM_SCRATCH
-    setting = AblationConfig(chosen, train_split, validation, out, fabric, baseline_width, start)
-    with progress_bar("reading the data", hidden=fabric.global_rank > 0) as update:
+    setting = AblationConfig(chosen, session.data, session.validation, out, session.fabric, baseline_width, start)
+    with progress_bar("reading the data", hidden=session.hidden) as update:
         rows = run(setting, only or GROUPS, update)
-    if fabric.global_rank:
+    if session.hidden:
         return
     table = Table(
-        "", "", "mIoU", "delta", "paper", "delta", title=f"{validation.name} val, {chosen.iterations} iterations"
+        "",
+        "",
+        "mIoU",
+        "delta",
+        "paper",
+        "delta",
+        title=f"{session.validation.name} val, {chosen.iterations} iterations",
     )
     group = ""
     for row in rows:

@@ -42,18 +42,26 @@ def prune(
     with needs_training_packages():
         from icnet_ros.training.pruning.filters import width_schedule
         from icnet_ros.training.pruning.progressive import prune_progressively
-        from icnet_ros.training.session import open_data, open_fabric
+        from icnet_ros.training.session import Hardware, open_session
     checkpoint = load(model)
     teacher_checkpoint = load(teacher) if teacher else None
     chosen = load_recipe(recipe, iterations=iterations)
-    train_split, validation = open_data(chosen, data, root)
-    fabric = open_fabric(accelerator, devices, nodes, precision)
+    session = open_session(chosen, data, root, Hardware(accelerator, devices, nodes, precision))
     plan = width_schedule(checkpoint.spec.width, keep * checkpoint.spec.width, steps)
-    with progress_bar("reading the data", hidden=fabric.global_rank > 0) as update:
+    with progress_bar("reading the data", hidden=session.hidden) as update:
         result = prune_progressively(
-            checkpoint, plan, chosen, train_split, validation, out, fabric, update, teacher_checkpoint, between
+            checkpoint,
+            plan,
+            chosen,
+            session.data,
+            session.validation,
+            out,
+            session.fabric,
+            update,
+            teacher_checkpoint,
+            between,
         )
-    if fabric.global_rank == 0:
+    if not session.hidden:
         table = Table(
             "width", "pruned", "retrained", title=f"validation mIoU of {checkpoint.name}", title_justify="left"
         )

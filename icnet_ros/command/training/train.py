@@ -47,7 +47,7 @@ def train(
     """
     with needs_training_packages():
         from icnet_ros.training.loop import Trainer
-        from icnet_ros.training.session import open_data, open_fabric
+        from icnet_ros.training.session import Hardware, open_session
         from icnet_ros.training.start import FROM_SCRATCH, from_backbone, from_checkpoint
     if backbone is not None and init is not None:
         raise RecipeError("give either --backbone or --init, not both")
@@ -59,15 +59,14 @@ def train(
         # What the shapes of the tensors do not show.
         chosen = replace(chosen, stride_at=initial.spec.stride_at, output_stride=initial.spec.output_stride)
     teacher_checkpoint = load(teacher) if teacher else None
-    train_split, validation = open_data(chosen, data, root, without or ())
     out.mkdir(parents=True, exist_ok=True)
-    fabric = open_fabric(accelerator, devices, nodes, precision)
-    with progress_bar("reading the data", hidden=fabric.global_rank > 0) as update:
-        trainer = Trainer(chosen, train_split, validation, out, fabric, start, teacher_checkpoint)
-        if trainer.step and fabric.global_rank == 0:
+    session = open_session(chosen, data, root, Hardware(accelerator, devices, nodes, precision), without or ())
+    with progress_bar("reading the data", hidden=session.hidden) as update:
+        trainer = Trainer(chosen, session.data, session.validation, out, session.fabric, start, teacher_checkpoint)
+        if trainer.step and not session.hidden:
             console.print(f"resuming at step {trainer.step}", highlight=False)
         best = trainer.run(update, stop_after)
-    if fabric.global_rank == 0:
+    if not session.hidden:
         if past := trainer.step % chosen.validate_every if trainer.step < chosen.iterations else 0:
             console.print(
                 f"stopped at step {trainer.step}; resumes at step {trainer.step - past}, the last validation "

@@ -5,7 +5,7 @@ import signal
 import sys
 from importlib import import_module
 
-NAMES = ("transport", "cameras", "deadline", "overhead", "rate", "soak")
+NAMES = ("transport", "cameras", "deadline", "outputs", "overhead", "rate", "soak")
 
 
 def main() -> None:

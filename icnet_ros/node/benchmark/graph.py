@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rclpy
+from rclpy.node import Node
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 
 CLOCK_TICK = os.sysconf("SC_CLK_TCK")
@@ -47,7 +48,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextmanager
-def participant(name: str) -> Iterator[Any]:
+def participant(name: str) -> Iterator[Node]:
     """An rclpy node, until the end of the block."""
     rclpy.init()
     try:
@@ -83,7 +84,7 @@ def random_image(height: int, width: int) -> Image:
     return image
 
 
-def wait_for_subscribers(node: Any, publishers: Sequence[Any], process: "subprocess.Popen[bytes]") -> None:
+def wait_for_subscribers(node: Node, publishers: Sequence[Publisher], process: "subprocess.Popen[bytes]") -> None:
     """Spin until each publisher has a subscriber that is ready for data.
 
     process: the node under test; SystemExit if it ends.
@@ -95,7 +96,7 @@ def wait_for_subscribers(node: Any, publishers: Sequence[Any], process: "subproc
     time.sleep(DISCOVERY_S)
 
 
-def publish_at_rate(node: Any, publishers: Sequence[Any], image: Image, rate: float, frames: int) -> None:
+def publish_at_rate(node: Node, publishers: Sequence[Publisher], image: Image, rate: float, frames: int) -> None:
     """Publish `frames` images from each publisher, evenly spread, stamped with the time they are sent at."""
     started = time.monotonic()
     for number in range(frames * len(publishers)):
@@ -104,13 +105,13 @@ def publish_at_rate(node: Any, publishers: Sequence[Any], image: Image, rate: fl
         spin_until(node, started + (number + 1) / rate / len(publishers))
 
 
-def spin_until(node: Any, due: float) -> None:
+def spin_until(node: Node, due: float) -> None:
     """Handle messages until a monotonic time."""
     while (remaining := due - time.monotonic()) > 0:
         rclpy.spin_once(node, timeout_sec=remaining)
 
 
-def spin_until_quiet(node: Any, count: Callable[[], int], quiet_s: float) -> None:
+def spin_until_quiet(node: Node, count: Callable[[], int], quiet_s: float) -> None:
     """Handle messages until `count` has not changed for `quiet_s` seconds."""
     since, seen = time.monotonic(), count()
     while time.monotonic() - since < quiet_s:

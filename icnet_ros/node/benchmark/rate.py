@@ -8,10 +8,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 
-from icnet_ros.benchmark.rate_search import MAX_DROPPED, highest_rate
+from icnet_ros.benchmark.node.rate_search import MAX_DROPPED, highest_rate
 from icnet_ros.msg import FrameLatency
 from icnet_ros.node.benchmark.graph import (
     cpu_seconds,
@@ -57,7 +58,7 @@ class _Session:
     """Publishes images and listens to the node."""
 
     def __init__(
-        self, node: Any, process: "subprocess.Popen[bytes]", height: int, width: int, *, compressed: bool
+        self, node: Node, process: "subprocess.Popen[bytes]", height: int, width: int, *, compressed: bool
     ) -> None:
         self._node, self._pid, self._compressed = node, process.pid, compressed
         # A photograph: how long JPEGs and labels take depends on their content.

@@ -11,19 +11,24 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
+from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 
 from icnet_ros.node.benchmark.graph import node_under_test, participant
+from icnet_ros.node.parameter import Value
 
 CAMERAS = ("front", "left")
 SIZES = ((120, 160), (96, 128), (160, 120))
@@ -48,10 +53,17 @@ def measure(
         return {"exit_code": process.returncode, **result}
 
 
+class Response(Protocol):
+    """Response of a change of parameters or of state."""
+
+    results: Sequence[SetParametersResult]
+    success: bool
+
+
 class Soak:
     """Publishers, subscribers and clients around the node, and what is measured of it."""
 
-    def __init__(self, node: Any, pid: int, dice: random.Random, sizes: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, node: Node, pid: int, dice: random.Random, sizes: Sequence[tuple[int, int]]) -> None:
         self.graph, self.pid, self.dice, self.sizes = node, pid, dice, sizes
         self.broken: list[str] = []  # failed checks
         self.happened: Counter[str] = Counter()
@@ -59,8 +71,8 @@ class Soak:
         self.diagnostics: dict[str, dict[str, str]] = {}
         self.memory: list[float] = []
         self.threads: list[int] = []
-        self.listeners: list[Any] = []
-        self.publishers: dict[str, Any] = {}
+        self.listeners: list[Subscription] = []
+        self.publishers: dict[str, Publisher] = {}
         self.graph.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
 
     def run(self, seconds: float, rate: float, warm_up: float, faults: Sequence[Callable[["Soak"], None]]) -> None:
@@ -99,7 +111,7 @@ class Soak:
             "failed_checks": self.broken,
         }
 
-    def image(self, number: int, **fields: Any) -> Any:
+    def image(self, number: int, **fields: object) -> Image:
         """An image of random size and pixels; `fields` replace those of the message."""
         height, width = self.dice.choice(self.sizes)
         message = Image(height=height, width=width, step=3 * width, encoding="bgr8")
@@ -131,7 +143,7 @@ class Soak:
             if response is None or not response.success:
                 self.broken.append(f"{name} {'failed' if response else 'got no response'}")
 
-    def set(self, name: str, value: Any) -> None:
+    def set(self, name: str, value: Value) -> None:
         """Set a parameter that may be changed while the node is active."""
         request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
         response = self.call(SetParameters, "set_parameters", request)
@@ -158,7 +170,7 @@ class Soak:
         self.memory.append(int(_field(status, "VmRSS")) / 1024)
         self.threads.append(int(_field(status, "Threads")))
 
-    def call(self, kind: Any, service: str, request: Any) -> Any:
+    def call(self, kind: type, service: str, request: object) -> Response | None:
         """Call a service of the node; None if there is no response within a minute."""
         client = self.graph.create_client(kind, f"/icnet/{service}")
         try:
@@ -166,11 +178,12 @@ class Soak:
                 return None
             future = client.call_async(request)
             rclpy.spin_until_future_complete(self.graph, future, timeout_sec=60)
-            return future.result()
+            response: Response | None = future.result()
+            return response
         finally:
             self.graph.destroy_client(client)
 
-    def wait_for(self, done: Any, what: str) -> None:
+    def wait_for(self, done: Callable[[], object], what: str) -> None:
         """Spin until `done()`; ends the process after a minute."""
         deadline = time.monotonic() + 60
         while not done():
@@ -186,7 +199,7 @@ class Soak:
             if time.monotonic() >= end:
                 return
 
-    def _on_diagnostics(self, array: Any) -> None:
+    def _on_diagnostics(self, array: DiagnosticArray) -> None:
         for status in array.status:
             self.diagnostics[status.name.partition(": ")[2]] = {pair.key: pair.value for pair in status.values}
 

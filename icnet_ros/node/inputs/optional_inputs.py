@@ -141,7 +141,7 @@ class OptionalInputs:
         return cloud, transform
 
     def _nearest(self, kind: str, stamp: int) -> "_Kept | None":
-        """The kept message whose stamp is nearest, if it is within the tolerance."""
+        """The waiting message whose stamp is nearest, if it is within the tolerance."""
         tolerance = 1e9 * self.tolerance_s
         self._drop(kind, lambda kept: kept.stamp < stamp - tolerance)  # the next image has a later stamp
         with self._lock:
@@ -150,7 +150,7 @@ class OptionalInputs:
         return found if found is not None and abs(found.stamp - stamp) <= tolerance else None
 
     def _drop(self, kind: str, unwanted: "Callable[[_Kept], bool]") -> None:
-        """Forget the kept messages that are unwanted."""
+        """Remove the waiting messages that are unwanted."""
         with self._lock:
             self._kept[kind] = deque((kept for kept in self._kept[kind] if not unwanted(kept)), maxlen=KEPT)
 

@@ -9,7 +9,7 @@ import ctypes
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.exceptions import InvalidHandle
@@ -20,6 +20,16 @@ from rclpy.waitable import NumberOfEntities, Waitable
 
 KEPT = 3  # buffers without a message: one is received while one waits and one is processed
 TAKE_FAILED = 401  # RCL_RET_SUBSCRIPTION_TAKE_FAILED: there is no message
+
+
+class WaitSet(Protocol):
+    """What is used of a wait set of rclpy."""
+
+    def add_subscription(self, handle: object) -> int:
+        """Wait for messages; returns the index of the subscription."""
+
+    def is_ready(self, kind: str, index: int) -> bool:
+        """Whether the entity has come."""
 
 
 class Allocator(ctypes.Structure):
@@ -108,20 +118,20 @@ class EventsOnly(CallbackGroup):  # type: ignore[misc]  # rclpy of Jazzy has no 
         super().__init__()
         self._group = group
 
-    def add_entity(self, entity: Any) -> None:
+    def add_entity(self, entity: object) -> None:
         """See rclpy's CallbackGroup."""
         super().add_entity(entity)
         self._group.add_entity(entity)
 
-    def can_execute(self, entity: Any) -> bool:
+    def can_execute(self, entity: object) -> bool:
         """See rclpy's CallbackGroup."""
         return not isinstance(entity, Subscription) and bool(self._group.can_execute(entity))
 
-    def beginning_execution(self, entity: Any) -> bool:
+    def beginning_execution(self, entity: object) -> bool:
         """See rclpy's CallbackGroup."""
         return bool(self._group.beginning_execution(entity))
 
-    def ending_execution(self, entity: Any) -> None:
+    def ending_execution(self, entity: object) -> None:
         """See rclpy's CallbackGroup."""
         self._group.ending_execution(entity)
 
@@ -134,7 +144,7 @@ class SerializedSubscription(Waitable):  # type: ignore[misc]  # rclpy of Jazzy 
     """
 
     def __init__(
-        self, node: Node, kind: type, topic: str, callback: Callable[[memoryview], None], **options: Any
+        self, node: Node, kind: type, topic: str, callback: Callable[[memoryview], None], **options: object
     ) -> None:
         self._node, self._callback, self._buffers, self._index = node, callback, Buffers(), 0
         self._direct = AVAILABLE and (node.executor is None or isinstance(node.executor, Executor))
@@ -159,11 +169,11 @@ class SerializedSubscription(Waitable):  # type: ignore[misc]  # rclpy of Jazzy 
         """See rclpy's Waitable."""
         return NumberOfEntities(num_subs=1)
 
-    def add_to_wait_set(self, wait_set: Any) -> None:
+    def add_to_wait_set(self, wait_set: WaitSet) -> None:
         """See rclpy's Waitable."""
         self._index = wait_set.add_subscription(self._subscription.handle)
 
-    def is_ready(self, wait_set: Any) -> bool:
+    def is_ready(self, wait_set: WaitSet) -> bool:
         """See rclpy's Waitable."""
         return bool(wait_set.is_ready("subscription", self._index))
 

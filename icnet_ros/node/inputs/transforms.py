@@ -1,12 +1,15 @@
 """Transforms between the frames of a sensor and a camera: from a parameter, or from tf2 where it is installed."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rclpy.node import Node
 from rclpy.time import Time
 
 from icnet_ros.wire.image import stamp_ns
 from icnet_ros.wire.lidar import Matrix, parse_transform
+
+if TYPE_CHECKING:
+    from geometry_msgs.msg import TransformStamped
 
 try:
     import tf2_ros
@@ -21,8 +24,8 @@ class Transforms:
         """fixed: "x y z qx qy qz qw" for every pair of frames; "" for tf2. Raises ValueError."""
         self._node = node
         self._fixed = parse_transform(fixed) if fixed else None
-        self._buffer: Any = None
-        self._listener: Any = None
+        self._buffer: tf2_ros.Buffer | None = None
+        self._listener: tf2_ros.TransformListener | None = None
 
     def between(self, source: str, target: str, stamp: int, tolerance_s: float) -> Matrix:
         """(4, 4) that maps points of frame `source` into frame `target` as they were at `stamp` (ns).
@@ -38,17 +41,20 @@ class Transforms:
             self._buffer = tf2_ros.Buffer()
             self._listener = tf2_ros.TransformListener(self._buffer, self._node)
         try:
-            found = self._lookup(target, source, stamp, tolerance_s).transform
+            found = self._lookup(self._buffer, target, source, stamp, tolerance_s).transform
         except tf2_ros.TransformException as err:
             raise ValueError(f"no transform from {source} to {target} at the image's stamp: {err}") from err
         p, q = found.translation, found.rotation
         return parse_transform(f"{p.x} {p.y} {p.z} {q.x} {q.y} {q.z} {q.w}")
 
-    def _lookup(self, target: str, source: str, stamp: int, tolerance_s: float) -> Any:
+    @staticmethod
+    def _lookup(
+        buffer: "tf2_ros.Buffer", target: str, source: str, stamp: int, tolerance_s: float
+    ) -> "TransformStamped":
         try:
-            return self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp))
+            return buffer.lookup_transform(target, source, Time(nanoseconds=stamp))
         except tf2_ros.TransformException:
-            latest = self._buffer.lookup_transform(target, source, Time())
+            latest = buffer.lookup_transform(target, source, Time())
             if abs(stamp_ns(latest.header) - stamp) > 1e9 * tolerance_s:
                 raise
             return latest

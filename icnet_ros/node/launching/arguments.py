@@ -4,7 +4,6 @@ import difflib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
@@ -14,12 +13,12 @@ from launch_ros.substitutions import FindPackageShare
 
 from icnet_ros.node.parameter import ParameterError, allowed, ros_value
 from icnet_ros.node.parameters import by_name, parse
-from launch import LaunchContext, LaunchDescription
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
 SHARE = FindPackageShare("icnet_ros")
 IMAGE = "/camera/image_raw"
 # name -> (default, description); default None: it must be given.
-Arguments = Mapping[str, tuple[Any, str]]
+Arguments = Mapping[str, tuple[object, str]]
 
 
 def _node_parameters() -> Arguments:
@@ -56,7 +55,7 @@ SEGMENTATION: Arguments = {
 
 
 def launch_description(
-    file: str, arguments: Arguments, act: Callable[[LaunchContext], Sequence[Any]]
+    file: str, arguments: Arguments, act: Callable[[LaunchContext], Sequence[LaunchDescriptionEntity]]
 ) -> LaunchDescription:
     """Launch description of `file`: declares the arguments, then runs the actions that `act` returns.
 
@@ -67,14 +66,14 @@ def launch_description(
         for name, (default, text) in arguments.items()
     ]
 
-    def run(context: LaunchContext) -> Sequence[Any]:
+    def run(context: LaunchContext) -> Sequence[LaunchDescriptionEntity]:
         refuse_unknown(sys.argv, Path(file).name, {**arguments, **SEGMENTATION})
         return act(context)
 
     return LaunchDescription([*declared, OpaqueFunction(function=run)])
 
 
-def refuse_unknown(command_line: Sequence[str], file: str, known: Mapping[str, Any]) -> None:
+def refuse_unknown(command_line: Sequence[str], file: str, known: Mapping[str, object]) -> None:
     """Raise ParameterError if `ros2 launch icnet_ros file` has an argument that is not known; launch itself ignores it.
 
     If another launch file includes `file`, the arguments on the command line are for that one and are not checked.
@@ -94,12 +93,12 @@ def argument_values(context: LaunchContext, arguments: Iterable[str]) -> dict[st
     return {name: LaunchConfiguration(name).perform(context) for name in arguments}
 
 
-def given_parameters(values: Mapping[str, str]) -> dict[str, Any]:
+def given_parameters(values: Mapping[str, str]) -> dict[str, object]:
     """Node parameters from the arguments that are not empty. Raises ParameterError."""
     return {name: ros_value(parse(name, values[name])) for name in by_name() if values[name]}
 
 
-def typed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def typed(parameters: Mapping[str, object]) -> dict[str, object]:
     """Parameters of a launch_ros node whose strings stay strings; it reads "2026-11-30" as YAML otherwise."""
     return {
         name: ParameterValue(value, value_type=str) if isinstance(value, str) else value
@@ -113,7 +112,7 @@ def cameras_in(params_file: str) -> tuple[str, ...]:
     Also for a file that cannot be read: launch and the node say what is wrong with it.
     """
 
-    def find(tree: Any) -> Iterator[Any]:
+    def find(tree: object) -> Iterator[str]:
         for name, value in tree.items() if isinstance(tree, dict) else ():
             parameters = value.get("ros__parameters") if isinstance(value, dict) else None
             if isinstance(parameters, dict) and str(name).rpartition("/")[2] in ("icnet", "*", "**"):
@@ -153,7 +152,7 @@ def remappings(values: Mapping[str, str], cameras: Sequence[str]) -> list[tuple[
     ]
 
 
-def include_segmentation(given: Mapping[str, Any]) -> IncludeLaunchDescription:
+def include_segmentation(given: Mapping[str, object]) -> IncludeLaunchDescription:
     """segmentation.launch.py with these arguments."""
     return IncludeLaunchDescription(
         PathJoinSubstitution([SHARE, "launch", "segmentation.launch.py"]), launch_arguments=list(given.items())

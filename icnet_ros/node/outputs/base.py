@@ -66,7 +66,7 @@ class Output(ABC):
 
     @abstractmethod
     def publish(self, frame: LabelledFrame) -> None:
-        """Publish what belongs to a frame. Raises ValueError that says why it cannot, NotYet if it may later."""
+        """Publish what belongs to a frame. Raises ValueError with the reason if it cannot, NotYet if it may later."""
 
     def enabled(self, settings: Parameters) -> bool:
         """Whether the parameters, which may change while the node runs, allow it."""

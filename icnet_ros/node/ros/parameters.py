@@ -5,16 +5,14 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import Field
 from difflib import get_close_matches
-from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
-from icnet_ros.node.parameter import ParameterError, allowed, default_of, ros_value
+from icnet_ros.node.parameter import Entry, ParameterError, allowed, default_of, ros_value
 from icnet_ros.node.parameters import Parameters, by_name
 
 
@@ -75,7 +73,7 @@ def checking_ros_arguments(name: str) -> Iterator[None]:
         raise SystemExit(CONFIGURATION_ERROR) from None
 
 
-def _descriptor(entry: "Field[Any]") -> ParameterDescriptor:
+def _descriptor(entry: Entry) -> ParameterDescriptor:
     limits = entry.metadata["range"]
     descriptor = ParameterDescriptor(
         description=entry.metadata["description"],

@@ -11,7 +11,7 @@ from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, UInt8, stamp_ns
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What an image message says about itself.
+    """Metadata of an image message.
 
     size: (height, width), None if only decoding shows it. encoding: of raw pixels, or the format of a compressed image,
     as the message has it. key: whether it can be decoded without the messages before it, as all but video can. video:
@@ -46,13 +46,13 @@ class Decoder(Protocol):
         """Stamp of a message (ns), without reading the rest of it; NO_STAMP if it has none."""
 
     def peek(self, data: bytes | memoryview) -> ImageInfo:
-        """What the message says about itself, without decoding it. Raises WireError."""
+        """Metadata of a message, without decoding its pixels. Raises WireError."""
 
     def decode(self, data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PIXELS) -> Sequence[Picture]:
         """The pictures that are complete with this message, oldest first: one, unless the decoder is stateful.
 
-        None if its picture comes with a later message; then several, each with its own header and `late`. Raises
-        WireError that says what cannot be read, also for a message before the first key frame.
+        No picture if that of this message comes with a later one; then several, each with its own header and `late`.
+        Raises WireError that names what cannot be read, also for a message before the first key frame.
         """
 
     def flush(self) -> Sequence[Picture]:

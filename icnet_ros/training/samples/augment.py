@@ -13,7 +13,7 @@ from torch import Tensor
 
 from icnet_ros.training.loss import IGNORE
 from icnet_ros.training.recipe import Recipe
-from icnet_ros.training.texture import RANDOM_NUMBERS, cellular
+from icnet_ros.training.samples.texture import RANDOM_NUMBERS, cellular
 
 BLUR = 1.5  # pixels, standard deviation of the Gaussian for blur and unsharp mask
 # Random numbers of a crop: scale, place, class and mirror; colour; surface; gamma, sharpness and noise.

@@ -1,0 +1,1 @@
+"""Measurements of a running node, as far as they need no ROS."""

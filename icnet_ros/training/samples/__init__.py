@@ -1,0 +1,1 @@
+"""Which crops of which images a training sees, and how they are changed."""

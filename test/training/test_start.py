@@ -1,0 +1,57 @@
+"""Initial weights, teachers and the adjustment of logits."""
+
+import pytest
+import torch
+
+from icnet_ros.checkpoint.classes import load_classes
+from icnet_ros.checkpoint.file import Checkpoint, build_network
+from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
+from icnet_ros.network.icnet import EXITS, ICNet
+from icnet_ros.training.loss import adjust_logits
+from icnet_ros.training.start import check_teacher, from_checkpoint
+
+
+def checkpoint(classes, width=0.25, **changes):
+    spec = ModelSpec(classes, width, trained=True, **changes)
+    return Checkpoint(spec, build_network(spec).state_dict(), "other")
+
+
+def test_logit_adjustment_undoes_the_class_weights():
+    """A loss with weights w makes the probabilities w times too large; all of it is undone with amount 1."""
+    network = ICNet(3, 0.25, EXITS).eval()
+    balance = torch.tensor([0.5, 2.0, 4.0])
+    image = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        before = network(image)
+        for amount in (0.0, 0.5, 1.0):
+            adjusted = ICNet(3, 0.25, EXITS).eval()
+            adjusted.load_state_dict(adjust_logits(network.state_dict(), balance, amount))
+            for one, other in zip(before, adjusted(image), strict=True):
+                expected = one.softmax(1) / balance[:, None, None] ** amount
+                assert torch.allclose(other.softmax(1), expected / expected.sum(1, keepdim=True), atol=1e-5)
+
+
+def test_a_start_keeps_the_rows_of_known_classes_and_refuses_another_width():
+    old, new = load_classes("cityscapes").names, load_classes("camvid").names
+    other = checkpoint(load_classes("cityscapes"))
+    other.weights["k1.conv.weight"].fill_(7)
+    network = ICNet(11, 0.25, EXITS)
+    from_checkpoint(other).apply(network, new, lambda: torch.zeros(0))
+    assert (network.k1.conv.weight == 7).all()
+    for layer in ("aux16", "aux8", "cls"):
+        for kind in ("weight", "bias"):
+            rows, trained = network.state_dict()[f"{layer}.{kind}"], other.weights[f"{layer}.{kind}"]
+            assert torch.equal(rows[new.index("car")], trained[old.index("car")])
+            assert torch.allclose(rows[new.index("bicyclist")], trained.mean(0))
+    with pytest.raises(CheckpointError, match="need the same architecture and width"):
+        from_checkpoint(other).apply(ICNet(11, 0.5, EXITS), new, lambda: torch.zeros(0))
+
+
+def test_a_teacher_must_see_and_know_the_same():
+    camvid = load_classes("camvid")
+    student = ModelSpec(camvid, 0.25)
+    check_teacher(checkpoint(camvid), student)
+    with pytest.raises(CheckpointError, match="another mean"):
+        check_teacher(checkpoint(camvid, mean=(0.0, 0.0, 0.0)), student)
+    with pytest.raises(CheckpointError, match="knows other classes"):
+        check_teacher(checkpoint(load_classes("cityscapes")), student)
