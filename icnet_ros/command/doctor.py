@@ -26,7 +26,7 @@ from icnet_ros.share import share
 from icnet_ros.version import __version__
 
 # What package.xml leaves to pip, see docs/installation.md, and the rest that versions matter of.
-BY_PIP = ("safetensors", "numba", "typer", "rich", "rosbags", "rosbags-image", "mcap", "zstandard", "plotly")
+BY_PIP = ("safetensors", "numba", "typer", "rich", "rosbags", "mcap", "zstandard", "lz4", "protobuf", "plotly")
 ENGINE_PACKAGES = ("torch", "onnx", "onnxruntime", "openvino")
 PACKAGES = ("numpy", "opencv-python-headless", *BY_PIP, *ENGINE_PACKAGES)
 FAST_DDS = "rmw_fastrtps_cpp"  # the default of every distribution
