@@ -16,6 +16,10 @@ reported under `name` (default: its label folder), `pattern` selects images by f
 `repeat` times per epoch. Labels are PNGs with the image's name: class ids, a palette (its indices are ids), or the
 colours of the class table. `labelmap` names a file with other colours, `label_classes` another class table that the
 files have; `mapping` gives the class of each of their names or ids, or "ignore".
+
+`teacher` is a folder of a network's predictions, of `icnet dataset pseudo-label`: with `labels`, the training learns from
+both; without, the pixels of which the teacher is sure are the labels. `outliers: true` instead of labels says that the
+images show nothing of the classes: the network learns to be unsure there.
 """
 
 from collections.abc import Mapping
@@ -27,9 +31,12 @@ import yaml
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
 from icnet_ros.dataset.base import Dataset, DatasetError, LabelReader, Pair, pair_up
 from icnet_ros.dataset.label_files import label_reader, of_table, read_labelmap
+from icnet_ros.dataset.outliers import unlabelled
+from icnet_ros.dataset.pseudo_labels import read_labels
 
 KEYS = ("name", "classes", "licence", "splits")
-SOURCE_KEYS = ("images", "labels", "name", "pattern", "repeat", "labelmap", "label_classes", "mapping")
+LABEL_KEYS = ("labelmap", "label_classes", "mapping")
+SOURCE_KEYS = ("images", "labels", "teacher", "outliers", "name", "pattern", "repeat", *LABEL_KEYS)
 
 
 def load_descriptor(file: Path, split: str, root: Path | None = None) -> Dataset:
@@ -61,18 +68,46 @@ def load_descriptor(file: Path, split: str, root: Path | None = None) -> Dataset
 
 
 def _source(entry: Any, folder: Path, classes: ClassTable, where: str) -> list[Pair]:
-    values = _checked(entry, SOURCE_KEYS, ("images", "labels"), where)
+    values = _checked(entry, SOURCE_KEYS, ("images",), where)
     repeat = values.get("repeat", 1)
     if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
         raise DatasetError(f"{where}: repeat is {repeat!r}, it must be an integer >= 1")
-    for key in ("images", "labels", "name", "pattern", "labelmap", "label_classes"):
+    for key in ("images", "labels", "teacher", "name", "pattern", "labelmap", "label_classes"):
         if not isinstance(values.get(key, ""), str):
             raise DatasetError(f"{where}: {key} is {values[key]!r}, it must be a string")
-    images, labels = (folder / values[key] for key in ("images", "labels"))
-    pattern = values.get("pattern", "*")
-    pairs = pair_up(images, labels, lambda path: f"{path.stem}.png", _reader(values, folder, classes, where), pattern)
-    name = values.get("name", values["labels"])
-    return [pair._replace(source=name) for pair in pairs for _ in range(repeat)]
+    outliers = values.get("outliers", False)
+    if not isinstance(outliers, bool):
+        raise DatasetError(f"{where}: outliers is {outliers!r}, it must be true or false")
+    annotated = "labels" in values or "teacher" in values
+    if not annotated and not outliers:
+        raise DatasetError(f"{where}: labels is missing; a source has labels, teacher or both, or outliers: true")
+    if annotated and outliers:
+        raise DatasetError(f"{where}: outliers: true excludes labels and teacher")
+    if "labels" not in values and (given := [key for key in LABEL_KEYS if key in values]):
+        raise DatasetError(f"{where}: {given[0]} describes label files, and there are no labels")
+    pairs = _pairs(values, folder, classes, where)
+    name = values.get("name", values.get("labels", values.get("teacher", "outliers")))
+    return [pair._replace(source=name, outlier=outliers) for pair in pairs for _ in range(repeat)]
+
+
+def _pairs(values: Mapping[str, Any], folder: Path, classes: ClassTable, where: str) -> list[Pair]:
+    """The images of a source with their labels, those of which the teacher is sure, or none."""
+    images, pattern = folder / values["images"], values.get("pattern", "*")
+    if "labels" in values:
+        reader = _reader(values, folder, classes, where)
+        pairs = pair_up(images, folder / values["labels"], _png, reader, pattern)
+    elif "teacher" not in values:
+        return pair_up(images, images, lambda path: path.name, unlabelled(classes.ignore), pattern)
+    if "teacher" not in values:
+        return pairs
+    taught = pair_up(images, folder / values["teacher"], _png, read_labels(len(classes), classes.ignore), pattern)
+    if "labels" not in values:
+        pairs = taught
+    return [pair._replace(teacher=one.label) for pair, one in zip(pairs, taught, strict=True)]
+
+
+def _png(image: Path) -> str:
+    return f"{image.stem}.png"
 
 
 def _reader(values: Mapping[str, Any], folder: Path, classes: ClassTable, where: str) -> LabelReader:

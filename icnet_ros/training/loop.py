@@ -23,12 +23,14 @@ from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.training.augment import augment
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
 from icnet_ros.training.errors import DivergedError, RecipeError, StateError
-from icnet_ros.training.loss import IGNORE, adjust_logits, cascade_loss, distillation_loss
+from icnet_ros.training.loss import adjust_logits, cascade_loss, distillation_loss
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.sample_cache import SampleCache
 from icnet_ros.training.sampling import Sampler, class_counts
+from icnet_ros.training.scene_classes import SceneClasses
 from icnet_ros.training.start import FROM_SCRATCH, Start, check_teacher, network_spec
 from icnet_ros.training.state import State, load_state, save_state
+from icnet_ros.training.targets import Targets, outlier_loss, soft_label_loss, split_targets, stack_targets
 from icnet_ros.training.validation import validate
 
 log = logging.getLogger(__name__)
@@ -73,7 +75,9 @@ class Trainer:
         names = self._spec.classes.names
         if recipe.road_texture and "road" not in names:
             raise RecipeError(f"road_texture needs a class named road; there are {', '.join(names)}")
-        self._road = names.index("road") if recipe.road_texture else IGNORE
+        self._scene = SceneClasses.of(names)
+        self._taught = any(pair.teacher is not None for pair in data.pairs)
+        self._outliers = recipe.covered > 0 or any(pair.outlier for pair in data.pairs)
         try:
             network = build_network(self._spec)
         except ValueError as err:
@@ -128,7 +132,8 @@ class Trainer:
             rate = learning_rate(recipe, self.step)
             for group in self._optimiser.param_groups:
                 group["lr"] = rate
-            images, labels = self._batch()
+            images, targets = self._batch()
+            labels = targets.labels
             # Of dropout, the only layer that draws.
             torch.manual_seed(recipe.seed * 1_000_003 + self.step * fabric.world_size + fabric.global_rank)
             self._model.train()
@@ -141,6 +146,10 @@ class Trainer:
                 loss = loss + recipe.teacher_weight * distillation_loss(
                     logits, teacher_logits, labels, weights, recipe.temperature
                 )
+            if self._taught:
+                loss = loss + recipe.teacher_weight * soft_label_loss(logits, targets, weights, balance)
+            if self._outliers:
+                loss = loss + recipe.outlier_weight * outlier_loss(logits, targets.outliers, weights)
             self._optimiser.zero_grad()
             fabric.backward(loss)
             self._optimiser.step()
@@ -157,14 +166,14 @@ class Trainer:
                 losses.zero_()
         return self._best
 
-    def _batch(self) -> tuple[Tensor, Tensor]:
+    def _batch(self) -> tuple[Tensor, Targets]:
         """This process's part of the batch of this step."""
         share = self.recipe.batch // self._fabric.world_size
         start = self.step * self.recipe.batch + self._fabric.global_rank * share
         return self._crops(range(start, start + share))
 
-    def _crops(self, positions: range) -> tuple[Tensor, Tensor]:
-        """Images and labels of the crops at these positions, counted from the start of the training."""
+    def _crops(self, positions: range) -> tuple[Tensor, Targets]:
+        """Images and targets of the crops at these positions, counted from the start of the training."""
         sampled = [self._sampler.crop(position) for position in positions]
         pairs = self._samples.get([crop.image for crop in sampled])
         generators = [torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + position) for position in positions]
@@ -172,9 +181,9 @@ class Trainer:
         # One crop stays in the caches of a CPU; all together need fewer kernels on a GPU.
         step = 1 if self._mean.device.type == "cpu" else len(pairs)
         parts = [slice(first, first + step) for first in range(0, len(pairs), step)]
-        crops = [augment(pairs[p], self._mean, self.recipe, generators[p], class_ids[p], self._road) for p in parts]
+        crops = [augment(pairs[p], self._mean, self.recipe, generators[p], class_ids[p], self._scene) for p in parts]
         images = torch.cat([image for image, _ in crops]).to(memory_format=torch.channels_last)
-        return images, torch.cat([labels for _, labels in crops])
+        return images, split_targets(stack_targets([one for _, targets in crops for one in targets]))
 
     def _class_weights(self) -> Tensor | None:
         if self.recipe.class_balance == "none":

@@ -7,6 +7,7 @@ import torch
 
 from icnet_ros.training.augment import augment
 from icnet_ros.training.recipe import Recipe
+from icnet_ros.training.scene_classes import SceneClasses
 from icnet_ros.training.texture import RANDOM_NUMBERS, cellular
 
 MEAN = torch.tensor([100.0, 110.0, 120.0])
@@ -70,8 +71,8 @@ def test_the_road_gets_surfaces_of_its_own():
     for seed in range(200):
         generators = [torch.Generator().manual_seed(seed) for _ in range(3)]
         before, ids = augment([(image, labels)], MEAN, plain, generators[:1])
-        after, _ = augment([(image, labels)], MEAN, recipe, generators[1:2], road=3)
-        without, _ = augment([(image, labels.clamp(min=5))], MEAN, recipe, generators[2:], road=3)
+        after, _ = augment([(image, labels)], MEAN, recipe, generators[1:2], scene=SceneClasses(road=3))
+        without, _ = augment([(image, labels.clamp(min=5))], MEAN, recipe, generators[2:], scene=SceneClasses(road=3))
         touched.update(set(ids[0][(before != after)[0].any(0)].tolist()))
         touched["without"] += int((before != without).any())
     assert 85 < touched[3] < 135  # half of the crops and a few of the fifth
