@@ -17,6 +17,7 @@ from icnet_ros.engine.kernels.normalise import normalise
 from icnet_ros.engine.kernels.upsample import label_map
 from icnet_ros.evaluation.mapping import ClassMapping, align_classes
 from icnet_ros.evaluation.prediction import Prediction
+from icnet_ros.metrics.calibration import Calibration
 from icnet_ros.metrics.confusion import ConfusionMatrix, iou_by_class, sum_matrices
 from icnet_ros.network.fold import fold_batch_norm
 from icnet_ros.render.painter import UInt8
@@ -67,13 +68,21 @@ def evaluate_engine(
     progress: Progress,
     *,
     mapping: ClassMapping | None = None,
+    calibration: Calibration | None = None,
 ) -> ConfusionMatrix:
-    """Confusion matrix over the dataset for the exit of an engine, with its label maps. Raises DatasetError."""
+    """Confusion matrix over the dataset for the exit of an engine, with its label maps. Raises DatasetError.
+
+    calibration: also gets the confidence of the labels.
+    """
     fold = align_classes(engine.spec.classes, dataset.classes, mapping, dataset.name)
     matrix = ConfusionMatrix(len(fold.classes), fold.classes.ignore)
     for number in range(len(dataset)):
         image, ground_truth = dataset[number]
-        matrix.update(fold.of_ground_truth(ground_truth), fold.of_labels(engine.segment([Frame(image)])[0].labels))
+        found = engine.segment([Frame(image)], confidence=calibration is not None)[0]
+        scored = fold.of_ground_truth(ground_truth), fold.of_labels(found.labels)
+        matrix.update(*scored)
+        if calibration is not None and found.confidence is not None:
+            calibration.update(*scored, found.confidence)
         progress(number + 1, len(dataset))
     return matrix
 

@@ -9,10 +9,12 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.engine.base import EngineError, EngineOptions
 from icnet_ros.engine.table import open_engine
+from icnet_ros.evaluation.calibration_report import calibration_report, save
 from icnet_ros.evaluation.evaluate import Progress, by_source, evaluate, evaluate_engine, report
 from icnet_ros.evaluation.figures import PaperFigures
 from icnet_ros.evaluation.mapping import ClassMapping, align_classes
 from icnet_ros.evaluation.prediction import Prediction
+from icnet_ros.metrics.calibration import Calibration
 from icnet_ros.metrics.confusion import ConfusionMatrix
 
 
@@ -21,7 +23,8 @@ class EvaluationOptions:
     """How a checkpoint is evaluated.
 
     scales, flip, device: see `evaluate`. engine: evaluate one exit as this engine labels it, with engine_options; "" is
-    every exit of the network itself. figures: folder for the paper's figures.
+    every exit of the network itself. figures: folder for the paper's figures. calibration: folder for figures about the
+    confidence.
     """
 
     scales: tuple[float, ...] = ()
@@ -31,6 +34,7 @@ class EvaluationOptions:
     engine_options: EngineOptions = field(default_factory=EngineOptions)
     mapping: ClassMapping | None = None
     figures: Path | None = None
+    calibration: Path | None = None
 
 
 def evaluate_dataset(
@@ -38,9 +42,9 @@ def evaluate_dataset(
 ) -> dict[str, Any]:
     """Run the evaluation; returns the content of `report`. Raises EngineError for conflicting options.
 
-    An ONNX network is evaluated with engine "auto" if none is given.
+    An ONNX network, and the confidence of any, is evaluated with engine "auto" if none is given.
     """
-    if checkpoint.spec.architecture == "onnx" and not options.engine:
+    if (checkpoint.spec.architecture == "onnx" or options.calibration) and not options.engine:
         options = replace(options, engine="auto")
     if options.engine and (options.flip or options.figures or len(options.scales) > 1):
         raise EngineError("--engine labels each image once: leave out --flip, --figures and the second --scale")
@@ -55,11 +59,20 @@ def evaluate_dataset(
         engine_options = replace(options.engine_options, scale=options.scales[0] if options.scales else 0.0)
         engine = open_engine(options.engine, checkpoint, engine_options)
 
+        confidence = {name: Calibration(len(classes)) for name in dataset.sources if options.calibration}
+
         def run(part: Dataset, update: Progress) -> dict[str, ConfusionMatrix]:
-            return {engine_options.exit: evaluate_engine(engine, part, update, mapping=options.mapping)}
+            seen = confidence.get(part.sources[0])
+            matrix = evaluate_engine(engine, part, update, mapping=options.mapping, calibration=seen)
+            return {engine_options.exit: matrix}
 
         matrices, sources = by_source(dataset, run, progress)
         engine.close()
+        if options.calibration:
+            calibration = calibration_report(confidence, classes.names)
+            save(calibration, options.calibration)
+            whole = report(checkpoint, dataset, matrices, classes, sources if len(sources) > 1 else None)
+            return {**whole, "calibration": calibration}
     else:
         observers: list[Callable[[Prediction], None]] = []
         if options.figures:
