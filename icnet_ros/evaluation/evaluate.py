@@ -19,7 +19,7 @@ from icnet_ros.evaluation.mapping import ClassMapping, align_classes
 from icnet_ros.evaluation.prediction import Prediction
 from icnet_ros.metrics.calibration import Calibration
 from icnet_ros.metrics.confusion import ConfusionMatrix, iou_by_class, sum_matrices
-from icnet_ros.network.fold import fold_batch_norm
+from icnet_ros.network.fold import for_inference
 from icnet_ros.render.painter import UInt8
 
 Progress = Callable[[int, int], None]
@@ -44,7 +44,7 @@ def evaluate(
     """
     spec = checkpoint.spec
     fold = align_classes(spec.classes, dataset.classes, mapping, dataset.name)
-    network = fold_batch_norm(checkpoint.network()).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = for_inference(checkpoint.network()).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     threads = torch.get_num_threads()
     matrices = {name: ConfusionMatrix(len(fold.classes), fold.classes.ignore) for name in spec.exits}
     for number in range(len(dataset)):

@@ -19,7 +19,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from icnet_ros.checkpoint.file import Checkpoint, build_network, save
 from icnet_ros.checkpoint.model_index import STATE
 from icnet_ros.dataset.base import Dataset
-from icnet_ros.network.fold import fold_batch_norm
+from icnet_ros.network.fold import for_inference
 from icnet_ros.training.augment import augment
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
 from icnet_ros.training.errors import DivergedError, RecipeError, StateError
@@ -100,7 +100,7 @@ class Trainer:
         if teacher is not None:
             check_teacher(teacher, self._spec)
             self._origin["teacher"] = {"name": teacher.name, "sha256": teacher.sha256}
-            folded = fold_batch_norm(teacher.network(teacher.spec.exits[-1:])).to(fabric.device)
+            folded = for_inference(teacher.network(teacher.spec.exits[-1:])).to(fabric.device)
             self._teacher = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._made_from = _made_from(data, self._counts, self._origin)
         self._validated_on = sha256(checked.tobytes() + _names(validation)).hexdigest()

@@ -55,31 +55,31 @@ def soft_label_loss(
     """Weighted cross entropy of each branch with the two classes of a teacher (Hinton et al., 2015); a scalar.
 
     logits: (N, C, h, w) each, targets are resized to them by nearest. Labelled pixels that the teacher predicts wrongly are
-    ignored, unlabelled ones are used. class_weights: (C,), as in `cascade_loss`, so that both losses have one optimum.
+    ignored, unlabelled ones are used. The mean over all pixels, so that few crops with a teacher do not count as many.
+    class_weights: (C,), as in `cascade_loss`, so that both losses have one optimum.
     """
     total = logits[0].new_zeros(())
     for weight, branch in zip(weights, logits, strict=True):
         labels, _, first, second, share = (resize_labels(one, *branch.shape[-2:]) for one in targets)
         used = (first != IGNORE) & ((labels == IGNORE) | (labels == first))
         logs = F.log_softmax(branch.float(), 1)
-        sum_of_both, norm = logs.new_zeros(first.shape), logs.new_zeros(first.shape)
+        losses = logs.new_zeros(first.shape)
         for ids, part in ((first, share / 255), (second, 1 - share / 255)):
             index = ids.clamp(max=logs.shape[1] - 1)
             scale = part if class_weights is None else part * class_weights[index]
-            sum_of_both = sum_of_both - scale * logs.gather(1, index[:, None])[:, 0]
-            norm = norm + scale
-        total = total + weight * (sum_of_both * used).sum() / (norm * used).sum().clamp(min=1)
+            losses = losses - scale * logs.gather(1, index[:, None])[:, 0]
+        total = total + weight * (losses * used).mean()
     return total
 
 
 def outlier_loss(logits: Sequence[Tensor], outliers: Tensor, weights: Sequence[float]) -> Tensor:
     """Cross entropy with equal probabilities where `outliers` (N, h, w) is true, of each branch; a scalar.
 
-    Outlier exposure (Hendrycks et al., 2019): there the network learns to be unsure. Zero if there are none.
+    Outlier exposure (Hendrycks et al., 2019): there the network learns to be unsure. The mean over all pixels.
     """
     total = logits[0].new_zeros(())
     for weight, branch in zip(weights, logits, strict=True):
         wanted = resize_labels(outliers, *branch.shape[-2:])
         excess = -F.log_softmax(branch.float(), 1).mean(1) - torch.log(torch.tensor(float(branch.shape[1])))
-        total = total + weight * (excess * wanted).sum() / wanted.sum().clamp(min=1)
+        total = total + weight * (excess * wanted).mean()
     return total

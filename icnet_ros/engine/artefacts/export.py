@@ -13,7 +13,7 @@ from icnet_ros.engine.artefacts.int8 import int8_file
 from icnet_ros.engine.artefacts.onnx_adapter import adapt, probe_size
 from icnet_ros.engine.base import EngineError, EngineOptions
 
-FORMAT = 1
+FORMAT = 2
 # (batch, height, width), odd and even, below and above the pyramid's windows: detects exports with a fixed size.
 CHECKED = ((1, 96, 128), (2, 65, 97), (1, 129, 290))
 LEAST_ALIKE = 0.95  # share of the labels of an ONNX network that a conversion must keep, on noise
@@ -50,7 +50,7 @@ def export_onnx(checkpoint: Checkpoint, exit_: str, path: Path) -> None:
     import torch
     from torch import Tensor, nn
 
-    from icnet_ros.network.fold import fold_batch_norm
+    from icnet_ros.network.fold import for_inference
     from icnet_ros.network.pyramid import exportable
 
     class Exported(nn.Module):
@@ -63,7 +63,7 @@ def export_onnx(checkpoint: Checkpoint, exit_: str, path: Path) -> None:
             return logits
 
     try:
-        network = exportable(fold_batch_norm(checkpoint.network([exit_])))
+        network = exportable(for_inference(checkpoint.network([exit_])))
     except ValueError as err:
         raise EngineError(f"{checkpoint.name}: {err}; set engine to torch") from err
     dynamic = {0: "frames", 1: "height", 2: "width"}
