@@ -63,15 +63,16 @@ def pseudo_label(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the predictions; complete ones are kept.")],
     pattern: Annotated[str, typer.Option(help="Which images of the folder.")] = "*",
     rows: Annotated[
-        list[int] | None, typer.Option(min=0, help="Rows of the network's input; repeat to average several. 0: its own.")
+        list[int] | None,
+        typer.Option(min=0, help="Rows of the network's input; repeatable. 0: its own."),
     ] = None,
     flip: Annotated[bool, typer.Option(help="Average with the mirrored image.")] = True,
     engine: Annotated[str, typer.Option(help="auto, torch, onnxruntime, openvino.")] = "auto",
 ) -> None:
     """Predict each image with a teacher network; for `teacher:` of a source in a dataset.yaml.
 
-    The files hold the two most probable classes of each pixel and their shares. Look at the predictions before a training
-    learns from them: `icnet segment` draws them.
+    The files hold the two most probable classes of each pixel and their shares. Look at the predictions before a
+    training learns from them: `icnet segment` draws them.
     """
     from icnet_ros.engine.table import open_engine
     from icnet_ros.evaluation.pseudo_label import mean_probabilities

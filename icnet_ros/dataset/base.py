@@ -24,9 +24,9 @@ class DatasetError(ValueError):
 class Pair(NamedTuple):
     """An image file, its label file, and the source it belongs to ("" if sources are not named).
 
-    read: label file -> class ids uint8 (H, W); unlabelled pixels have the `ignore` id of the class table. teacher: file of
-    a teacher's predictions, see `pseudo_labels`. outlier: shows nothing of the classes; has no labels, `label` is the
-    image.
+    read: label file -> class ids uint8 (H, W); unlabelled pixels have the `ignore` id of the class table. teacher: file
+    of a teacher's predictions, see `pseudo_labels`. outlier: shows nothing of the classes; has no labels, `label` is
+    the image.
     """
 
     image: Path

@@ -17,9 +17,9 @@ reported under `name` (default: its label folder), `pattern` selects images by f
 colours of the class table. `labelmap` names a file with other colours, `label_classes` another class table that the
 files have; `mapping` gives the class of each of their names or ids, or "ignore".
 
-`teacher` is a folder of a network's predictions, of `icnet dataset pseudo-label`: with `labels`, the training learns from
-both; without, the pixels of which the teacher is sure are the labels. `outliers: true` instead of labels says that the
-images show nothing of the classes: the network learns to be unsure there.
+`teacher` is a folder of a network's predictions, of `icnet dataset pseudo-label`: with `labels`, the training learns
+from both; without, the pixels of which the teacher is sure are the labels. `outliers: true` instead of labels says
+that the images show nothing of the classes: the network learns to be unsure there.
 """
 
 from collections.abc import Mapping

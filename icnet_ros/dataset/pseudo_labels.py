@@ -1,8 +1,8 @@
 """Predictions of a teacher network on disk: the two most probable classes of each pixel and their shares.
 
-A PNG of three 8-bit channels, in the order of an RGB file: id of the most probable class, id of the second, and the share
-of the first in the probability of both, 255 for 1. Two classes hold nearly all of what a trained network says about a
-pixel, and a picture of them is as small as its labels.
+A PNG of three 8-bit channels, in the order of an RGB file: id of the most probable class, id of the second, and the
+share of the first in the probability of both, 255 for 1. Two classes hold nearly all of what a trained network says
+about a pixel, and a picture of them is as small as its labels.
 """
 
 from pathlib import Path

@@ -76,7 +76,9 @@ def draw(report: dict[str, Any], file: Path) -> None:
             (line,) = thresholds.plot(at, [row["errors_removed"] or 0 for row in rows], label=f"{name}: errors removed")
             kept = [row["correct_kept"] or 0 for row in rows]
             thresholds.plot(at, kept, color=line.get_color(), linestyle=":", label=f"{name}: correct kept")
-    reliability.set(xlabel="confidence", ylabel="share of correct labels", xlim=(0, 1), ylim=(0, 1), title="Reliability")
+    reliability.set(
+        xlabel="confidence", ylabel="share of correct labels", xlim=(0, 1), ylim=(0, 1), title="Reliability"
+    )
     thresholds.set(xlabel="threshold of confidence", xlim=(0, 1), ylim=(0, 1), title="Labels below a threshold removed")
     for axes in (reliability, thresholds):
         axes.grid(alpha=0.3)

@@ -24,4 +24,3 @@ def mean_probabilities(engines: Sequence[Engine], image: UInt8, *, flip: bool) -
         total += scores[:, ::-1] if mirrored else scores
     total /= len(views)
     return total
-

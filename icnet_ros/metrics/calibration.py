@@ -23,8 +23,8 @@ class Bin(NamedTuple):
 class Threshold(NamedTuple):
     """What remains if labels of less confidence, 0..255, are removed.
 
-    errors_removed, correct_kept: shares of the wrong and of the right labels. wrong: share of the remaining labels that is
-    wrong. NaN where there are none.
+    errors_removed, correct_kept: shares of the wrong and of the right labels. wrong: share of the remaining labels that
+    is wrong. NaN where there are none.
     """
 
     confidence: int

@@ -11,8 +11,9 @@ EVERY = 8  # pixels: a grid of this step is enough for the mean of a frame
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """warning: mean confidence, 0..1, under which a scene is unlike the training; 0: never. seconds: of the running mean.
+    """When a scene counts as unlike the training.
 
+    warning: mean confidence, 0..1, under which it does; 0: never. seconds: of the running mean.
     margin: how far the mean must rise above `warning` before a scene is familiar again.
     """
 
@@ -24,7 +25,7 @@ class SceneSettings:
 class SceneMonitor:
     """Running mean of the confidence of one camera's frames, by an exponential window of the time between them."""
 
-    def __init__(self, settings: SceneSettings = SceneSettings()) -> None:  # noqa: B008  frozen
+    def __init__(self, settings: SceneSettings = SceneSettings()) -> None:
         self._settings = settings
         self.reset()
 

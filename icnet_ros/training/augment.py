@@ -37,8 +37,8 @@ def augment(
 ) -> tuple[Tensor, Tensor]:
     """A batch of crops.
 
-    pairs: images uint8 (3, H, W) and labels uint8 (H, W), or targets (4, H, W) as `training.targets` describes them; sizes
-    may differ. mean: (3,), 0..255. generators: one for
+    pairs: images uint8 (3, H, W) and labels uint8 (H, W), or targets (4, H, W) as `training.targets` describes them;
+    sizes may differ. mean: (3,), 0..255. generators: one for
     each pair, on the CPU; all that is random comes from them. class_ids: a class that the crop of the pair contains if
     its image does. scene: the classes that `road_texture` and `weather` are about.
     Returns images float32 (N, 3, h, w) with the mean subtracted and labels int64 (N, h, w), or targets (N, 4, h, w).
@@ -71,7 +71,9 @@ def augment(
 
 def _sample_targets(labels: Sequence[Tensor], grids: Tensor) -> Tensor:
     """Labels (N, h, w) of the crops, or targets (N, 4, h, w)."""
-    drawn = [_sample(one.view(-1, *one.shape[-2:]), grid, "nearest")[0] for one, grid in zip(labels, grids, strict=True)]
+    drawn = [
+        _sample(one.view(-1, *one.shape[-2:]), grid, "nearest")[0] for one, grid in zip(labels, grids, strict=True)
+    ]
     return stack_targets([one.squeeze(0).long() for one in drawn])
 
 
@@ -85,7 +87,7 @@ def _nothing(targets: Tensor) -> Tensor:
 def _conditions(
     pixels: Tensor, ids: Tensor, recipe: Recipe, scene: SceneClasses, draws: Sequence[Tensor], on_cpu: Tensor
 ) -> Tensor:
-    """Night in `recipe.dark` of the crops, weather in further `recipe.weather` of them. on_cpu: (N,), draws[0][:, 0]."""
+    """Night in `recipe.dark` of the crops, weather in further `recipe.weather`. on_cpu: (N,), draws[0][:, 0]."""
     kind = draws[0][:, 0, None, None, None]
     if (on_cpu < recipe.dark).any():
         pixels = torch.where(kind < recipe.dark, night.night(pixels, ids, draws[2], scene), pixels)

@@ -9,9 +9,9 @@ BLURRED = 48  # pixels over which a covered lens averages
 
 
 def cover(pixels: Tensor, draws: Tensor) -> Tensor:
-    """Pictures (N, 3, h, w) in 0..255 of a covered lens: half of them blurred beyond recognition, half one smooth colour.
+    """Pictures (N, 3, h, w) in 0..255 of a covered lens.
 
-    draws: (N, RANDOM_NUMBERS) in 0..1.
+    Half of them are blurred beyond recognition, half are one smooth colour. draws: (N, RANDOM_NUMBERS) in 0..1.
     """
     height, width = pixels.shape[-2:]
     coarse = F.avg_pool2d(pixels, BLURRED, ceil_mode=True)

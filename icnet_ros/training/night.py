@@ -15,9 +15,9 @@ RANDOM_NUMBERS = 12 + 4 * LAMPS  # of a crop
 def night(pixels: Tensor, ids: Tensor, draws: Tensor, scene: SceneClasses) -> Tensor:
     """Darkened pictures, (N, 3, h, w) in 0..255, blue, green, red.
 
-    Pixels are raised to a power of 2 to 5, as 0..1; half of the crops have nothing else than that, a colour of the light
-    and some gain, as of a camera that exposes longer. The others have a black sky, headlights and lamps. ids: int64
-    (N, h, w), class ids. draws: (N, RANDOM_NUMBERS) in 0..1.
+    Pixels are raised to a power of 2 to 5, as 0..1; half of the crops have nothing else than that, a colour of the
+    light and some gain, as of a camera that exposes longer. The others have a black sky, headlights and lamps. ids:
+    int64 (N, h, w), class ids. draws: (N, RANDOM_NUMBERS) in 0..1.
     """
     r = draws[:, :, None, None, None].unbind(1)  # (N, 1, 1, 1) each
     exponent = 2 + 3 * r[0] ** 1.5
@@ -37,7 +37,7 @@ def night(pixels: Tensor, ids: Tensor, draws: Tensor, scene: SceneClasses) -> Te
 
 
 def _sky(ids: Tensor, scene: SceneClasses) -> Tensor:
-    """How much each pixel is sky, (N, 1, h, w); also the unlabelled edge around it, which would stay as a bright line."""
+    """How much each pixel is sky, (N, 1, h, w), or the unlabelled edge around it, which would stay as a bright line."""
     sky = sum(((ids == one).float() for one in scene.sky), torch.zeros(ids.shape, device=ids.device))[:, None]
     unlabelled = (ids == IGNORE)[:, None]
     near = F.max_pool2d(sky, (2 * EDGE + 1, 1), 1, (EDGE, 0))

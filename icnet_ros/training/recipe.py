@@ -46,7 +46,7 @@ class Recipe:
     sharpness: range of the random blur (down to a Gaussian of 1.5 pixels) or unsharp mask. noise: maximum standard
         deviation of the added Gaussian noise, for pixels 0..255.
     ema: decay of the exponential moving average of the weights, which is saved; 0 saves the last weights.
-    teacher_weight: of the distillation loss, if there is a teacher network or sources have its predictions (`teacher:`).
+    teacher_weight: of the distillation loss, if there is a teacher network or sources have predictions (`teacher:`).
     temperature: of the teacher network's softmax.
     validate_every: iterations between two validations. validate_images: number of images per validation, evenly
         spaced, of the validation split and of the training split; 0: all validation images and as many training

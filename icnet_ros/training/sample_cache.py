@@ -39,7 +39,7 @@ class SampleCache:
         self._threads = ThreadPoolExecutor(4)
 
     def get(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-        """Images uint8 (3, H, W) and labels uint8 (H, W), 255 where unlabelled; targets (4, H, W) if a teacher gave some.
+        """Images uint8 (3, H, W) and labels uint8 (H, W), 255 where unlabelled; targets (4, H, W) with a teacher.
 
         See `training.targets`. Raises DatasetError.
         """
@@ -50,7 +50,8 @@ class SampleCache:
         if key in self._cache:
             return self._cache[key]
         image, labels = self._dataset[index]
-        labels = np.where(labels == self._dataset.classes.ignore, np.uint8(OUTLIER if key.outlier else IGNORE), labels)
+        without = OUTLIER if key.outlier else IGNORE
+        labels = np.where(labels == self._dataset.classes.ignore, np.uint8(without), labels)
         if (taught := predictions(self._dataset, index)) is not None:
             labels = np.concatenate([labels[None], np.moveaxis(taught, 2, 0)])
         pair = torch.from_numpy(image).permute(2, 0, 1).to(self._device), torch.from_numpy(labels).to(self._device)

@@ -10,7 +10,7 @@ VERGE = ("sidewalk", "terrain", "pavement")
 
 
 class SceneClasses(NamedTuple):
-    """Ids of classes. road: 255 if there is none. ground: what lies flat, sky: infinitely far, verge: where snow stays."""
+    """Ids of classes; road is 255 if there is none. Snow stays on verges."""
 
     road: int = 255
     ground: tuple[int, ...] = ()

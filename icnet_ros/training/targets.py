@@ -15,8 +15,8 @@ OUTLIER = 254  # label of a pixel that is none of the classes; it is no class id
 class Targets(NamedTuple):
     """Targets of a batch, int64 (N, h, w) each.
 
-    labels: class ids, or IGNORE. outliers: bool, what shows nothing of the classes. first, second: classes that a teacher
-    finds most probable, IGNORE without a teacher; share: of the first in the probability of both, 0..255.
+    labels: class ids, or IGNORE. outliers: bool, what shows nothing of the classes. first, second: classes that a
+    teacher finds most probable, IGNORE without a teacher; share: of the first in the probability of both, 0..255.
     """
 
     labels: Tensor
@@ -54,9 +54,9 @@ def soft_label_loss(
 ) -> Tensor:
     """Weighted cross entropy of each branch with the two classes of a teacher (Hinton et al., 2015); a scalar.
 
-    logits: (N, C, h, w) each, targets are resized to them by nearest. Labelled pixels that the teacher predicts wrongly are
-    ignored, unlabelled ones are used. The mean over all pixels, so that few crops with a teacher do not count as many.
-    class_weights: (C,), as in `cascade_loss`, so that both losses have one optimum.
+    logits: (N, C, h, w) each, targets are resized to them by nearest. Labelled pixels that the teacher predicts wrongly
+    are ignored, unlabelled ones are used. The mean over all pixels, so that few crops with a teacher do not count as
+    many. class_weights: (C,), as in `cascade_loss`, so that both losses have one optimum.
     """
     total = logits[0].new_zeros(())
     for weight, branch in zip(weights, logits, strict=True):

@@ -38,7 +38,7 @@ def depth(ids: Tensor, scene: SceneClasses, horizon: Tensor) -> Tensor:
     The ground is flat and ends at the horizon, `horizon` (N,) rows above its first row in the crop. What stands on it
     is as far as the ground below. Crops without ground are as far as a wall 8 units away.
     """
-    count, height, width = ids.shape
+    _, height, width = ids.shape
     ground, sky = _any_of(ids, scene.ground), _any_of(ids, scene.sky)
     rows = torch.arange(height, dtype=torch.float32, device=ids.device)
     first = torch.where(ground.any(2), rows, height).amin(1)  # the highest row with ground
@@ -50,9 +50,7 @@ def depth(ids: Tensor, scene: SceneClasses, horizon: Tensor) -> Tensor:
     return torch.where(sky, 1000.0, torch.where(has_ground, far, 8.0)).clamp(1, 1000)
 
 
-def _fog(
-    pixels: Tensor, ids: Tensor, scene: SceneClasses, density: Tensor, light: Tensor, place: Tensor
-) -> Tensor:
+def _fog(pixels: Tensor, ids: Tensor, scene: SceneClasses, density: Tensor, light: Tensor, place: Tensor) -> Tensor:
     """Homogeneous fog (Koschmieder): what is far takes the colour of the air. density, light, place: (N, 1, 1, 1)."""
     horizon = (0.02 + 0.06 * place.flatten()) * ids.shape[1]
     distance = depth(ids, scene, horizon)[:, None]
@@ -87,7 +85,7 @@ def _falling(pixels: Tensor, snow: Tensor, draws: Tensor) -> Tensor:
 
 
 def _drops(pixels: Tensor, draws: Tensor) -> Tensor:
-    """Drops on the lens show a blurred picture, as it is out of focus there; up to DROPS, half of the crops have none."""
+    """Drops on the lens, up to DROPS, show a blurred picture, as it is out of focus; half of the crops have none."""
     height, width = pixels.shape[-2:]
     blurred = F.interpolate(F.avg_pool2d(pixels, 16, ceil_mode=True), (height, width), mode="bilinear")
     y = torch.arange(height, dtype=torch.float32, device=pixels.device)[None, :, None]

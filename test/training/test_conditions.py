@@ -82,7 +82,7 @@ def test_nights_are_dark_and_half_of_them_have_a_black_sky_without_a_bright_edge
 
 
 def test_fog_hides_what_is_far_and_the_sky_most():
-    picture, labels = street()
+    _, labels = street()
     ids = labels[None].long()
     distance = weather.depth(ids, SCENE, torch.tensor([5.0]))[0]
     assert (distance[:30] == 1000).all()

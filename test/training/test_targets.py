@@ -40,7 +40,9 @@ def test_the_loss_is_the_cross_entropy_with_the_probabilities_of_the_teacher():
     wanted = torch.zeros(1, 7, 4, 4)
     wanted[:, 2], wanted[:, 6] = 204 / 255, 51 / 255
     unlabelled = targets(255, 2, 6, 204)
-    assert soft_label_loss([logits], unlabelled, [1.0]).item() == pytest.approx(F.cross_entropy(logits, wanted).item(), rel=1e-5)
+    assert soft_label_loss([logits], unlabelled, [1.0]).item() == pytest.approx(
+        F.cross_entropy(logits, wanted).item(), rel=1e-5
+    )
     assert soft_label_loss([logits], targets(2, 2, 6, 204), [1.0]) == soft_label_loss([logits], unlabelled, [1.0])
     assert soft_label_loss([logits], targets(6, 2, 6, 204), [1.0]) == 0  # the label says that the teacher is wrong
     assert soft_label_loss([logits], targets(2, 255, 255, 255), [1.0]) == 0  # no teacher
