@@ -3,14 +3,12 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -24,6 +22,7 @@ from icnet_ros.training.augment import augment
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
 from icnet_ros.training.errors import DivergedError, RecipeError, StateError
 from icnet_ros.training.loss import adjust_logits, cascade_loss, distillation_loss
+from icnet_ros.training.origin import LABELS, data_origin, made_from, names_of
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.sample_cache import SampleCache
 from icnet_ros.training.sampling import Sampler, class_counts
@@ -35,9 +34,6 @@ from icnet_ros.training.validation import validate
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
-# What a state was made from, as the user knows it.
-LABELS = "set of labels"
-OPTIONS = {"init": "--init", "backbone": "--backbone", "pruned": "network before pruning"}
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -95,15 +91,15 @@ class Trainer:
         self.step, self._best = 0, 0.0
         if saved is None:
             start.apply(self._network, self._spec.classes.names, lambda: self._crops(range(8))[0])
-        self._origin = {**start.origin, "data": _data_origin(data)}
+        self._origin = {**start.origin, "data": data_origin(data)}
         self._teacher: nn.Module | None = None
         if teacher is not None:
             check_teacher(teacher, self._spec)
             self._origin["teacher"] = {"name": teacher.name, "sha256": teacher.sha256}
             folded = for_inference(teacher.network(teacher.spec.exits[-1:])).to(fabric.device)
             self._teacher = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._made_from = _made_from(data, self._counts, self._origin)
-        self._validated_on = sha256(checked.tobytes() + _names(validation)).hexdigest()
+        self._made_from = made_from(data, self._counts, self._origin)
+        self._validated_on = sha256(checked.tobytes() + names_of(validation)).hexdigest()
         if saved is not None:
             self._check_same(saved)
             self._network.load_state_dict(saved.network)
@@ -282,30 +278,3 @@ def _continues(recipe: Recipe, saved: State) -> bool:
         return recipe.continues(Recipe.from_dict(saved.recipe), saved.step)
     except (RecipeError, TypeError):  # of a version with other entries
         return False
-
-
-def _data_origin(data: Dataset) -> dict[str, Any]:
-    """The dataset, for the header of the checkpoint: its name, number of images, and images by named source."""
-    images = data.subsample(0)
-    sources = {name: len(images.select_sources([name])) for name in images.sources if name}
-    return {"name": data.name, "images": len(images), **({"sources": sources} if sources else {})}
-
-
-def _made_from(data: Dataset, counts: npt.NDArray[np.int64], origin: Mapping[str, Any]) -> dict[str, str]:
-    """What a state belongs to: classes, names and labels of the images, and hashes of initial weights and teacher.
-
-    counts: pixels by image and class; other labels or another mapping have others.
-    """
-    made_from = {
-        "class table": ", ".join(data.classes.names),
-        "dataset": sha256(_names(data)).hexdigest(),
-        LABELS: sha256(counts.tobytes()).hexdigest(),
-    }
-    for name, one in origin.items():
-        if isinstance(one, Mapping) and "sha256" in one:
-            made_from[OPTIONS.get(name, name)] = str(one["sha256"])
-    return made_from
-
-
-def _names(data: Dataset) -> bytes:
-    return "\n".join(f"{pair.image.name} {pair.label.name}" for pair in data.pairs).encode()

@@ -1,0 +1,43 @@
+"""What a training was made from: for the header of its checkpoints, and to recognise its state."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from icnet_ros.dataset.base import Dataset
+
+# What a state was made from, as the user knows it.
+LABELS = "set of labels"
+OPTIONS = {"init": "--init", "backbone": "--backbone", "pruned": "network before pruning"}
+
+
+def data_origin(data: Dataset) -> dict[str, Any]:
+    """The dataset, for the header of the checkpoint: its name, number of images, and images by named source."""
+    images = data.subsample(0)
+    sources = {name: len(images.select_sources([name])) for name in images.sources if name}
+    return {"name": data.name, "images": len(images), **({"sources": sources} if sources else {})}
+
+
+def made_from(data: Dataset, counts: npt.NDArray[np.int64], origin: Mapping[str, Any]) -> dict[str, str]:
+    """What a state belongs to: classes, names and labels of the images, and hashes of initial weights and teacher.
+
+    counts: pixels by image and class; other labels or another mapping have others.
+    """
+    origins = {
+        "class table": ", ".join(data.classes.names),
+        "dataset": sha256(names_of(data)).hexdigest(),
+        LABELS: sha256(counts.tobytes()).hexdigest(),
+    }
+    for name, one in origin.items():
+        if isinstance(one, Mapping) and "sha256" in one:
+            origins[OPTIONS.get(name, name)] = str(one["sha256"])
+    return origins
+
+
+def names_of(data: Dataset) -> bytes:
+    """File names of the pairs, of image, labels and a teacher's predictions."""
+    files = ((pair.image, pair.label, *([pair.teacher] if pair.teacher else [])) for pair in data.pairs)
+    return "\n".join(" ".join(file.name for file in pair) for pair in files).encode()
