@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from PIL import ExifTags, Image
 
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.pseudo_labels import SURE, encode, predictions, read_labels, read_probabilities
@@ -85,9 +86,38 @@ def test_images_that_show_nothing_of_the_classes(folder):
     assert nothing.pairs[0].outlier
 
 
+def test_parts_lists_and_missing_files_choose_images_with_a_teacher_and_outliers_too(folder):
+    for name in ("b", "c", "d"):
+        cv2.imwrite(str(folder / "images" / f"{name}.jpg"), np.zeros((6, 8, 3), np.uint8))
+        cv2.imwrite(str(folder / "labels" / f"{name}.png"), np.full((6, 8), 4, np.uint8))
+    written(folder / "teacher" / "c.png", np.ones((6, 8, 19)))
+    (folder / "list.txt").write_text("c\nd\n")
+
+    def chosen(source):
+        return [(pair.image.stem, pair.label.parent.name, pair.teacher) for pair in opened(folder, source).pairs]
+
+    teacher = {name: folder / "teacher" / f"{name}.png" for name in "ac"}
+    both = [("a", "labels", teacher["a"]), ("c", "labels", teacher["c"])]
+    assert chosen("labels: labels, teacher: teacher, missing_labels: skip") == both
+    assert chosen("teacher: teacher, missing_labels: skip, part: [0.5, 1]") == [("c", "teacher", teacher["c"])]
+    assert chosen("outliers: true, list: list.txt") == [("c", "images", None), ("d", "images", None)]
+    with pytest.raises(DatasetError, match=r"teacher/b\.png: missing label file of .*b\.jpg, and 1 more of 4"):
+        opened(folder, "labels: labels, teacher: teacher")
+
+
+def test_an_outlier_that_the_camera_turned_is_as_large_as_its_picture(folder):
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (8, 6)).save(folder / "images" / "a.jpg", exif=turned)
+    image, labels = opened(folder, "outliers: true")[0]
+    assert image.shape[:2] == labels.shape == (8, 6)
+
+
 @pytest.mark.parametrize(
     ("source", "problem"),
     [
+        ("outliers: true, missing_labels: skip", "missing_labels describes label files"),
+        ("teacher: teacher, label_suffix: _L", "label_suffix describes label files"),
         ("outliers: true, labels: labels", "excludes labels"),
         ("outliers: false", "labels is missing"),
         ("outliers: 1", "true or false"),

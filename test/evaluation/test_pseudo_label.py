@@ -73,6 +73,19 @@ def test_complete_files_are_kept_and_unfinished_ones_made_again(folder, monkeypa
     assert not list((folder / "out").glob("*.part"))
 
 
+def test_images_in_subfolders_keep_their_folders_and_equal_names_are_refused(folder, monkeypatch, capsys):
+    images = folder / "images"
+    for name in ("one", "two"):
+        (images / name).mkdir()
+        (images / name / "day_1.png").write_bytes((images / "day_1.png").read_bytes())
+    assert run(folder, monkeypatch, "--pattern", "*/*", "--rows", "48", "--no-flip") == 0
+    written = sorted(str(path.relative_to(folder / "out")) for path in (folder / "out").rglob("*.*"))
+    assert written == ["one/day_1.png", "two/day_1.png"]
+    (images / "one" / "day_1.jpg").write_bytes((images / "day_1.png").read_bytes())
+    assert run(folder, monkeypatch, "--pattern", "one/*", "--rows", "48") != 0
+    assert "have one name" in capsys.readouterr().err
+
+
 def test_no_images_are_an_error(folder, monkeypatch, capsys):
     assert run(folder, monkeypatch, "--pattern", "dusk_*") != 0
     assert "no dusk_* images" in capsys.readouterr().err

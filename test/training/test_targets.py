@@ -1,13 +1,20 @@
 """Soft labels of a teacher and pixels that show nothing of the classes, in crops and in the loss."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from lightning_fabric import Fabric
+from street import street
 
+from icnet_ros.dataset.outliers import unlabelled
 from icnet_ros.dataset.pseudo_labels import encode
 from icnet_ros.dataset.table import open_dataset
+from icnet_ros.training.curve import read_rows
+from icnet_ros.training.loop import Trainer
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.samples.augment import augment
 from icnet_ros.training.samples.sample_cache import SampleCache
@@ -77,7 +84,7 @@ def test_where_nothing_of_the_classes_is_seen_equal_probabilities_are_best():
 
 def test_a_source_with_a_teacher_and_one_without_reach_the_crops(tmp_path):
     for name in ("day", "indoor", "labels", "teacher"):
-        (tmp_path / name).mkdir()
+        (tmp_path / f"out_{name}").mkdir()
     cv2.imwrite(str(tmp_path / "day" / "a.png"), np.full((40, 50, 3), 9, np.uint8))
     cv2.imwrite(str(tmp_path / "indoor" / "b.png"), np.full((40, 50, 3), 9, np.uint8))
     cv2.imwrite(str(tmp_path / "labels" / "a.png"), np.full((40, 50), 255, np.uint8))
@@ -100,3 +107,27 @@ def test_a_source_with_a_teacher_and_one_without_reach_the_crops(tmp_path):
     assert found.outliers[1].all()
     assert not found.outliers[0].any()
     assert found.first[1].eq(255).all()
+
+
+def test_a_teacher_and_outliers_count_in_the_loss_of_a_training(tmp_path):
+    data, validation = street(tmp_path, "train", 4, seed=0), street(tmp_path, "val", 1, seed=1)
+    (tmp_path / "teacher").mkdir()
+    pairs = []
+    for number, pair in enumerate(data.pairs):
+        file = tmp_path / "teacher" / pair.image.name
+        known = np.minimum(data.labels(number), len(data.classes) - 1)
+        file.write_bytes(encode(np.eye(len(data.classes), dtype=np.float32)[known]).tobytes())
+        outlier = pair._replace(label=pair.image, read=unlabelled(data.classes.ignore), outlier=True)
+        pairs += [outlier if number % 4 == 0 else pair._replace(teacher=file if number % 2 else None)]
+    recipe = Recipe(
+        dataset="street", width=0.25, iterations=2, batch=4, crop=(64, 96), learning_rate=0.02, validate_every=2
+    )
+    losses = {}
+    for name, *weights in (("none", 0, 0), ("teacher", 1, 0), ("outlier", 0, 1)):
+        weighted = replace(recipe, teacher_weight=weights[0], outlier_weight=weights[1])
+        (tmp_path / f"out_{name}").mkdir()
+        fabric = Fabric(accelerator="cpu", devices=1)
+        Trainer(weighted, replace(data, pairs=pairs), validation, tmp_path / f"out_{name}", fabric).run(lambda *_: None)
+        losses[name] = float(read_rows(tmp_path / f"out_{name}" / "log.csv")[0]["loss"])
+    assert losses["teacher"] > losses["none"]
+    assert losses["outlier"] > losses["none"]
