@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import yaml
-
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
+from icnet_ros.documents import DocumentError, parse_json, read_yaml
+from icnet_ros.files import read_bytes
 
 if TYPE_CHECKING:
     import onnx
@@ -73,9 +73,9 @@ class OnnxNetwork:
 
 def sha256_of(path: Path, network: OnnxNetwork) -> str:
     """Hash of the network in the file `path`: of the file, of those with its tensors, and of its description."""
-    digest = hashlib.sha256(path.read_bytes())
+    digest = hashlib.sha256(read_bytes(path))
     for file in _external_files(path, network.model):
-        digest.update(file.read_bytes())
+        digest.update(read_bytes(file))
     # The description and what it names: the classes may be in another file.
     digest.update(repr((network.spec, network.input, network.output, network.output_kind)).encode())
     return digest.hexdigest()
@@ -230,15 +230,16 @@ def _description(path: Path, model: "onnx.ModelProto") -> tuple[dict[str, Any], 
     values: Any = {}
     source = str(beside)
     try:
-        if beside.is_file():
-            values = yaml.safe_load(beside.read_text()) or {}
+        if beside.exists():
+            values = read_yaml(beside) or {}
         else:
             source = f"{path}, metadata {METADATA_KEY!r}"
-            values = json.loads(
-                next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), "{}")
-            )
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as err:
-        raise CheckpointError(f"{source}: {err}") from err
+            text = next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), "{}")
+            values = parse_json(text, source)
+    except OSError as err:
+        raise CheckpointError(f"{source}: {err.strerror or err}") from err
+    except DocumentError as err:
+        raise CheckpointError(str(err)) from err
     if not isinstance(values, dict):
         raise CheckpointError(f"{source}: not a mapping, but {values!r:.60}")
     for key, allowed in (("input_layout", LAYOUTS), ("output_kind", KINDS)):

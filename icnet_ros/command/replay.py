@@ -13,6 +13,8 @@ from rich.table import Table
 from icnet_ros.checkpoint.default import load_model_spec
 from icnet_ros.command.console import console, errors, progress_bar, warn_untrained
 from icnet_ros.command.options import (
+    Damaged,
+    DamagedChoice,
     Device,
     EngineName,
     EnginePrecision,
@@ -71,6 +73,7 @@ def replay(
     sync_tolerance: Annotated[
         float, typer.Option(min=0.0, help="Seconds by which the stamps of image and ground truth may differ.")
     ] = 0.0,
+    damaged: Damaged = DamagedChoice.fail,
     resume: Annotated[bool, typer.Option(help="Reuse labels in --out from a run with the same settings.")] = True,
     confidence: Annotated[bool, typer.Option(help="Also store confidence maps, as PNGs and in the bag.")] = False,
     overlay: Annotated[bool, typer.Option(help="Also write overlays into the predictions bag.")] = False,
@@ -123,7 +126,9 @@ def replay(
     if not spec.trained:
         warn_untrained("labels", model)
     pool = _worker_pool(ray, workers, threads)
-    settings = ReplaySettings(model, engine, options, confidence=confidence, resume=resume, pool=pool)
+    settings = ReplaySettings(
+        model, engine, options, confidence=confidence, resume=resume, damaged=damaged.value, pool=pool
+    )
     outputs = OutputOptions(
         confidence=confidence,
         overlay=overlay,

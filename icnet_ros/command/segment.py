@@ -10,6 +10,8 @@ from rich.table import Table
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.command.console import console, errors, progress_bar, warn_untrained
 from icnet_ros.command.options import (
+    Damaged,
+    DamagedChoice,
     Device,
     EngineName,
     EnginePrecision,
@@ -41,6 +43,7 @@ def segment(
     label_groups: LabelGroups = "",
     rotate: Rotate = 0,
     mask: Mask = "",
+    damaged: Damaged = DamagedChoice.fail,
     alpha: Annotated[float, typer.Option(min=0.0, max=1.0, help="Opacity of the class colours.")] = 0.5,
 ) -> None:
     """Write overlays with a legend, label images (class ids) and colour images; print the share of each class.
@@ -57,7 +60,9 @@ def segment(
     )
     runner = open_engine(engine, checkpoint, options)
     with progress_bar("segmenting") as update:
-        summary = segment_media(media, runner, out, alpha, lambda done, total: update("segmenting", done, total))
+        summary = segment_media(
+            media, runner, out, alpha, lambda done, total: update("segmenting", done, total), damaged=damaged.value
+        )
     runner.close()
     table = Table("class", "share of pixels")
     for name, value in summary.coverage.items():
@@ -65,6 +70,8 @@ def segment(
     console.print(table)
     if summary.changed_pixels is not None:
         console.print(f"{summary.changed_pixels:.1%} of the pixels change from frame to frame", highlight=False)
+    for problem in summary.damaged:
+        errors.print(f"labelled, though {problem}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     for problem in summary.failed:
         errors.print(f"not labelled: {problem}", style="bold red", highlight=False, markup=False, soft_wrap=True)
     if media.video and summary.frames < 0.98 * media.count - 1:  # the count in a video file is often an estimate

@@ -22,11 +22,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
 from icnet_ros.dataset.base import Dataset, DatasetError, LabelReader, Pair, pair_up
 from icnet_ros.dataset.label_files import label_reader, of_table, read_labelmap
+from icnet_ros.documents import DocumentError, read_yaml
 
 KEYS = ("name", "classes", "licence", "splits")
 SOURCE_KEYS = ("images", "labels", "name", "pattern", "repeat", "labelmap", "label_classes", "mapping")
@@ -38,11 +37,11 @@ def load_descriptor(file: Path, split: str, root: Path | None = None) -> Dataset
     Raises DatasetError.
     """
     try:
-        content = yaml.safe_load(file.read_text())
+        content = read_yaml(file)
     except OSError as err:
         raise DatasetError(f"{file}: {(err.strerror or str(err)).lower()}") from err
-    except (UnicodeDecodeError, yaml.YAMLError) as err:
-        raise DatasetError(f"{file}: {err}") from err
+    except DocumentError as err:
+        raise DatasetError(str(err)) from err
     values = _checked(content, KEYS, ("classes", "splits"), f"{file}")
     splits = values["splits"]
     if not isinstance(splits, dict) or not all(isinstance(entries, list) for entries in splits.values()):

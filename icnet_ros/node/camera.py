@@ -23,7 +23,9 @@ from icnet_ros.node.serialized_subscription import SerializedSubscription
 from icnet_ros.node.statistics import Statistics
 from icnet_ros.node.transforms import Transforms
 from icnet_ros.node.worker import Counters
+from icnet_ros.wire.decoders.base import decode_damaged
 from icnet_ros.wire.image import Picture, stamp_ns
+from icnet_ros.wire.jpeg import DamagedImageError
 
 TOLERANCE = 0.1  # share of the period of max_rate by which an image may be early
 WITHOUT_POINTS = 4  # most labelled images that wait for a depth image
@@ -85,7 +87,7 @@ class Camera:
 
     def forget(self) -> None:
         """Reset the state, as on activation."""
-        self.failure = self.last_failure = ""
+        self.failure = self.last_failure = self._last_damage = ""
         self._image_seen = False
         self._no_images = ""
         self._last_image = perf_counter()
@@ -156,9 +158,17 @@ class Camera:
                 cloud=self.outputs.wants_cloud(),
             )
 
-    def decode(self, arrival: ReceivedImage, taken: float, max_pixels: int) -> Job:
+    def decode(self, arrival: ReceivedImage, taken: float, settings: Parameters, counters: Counters) -> Job:
         """Decode an image message. Raises WireError, or ValueError if the size of the labels is not known yet."""
-        picture = self._images.decode(arrival.data, max_pixels)
+        try:
+            picture = self._images.decode(arrival.data, settings.max_pixels)
+        except DamagedImageError as err:
+            counters.damaged += 1
+            self.statistics.damaged(perf_counter())
+            self._last_damage = str(err)
+            if settings.damaged_images == "fail":
+                raise
+            picture = decode_damaged(err)
         return Job(self, arrival, taken, perf_counter(), picture, self._inputs.label_size())
 
     def fail(self, reason: str) -> None:
@@ -277,6 +287,7 @@ class Camera:
             first_image_seen=self._image_seen,
             failure=common.failure or (self.failure if common.state == "active" else ""),
             last_failure=self.last_failure,
+            last_damage=self._last_damage,
             output_error="; ".join(f"no {output}: {problem}" for output, (problem, _) in list(self._problems.items())),
             stamp_error=self._stamp_trouble,
             metadata={**common.metadata, "input_size": self._input_size},

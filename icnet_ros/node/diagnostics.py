@@ -26,6 +26,7 @@ class Snapshot:
     node has only one. silence: seconds since the last image, or since activation. idle: not subscribed to
     images, as the outputs have no subscribers. busy_s: seconds spent on the current frame so far.
     failure: why frames fail at present, "" if they do not. last_failure: why the last one failed that did.
+    last_damage: what was wrong with the last image that was damaged.
     output_error: which outputs that have subscribers cannot be published, and why. degraded: which fallback engine is
     in use and why, "" if none. duplicates: number of other nodes with this name. stamp_error: why the stamps of the
     images are invalid, "" if they are valid. no_images: why no images come, "" if unknown.
@@ -42,6 +43,7 @@ class Snapshot:
     first_image_seen: bool = False
     failure: str = ""
     last_failure: str = ""
+    last_damage: str = ""
     output_error: str = ""
     degraded: str = ""
     duplicates: int = 0
@@ -110,6 +112,8 @@ def level_and_message(now: Snapshot) -> tuple[bytes, str]:
         return OK, "waiting for the first image"
     if failed := figures.get("failed_ratio", 0.0):
         return WARN, f"{failed:.1%} of the recent frames failed: {now.last_failure}"
+    if damaged := figures.get("damaged_ratio", 0.0):
+        return WARN, f"{damaged:.1%} of the recent images came damaged: {now.last_damage}"
     if now.output_error:
         return WARN, now.output_error
     age = figures.get("age_ms_p95", 0.0)

@@ -216,7 +216,7 @@ class SegmentationNode(LifecycleNode):
         for name, arrival in arrivals.items():
             camera = self._cameras[name]
             with self._reporting_failures(camera):
-                jobs.append(camera.decode(arrival, taken, self._settings.max_pixels))
+                jobs.append(camera.decode(arrival, taken, self._settings, self._counters(name)))
         return self._segment(jobs)
 
     def _segment(self, jobs: list[Job]) -> set[str]:
@@ -231,8 +231,7 @@ class SegmentationNode(LifecycleNode):
         for job, label_map in zip(jobs, label_maps, strict=False):
             camera = job.camera
             with self._reporting_failures(camera):
-                counters = self._worker.counters[camera.name] if self._worker else Counters()
-                camera.publish(job, label_map, counters, self._settings)
+                camera.publish(job, label_map, self._counters(camera.name), self._settings)
                 camera.failure = ""
                 done.add(camera.name)
         return done
@@ -249,6 +248,9 @@ class SegmentationNode(LifecycleNode):
             remaining_ms=min(job.camera.remaining_ms(job, budget) for job in jobs),
         )
         return engine.segment([job.frame for job in jobs], request)
+
+    def _counters(self, camera: str) -> Counters:
+        return self._worker.counters[camera] if self._worker else Counters()
 
     @contextmanager
     def _reporting_failures(self, *cameras: Camera) -> Iterator[None]:

@@ -13,13 +13,17 @@ SILENT_S = 1.0  # a source that has put nothing for so long is not waited for
 
 @dataclass
 class Counters:
-    """received = processed + dropped + failed + at most one waiting and one being processed; skipped: not received."""
+    """received = processed + dropped + failed + at most one waiting and one being processed; skipped: not received.
+
+    damaged: images that could be decoded only in part; they are processed or failed as the parameter says.
+    """
 
     received: int = 0
     processed: int = 0
     dropped: int = 0
     failed: int = 0
     skipped: int = 0
+    damaged: int = 0
 
 
 class Worker(Generic[T]):

@@ -11,9 +11,12 @@ import cv2
 import numpy as np
 
 from icnet_ros.engine.base import Engine, Frame, FrameError
+from icnet_ros.files import check_regular
 from icnet_ros.render.painter import Painter, UInt8, legend
 from icnet_ros.render.video import VideoWriter
+from icnet_ros.replay.labelling import DamagedImages
 from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.jpeg import DamagedImageError
 from icnet_ros.wire.picture_file import read_picture, write_picture
 
 ENDINGS = ("_overlay.png", "_labels.png", "_colour.png")  # of the results of a picture
@@ -61,24 +64,31 @@ class MediaSummary:
 
     coverage: share of each class of the labelled pixels, most frequent first. changed_pixels: for a video, the mean
     share of pixels whose label differs from the previous frame; None otherwise. frames: how many were labelled.
-    failed: why pictures of a folder were not labelled.
+    failed: why pictures of a folder were not labelled. damaged: what is missing of pictures that were.
     """
 
     coverage: dict[str, float]
     changed_pixels: float | None
     frames: int
     failed: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 def segment_media(
-    media: Media, engine: Engine, out: Path, alpha: float, progress: Callable[[int, int], None]
+    media: Media,
+    engine: Engine,
+    out: Path,
+    alpha: float,
+    progress: Callable[[int, int], None],
+    *,
+    damaged: DamagedImages = "fail",
 ) -> MediaSummary:
     """Label every frame.
 
     Pictures: OUT/NAME_overlay.png, OUT/NAME_labels.png and OUT/NAME_colour.png. A video: OUT/NAME_overlay.mp4,
     OUT/NAME_colour.mp4 and OUT/NAME_labels/000000.png, ... Label files hold class ids, colour files the classes in
     their colours; below each overlay is a legend. Also OUT/coverage.json.
-    A picture of a folder that cannot be labelled is left out and named in the summary.
+    damaged: see DamagedImages. A picture of a folder that cannot be labelled is left out and named in the summary.
     Raises MediaError if a result would overwrite an input, and if nothing could be labelled.
     """
     _check_overwrites(media, out)
@@ -92,6 +102,7 @@ def segment_media(
     previous: UInt8 | None = None
     changed: list[float] = []
     failed: list[str] = []
+    incomplete: list[str] = []
     stem = media.paths[0].stem
     with (
         closing(VideoWriter(out / f"{stem}_overlay.mp4", media.rate)) as overlays,
@@ -99,7 +110,13 @@ def segment_media(
     ):
         for number, (name, read) in enumerate(_frames(media)):
             try:
-                bgr = read()
+                try:
+                    bgr = read()
+                except DamagedImageError as err:
+                    if damaged == "fail":
+                        raise
+                    bgr = err.pixels()
+                    incomplete.append(str(err))
                 labels = engine.segment([Frame(bgr)])[0].labels
             except (ValueError, FrameError) as err:
                 problem = str(err) if isinstance(err, WireError) else f"{name}: {err}"
@@ -130,7 +147,9 @@ def segment_media(
     coverage = {classes.names[index]: float(totals[index] / labelled) for index in order}
     (out / "coverage.json").write_text(json.dumps(coverage, indent=2) + "\n")
     frames = number + 1 - len(failed)
-    return MediaSummary(coverage, float(np.mean(changed)) if changed else None, frames, tuple(failed))
+    return MediaSummary(
+        coverage, float(np.mean(changed)) if changed else None, frames, tuple(failed), tuple(incomplete)
+    )
 
 
 def _check_overwrites(media: Media, out: Path) -> None:
@@ -165,7 +184,7 @@ def _frames(media: Media) -> Iterator[tuple[str, Callable[[], UInt8]]]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
-    video = cv2.VideoCapture(str(path))
+    video = cv2.VideoCapture(str(check_regular(path)))
     try:
         if not video.isOpened():
             raise MediaError(f"{path}: neither a picture ({', '.join(PICTURES)}) nor a video OpenCV can open")

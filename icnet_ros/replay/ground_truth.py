@@ -7,10 +7,10 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.groups import LabelGroups
+from icnet_ros.documents import DocumentError, read_yaml
 from icnet_ros.metrics.frame import UInt8
 from icnet_ros.replay.drive_index import DriveIndex
 from icnet_ros.replay.errors import GroundTruthError
@@ -150,13 +150,13 @@ class MappedGroundTruth:
 def read_mapping(path: Path, classes: ClassTable) -> UInt8:
     """Read a YAML file `ID: CLASS NAME` as a table (256,); other ids are ignored. Raises GroundTruthError."""
     try:
-        entries = yaml.safe_load(path.read_text())
+        entries = read_yaml(path)
     except OSError as err:
         raise GroundTruthError(
             f"--mapping {path}: {err.strerror}; it takes a file with lines of the form `7: road`"
         ) from err
-    except (UnicodeDecodeError, yaml.YAMLError) as err:
-        raise GroundTruthError(f"{path}: {err}") from err
+    except DocumentError as err:
+        raise GroundTruthError(str(err)) from err
     if not isinstance(entries, dict) or not entries or "from" in entries:
         raise GroundTruthError(
             f"{path}: not lines of the form `7: road`, which give the class of each id of the ground truth; mappings "

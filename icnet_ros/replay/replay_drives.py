@@ -19,9 +19,10 @@ from icnet_ros.engine.artefacts.int8 import int8_path
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.grouping import read_groups
 from icnet_ros.engine.table import open_engine
+from icnet_ros.files import read_bytes
 from icnet_ros.replay.drive_index import DriveIndex, index_drive
 from icnet_ros.replay.drives import Drive
-from icnet_ros.replay.labelling import engine_predictor
+from icnet_ros.replay.labelling import DamagedImages, engine_predictor
 from icnet_ros.replay.replay_drive import replay_drive
 from icnet_ros.replay.result import ReplayResult, merge_results
 from icnet_ros.replay.result_store import ResultStore
@@ -41,8 +42,8 @@ class ReplaySettings:
     """How drives are replayed.
 
     model: checkpoint, "" is the shipped one. confidence: also store confidence maps. resume: reuse the stored results
-    of a run with the same settings. sha256: of the checkpoint, if processes are to check it. pool: creates the worker
-    pool; its argument is whether tasks need a GPU. None: replay in this process.
+    of a run with the same settings. damaged: see DamagedImages. sha256: of the checkpoint, if processes are to check
+    it. pool: creates the worker pool; its argument is whether tasks need a GPU. None: replay in this process.
     """
 
     model: str = ""
@@ -50,6 +51,7 @@ class ReplaySettings:
     options: EngineOptions = field(default_factory=EngineOptions)
     confidence: bool = False
     resume: bool = True
+    damaged: DamagedImages = "fail"
     sha256: str = ""
     pool: Callable[[bool], WorkerPool] | None = None
 
@@ -114,6 +116,7 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
             "exit": settings.options.exit,
             **_int8(checkpoint, engine.precision, settings.options.exit),
             **_adaptation(settings.options, groups),
+            **({"damaged_images": settings.damaged} if settings.damaged != "fail" else {}),
         }
         made_with = _made_with(one.metadata, confidence=settings.confidence)
         ResultStore(one.drive.folder).prepare(made_with, resume=settings.resume)
@@ -150,7 +153,7 @@ def _one_by_one(
                     drive.bag, engine_predictor(engine), engine.spec.classes, drive.folder, drive.selection,
                     lambda done, total, name=drive.name: progress(f"replaying {name}", done, total),  # type: ignore[misc]
                     index=one.index, confidence=settings.confidence, should_stop=stop.is_set,
-                    groups=one.groups,
+                    groups=one.groups, damaged=settings.damaged,
                 )  # fmt: skip
             except Exception as err:  # any failure: the other drives must still be replayed
                 if len(results) == 1:
@@ -198,7 +201,7 @@ def run_task(task: Task, should_stop: Callable[[], bool]) -> ReplayResult:
     return replay_drive(
         drive.bag, engine_predictor(engine), engine.spec.classes, drive.folder, drive.selection, lambda *_: None,
         index=task.index, part=task.part, confidence=settings.confidence, should_stop=should_stop,
-        groups=read_groups(checkpoint.spec, settings.options.label_groups),
+        groups=read_groups(checkpoint.spec, settings.options.label_groups), damaged=settings.damaged,
     )  # fmt: skip
 
 
@@ -246,7 +249,7 @@ def _adaptation(options: EngineOptions, groups: LabelGroups | None) -> dict[str,
     if options.rotate:
         used["rotate"] = options.rotate
     if options.mask:
-        content_of_mask = Path(options.mask).expanduser().read_bytes()
+        content_of_mask = read_bytes(Path(options.mask).expanduser())
         used |= {"mask": options.mask, "mask_sha256": sha256(content_of_mask).hexdigest()}
     return used
 
@@ -257,7 +260,7 @@ def _int8(checkpoint: Checkpoint, precision: str, exit_: str) -> dict[str, str]:
         return {}
     exits = checkpoint.spec.exits if exit_ == "auto" else [exit_]
     files = [int8_path(checkpoint, one) for one in exits]
-    return {"int8_sha256": sha256(b"".join(file.read_bytes() for file in files if file.exists())).hexdigest()}
+    return {"int8_sha256": sha256(b"".join(read_bytes(file) for file in files if file.exists())).hexdigest()}
 
 
 def _made_with(metadata: Mapping[str, Any], *, confidence: bool) -> str:

@@ -8,6 +8,7 @@ from typing import TextIO
 
 import cv2
 
+from icnet_ros.files import read_text
 from icnet_ros.metrics.frame import UInt8
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.wire.cdr import WireError
@@ -42,7 +43,7 @@ class ResultStore:
         if stored.exists():
             reports = [self._folder / name for name in REPORTS]
             try:
-                same = json.loads(stored.read_text()) == made_with
+                same = json.loads(read_text(stored)) == made_with
             except ValueError:  # killed while it wrote this
                 same = False
             if resume and same:
@@ -60,7 +61,7 @@ class ResultStore:
         """Frame records of earlier runs, by number."""
         records: dict[int, FrameRecord] = {}
         for log in sorted(self._labels.glob(PROGRESS_LOG)):
-            for line in log.read_text().splitlines():
+            for line in read_text(log).splitlines():
                 try:
                     record = FrameRecord(**json.loads(line))
                 except (TypeError, ValueError):  # incomplete line of a killed run, or a record of an older version

@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 import icnet_ros
 
 LIBRARIES = (
-    "numpy", "numba", "opencv-python-headless", "opencv-python", "rosbags", "torch", "onnxruntime", "onnxruntime-gpu",
-    "openvino", "tensorrt", "tensorrt-rtx",
+    "numpy", "numba", "opencv-python-headless", "opencv-python", "simplejpeg", "rosbags", "torch", "onnxruntime",
+    "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-rtx",
 )  # fmt: skip
 
 

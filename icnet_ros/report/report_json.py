@@ -32,6 +32,8 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[st
     flickering = flicker(result.frames, len(classes))
     errors = sorted({frame.error for frame in result.frames if frame.error})
     warnings = Counter(warning.text for warning in result.warnings)
+    if damaged := [frame.damage for frame in labelled if frame.damage]:
+        warnings[f"damaged images were labelled, parts of them are invented; the first: {damaged[0]}"] = len(damaged)
     if result.ground_truth and labelled and not scored and not warnings:
         unmatched = "there is ground truth, but none that belongs to these images; by stamp: see --sync-tolerance"
         warnings[unmatched] = len(labelled)
@@ -57,6 +59,7 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[st
             "labelled": len(labelled),
             "failed": len(result.frames) - len(labelled),
             "scored": scored,
+            "damaged": len(damaged),
         },
         "miou": matrix.miou() if matrix else None,
         "pixel_accuracy": accuracy,

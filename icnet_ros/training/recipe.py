@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
+from icnet_ros.documents import DocumentError, read_yaml
 from icnet_ros.share import share
 from icnet_ros.training.errors import RecipeError
 
@@ -212,13 +211,15 @@ def _shipped(name: str) -> Path:
 
 def _entries(path: Path) -> dict[str, Any]:
     """Entries of a recipe file and of its base."""
-    if not path.is_file():
+    if not path.exists():
         shipped = sorted(p.stem for p in _shipped("").parent.glob("*.yaml"))
         raise RecipeError(f"no recipe {path.stem!r}; there are {', '.join(shipped)}, or a .yaml file")
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
-        raise RecipeError(f"{path}: {err}") from err
+        values = read_yaml(path)
+    except OSError as err:
+        raise RecipeError(f"{path}: {err.strerror or err}") from err
+    except DocumentError as err:
+        raise RecipeError(str(err)) from err
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: not a recipe, see config/train/camvid.yaml for the form")
     if "base" not in values:

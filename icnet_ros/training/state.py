@@ -12,6 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from icnet_ros.documents import parse_json
+from icnet_ros.files import check_regular
 from icnet_ros.training.errors import StateError
 
 
@@ -60,8 +62,8 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
 def load_state(path: Path) -> State:
     """Inverse of `save_state`. Raises StateError."""
     try:
-        with safe_open(path, "pt") as file:
-            header = json.loads(file.metadata()["training"])
+        with safe_open(check_regular(path), "pt") as file:
+            header = parse_json(file.metadata()["training"], str(path))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no dict)
         if header.get("sha256", "") != _digest(tensors):
             raise ValueError("its content is not what was written")

@@ -9,6 +9,7 @@ from pathlib import Path
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 
+from icnet_ros.files import check_regular, open_regular
 from icnet_ros.share import share
 from icnet_ros.wire.cdr import WireError, typestore
 from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, may_be_labels, open_decoder, preference
@@ -155,6 +156,12 @@ def open_bag(path: str | Path) -> Iterator[Bag]:
     path = Path(path)
     if not path.exists():
         raise WireError(f"{path}: no such bag")
+    try:
+        for file in sorted(path.glob("*")) if path.is_dir() else [path]:
+            if file.suffix in (*FILES, ".yaml") or file == path:
+                check_regular(file)
+    except OSError as err:
+        raise WireError(f"{err.filename or path}: {err.strerror}") from err
     with open_storage(path) as storage:
         yield Bag(storage, path)
 
@@ -166,7 +173,7 @@ def bag_hash(path: Path, progress: Callable[[int, int], None] = lambda *_: None)
     total = sum(file.stat().st_size for file in files)
     done, digest = 0, hashlib.sha256()
     for file in files:
-        with file.open("rb") as content:
+        with open_regular(file) as content:
             while chunk := content.read(1 << 22):
                 digest.update(chunk)
                 done += len(chunk)

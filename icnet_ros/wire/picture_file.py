@@ -10,11 +10,11 @@ import numpy.typing as npt
 from PIL import ExifTags, UnidentifiedImageError
 from PIL import Image as PillowImage
 
+from icnet_ros.files import read_bytes
 from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.jpeg import DamagedImageError, decode_jpeg
 
 UInt8 = npt.NDArray[np.uint8]
-START_OF_SCAN, STANDALONE = 0xDA, (0x01, *range(0xD0, 0xD9))  # JPEG markers; the standalone ones have no length
-END = b"\xff\xd9"
 
 
 def picture_size(content: bytes) -> tuple[str, int, int]:
@@ -41,7 +41,7 @@ def read_stored(path: Path) -> Any:
 
     Raises OSError, and ValueError for a file whose ids would not be those that are read.
     """
-    content = path.read_bytes()
+    content = read_bytes(path)
     check_grey_depth(content)
     return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
 
@@ -55,14 +55,12 @@ def is_turned(content: bytes) -> bool:
 def decode_picture(content: bytes, kind: str, height: int, width: int) -> UInt8:
     """BGR uint8 (height, width, 3) of a JPEG or PNG file of that size. Raises WireError if it is damaged.
 
+    A JPEG of which only a part can be decoded raises DamagedImageError, which has the pixels.
     The orientation in EXIF data is ignored, as in camera messages.
     """
-    # libjpeg fills missing data with grey and only warns.
-    if kind == "JPEG" and not jpeg_is_complete(content):
-        raise WireError(f"JPEG of {len(content)} bytes is truncated: it has no end marker")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        pixels = decode_jpeg(content) if kind == "JPEG" else cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error as err:
         raise WireError(f"{kind} of {len(content)} bytes cannot be decoded: {err}") from err
     if pixels is None or pixels.shape[:2] != (height, width):
@@ -74,12 +72,18 @@ def decode_picture(content: bytes, kind: str, height: int, width: int) -> UInt8:
 def read_picture(path: Path) -> UInt8:
     """BGR uint8 (H, W, 3) of a picture file of any format that OpenCV reads. Raises WireError that names it."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as err:
         raise WireError(f"{path}: cannot be read: {err.strerror or err}") from err
-    if content[:2] == b"\xff\xd8" and not jpeg_is_complete(content):
-        raise WireError(f"{path}: JPEG of {len(content)} bytes is truncated: it has no end marker")
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    try:
+        upright = decode_jpeg(content) if content[:2] == b"\xff\xd8" else None
+        if upright is not None and not is_turned(content):
+            return upright
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    except DamagedImageError as err:
+        raise err.in_file(path) from err
+    except (WireError, cv2.error) as err:
+        raise WireError(f"{path}: {err}") from err
     if pixels is None:
         raise WireError(f"{path}: not a readable picture")
     found: UInt8 = np.asarray(pixels)
@@ -90,22 +94,3 @@ def write_picture(path: Path, pixels: UInt8) -> None:
     """Write pixels as a file of the kind that its suffix names. Raises OSError."""
     if not cv2.imwrite(str(path), pixels):
         raise OSError(f"{path} cannot be written")
-
-
-def jpeg_is_complete(content: bytes) -> bool:
-    """Whether the compressed data of a JPEG file ends with an end marker, whatever follows it.
-
-    Segments before the data are skipped by their length: a thumbnail in them has an end marker of its own.
-    """
-    offset = 2
-    while offset + 4 <= len(content) and content[offset] == 0xFF:
-        marker = content[offset + 1]
-        if marker == START_OF_SCAN:
-            return content.find(END, offset) >= 0
-        if marker == 0xFF:  # fill byte
-            offset += 1
-        elif marker in STANDALONE:
-            offset += 2
-        else:
-            offset += 2 + int.from_bytes(content[offset + 2 : offset + 4], "big")
-    return False

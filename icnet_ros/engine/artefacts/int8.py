@@ -12,6 +12,7 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.onnx_file import INT8_KEY
 from icnet_ros.engine.artefacts.cache import cached_file, write_atomically
 from icnet_ros.engine.base import EngineError
+from icnet_ros.files import check_regular
 
 if TYPE_CHECKING:
     import onnx
@@ -61,8 +62,10 @@ def _read(checkpoint: Checkpoint, exit_: str) -> "tuple[onnx.ModelProto, dict[st
     import onnx  # takes 0.2 s, not needed for fp32
 
     try:
-        model = onnx.load(path)
+        model = onnx.load(check_regular(path))
         metadata: dict[str, Any] = json.loads({entry.key: entry.value for entry in model.metadata_props}[METADATA_KEY])
+    except OSError as err:
+        raise EngineError(f"{path}: {err.strerror or err}; {advice}") from err
     except Exception as err:  # protobuf errors have no common base class in the API of onnx
         raise EngineError(f"{path}: not from icnet quantize, or damaged ({type(err).__name__}): {advice}") from err
     if metadata.get("sha256") != checkpoint.sha256:

@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
+from icnet_ros.node.outputs.calibration import check_calibration
+
 
 def of_labels(info: CameraInfo, header: Any, height: int, width: int) -> CameraInfo:
     """`info` with stamp and frame of `header`; if the labels are not of the delivered image's size, also `for_size`."""
@@ -43,8 +45,9 @@ def for_size(info: CameraInfo, header: Any, height: int, width: int) -> CameraIn
 def check_view(info: CameraInfo, height: int, width: int) -> None:
     """Raise ValueError if `info` cannot be that of an image of height x width pixels: its sides have another ratio.
 
-    An image that was only resized has the ratio of its camera.
+    An image that was only resized has the ratio of its camera. Also raised for a CameraInfo that no camera has.
     """
+    check_calibration(info)
     rows, columns = _delivered(info, height, width)
     # A side may be rounded by a pixel.
     if abs(rows * width - columns * height) > max(rows, columns, height, width):
@@ -57,8 +60,10 @@ def check_view(info: CameraInfo, height: int, width: int) -> None:
 def rectified_matrix(info: CameraInfo) -> npt.NDArray[np.float64]:
     """(9,) camera matrix of the rectified image: that of P, or K where P is not set. Raises ValueError if neither is.
 
-    K is that of the raw image, and the pixels of a rectified one differ from it wherever P does.
+    K is that of the raw image, and the pixels of a rectified one differ from it wherever P does. Also raised for a
+    CameraInfo that no camera has.
     """
+    check_calibration(info)
     matrix = (
         np.array(info.p, np.float64).reshape(3, 4)[:, :3].reshape(-1) if info.p[0] else np.array(info.k, np.float64)
     )

@@ -8,6 +8,7 @@ from icnet_ros.wire.cdr import COMPRESSED_IMAGE, WireError, deserialise
 from icnet_ros.wire.decoders.base import ImageInfo, StatelessDecoder
 from icnet_ros.wire.decoders.image import RawPixels, convert
 from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, check_size
+from icnet_ros.wire.jpeg import DamagedImageError
 from icnet_ros.wire.picture_file import decode_picture, picture_size
 
 
@@ -43,7 +44,10 @@ def decode_compressed(data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PI
     except WireError as err:
         raise WireError(f"CompressedImage of format {message.format!r}, {err}") from err
     check_size(height, width, max_pixels)
-    pixels = decode_picture(content, kind, height, width)
+    try:
+        pixels = decode_picture(content, kind, height, width)
+    except DamagedImageError as err:
+        raise err.in_message(message.header) from err
     encoding = message.format.partition(";")[0].strip()
     if encoding.startswith("bayer_") and (pixels[..., :1] == pixels).all():  # image_transport compresses the mosaic
         mosaic = np.ascontiguousarray(pixels[..., 0])
