@@ -47,15 +47,20 @@ def parse_yaml(text: str, where: str) -> Any:
     except yaml.MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        raise DocumentError(f"{where}{line}: {err.problem or err.context}") from err
+        problem = ", ".join(text for text in (err.context, err.problem) if text)
+        raise DocumentError(f"{where}{line}: {problem}") from err
     except yaml.YAMLError as err:
         raise DocumentError(f"{where}: {err}") from err
 
 
-def parse_json(text: str, where: str) -> Any:
-    """Plain values of a JSON text, without duplicate keys and NaN. where: names it in errors. Raises DocumentError."""
+def parse_json(text: str, where: str, *, finite: bool = True) -> Any:
+    """Plain values of a JSON text. where: names it in errors. finite: NaN and Infinity are refused.
+
+    Raises DocumentError.
+    """
+    constant = _no_constant if finite else float
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_int=_integer, parse_constant=_no_constant)
+        return json.loads(text, object_pairs_hook=_unique, parse_int=_integer, parse_constant=constant)
     except json.JSONDecodeError as err:
         raise DocumentError(f"{where}, line {err.lineno}: no valid JSON: {err.msg}") from err
     except RecursionError as err:

@@ -134,7 +134,7 @@ class ModelSpec:
     def from_json(cls, text: str) -> "ModelSpec":
         """Inverse of `to_json`. Raises CheckpointError that says what is missing or wrong."""
         try:
-            values = parse_json(text, "its header")
+            values = parse_json(text, "its header", finite=False)
             version = values.pop("format")
             if version != FORMAT:
                 raise CheckpointError(f"format {version}, this icnet_ros reads format {FORMAT}")

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,7 +101,7 @@ def replay(
     """
     from icnet_ros.engine.grouping import published_spec
     from icnet_ros.replay.drives import find_drives
-    from icnet_ros.replay.folder_lock import locked
+    from icnet_ros.replay.folder_lock import lock_drives, locked
     from icnet_ros.replay.replay_drives import ReplaySettings, replay_drives
     from icnet_ros.replay.selection import Selection
     from icnet_ros.report.drives import write_reports
@@ -137,7 +138,10 @@ def replay(
         export_worst=export_worst,
         export_every=export_every,
     )
-    with locked(out), progress_bar("replaying") as update:
+    with ExitStack() as locks, progress_bar("replaying") as update:
+        locks.enter_context(locked(out))
+        if len(drives) > 1:
+            drives = lock_drives(drives, locks)
         written = write_reports(replay_drives(drives, settings, update), outputs, out, update)
     report = written.report
     if as_json:

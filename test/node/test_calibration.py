@@ -8,8 +8,8 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
 from sensor_msgs.msg import CameraInfo
 
-from icnet_ros.node.outputs.calibration import check_calibration
 from icnet_ros.node.outputs.camera_info import check_view, rectified_matrix
+from icnet_ros.wire.calibration import check_calibration
 
 
 def info(**changes):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
-from icnet_ros.node.outputs.calibration import check_calibration
+from icnet_ros.wire.calibration import check_calibration
 
 
 def of_labels(info: CameraInfo, header: Any, height: int, width: int) -> CameraInfo:

@@ -1,10 +1,35 @@
 """Whether a CameraInfo can be the calibration of a camera."""
 
-import numpy as np
-from sensor_msgs.msg import CameraInfo
+from collections.abc import Sequence
+from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
+Matrix = npt.NDArray[np.float64]
 ROTATION_TOLERANCE = 1e-3  # drivers write R with few digits
 FOCAL_RATIO = 10.0  # most by which rectification changes a focal length
+
+
+class Region(Protocol):
+    """sensor_msgs/RegionOfInterest."""
+
+    x_offset: int
+    y_offset: int
+    width: int
+    height: int
+
+
+class CameraInfo(Protocol):
+    """sensor_msgs/CameraInfo, of rosbags or of rclpy."""
+
+    width: int
+    height: int
+    d: Sequence[float]
+    k: Sequence[float]
+    r: Sequence[float]
+    p: Sequence[float]
+    roi: Region
 
 
 def check_calibration(info: CameraInfo) -> None:
@@ -18,11 +43,19 @@ def check_calibration(info: CameraInfo) -> None:
         if not np.isfinite(value).all():
             place = int(np.flatnonzero(~np.isfinite(value))[0])
             raise _error(f"{name}[{place}] is {value[place]}, not a finite number")
-    k, r, p = values["K"].reshape(3, 3), values["R"].reshape(3, 3), values["P"].reshape(3, 4)
+    with np.errstate(all="ignore"):  # products of large numbers overflow; the comparisons then refuse them
+        _check_matrices(values["K"].reshape(3, 3), values["R"].reshape(3, 3), values["P"].reshape(3, 4))
+    for side, offset, size in (("width", "x_offset", info.width), ("height", "y_offset", info.height)):
+        end = getattr(info.roi, offset) + getattr(info.roi, side)
+        if size and end > size:
+            raise _error(f"roi ends at {end}, {side} is {size}")
+
+
+def _check_matrices(k: Matrix, r: Matrix, p: Matrix) -> None:
     if k.any():
         _check_matrix("K", k)
     if r.any() and not (np.abs(r @ r.T - np.eye(3)).max() < ROTATION_TOLERANCE and np.linalg.det(r) > 0):
-        raise _error(f"R is no rotation: {np.round(values['R'], 4).tolist()}")
+        raise _error(f"R is no rotation: {np.round(r, 4).tolist()}")
     if p.any():
         _check_matrix("P", p[:, :3])
         if p[2, 3]:
@@ -34,13 +67,9 @@ def check_calibration(info: CameraInfo) -> None:
                 raise _error(
                     f"{one} is {k[axis, axis]:g} and {other} {p[axis, axis]:g}: K and P are of different cameras"
                 )
-    for side, offset, size in (("width", "x_offset", info.width), ("height", "y_offset", info.height)):
-        end = getattr(info.roi, offset) + getattr(info.roi, side)
-        if size and end > size:
-            raise _error(f"roi ends at {end}, {side} is {size}")
 
 
-def _check_matrix(name: str, matrix: np.ndarray) -> None:
+def _check_matrix(name: str, matrix: Matrix) -> None:
     columns = 3 if name == "K" else 4
     for axis in (0, 1):
         if not matrix[axis, axis] > 0:
