@@ -27,6 +27,7 @@ from icnet_ros.dataset.base import Dataset, DatasetError, LabelReader, Pair, pai
 from icnet_ros.dataset.label_files import label_reader, of_table, read_labelmap
 from icnet_ros.documents import DocumentError, read_yaml
 
+MAX_REPEAT = 1000
 KEYS = ("name", "classes", "licence", "splits")
 SOURCE_KEYS = ("images", "labels", "name", "pattern", "repeat", "labelmap", "label_classes", "mapping")
 
@@ -62,8 +63,8 @@ def load_descriptor(file: Path, split: str, root: Path | None = None) -> Dataset
 def _source(entry: Any, folder: Path, classes: ClassTable, where: str) -> list[Pair]:
     values = _checked(entry, SOURCE_KEYS, ("images", "labels"), where)
     repeat = values.get("repeat", 1)
-    if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
-        raise DatasetError(f"{where}: repeat is {repeat!r}, it must be an integer >= 1")
+    if not isinstance(repeat, int) or isinstance(repeat, bool) or not 1 <= repeat <= MAX_REPEAT:
+        raise DatasetError(f"{where}: repeat is {repeat!r}, it must be an integer >= 1, at most {MAX_REPEAT}")
     for key in ("images", "labels", "name", "pattern", "labelmap", "label_classes"):
         if not isinstance(values.get(key, ""), str):
             raise DatasetError(f"{where}: {key} is {values[key]!r}, it must be a string")
