@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,6 +52,19 @@ def read_bytes(path: str | Path, limit: int = 0) -> bytes:
 def read_text(path: str | Path, limit: int = 0) -> str:
     """Content of a regular UTF-8 file, as `read_bytes`; a byte order mark is left out. Raises UnicodeDecodeError."""
     return read_bytes(path, limit).decode("utf-8-sig")
+
+
+def write_all(file: FileIO, content: bytes) -> None:
+    """Write to an unbuffered file, whose close() will not try and fail once more. Raises OSError."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def write_text(path: Path, text: str, setting: str = "--out") -> None:
+    """Write a UTF-8 file. setting: what chooses its folder, for errors. Raises OSError, see `writing`."""
+    with writing(path, setting):
+        path.write_text(text, encoding="utf-8")
 
 
 @contextmanager

@@ -5,11 +5,12 @@ import fcntl
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 from icnet_ros.checkpoint.spec import CheckpointError
-from icnet_ros.files import open_regular, writing
+from icnet_ros.files import open_regular, write_all, writing
 
 BLOCK, TIMEOUT_S = 1 << 20, 30.0
 PART = ".part"  # behind the hidden name of a file that is not complete
@@ -47,8 +48,7 @@ def download(
     with _part_of(target) as written:
         for block in read_blocks(mirror, name, size):
             with writing(target, "--to or ICNET_MODELS"):
-                written.write(block)
-                written.flush()
+                write_all(written, block)
             digest.update(block)
             done += len(block)
             progress(f"downloading {name}", done, size)
@@ -66,13 +66,14 @@ def remove_parts(folder: Path) -> None:
 
 
 @contextmanager
-def _part_of(target: Path) -> Iterator[BinaryIO]:
+def _part_of(target: Path) -> Iterator[FileIO]:
     """An empty file beside `target`, locked, and removed at the end if it is still there."""
     path = target.with_name(f".{target.name}{PART}")
-    with path.open("ab") as file:
+    with path.open("ab", buffering=0) as file:
         if not _lock(file):
             raise CheckpointError(f"{target}: another process downloads it; wait for that, or name another folder")
-        file.truncate(0)
+        if path.stat().st_size:
+            file.truncate(0)
         try:
             yield file
         finally:

@@ -44,8 +44,8 @@ def check(
     console.print(table)
     if len(pairs.sources) > 1:
         counted = ", ".join(f"{len(pairs.select_sources([source]))} {source}" for source in pairs.sources)
-        console.print(f"pairs by source (repeats counted): {counted}", highlight=False)
-    console.print(f"unlabelled: {counts[pairs.classes.ignore] / counts.sum():.2%} of all pixels", highlight=False)
+        console.print(f"pairs by source (repeats counted): {counted}")
+    console.print(f"unlabelled: {counts[pairs.classes.ignore] / counts.sum():.2%} of all pixels")
     sheet.parent.mkdir(parents=True, exist_ok=True)
     sheet.write_bytes(png_file(picture).tobytes())
-    console.print(f"contact sheet: {sheet}", highlight=False)
+    console.print(f"contact sheet: {sheet}")

@@ -57,8 +57,8 @@ def demo(
         raise DemoError(f"no frame was labelled; see {out}/logs")
     _print(summary)
     if not spec.trained:
-        errors.print("[yellow]The network is untrained: its labels mean nothing.[/]")
-    console.print(f"{out}/overlay.mp4, {out}/contact_sheet.png, {out}/report.html, {out}/summary.json", highlight=False)
+        errors.print("The network is untrained: its labels mean nothing.", style="yellow")
+    console.print(f"{out}/overlay.mp4, {out}/contact_sheet.png, {out}/report.html, {out}/summary.json")
     if summary["frames"]["lost"]:
         raise DemoError(f"{summary['frames']['lost']} frames were lost between the processes; see {out}/logs")
 
@@ -82,6 +82,4 @@ def _print(summary: dict[str, Any]) -> None:
     if summary["miou"] is not None:
         score = f"{summary['pixel_accuracy']:.0%} of the pixels right, mIoU {summary['miou']:.3f}"
     trained = "trained" if summary["trained"] else "untrained"
-    console.print(
-        f"engine {summary['engine']}, checkpoint {summary['checkpoint']} ({trained}), {score}", highlight=False
-    )
+    console.print(f"engine {summary['engine']}, checkpoint {summary['checkpoint']} ({trained}), {score}")

@@ -52,7 +52,7 @@ def export(
         onnx.save(network, out)
     else:
         shutil.copyfile(made, out)
-    console.print(f"{out}", highlight=False)
+    console.print(f"{out}")
 
 
 def _of_exit(spec: ModelSpec, exit_: str) -> ModelSpec:

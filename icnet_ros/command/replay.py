@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model_spec
-from icnet_ros.command.console import console, errors, progress_bar, warn_untrained
+from icnet_ros.command.console import console, errors, print_problem, progress_bar, warn_untrained
 from icnet_ros.command.options import (
     Damaged,
     DamagedChoice,
@@ -149,15 +148,15 @@ def replay(
     else:
         _print(report, written.page)
     for warning, count in report["warnings"].items():
-        errors.print(f"{warning} ({count} frames)", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        errors.print(f"{warning} ({count} frames)", style="yellow", soft_wrap=True)
     failed = failures(gates, figures(report))
     for reason in failed:
-        errors.print(f"[bold red]failed:[/] {reason}", highlight=False)
+        print_problem("failed:", reason)
     if not report["complete"]:
         _explain(report)
     if not report["frames"]["labelled"]:
         reason = "; ".join(report["errors"]) or "no frame lies in what --start, --end, --stride and --limit leave"
-        errors.print(f"[bold red]nothing was labelled:[/] {escape(reason)}", highlight=False, soft_wrap=True)
+        print_problem("nothing was labelled:", reason)
     if failed or not report["complete"] or not report["frames"]["labelled"]:
         raise typer.Exit(1)
 
@@ -176,7 +175,7 @@ def _worker_pool(ray: str, workers: int, threads: int) -> "Callable[[bool], Work
 def _print(report: dict[str, Any], page: Path) -> None:
     bags = report["bag"]
     title = bags if isinstance(bags, str) else f"{len(bags)} drives"
-    table = Table("class", "share of pixels", "flicker", "IoU", title=escape(title), title_justify="left")
+    table = Table("class", "share of pixels", "flicker", "IoU", title=title, title_justify="left")
     for name, share in report["coverage"].items():
         iou = report["per_class"][name] if report["per_class"] else None
         flickering = report["flicker"][name]
@@ -189,10 +188,10 @@ def _print(report: dict[str, Any], page: Path) -> None:
     console.print(table)
     score = "" if report["miou"] is None else f", mIoU {report['miou']:.4f}"
     speed = "" if report["throughput_fps"] is None else f", {report['throughput_fps']:.1f} frames/s"
-    console.print(f"{report['frames']['labelled']} frames{score}{speed}; open {page}", highlight=False)
+    console.print(f"{report['frames']['labelled']} frames{score}{speed}; open {page}")
 
 
 def _explain(report: dict[str, Any]) -> None:
     reasons = [f"{entry['drive']}: {entry['error']}" for entry in report.get("drives", ()) if entry["error"]]
     for reason in reasons or [report["corruption"] or "interrupted; the same command resumes here"]:
-        errors.print(f"[yellow]incomplete: {escape(reason)}[/]", highlight=False, soft_wrap=True)
+        errors.print(f"incomplete: {reason}", style="yellow", soft_wrap=True)

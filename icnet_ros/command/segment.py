@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
@@ -66,21 +65,19 @@ def segment(
     runner.close()
     table = Table("class", "share of pixels")
     for name, value in summary.coverage.items():
-        table.add_row(escape(name), f"{value:6.1%}")
+        table.add_row(name, f"{value:6.1%}")
     console.print(table)
     if summary.changed_pixels is not None:
-        console.print(f"{summary.changed_pixels:.1%} of the pixels change from frame to frame", highlight=False)
+        console.print(f"{summary.changed_pixels:.1%} of the pixels change from frame to frame")
     for problem in summary.damaged:
-        errors.print(f"labelled, though {problem}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        errors.print(f"labelled, though {problem}", style="yellow", soft_wrap=True)
     for problem in summary.failed:
-        errors.print(f"not labelled: {problem}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+        errors.print(f"not labelled: {problem}", style="bold red", soft_wrap=True)
     if media.video and summary.frames < 0.98 * media.count - 1:  # the count in a video file is often an estimate
-        errors.print(
-            f"[yellow]{escape(str(source))} declares {media.count} frames, {summary.frames} could be read: it may be "
-            "damaged or cut off[/]",
-            highlight=False,
-            soft_wrap=True,
+        problem = (
+            f"{source} declares {media.count} frames, {summary.frames} could be read: it may be damaged or cut off"
         )
-    console.print(f"results in {out}", highlight=False, markup=False)
+        errors.print(problem, style="yellow", soft_wrap=True)
+    console.print(f"results in {out}")
     if summary.failed:
         raise typer.Exit(1)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from icnet_ros.files import write_text
 from icnet_ros.live.demo import DemoRun
 from icnet_ros.live.recording import Recording
 from icnet_ros.metrics.statistics import percentiles
@@ -48,5 +49,5 @@ def write_summary(report: dict[str, Any], checkpoint: str, path: Path) -> dict[s
     names = ("bag", "image_topic", "engine", "exit", "trained", "miou", "pixel_accuracy")
     summary: dict[str, Any] = {name: report[name] for name in names} | report["live"]
     summary |= {"checkpoint": checkpoint, "iou": report["per_class"]}
-    path.write_text(json.dumps(summary, indent=2) + "\n")
+    write_text(path, json.dumps(summary, indent=2) + "\n")
     return summary

@@ -1,9 +1,9 @@
 """Replay of a drive or a part of it: labels, scores and stores every selected frame once, in order."""
 
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from time import perf_counter
-from typing import TextIO
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.groups import LabelGroups
@@ -95,7 +95,7 @@ class _Scorer:
         labeller: FrameLabeller,
         ground_truth: GroundTruth | None,
         result: ReplayResult,
-        log: TextIO,
+        log: FileIO,
         classes: ClassTable,
         max_gap: int,
     ) -> None:

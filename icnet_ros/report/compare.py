@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
 from icnet_ros.documents import DocumentError, parse_json
-from icnet_ros.files import read_text
+from icnet_ros.files import read_text, write_text
 from icnet_ros.metrics.frame import UInt8
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.result_store import ResultStore
@@ -240,7 +240,7 @@ def write_comparison(a: Side, b: Side, found: dict[str, Any], out: Path) -> None
     from icnet_ros.report.html import render_page
 
     out.mkdir(parents=True, exist_ok=True)
-    (out / "compare.json").write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
+    write_text(out / "compare.json", json.dumps(found, indent=2, allow_nan=False) + "\n")
     charts = {}
     scores = {name: entry for name, entry in found["figures"].items() if name == "miou" or name.startswith("iou:")}
     scores = {name.removeprefix("iou:"): entry for name, entry in scores.items() if entry["delta"] is not None}

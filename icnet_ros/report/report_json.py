@@ -10,6 +10,7 @@ import numpy as np
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.engine.base import STAGES
+from icnet_ros.files import writing
 from icnet_ros.metrics.confusion import iou_by_class
 from icnet_ros.metrics.frame import flicker, sum_counts
 from icnet_ros.metrics.statistics import distribution, percentiles
@@ -99,8 +100,10 @@ def write_report_json(
     if drives:
         report["drives"] = list(drives)
         report["complete"] &= not any(entry["error"] for entry in drives)
-    write_frames(out / "frames.csv", result.frames, classes.names)
-    (out / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    with writing(out / "frames.csv", "--out"):
+        write_frames(out / "frames.csv", result.frames, classes.names)
+    with writing(out / "report.json", "--out"):
+        (out / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
     return report
 
 

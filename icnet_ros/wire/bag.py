@@ -9,7 +9,7 @@ from pathlib import Path
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
 
-from icnet_ros.files import check_regular, open_regular
+from icnet_ros.files import check_regular, open_regular, writing
 from icnet_ros.share import share
 from icnet_ros.wire.cdr import WireError, typestore
 from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, may_be_labels, open_decoder, preference
@@ -186,6 +186,7 @@ class BagWriter:
 
     def __init__(self, path: Path, topics: Sequence[tuple[str, str]]) -> None:
         """topics: (name, message type). Raises WireError if the folder exists already."""
+        self._path = path
         definitions = typestore(share("msg", "FrameLatency.msg"))
         try:
             self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
@@ -199,11 +200,13 @@ class BagWriter:
 
     def write(self, topic: str, data: bytes, recorded_ns: int) -> None:
         """Append one message."""
-        self._writer.write(self._connections[topic], recorded_ns, data)
+        with writing(self._path, "--out"):
+            self._writer.write(self._connections[topic], recorded_ns, data)
 
     def close(self) -> None:
         """Complete the file; without this it cannot be read."""
-        self._writer.close()
+        with writing(self._path, "--out"):
+            self._writer.close()
 
 
 def prepare_bag_folder(path: Path, source: Path | None = None) -> Path:

@@ -1,5 +1,6 @@
 """Decoder of image files for messages, datasets and files; rejects truncated ones."""
 
+import errno
 import io
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from PIL import ExifTags, UnidentifiedImageError
 from PIL import Image as PillowImage
 
-from icnet_ros.files import read_bytes
+from icnet_ros.files import read_bytes, writing
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.jpeg import DamagedImageError, decode_jpeg
 
@@ -91,6 +92,12 @@ def read_picture(path: Path) -> UInt8:
 
 
 def write_picture(path: Path, pixels: UInt8) -> None:
-    """Write pixels as a file of the kind that its suffix names. Raises OSError."""
-    if not cv2.imwrite(str(path), pixels):
-        raise OSError(f"{path} cannot be written")
+    """Write pixels as a file of the kind that its suffix names. Raises OSError, which names the file."""
+    try:
+        done, content = cv2.imencode(path.suffix, pixels)
+    except cv2.error as err:
+        raise OSError(errno.EINVAL, f"cannot be written as a picture ({err.err})", str(path)) from err
+    if not done:
+        raise OSError(errno.EINVAL, "cannot be written as a picture", str(path))
+    with writing(path, "--out"):
+        path.write_bytes(content.data)

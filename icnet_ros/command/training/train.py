@@ -65,7 +65,7 @@ def train(
     with progress_bar("reading the data", hidden=fabric.global_rank > 0) as update:
         trainer = Trainer(chosen, train_split, validation, out, fabric, start, teacher_checkpoint)
         if trainer.step and fabric.global_rank == 0:
-            console.print(f"resuming at step {trainer.step}", highlight=False)
+            console.print(f"resuming at step {trainer.step}")
         best = trainer.run(update, stop_after)
     if fabric.global_rank == 0:
         if past := trainer.step % chosen.validate_every if trainer.step < chosen.iterations else 0:
@@ -75,4 +75,4 @@ def train(
                 highlight=False,
             )
         if trainer.step > past:
-            console.print(f"best validation mIoU {best:.4f}: {out}/best.safetensors", highlight=False)
+            console.print(f"best validation mIoU {best:.4f}: {out}/best.safetensors")
