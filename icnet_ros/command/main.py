@@ -104,8 +104,8 @@ def options(
 def main() -> int:
     """Run the command line; returns the exit code.
 
-    0, 1 after an error that was explained, 2 for wrong usage, 70 for a defect of icnet, 130 after Ctrl-C. A command that
-    can stop in an orderly way on Ctrl-C, such as a replay, does that instead.
+    0, 1 after an error that was explained, 2 for wrong usage, 70 for a defect of icnet, 130 after Ctrl-C. A command
+    that can stop in an orderly way on Ctrl-C, such as a replay, does that instead.
     """
     # libav in OpenCV would log into the progress bars; its errors are raised as exceptions anyway.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")

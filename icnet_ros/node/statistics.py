@@ -63,7 +63,7 @@ class Statistics:
         """Statistics of the window.
 
         Keys: frame_rate_msg and frame_rate_node (Hz), drop_ratio, failed_ratio, damaged_ratio and reduced_ratio (0..1),
-        STAGE_pNN (ms), and exit_share_EXIT (0..1) of each exit used.
+        STAGE_pNN (ms), and exit_share_EXIT (0..1) of each exit used. What cannot be known is left out.
         """
         start = now - self.window
         with self._lock:
@@ -79,7 +79,6 @@ class Statistics:
             "frame_rate_node": _rate([frame.time for frame in frames]),
             "drop_ratio": drops / len(arrivals) if arrivals else 0.0,
             "failed_ratio": failures / (failures + len(frames)) if failures else 0.0,
-            "damaged_ratio": damaged / (failures + len(frames)) if damaged and (failures or frames) else 0.0,
             "reduced_ratio": sum(frame.reduced for frame in frames) / len(frames) if frames else 0.0,
         }
         for stage in frames[-1].stages if frames else ():
@@ -88,6 +87,8 @@ class Statistics:
             if values.size:
                 for p, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
                     result[f"{stage}_p{p}"] = float(value)
+        if damaged:
+            result["damaged_ratio"] = min(damaged / max(failures + len(frames), 1), 1.0)
         for exit_, count in Counter(frame.exit for frame in frames).items():
             result[f"exit_share_{exit_}"] = count / len(frames)
         return result

@@ -34,6 +34,7 @@ def check(target: Target, data: bytes, *, memory: bool = False) -> str:
 
     memory: also measure it, which takes several times as long.
     """
+    memory &= target.memory
     if memory:
         tracemalloc.start()
     try:
