@@ -25,7 +25,7 @@ from icnet_ros.engine.table import ENGINES, EXTRAS, auto_candidates, installed_l
 from icnet_ros.share import share
 
 # What package.xml leaves to pip, see docs/installation.md, and the rest that versions matter of.
-BY_PIP = ("safetensors", "torch", "numba", "typer", "rich", "rosbags", "rosbags-image", "mcap", "zstandard", "plotly")
+BY_PIP = ("safetensors", "simplejpeg", "torch", "numba", "typer", "rich", "rosbags", "rosbags-image", "mcap", "zstandard", "plotly")
 ENGINE_PACKAGES = ("onnx", "onnxruntime", "openvino")
 PACKAGES = ("numpy", "opencv-python-headless", *BY_PIP, *ENGINE_PACKAGES)
 SHARED_MEMORY = 128 * 2**20  # two participants with the 64 MiB segment of config/fastdds.xml

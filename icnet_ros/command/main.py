@@ -63,6 +63,13 @@ EXPECTED = (
     CompareError,
 )
 
+EXIT_CODES = {
+    0: "done",
+    1: "an error that the last line explains; or a gate (`--fail-if`) holds, or a result is not complete",
+    2: "an option or argument that cannot be used",
+    70: "a defect of icnet: one line, and the path of a file with the traceback to report",
+    INTERRUPTED: "Ctrl-C; a replay or training stops in an orderly way instead, and is resumed by the same command",
+}
 app = typer.Typer(
     help="Real-time semantic segmentation with ICNet.",
     no_args_is_help=True,
