@@ -28,7 +28,7 @@ from icnet_ros.node.launching.arguments import (
     typed,
 )
 from icnet_ros.node.launching.respawn import respawning
-from icnet_ros.node.parameters import ParameterError
+from icnet_ros.node.parameter import ParameterError
 from launch import LaunchContext, LaunchDescription
 
 

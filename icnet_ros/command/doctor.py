@@ -21,11 +21,23 @@ from icnet_ros.command.console import console
 from icnet_ros.dds import NEW, OLD, OLD_DISTROS
 from icnet_ros.engine.artefacts.cache_entries import cache_folder
 from icnet_ros.engine.base import EngineOptions
-from icnet_ros.engine.table import ENGINES, EXTRAS, auto_candidates, installed_library
+from icnet_ros.engine.table import ENGINES, auto_candidates, extra_of, installed_library
 from icnet_ros.share import share
 
 # What package.xml leaves to pip, see docs/installation.md, and the rest that versions matter of.
-BY_PIP = ("safetensors", "simplejpeg", "torch", "numba", "typer", "rich", "rosbags", "rosbags-image", "mcap", "zstandard", "plotly")
+BY_PIP = (
+    "safetensors",
+    "simplejpeg",
+    "torch",
+    "numba",
+    "typer",
+    "rich",
+    "rosbags",
+    "rosbags-image",
+    "mcap",
+    "zstandard",
+    "plotly",
+)
 ENGINE_PACKAGES = ("onnx", "onnxruntime", "openvino")
 PACKAGES = ("numpy", "opencv-python-headless", *BY_PIP, *ENGINE_PACKAGES)
 SHARED_MEMORY = 128 * 2**20  # two participants with the 64 MiB segment of config/fastdds.xml
@@ -102,7 +114,7 @@ def machine() -> Iterator[Finding]:
 def engines() -> Iterator[Finding]:
     """Engines that can be used on this machine."""
     for name in ENGINES:
-        missing = f"not installed: pip install 'icnet_ros[{EXTRAS[name]}]'" if name in EXTRAS else "not installed"
+        missing = f"not installed: pip install 'icnet_ros[{extra_of(name)}]'" if extra_of(name) else "not installed"
         yield Finding("engines", name, installed_library(name) or missing)
     yield Finding("engines", "auto", ", then ".join(auto_candidates(EngineOptions())))
 

@@ -12,7 +12,7 @@ from icnet_ros.checkpoint.onnx_file import describe
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.command.console import console
 from icnet_ros.engine.base import EngineError
-from icnet_ros.engine.table import EXTRAS
+from icnet_ros.engine.table import extra_of
 
 Format = Literal["onnx", "openvino", "tensorrt"]
 
@@ -37,7 +37,7 @@ def export(
     try:
         made = _make(kind, model, exit_, precision)
     except ModuleNotFoundError as err:
-        extra = EXTRAS.get(err.name or "", "onnx")
+        extra = extra_of(err.name or "") or "onnx"
         raise EngineError(f"exporting needs the package {err.name}: pip install 'icnet_ros[{extra}]'") from err
     out.parent.mkdir(parents=True, exist_ok=True)
     if kind == "openvino":

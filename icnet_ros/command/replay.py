@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model_spec
+from icnet_ros.command.bag_listing import list_contents
 from icnet_ros.command.console import console, errors, print_problem, progress_bar, warn_untrained
 from icnet_ros.command.options import (
     Damaged,
@@ -91,12 +92,18 @@ def replay(
     fail_if: Annotated[
         list[str] | None, typer.Option(help="Exit code 1 if the condition holds: 'miou<0.60', 'p95_ms>80'; repeatable.")
     ] = None,
+    list_: Annotated[  # noqa: ARG001  its callback does it
+        Path | None,
+        typer.Option(
+            "--list", metavar="BAG", help="Show what is in a bag, and exit.", is_eager=True, callback=list_contents
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Label every frame of one or more drives once, in order, and report scores, flicker and latency.
 
     Started again after a kill or Ctrl-C, it resumes. Exit code 1 if a bag is corrupt, the replay was interrupted,
-    nothing was labelled or a --fail-if holds. The report then covers what could be read.
+    a drive has no labelled frame or a --fail-if holds. The report then covers what could be read.
     """
     from icnet_ros.engine.grouping import published_spec
     from icnet_ros.replay.drives import find_drives
@@ -154,10 +161,8 @@ def replay(
         print_problem("failed:", reason)
     if not report["complete"]:
         _explain(report)
-    if not report["frames"]["labelled"]:
-        reason = "; ".join(report["errors"]) or "no frame lies in what --start, --end, --stride and --limit leave"
-        print_problem("nothing was labelled:", reason)
-    if failed or not report["complete"] or not report["frames"]["labelled"]:
+    unlabelled = _print_not_labelled(report)
+    if failed or unlabelled or not report["complete"]:
         raise typer.Exit(1)
 
 
@@ -189,6 +194,25 @@ def _print(report: dict[str, Any], page: Path) -> None:
     score = "" if report["miou"] is None else f", mIoU {report['miou']:.4f}"
     speed = "" if report["throughput_fps"] is None else f", {report['throughput_fps']:.1f} frames/s"
     console.print(f"{report['frames']['labelled']} frames{score}{speed}; open {page}")
+
+
+def _print_not_labelled(report: dict[str, Any]) -> bool:
+    """Say how many frames of each drive have no labels, and why. Whether a drive has none with labels."""
+    frames = report["frames"]
+    drives = report.get("drives") or [
+        {"drive": "", "read": frames["read"], "labelled": frames["labelled"], "errors": report["errors"], "error": ""}
+    ]
+    for entry in drives:
+        name = f"{entry['drive']}: " if entry["drive"] else ""
+        reason = "; ".join(entry["errors"])
+        if entry["errors"]:
+            missing = entry["read"] - entry["labelled"]
+            text = f"{name}{missing} of {entry['read']} frames not labelled: {reason}"
+            errors.print(text, style="yellow", soft_wrap=True)
+        if not entry["labelled"] and not entry["error"]:
+            reason = reason or "no frame lies in what --start, --end, --stride and --limit leave"
+            print_problem(f"{name}nothing was labelled:", reason)
+    return not all(entry["labelled"] for entry in drives)
 
 
 def _explain(report: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.ladder import Step, read_ladder
@@ -14,30 +15,48 @@ from icnet_ros.engine.cascade import Cascade
 from icnet_ros.engine.precision import choose_precision
 
 log = logging.getLogger(__name__)
-# name -> (module, class); imported only when chosen, as each imports a large library.
-ENGINES = {
-    "torch": ("icnet_ros.engine.backends.torch", "open_torch"),
-    "onnxruntime": ("icnet_ros.engine.backends.onnxruntime", "OnnxRuntimeEngine"),
-    "openvino": ("icnet_ros.engine.backends.openvino", "OpenVinoEngine"),
-    "tensorrt": ("icnet_ros.engine.backends.tensorrt", "open_tensorrt"),
-}
-EXTRAS = {"onnxruntime": "onnx", "openvino": "openvino", "tensorrt": "tensorrt"}
-NAMES = ("auto", *ENGINES)
 
 
-# Third-party modules that each engine needs; of alternatives, one is enough.
-REQUIRED_MODULES: dict[str, tuple[tuple[str, ...], ...]] = {
-    "torch": (("torch",),),
-    "onnxruntime": (("onnx", "onnxruntime"),),  # to export and to check the ONNX file
-    "openvino": (("onnx", "onnxruntime", "openvino"),),
-    "tensorrt": (("onnx", "onnxruntime", "tensorrt"), ("onnx", "onnxruntime", "tensorrt_rtx")),
+class Entry(NamedTuple):
+    """Where an engine is, and what it needs.
+
+    module, attribute: a class or function that makes the engine of a checkpoint and EngineOptions; the module is
+    imported only when the engine is chosen, as each imports a large library. extra: of the package icnet_ros, to
+    install what it needs. requires: third-party modules; of alternatives, one is enough, and its last is the library.
+    """
+
+    module: str
+    attribute: str
+    extra: str = ""
+    requires: tuple[tuple[str, ...], ...] = (("numpy",),)
+
+
+BACKENDS = "icnet_ros.engine.backends"
+ONNX = ("onnx", "onnxruntime")  # to export and to check the ONNX file
+ENGINES: dict[str, Entry] = {
+    "torch": Entry(f"{BACKENDS}.torch", "open_torch", "", (("torch",),)),
+    "onnxruntime": Entry(f"{BACKENDS}.onnxruntime", "OnnxRuntimeEngine", "onnx", (ONNX,)),
+    "openvino": Entry(f"{BACKENDS}.openvino", "OpenVinoEngine", "openvino", ((*ONNX, "openvino"),)),
+    "tensorrt": Entry(
+        f"{BACKENDS}.tensorrt", "open_tensorrt", "tensorrt", ((*ONNX, "tensorrt"), (*ONNX, "tensorrt_rtx"))
+    ),
 }
+
+
+def engine_names() -> tuple[str, ...]:
+    """Names that `open_engine` takes."""
+    return ("auto", *ENGINES)
 
 
 def installed_library(name: str) -> str:
     """The library that an engine uses, "" if it is not installed."""
-    found = (modules[-1] for modules in REQUIRED_MODULES[name] if all(find_spec(module) for module in modules))
+    found = (modules[-1] for modules in ENGINES[name].requires if all(find_spec(module) for module in modules))
     return next(found, "")
+
+
+def extra_of(name: str) -> str:
+    """The extra of the package icnet_ros that installs what an engine needs; "" if there is none."""
+    return ENGINES[name].extra if name in ENGINES else ""
 
 
 def auto_candidates(options: EngineOptions, architecture: str = "icnet") -> list[str]:
@@ -73,16 +92,16 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
             except EngineError as err:
                 log.warning("engine %s is not usable here, the next one is tried: %s", candidate, err)
     if name not in ENGINES:
-        raise EngineError(f"unknown engine {name!r}; choose one of {', '.join(NAMES)}")
+        raise EngineError(f"unknown engine {name!r}; choose one of {', '.join(engine_names())}")
     spec = checkpoint.spec
     if spec.architecture == "onnx" and name == "torch":
         raise EngineError(f"{checkpoint.path}: engine 'torch' runs .safetensors checkpoints only; set engine to auto")
     if spec.input_size is not None and options.scale:
         height, width = spec.input_size
         raise EngineError(f"{checkpoint.name} takes {width}x{height} only: the input scale must be 0")
-    module, attribute = ENGINES[name]
+    entry = ENGINES[name]
     try:
-        factory = getattr(import_module(module), attribute)
+        factory = getattr(import_module(entry.module), entry.attribute)
         if options.precision == "auto":  # may read an ONNX file
             precision, reason = choose_precision(name, checkpoint, options)
             log.info("precision %s for %s: %s", precision, options.exit, reason)
@@ -90,7 +109,7 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
     except ModuleNotFoundError as err:
         if (err.name or "").startswith("icnet_ros"):
             raise
-        extra = f"'icnet_ros[{EXTRAS[name]}]'" if name in EXTRAS else err.name
+        extra = f"'icnet_ros[{entry.extra}]'" if entry.extra else err.name
         raise EngineError(f"engine {name!r} needs the package {err.name!r}: pip install {extra}") from err
     return adapted(factory(checkpoint, options), options)
 

@@ -25,15 +25,10 @@ from icnet_ros.live.online import OnlineEvaluation
 from icnet_ros.msg import FrameLatency
 from icnet_ros.node.diagnostics import status_name
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
-from icnet_ros.node.parameters import ParameterError
-from icnet_ros.node.releases import overridable
-from icnet_ros.node.ros import (
-    OVERRIDABLE,
-    check_arguments,
-    check_overrides,
-    checking_ros_arguments,
-    subscription_events,
-)
+from icnet_ros.node.parameter import ParameterError
+from icnet_ros.node.ros.parameters import check_arguments, check_overrides, checking_ros_arguments
+from icnet_ros.node.ros.qos import OVERRIDABLE, subscription_events
+from icnet_ros.node.ros.releases import overridable
 from icnet_ros.render.painter import UInt8
 from icnet_ros.wire.bag import bag_hash
 from icnet_ros.wire.cdr import WireError

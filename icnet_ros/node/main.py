@@ -13,9 +13,10 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
-from icnet_ros.node.parameters import ParameterError, by_name
-from icnet_ros.node.releases import spin_until
-from icnet_ros.node.ros import RosLog, check_arguments, checking_ros_arguments
+from icnet_ros.node.parameter import ParameterError
+from icnet_ros.node.parameters import by_name
+from icnet_ros.node.ros.parameters import RosLog, check_arguments, checking_ros_arguments
+from icnet_ros.node.ros.releases import spin_until
 from icnet_ros.node.segmentation import SegmentationNode
 
 M_ARENA_MAX = -8  # malloc.h

@@ -5,224 +5,201 @@ ROS descriptors, config/segmentation.yaml and the table in docs/parameters.md ar
 
 import re
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import Field, dataclass, fields
+from typing import Any, cast
 
 from icnet_ros.checkpoint.spec import EXITS, MAX_ROWS
 from icnet_ros.engine.base import PRECISIONS
-from icnet_ros.engine.table import NAMES
+from icnet_ros.engine.table import engine_names
+from icnet_ros.node.parameter import NOTES, ParameterError, Value, allowed, check, default_of, parameter, text_of
 from icnet_ros.wire.decoders.table import transports
 from icnet_ros.wire.lidar import parse_transform
-
-# When a parameter may be changed: at any time, only while the node is not active, only before the start.
-Change = Literal["running", "inactive", "start"]
-NOTES = {"running": "", "inactive": "fixed while active", "start": "read only"}
-
-
-class ParameterError(ValueError):
-    """An invalid parameter name or value; the message gives the reason."""
-
-
-def _parameter(
-    default: Any,
-    description: str,
-    *,
-    choices: tuple[str | int, ...] = (),
-    low: float | None = None,
-    high: float | None = None,
-    change: Change = "running",
-) -> Any:
-    metadata = {
-        "description": description,
-        "choices": choices,
-        "range": None if low is None or high is None else (low, high),
-        "change": change,
-    }
-    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Parameters:
     """Parameters of the segmentation node."""
 
-    engine: str = _parameter("auto", "Inference engine; auto: the fastest available.", choices=NAMES, change="inactive")
-    fallback_engine: str = _parameter(
+    engine: str = parameter(
+        "auto", "Inference engine; auto: the fastest available.", choices=engine_names, change="inactive"
+    )
+    fallback_engine: str = parameter(
         "",
         "Engine to use while `engine` fails, with the same exit on the CPU in fp32; empty: frames fail meanwhile.",
-        choices=("", *NAMES),
+        choices=lambda: ("", *engine_names()),
         change="inactive",
     )
-    device: str = _parameter(
+    device: str = parameter(
         "auto",
         "auto, cpu, cuda, cuda:N, or gpu (integrated, openvino); auto: a CUDA GPU if there is one, for torch and "
         "tensorrt.",
         change="inactive",
     )
-    precision: str = _parameter(
+    precision: str = parameter(
         "auto",
         "Arithmetic of the network; auto: fp16 on CUDA (torch, tensorrt), on a CPU int8 if the model has a file for "
         "it, else bf16 or fp32; bf16, fp16: openvino on a CPU that has it; int8: after `icnet quantize`.",
         choices=PRECISIONS,
         change="inactive",
     )
-    exit: str = _parameter(
+    exit: str = parameter(
         "sub124",
         "Branch of the network: sub4 is fastest, sub124 most accurate; auto: the most accurate branch and input size "
         "that keep latency_budget_ms. A node configured with auto may change it while active.",
         choices=(*EXITS, "auto"),
         change="inactive",
     )
-    model: str = _parameter(
+    model: str = parameter(
         "",
         "Checkpoint (.safetensors), network (.onnx) or model name (icnet model list); empty: the default model, or "
         "random weights if that is not installed.",
         change="inactive",
     )
-    input_scale: float = _parameter(
+    input_scale: float = parameter(
         0.0,
         "Resize images by this factor before the network (labels keep the image size); 0: as the checkpoint specifies.",
         low=0.0,
         high=8.0,
         change="inactive",
     )
-    input_rows: int = _parameter(
+    input_rows: int = parameter(
         0,
         "Resize images to this height before the network, in place of input_scale; 0: as the checkpoint specifies.",
         low=0,
         high=MAX_ROWS,
         change="inactive",
     )
-    label_groups: str = _parameter(
+    label_groups: str = parameter(
         "",
         "Publish few groups instead of the checkpoint's classes: drivable, nav2, outdoor, or a .yaml file; empty: the "
         "classes.",
         change="inactive",
     )
-    output_width: int = _parameter(
+    output_width: int = parameter(
         0, "Width of the label images, with output_height; 0: that of the image.", low=0, high=16384, change="inactive"
     )
-    output_height: int = _parameter(
+    output_height: int = parameter(
         0, "Height of the label images, with output_width; 0: that of the image.", low=0, high=16384, change="inactive"
     )
-    output_like: str = _parameter(
+    output_like: str = parameter(
         "",
         "Topic (Image or CameraInfo) whose size the label images get, such as the depth image; {camera} stands for the "
         "camera's name. Empty: output_width and output_height.",
         change="inactive",
     )
-    rotate: int = _parameter(
+    rotate: int = parameter(
         0,
         "Degrees by which images are turned clockwise before the network; outputs stay as the camera sees them.",
         choices=(0, 90, 180, 270),
         change="inactive",
     )
-    mask: str = _parameter(
+    mask: str = parameter(
         "",
         "PNG of the image's size; where it is not black (the robot itself), pixels are unlabelled; {camera} stands for "
         "the camera's name. Empty: none.",
         change="inactive",
     )
-    score_classes: tuple[str, ...] = _parameter(
+    score_classes: tuple[str, ...] = parameter(
         ("",),
         "Classes (or groups) whose probabilities ~/scores holds, one channel each; '' alone: all.",
         change="inactive",
     )
-    publish_unlabelled: bool = _parameter(True, "List the id of unlabelled pixels in ~/label_info.", change="inactive")
-    confidence_threshold: float = _parameter(
+    publish_unlabelled: bool = parameter(True, "List the id of unlabelled pixels in ~/label_info.", change="inactive")
+    confidence_threshold: float = parameter(
         0.0,
         "Pixels with a lower probability become unlabelled; also `threshold` of ~/label_info. 0: none.",
         low=0.0,
         high=1.0,
         change="inactive",
     )
-    threads: int = _parameter(0, "CPU threads of the engine; 0: all cores.", low=0, high=1024, change="inactive")
-    input_transport: str = _parameter(
+    threads: int = parameter(0, "CPU threads of the engine; 0: all cores.", low=0, high=1024, change="inactive")
+    input_transport: str = parameter(
         "raw",
         "Subscribe to `image` or, compressed, to `image/compressed`.",
-        choices=tuple(transports()),
+        choices=lambda: tuple(transports()),
         change="inactive",
     )
-    warm_up_width: int = _parameter(
+    warm_up_width: int = parameter(
         640, "Width in pixels of the frames the engine is warmed up with.", low=32, high=16384, change="inactive"
     )
-    warm_up_height: int = _parameter(
+    warm_up_height: int = parameter(
         480, "Height in pixels of the frames the engine is warmed up with.", low=32, high=16384, change="inactive"
     )
-    cameras: tuple[str, ...] = _parameter(
+    cameras: tuple[str, ...] = parameter(
         ("",),
         "Cameras served in turn: `left` has the topics left/image and ~/left/labels; '' alone: image and ~/labels.",
         change="inactive",
     )
-    batch_window_ms: float = _parameter(
+    batch_window_ms: float = parameter(
         0.0,
         "Wait this long for the other cameras and segment all that came as one batch (worth it on a GPU).",
         low=0.0,
         high=1000.0,
         change="inactive",
     )
-    autostart: bool = _parameter(
+    autostart: bool = parameter(
         True,
         "Configure and activate the node at the start; if a setting cannot be used, exit with code 2.",
         change="start",
     )
-    build_only: bool = _parameter(
+    build_only: bool = parameter(
         False,
         "Build and cache the engine's files, then exit: exit code 0, or 2 if a setting cannot be used.",
         change="start",
     )
-    max_pixels: int = _parameter(
+    max_pixels: int = parameter(
         64_000_000, "Images that declare more pixels are refused before they are unpacked.", low=1024, high=2**31
     )
-    damaged_images: str = _parameter(
+    damaged_images: str = parameter(
         "fail",
         "What happens to a JPEG of which a part is missing or damaged: fail is as for any unusable image, count labels "
         "it all the same, grey where it is missing. Both count it in /diagnostics (damaged).",
         choices=("fail", "count"),
     )
-    overlay_alpha: float = _parameter(
+    overlay_alpha: float = parameter(
         0.5, "Opacity of the class colours in the overlay; 0: only the image.", low=0.0, high=1.0
     )
-    jpeg_quality: int = _parameter(90, "JPEG quality of overlay/compressed.", low=1, high=100)
-    max_rate: float = _parameter(
+    jpeg_quality: int = parameter(90, "JPEG quality of overlay/compressed.", low=1, high=100)
+    max_rate: float = parameter(
         0.0, "Label at most this many images per second and camera; 0: all that can be labelled.", low=0.0, high=1000.0
     )
-    points_tolerance_s: float = _parameter(
+    points_tolerance_s: float = parameter(
         0.05,
         "Seconds by which the stamps of image and depth image (~/points) or cloud (~/cloud) may differ.",
         low=0.0,
         high=10.0,
     )
-    cloud_transform: str = _parameter(
+    cloud_transform: str = parameter(
         "",
         "Transform from the LiDAR's frame to the camera's optical frame for ~/cloud, 'x y z qx qy qz qw'; empty: tf2.",
         change="inactive",
     )
-    lazy: bool = _parameter(False, "Subscribe to a camera only while its outputs have subscribers.")
-    publish_overlay: bool = _parameter(True, "Publish the overlays, if someone subscribes.")
-    publish_confidence: bool = _parameter(True, "Publish the confidence, if someone subscribes.")
-    latency_budget_ms: float = _parameter(
+    lazy: bool = parameter(False, "Subscribe to a camera only while its outputs have subscribers.")
+    publish_overlay: bool = parameter(True, "Publish the overlays, if someone subscribes.")
+    publish_confidence: bool = parameter(True, "Publish the confidence, if someone subscribes.")
+    latency_budget_ms: float = parameter(
         0.0,
         "Upper limit of total_ms: WARN in /diagnostics if p95 is above it, ERROR if the median is; exit auto keeps to "
         "it. 0: no limit.",
         low=0.0,
         high=60_000.0,
     )
-    age_warning_ms: float = _parameter(
+    age_warning_ms: float = parameter(
         1000.0,
         "WARN in /diagnostics if p95 of age_ms, from the image's stamp to its labels, is above it. 0: no limit.",
         low=0.0,
         high=600_000.0,
     )
-    drop_warning: float = _parameter(
+    drop_warning: float = parameter(
         0.5, "WARN in /diagnostics if a larger share of the recent frames was dropped.", low=0.0, high=1.0
     )
-    input_timeout_s: float = _parameter(
+    input_timeout_s: float = parameter(
         2.0, "STALE in /diagnostics if no image came for this long.", low=0.1, high=3600.0
     )
-    hang_timeout_s: float = _parameter(
+    hang_timeout_s: float = parameter(
         5.0, "ERROR in /diagnostics if a frame has been worked on for longer.", low=0.1, high=3600.0
     )
-    statistics_window_s: float = _parameter(
+    statistics_window_s: float = parameter(
         10.0, "Length of the window for rates and percentiles in /diagnostics.", low=1.0, high=600.0
     )
 
@@ -247,19 +224,6 @@ class Parameters:
             raise ParameterError("output_width and output_height belong together: set both, or leave both at 0")
 
 
-def check(entry: "Field[Any]", value: Any) -> None:
-    """Raise ParameterError if `value` is not of the parameter's type, choices or range."""
-    choices, limits = entry.metadata["choices"], entry.metadata["range"]
-    if type(value) is not type(entry.default):
-        raise ParameterError(
-            f"{entry.name} is {value!r}, a {type(value).__name__}; it takes a {type(entry.default).__name__}"
-        )
-    if choices and value not in choices:
-        raise ParameterError(f"{entry.name} is {value!r}; it takes one of {', '.join(map(str, choices))}")
-    if limits and not limits[0] <= value <= limits[1]:  # NaN is outside too
-        raise ParameterError(f"{entry.name} is {value}; it takes {limits[0]:g} to {limits[1]:g}")
-
-
 def _check_cameras(names: tuple[str, ...]) -> None:
     if names == ("",):
         return
@@ -275,34 +239,21 @@ def by_name() -> "Mapping[str, Field[Any]]":
     return {entry.name: entry for entry in fields(Parameters)}
 
 
-def allowed(entry: "Field[Any]") -> str:
-    """Allowed values as text; empty if all values of the type are allowed."""
-    if entry.metadata["choices"]:
-        return "one of: " + ", ".join(str(choice) or "empty" for choice in entry.metadata["choices"])
-    limits = entry.metadata["range"]
-    return f"{limits[0]:.10g} to {limits[1]:.10g}" if limits else ""
-
-
-def ros_value(value: Any) -> Any:
-    """A value as rclpy and launch take it: tuples become lists."""
-    return list(value) if isinstance(value, tuple) else value
-
-
-def parse(name: str, text: str) -> Any:
+def parse(name: str, text: str) -> Value:
     """Value of the parameter `name` from its text in a launch argument. Raises ParameterError."""
     entry = by_name()[name]
-    kind: type[Any] = type(entry.default)
+    default, value = default_of(entry), cast("Value", text)
     try:
-        if kind is bool:
-            value: Any = {"true": True, "false": False}[text.lower()]
-        elif kind is tuple:
-            value = tuple(part.strip() for part in text.split(",") if part.strip()) or entry.default
-        else:
-            value = kind(text)
+        if isinstance(default, bool):
+            value = {"true": True, "false": False}[text.lower()]
+        elif isinstance(default, tuple):
+            value = tuple(part.strip() for part in text.split(",") if part.strip()) or default
+        elif isinstance(default, int | float):
+            value = type(default)(text)
     except (KeyError, ValueError):
-        raise ParameterError(f"{name} is {text!r}; it takes {_TEXTS[kind]}") from None
+        raise ParameterError(f"{name} is {text!r}; it takes {_TEXTS[type(default)]}") from None
     check(entry, value)
-    if name == "cameras":
+    if name == "cameras" and isinstance(value, tuple):
         _check_cameras(value)
     return value
 
@@ -321,7 +272,7 @@ def to_yaml() -> str:
     for name, entry in by_name().items():
         notes = [note for note in (allowed(entry), NOTES[entry.metadata["change"]]) if note]
         lines.append(f"    # {entry.metadata['description']}" + (f" ({'; '.join(notes)})" if notes else ""))
-        lines.append(f"    {name}: {_plain(entry.default)}")
+        lines.append(f"    {name}: {text_of(default_of(entry))}")
     return "\n".join(lines) + "\n"
 
 
@@ -331,16 +282,8 @@ def to_markdown() -> str:
     for name, entry in by_name().items():
         mark = {"running": " \\*", "inactive": "", "start": " †"}[entry.metadata["change"]]
         takes = allowed(entry) or {bool: "true, false", str: "text", tuple: "list of texts"}[type(entry.default)]
-        rows.append(f"| `{name}`{mark} | `{_plain(entry.default)}` | {takes} | {entry.metadata['description']} |")
+        rows.append(f"| `{name}`{mark} | `{text_of(default_of(entry))}` | {takes} | {entry.metadata['description']} |")
     return "\n".join(rows) + "\n"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, tuple):
-        return f"[{', '.join(_plain(item) for item in value)}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"'{value}'" if value == "" else str(value)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 
-from icnet_ros.node.ros import message_class
+from icnet_ros.node.ros.graph import message_class
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.decoders.table import open_decoder
 

@@ -1,10 +1,8 @@
 """The lifecycle node `icnet`: camera images in, label maps out."""
 
-import math
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -17,16 +15,20 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from icnet_ros.checkpoint.spec import CheckpointError
-from icnet_ros.engine.base import EngineError, LabelMap, Request
+from icnet_ros.engine.base import EngineError
 from icnet_ros.node.build import BuiltEngine, build_in_background
-from icnet_ros.node.camera import Camera, Job, ReceivedImage
+from icnet_ros.node.camera import Camera
 from icnet_ros.node.diagnostics import Snapshot, status
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR, DEFECT
-from icnet_ros.node.parameters import ParameterError, by_name
-from icnet_ros.node.ros import OVERRIDABLE, declare, duplicate_names
-from icnet_ros.node.transforms import Transforms
-from icnet_ros.node.worker import Counters, Worker
-from icnet_ros.wire.cdr import WireError
+from icnet_ros.node.frame import ReceivedImage
+from icnet_ros.node.inputs.transforms import Transforms
+from icnet_ros.node.parameter import ParameterError
+from icnet_ros.node.parameters import by_name
+from icnet_ros.node.processing import FrameProcessor
+from icnet_ros.node.ros.graph import duplicate_names
+from icnet_ros.node.ros.parameters import declare
+from icnet_ros.node.ros.qos import OVERRIDABLE
+from icnet_ros.node.worker import Worker
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 DIAGNOSTICS_PERIOD = 1.0  # s, promised in docs/topics.md
@@ -126,7 +128,7 @@ class SegmentationNode(LifecycleNode):
         self._install_engine()
         return super().on_configure(state)
 
-    def _install_engine(self) -> None:
+    def _install_engine(self) -> BuiltEngine:
         """Build the engine for the current parameters, then release the previous one."""
         started = perf_counter()
         built = build_in_background(self._settings, self._while_building, DIAGNOSTICS_PERIOD)
@@ -136,7 +138,7 @@ class SegmentationNode(LifecycleNode):
         try:
             for name in built.settings.cameras:
                 self._cameras[name] = Camera(self, name, engine, built.settings, self._transforms)
-                self._cameras[name].outputs.publish_names()
+                self._cameras[name].outputs.announce()
         except Exception:  # the next activation is to start anew
             self._release()
             raise
@@ -146,6 +148,7 @@ class SegmentationNode(LifecycleNode):
         )
         if not engine.spec.trained:
             self.get_logger().warning("The network is UNTRAINED: its labels mean nothing. Set the parameter model.")
+        return built
 
     def _while_building(self) -> None:
         self._publish_diagnostics("building engine")
@@ -155,11 +158,14 @@ class SegmentationNode(LifecycleNode):
     def _activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         if self._worker is not None and self._worker.running:
             raise EngineError("an abandoned frame is still in the engine: activate later, or start the node again")
-        if self._built is None or any(
-            getattr(self._settings, name) != getattr(self._built.settings, name) for name in FIXED
-        ):
-            self._install_engine()
-        self._worker = Worker(self._process, list(self._cameras), lambda: self._settings.batch_window_ms / 1000)
+        built = self._built
+        if built is None or any(getattr(self._settings, name) != getattr(built.settings, name) for name in FIXED):
+            built = self._install_engine()
+        processor = FrameProcessor(
+            self, built.engine, self._cameras, lambda: self._settings, lambda name: worker.counters[name]
+        )
+        worker = Worker(processor.process, list(self._cameras), lambda: self._settings.batch_window_ms / 1000)
+        self._worker = worker
         self._worker.start()
         for camera in self._cameras.values():
             camera.forget()
@@ -171,7 +177,7 @@ class SegmentationNode(LifecycleNode):
         if self._worker is not None:
             counters = self._worker.counters[camera.name]
             camera.subscribe(self._worker.put, counters, lambda: self._settings.max_rate)
-            camera.update_inputs()
+            camera.update_inputs(self._settings)
 
     def _stop_work(self, timeout: float = 30.0) -> None:
         for camera in self._cameras.values():
@@ -206,69 +212,6 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().fatal(f"cannot start: {self._failure}")
         if self._settings.build_only or self._exit_code:
             self.finish(self._exit_code)
-
-    # --- frames, on the worker's thread -----------------------------------------------------------
-
-    def _process(self, arrivals: Mapping[str, ReceivedImage]) -> set[str]:
-        """Decode, label and publish images of one or more cameras; returns the cameras that succeeded."""
-        taken = perf_counter()
-        jobs: list[Job] = []
-        for name, arrival in arrivals.items():
-            camera = self._cameras[name]
-            with self._reporting_failures(camera):
-                jobs.append(camera.decode(arrival, taken, self._settings, self._counters(name)))
-        return self._segment(jobs)
-
-    def _segment(self, jobs: list[Job]) -> set[str]:
-        done: set[str] = set()
-        label_maps: list[LabelMap] = []
-        alone = len(jobs) < 2
-        # One bad frame fails a whole batch: which one has failed shows when each is tried alone.
-        with self._reporting_failures(*(job.camera for job in jobs)) if alone else suppress(BaseException):
-            label_maps = self._infer(jobs)
-        if not label_maps and not alone:
-            return done.union(*(self._segment([job]) for job in jobs))
-        for job, label_map in zip(jobs, label_maps, strict=False):
-            camera = job.camera
-            with self._reporting_failures(camera):
-                camera.publish(job, label_map, self._counters(camera.name), self._settings)
-                camera.failure = ""
-                done.add(camera.name)
-        return done
-
-    def _infer(self, jobs: list[Job]) -> list[LabelMap]:
-        if not jobs or self._built is None:
-            return []
-        settings, engine = self._settings, self._built.engine
-        budget = settings.latency_budget_ms or math.inf
-        request = Request(
-            confidence=any(job.camera.outputs.wants_confidence(settings) for job in jobs),
-            scores=max((job.camera.outputs.wanted_scores() for job in jobs), key=len),
-            exit=settings.exit,
-            remaining_ms=min(job.camera.remaining_ms(job, budget) for job in jobs),
-        )
-        return engine.segment([job.frame for job in jobs], request)
-
-    def _counters(self, camera: str) -> Counters:
-        return self._worker.counters[camera] if self._worker else Counters()
-
-    @contextmanager
-    def _reporting_failures(self, *cameras: Camera) -> Iterator[None]:
-        """Log exceptions and store them as the failure of these cameras, so that the thread survives."""
-        try:
-            yield
-        except WireError as err:
-            failure = f"unusable image: {err}"
-        except (EngineError, ValueError) as err:
-            failure = f"frame not segmented: {err}"
-        except BaseException as err:  # SystemExit would end the thread too
-            failure = f"frame not segmented: {type(err).__name__}: {err}"
-            self.get_logger().error(traceback.format_exc(), throttle_duration_sec=10.0)
-        else:
-            return
-        for camera in cameras:
-            camera.fail(failure)
-            self.get_logger().error(f"{camera.name}: {failure}".lstrip(": "), throttle_duration_sec=5.0)
 
     # --- housekeeping -------------------------------------------------------------------------------
 
@@ -319,7 +262,7 @@ class SegmentationNode(LifecycleNode):
     def _publish_diagnostics(self, doing: str = "") -> None:
         worker, built = self._worker, self._built
         for camera in self._cameras.values():
-            camera.update_inputs()
+            camera.update_inputs(self._settings)
             camera.outputs.check_subscribers()
         common = Snapshot(
             state=doing or self._state(),

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from icnet_ros.checkpoint.classes import ClassTable
@@ -17,12 +16,12 @@ from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.result import ReplayResult
 from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import Bag
-from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.cdr import NO_STAMP, WireError
 from icnet_ros.wire.decoders.base import Decoder
 from icnet_ros.wire.decoders.image import ImageDecoder
 from icnet_ros.wire.decoders.table import open_decoder
 from icnet_ros.wire.index import IndexedMessage, TopicIndex
-from icnet_ros.wire.picture_file import read_stored
+from icnet_ros.wire.picture_file import read_label_file
 
 READ_AHEAD = 100  # messages; a smaller gap is read through, a larger one is skipped by seeking
 
@@ -52,7 +51,8 @@ class TopicGroundTruth:
         self._decoder = decoder or ImageDecoder()
         self._index, self._read, self._warn = index, read, warn
         self._tolerance = round(1e9 * tolerance)
-        self._places = sorted((k for k, stamp in enumerate(index.stamps) if stamp >= 0), key=index.stamps.__getitem__)
+        stamped = (place for place, stamp in enumerate(index.stamps) if stamp != NO_STAMP)
+        self._places = sorted(stamped, key=index.stamps.__getitem__)
         self._stamps = [index.stamps[place] for place in self._places]
         self._reader: Iterator[IndexedMessage] | None = None
         self._at = -1  # index of the last message that was read; _labels is its label map
@@ -102,7 +102,7 @@ class FolderGroundTruth:
         if not files:
             raise GroundTruthError(f"{folder}: no .png label images there")
         self._stamped = False
-        if all(file.stem.isdecimal() for file in files):
+        if all(file.stem.removeprefix("-").isdecimal() for file in files):
             self._by_key = {int(file.stem): file for file in files}
             if set(self._by_key) == set(range(1, count + 1)):
                 raise GroundTruthError(f"{folder}: numbered 1 to {count}; the first image has number 0 (000000.png)")
@@ -122,13 +122,9 @@ class FolderGroundTruth:
         if file is None:
             return None
         try:
-            labels = read_stored(file)
-        except (OSError, ValueError, cv2.error) as err:
+            return read_label_file(file.read_bytes())
+        except (OSError, ValueError, SyntaxError) as err:
             raise GroundTruthError(f"{file}: {err}") from err
-        if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
-            raise GroundTruthError(f"{file}: not a label image of one 8-bit channel")
-        found: UInt8 = np.asarray(labels)
-        return found
 
 
 class MappedGroundTruth:

@@ -15,7 +15,7 @@ from icnet_ros.wire.decoders.table import open_decoder
 from icnet_ros.wire.image import Picture
 from icnet_ros.wire.jpeg import DamagedImageError
 from icnet_ros.wire.reading import ImageMessage, read_images
-from icnet_ros.wire.storage import Message, Topic
+from icnet_ros.wire.topic import Message, Topic
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from icnet_ros.wire.image import Picture, stamp_ns
 from icnet_ros.wire.index import TopicIndex
 from icnet_ros.wire.jpeg import DamagedImageError
 from icnet_ros.wire.reading import ImageMessage, read_images
-from icnet_ros.wire.storage import Topic
+from icnet_ros.wire.topic import Topic
 
 # A picture -> its label map. Raises ValueError for a picture that cannot be labelled.
 Predictor = Callable[[Picture], LabelMap]
@@ -76,7 +76,7 @@ class FrameLabeller:
         try:
             picture, damage = self._picture(image)
             record = replace(record, stamp_ns=stamp_ns(picture.header), damage=damage)
-            decode_ms = 1000 * (perf_counter() - started)
+            decode_ms = 1000 * (image.seconds + perf_counter() - started)
             label_map = self._predict(picture)
         except (ValueError, FrameError) as err:  # also WireError; or a frame that is too small
             return replace(record, error=str(err)), None

@@ -57,6 +57,8 @@ def replay_drive(
         store = ResultStore(folder)
         labeller = FrameLabeller(image, predict, store, confidence=confidence, damaged=damaged)
         result = ReplayResult(image.name, corruption=index.corruption)
+        for remark in bag.remarks(image.name):
+            result.warn(remark, -1)
         ground_truth = open_ground_truth(ground_truth_bag, index, classes, selection, result, groups)
         if ground_truth is not None:
             result.matrix = ConfusionMatrix(len(classes), classes.ignore)

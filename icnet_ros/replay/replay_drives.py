@@ -1,6 +1,7 @@
 """Replay of one or more drives, one after the other or shared among workers."""
 
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -168,7 +169,7 @@ def _pooled(results: Sequence[DriveResult], settings: ReplaySettings, pool: Work
         Task(one.drive, one.index, settings, part)
         for one in results
         if one.index is not None
-        for part in _parts(frames[one.drive.name], total, pool.workers)
+        for part in _parts(frames[one.drive.name], total, pool.workers, _key_frames(one.drive, one.index))
     ]
     parts: dict[str, list[tuple[int, ReplayResult]]] = {task.drive.name: [] for task in tasks}
     errors: dict[str, str] = {}
@@ -211,11 +212,28 @@ def _engine(model: str, name: str, options: EngineOptions) -> tuple[Checkpoint, 
     return checkpoint, open_engine(name, checkpoint, options)
 
 
-def _parts(frames: int, total: int, workers: int) -> Iterator[range]:
-    """Ranges of frames, about four per worker over all drives, to balance the load."""
+def _parts(frames: int, total: int, workers: int, starts: Sequence[int] | None = None) -> Iterator[range]:
+    """Ranges of frames, about four per worker over all drives, to balance the load.
+
+    starts: where a part may begin, None: anywhere.
+    """
     size = max(MIN_PART, -(-total // (4 * workers)))
-    for start in range(0, max(1, frames), size):
-        yield range(start, min(start + size, frames))
+    start = 0
+    while start < max(1, frames):
+        stop = start + size
+        if starts is not None:
+            stop = next((one for one in starts if one >= stop), frames)
+        yield range(start, min(stop, frames))
+        start = stop
+
+
+def _key_frames(drive: Drive, index: DriveIndex) -> list[int] | None:
+    """Places in the selection before which a key frame of a video comes; None if it is no video."""
+    if index.images.keys is None:
+        return None
+    selected = drive.selection.of(index.images)
+    before = [bisect_right(index.images.keys, number) for number in selected]
+    return [place for place in range(1, len(before)) if before[place] > before[place - 1]]
 
 
 def _hash(bag: Path, progress: Progress) -> str:

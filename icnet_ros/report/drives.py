@@ -95,7 +95,9 @@ def _listed(one: DriveResult, report: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "drive": one.drive.name,
         "folder": one.drive.folder.name if report else None,
+        "read": report["frames"]["read"] if report else 0,
         "labelled": report["frames"]["labelled"] if report else 0,
+        "errors": report["errors"] if report else [],
         "miou": report["miou"] if report else None,
         "error": one.error if report else one.error or "interrupted",
     }

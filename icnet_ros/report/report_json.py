@@ -17,6 +17,7 @@ from icnet_ros.metrics.statistics import distribution, percentiles
 from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.result import ReplayResult
 from icnet_ros.replay.versions import versions
+from icnet_ros.report.frame_errors import frame_errors
 from icnet_ros.report.frames_csv import write_frames
 
 SCHEMA_VERSION = 3
@@ -31,7 +32,6 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[st
     scored = sum(len(frame.ground_truth) > 0 for frame in labelled)
     matrix = result.matrix if scored else None
     flickering = flicker(result.frames, len(classes))
-    errors = sorted({frame.error for frame in result.frames if frame.error})
     warnings = Counter(warning.text for warning in result.warnings)
     if damaged := [frame.damage for frame in labelled if frame.damage]:
         warnings[f"damaged images were labelled, parts of them are invented; the first: {damaged[0]}"] = len(damaged)
@@ -54,7 +54,7 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: Mapping[st
         "complete": result.completed and not result.corruption,
         "corruption": result.corruption,
         "warnings": dict(sorted(warnings.items())),
-        "errors": errors[:MAX_LISTED],
+        "errors": frame_errors(result.frames),
         "frames": {
             "read": len(result.frames),
             "labelled": len(labelled),

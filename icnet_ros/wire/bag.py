@@ -1,25 +1,29 @@
 """Reading bags (topic selection, messages as bytes in recorded order) and writing new ones."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice, takewhile
 from pathlib import Path
 
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
 
 from icnet_ros.files import check_regular, open_regular, writing
 from icnet_ros.share import share
 from icnet_ros.wire.cdr import WireError, typestore
 from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, may_be_labels, open_decoder, preference
-from icnet_ros.wire.storage import FILES, Message, Storage, Topic, open_storage
+from icnet_ros.wire.storage import FILES, Storage, open_storage
+from icnet_ros.wire.topic import Message, Topic
 
 OWN = ("/clock", "/diagnostics", "/parameter_events", "/rosout")  # topics of ROS itself
 GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")  # the surest first
 
 MARKER = ".icnet_ros"  # in the folders of bags that this package wrote, which it may replace
 DEPTH_ENCODINGS = ("16UC1", "32FC1")
+LABEL_MAPS = ("labels_map", "colored_map")  # of Gazebo's segmentation camera
+PNG_LABELS = re.compile(r"(mono8|8UC1)\s*;\s*(png|tiff)\b.*")
 PROBED = 10  # messages that are read to find the encoding of a topic
 
 
@@ -29,11 +33,21 @@ class Bag:
     def __init__(self, storage: Storage, path: Path) -> None:
         self._storage = storage
         self._encodings: dict[Topic, str] = {}
+        self._by_name: dict[str, Topic] = {}
+        for topic in sorted(storage.topics(), key=_readability):
+            self._by_name.setdefault(topic.name, topic)
         self.path = path
 
     def topics(self) -> list[Topic]:
-        """All topics, by name."""
-        return self._storage.topics()
+        """All topics, by name; those with messages of two types once, see `remarks`."""
+        return sorted(self._by_name.values())
+
+    def remarks(self, name: str) -> list[str]:
+        """What a user should know of a topic, though it is read."""
+        topic = self._by_name[name]
+        kinds = [f"{one.kind} ({one.messages})" for one in self._storage.topics() if one.name == name]
+        two = [f"{name} has messages of {' and '.join(kinds)}; those of {topic.kind} are read"] if kinds[1:] else []
+        return two + self._storage.remarks(topic)
 
     def cameras(self, ground_truth: str = "") -> list[Topic]:
         """One image topic per camera, raw preferred to compressed; without depth and ground truth.
@@ -45,7 +59,7 @@ class Bag:
         for topic in sorted(images, key=lambda topic: preference(topic.kind, topic.encoding)):
             if not topic.messages or topic.name == ground_truth:
                 continue
-            if not self._is_ground_truth(topic) and not self._is_depth(topic):
+            if not self._is_ground_truth(topic) and not self._is_depth(topic) and not _is_label_map(topic):
                 seen.setdefault(topic.base, topic)
         return sorted(seen.values())
 
@@ -70,7 +84,7 @@ class Bag:
         return cameras[0]
 
     def ground_truth_topic(self, name: str = "", camera: Topic | None = None) -> Topic | None:
-        """The mono8 topic with ground-truth label images: `name`, or else the one of `ground_truth_topics`, or None."""
+        """The topic with ground-truth label images: `name`, or else the one of `ground_truth_topics`, or None."""
         if not name:
             found = self.ground_truth_topics(camera)
             return found[0] if len(found) == 1 else None
@@ -80,7 +94,7 @@ class Bag:
         raise WireError(f"{self.path}: no image topic {name!r} for ground truth")
 
     def ground_truth_topics(self, camera: Topic | None = None) -> list[Topic]:
-        """The mono8 topics whose names say ground truth the most surely; several are ambiguous.
+        """The topics of label images whose names say ground truth the most surely; several are ambiguous.
 
         camera: the camera that they belong to. With several cameras, the topics whose names begin most like that of
         `camera`, unless they are as similar to another camera.
@@ -95,14 +109,34 @@ class Bag:
         sure = [_sureness(topic.name) for topic in found]
         return [topic for topic, one in zip(found, sure, strict=True) if one == min(sure)]
 
-    def messages(self, *topics: str, start: int = 0) -> Iterator[Message]:
-        """Messages of these topics in recorded order, from `start` (ns) on. Raises WireError if the bag is corrupt."""
+    def messages(self, *topics: str, start: int | None = None) -> Iterator[Message]:
+        """Messages of these topics in recorded order, from `start` (ns) on. Raises WireError if the bag is corrupt.
+
+        Of a topic with two types, those of one type: see `remarks`.
+        """
         try:
-            yield from self._storage.messages(topics, start)
+            yield from self._storage.messages([self._by_name[name] for name in topics if name in self._by_name], start)
         except WireError as err:
             raise WireError(f"{self.path}: damaged: {err}") from err
         except Exception as err:  # rosbags raises many exception types for corrupt files
             raise WireError(f"{self.path}: damaged: {type(err).__name__}: {err}") from err
+
+    def role(self, topic: Topic) -> str:
+        """What a replay takes a topic for: "camera", "depth", ...; "" if it holds no images."""
+        if not has_decoder(topic.kind, topic.encoding):
+            return ""
+        if not topic.messages:
+            return "no messages"
+        if self._is_output(topic):
+            return "output of a segmentation node"
+        if self._is_ground_truth(topic):
+            return "ground truth"
+        if _is_label_map(topic):
+            return "label colours of a simulator"
+        if self._is_depth(topic):
+            return "depth"
+        camera = next(camera for camera in self.cameras() if camera.base == topic.base)
+        return "camera" if camera == topic else f"same images as {camera.name}"
 
     def inputs(self) -> list[str]:
         """Names of the topics without those of a segmentation node that was recorded, and without ROS's own."""
@@ -118,11 +152,20 @@ class Bag:
             return False
         if _sureness(topic.name) == len(GROUND_TRUTH_WORDS):
             return False
-        return self._encoding(topic) in ("mono8", "8UC1")
+        encoding = self._encoding(topic)
+        ids_in_each_channel = topic.name.endswith(LABEL_MAPS[0]) and encoding in ("rgb8", "bgr8")
+        return encoding in ("mono8", "8UC1") or ids_in_each_channel or PNG_LABELS.fullmatch(encoding) is not None
 
     def _is_depth(self, topic: Topic) -> bool:
         encoding = self._encoding(topic)  # of a compressed image: "16UC1; compressedDepth png"
-        return encoding.startswith(DEPTH_ENCODINGS) or (encoding == "mono16" and "depth" in topic.name.lower())
+        of_topic = encoding.split(";")[-1]  # of a FFMPEGPacket: "hevc;gray16le;16UC1;16UC1"
+        if (
+            encoding.startswith(DEPTH_ENCODINGS)
+            or of_topic.startswith(DEPTH_ENCODINGS)
+            or "compressedDepth" in encoding
+        ):
+            return True
+        return encoding.startswith("mono16") and "depth" in topic.name.lower()
 
     def _encoding(self, topic: Topic) -> str:
         """Encoding, or format of a compressed image, of the first message that can be read; "" if there is none."""
@@ -136,6 +179,15 @@ class Bag:
                 with suppress(WireError):  # the message is
                     return open_decoder(topic.kind, topic.encoding).peek(message.data).encoding
         return ""
+
+
+def _readability(topic: Topic) -> tuple[bool, bool, int]:
+    """Sort key: topics with messages, and those of images, first."""
+    return not topic.messages, not has_decoder(topic.kind, topic.encoding), -topic.messages
+
+
+def _is_label_map(topic: Topic) -> bool:
+    return topic.base.endswith(LABEL_MAPS)
 
 
 def _sureness(name: str) -> int:
@@ -182,14 +234,16 @@ def bag_hash(path: Path, progress: Callable[[int, int], None] = lambda *_: None)
 
 
 class BagWriter:
-    """Writes serialised messages into a new mcap bag."""
+    """Writes serialised messages into a new mcap bag that ROS 2 from Humble on reads; its chunks are compressed."""
 
     def __init__(self, path: Path, topics: Sequence[tuple[str, str]]) -> None:
         """topics: (name, message type). Raises WireError if the folder exists already."""
         self._path = path
         definitions = typestore(share("msg", "FrameLatency.msg"))
         try:
-            self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
+            # Humble cannot read version 9. Label maps as chunks take a small part of their size.
+            self._writer = Writer(path, version=8, storage_plugin=StoragePlugin.MCAP)
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             self._writer.open()
             (path / MARKER).touch()
         except WriterError as err:

@@ -17,6 +17,21 @@ COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
 FRAME_LATENCY = "icnet_ros/msg/FrameLatency"
+COMPRESSED_VIDEO = "foxglove_msgs/msg/CompressedVideo"
+FFMPEG_PACKET = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
+# Types of other packages, which need not be installed.
+DEFINITIONS = {
+    COMPRESSED_VIDEO: "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n",
+    FFMPEG_PACKET: "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\nuint8 flags\n"
+    "bool is_bigendian\nuint8[] data\n",
+    "foxglove_msgs/msg/CompressedImage": "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\n"
+    "string format\n",
+    "foxglove_msgs/msg/RawImage": "builtin_interfaces/Time timestamp\nstring frame_id\nuint32 width\nuint32 height\n"
+    "string encoding\nuint32 step\nuint8[] data\n",
+    "foxglove_msgs/msg/CameraCalibration": "builtin_interfaces/Time timestamp\nstring frame_id\nuint32 width\n"
+    "uint32 height\nstring distortion_model\nfloat64[] D\nfloat64[9] K\nfloat64[9] R\nfloat64[12] P\n",
+}
+NO_STAMP = -(2**63)  # stamps may be negative; this is none
 
 
 class Time(Protocol):
@@ -41,6 +56,8 @@ class WireError(ValueError):
 def typestore(frame_latency: Path | None = None) -> Typestore:
     """Message definitions of ROS 2, and of FrameLatency if the path of its .msg file is given."""
     store = get_typestore(Stores.LATEST)
+    for kind, definition in DEFINITIONS.items():
+        store.register(get_types_from_msg(definition, kind))
     if frame_latency is not None:
         store.register(get_types_from_msg(frame_latency.read_text(), FRAME_LATENCY))
     return store
@@ -66,8 +83,8 @@ def serialise(message: Any, kind: str) -> bytes:
 
 
 def peek_stamp(data: bytes | memoryview) -> int:
-    """Stamp (ns) of a CDR message that begins with a std_msgs/Header; -1 if it is too short."""
+    """Stamp (ns) of a CDR message that begins with a std_msgs/Header; NO_STAMP if it is too short."""
     if len(data) < 12:
-        return -1
+        return NO_STAMP
     seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
     return int(seconds) * 10**9 + int(nanoseconds)

@@ -1,14 +1,13 @@
 """Depth images -> coloured, labelled sensor_msgs/PointCloud2."""
 
 import sys
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
-from icnet_ros.wire.cdr import IMAGE, POINT_CLOUD, WireError, deserialise, serialise, typestore
-from icnet_ros.wire.decoders.image import rows_of
+from icnet_ros.wire.cdr import IMAGE, POINT_CLOUD, Header, WireError, deserialise, message_type, serialise
+from icnet_ros.wire.decoders.pixels import rows_of
 from icnet_ros.wire.image import UInt8, check_size
 
 FIELDS = (("x", 7), ("y", 7), ("z", 7), ("rgb", 7), ("label", 6), ("confidence", 7))  # 6: uint32, 7: float32
@@ -16,7 +15,7 @@ STEP = 4 * len(FIELDS)  # bytes
 Depth = npt.NDArray[np.float32]
 
 
-def decode_depth(data: bytes) -> tuple[Any, Depth]:
+def decode_depth(data: bytes) -> tuple[Header, Depth]:
     """Header and metres float32 (H, W), NaN where there is none, of a serialised depth Image.
 
     16UC1 and mono16 are millimetres, 0 for none; 32FC1 is metres (REP 118). Raises WireError.
@@ -35,7 +34,7 @@ def decode_depth(data: bytes) -> tuple[Any, Depth]:
 
 
 def encode_cloud(
-    header: Any, depth: Depth, k: npt.NDArray[np.float64], rgb: UInt8, labels: UInt8, confidence: UInt8
+    header: Header, depth: Depth, k: npt.NDArray[np.float64], rgb: UInt8, labels: UInt8, confidence: UInt8
 ) -> bytes:
     """Serialised organised PointCloud2 with x y z rgb label confidence, of arrays (H, W).
 
@@ -46,9 +45,8 @@ def encode_cloud(
     points = np.empty((height, width, len(FIELDS)), np.float32)
     arrays = (np.ascontiguousarray(array) for array in (depth, np.asarray(k, np.float64), rgb, labels, confidence))
     _fill(*arrays, points, points.view(np.uint32))
-    types = typestore().types
-    field = types["sensor_msgs/msg/PointField"]
-    message = types[POINT_CLOUD](
+    field = message_type("sensor_msgs/msg/PointField")
+    message = message_type(POINT_CLOUD)(
         header=header,
         height=height,
         width=width,

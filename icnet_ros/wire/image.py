@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, Header, WireError, message_type, serialise
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, Header, Time, WireError, message_type, serialise
 
 UInt8 = npt.NDArray[np.uint8]
 DEFAULT_MAX_PIXELS = 64_000_000
@@ -89,6 +89,11 @@ def encode_compressed(header: Header, content: UInt8, kind: str) -> bytes:
 def make_header(nanoseconds: int, frame_id: str) -> Header:
     """std_msgs/Header with a stamp in nanoseconds since the epoch."""
     stamp = message_type("builtin_interfaces/msg/Time")(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+    return as_header(stamp, frame_id)
+
+
+def as_header(stamp: Time, frame_id: str) -> Header:
+    """std_msgs/Header of its two fields."""
     header: Header = message_type("std_msgs/msg/Header")(stamp=stamp, frame_id=frame_id)
     return header
 

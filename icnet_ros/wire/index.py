@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.cdr import WireError, peek_stamp
-from icnet_ros.wire.decoders.base import Decoder
+from icnet_ros.wire.decoders.base import Decoder, ImageInfo
 from icnet_ros.wire.decoders.table import has_decoder, open_decoder
-from icnet_ros.wire.storage import Message
+from icnet_ros.wire.topic import Message
 
 IndexedMessage = tuple[int, Message]  # position on the topic, message
 
 
 @dataclass(frozen=True)
 class TopicIndex:
-    """Recording time and stamp (ns; -1: message too short) of each message of a topic, in recorded order.
+    """Recording time and stamp (ns; NO_STAMP: message too short) of each message of a topic, in recorded order.
 
     corruption: why later messages cannot be read, "" if the index is complete. keys: positions of the key frames of a
     video; None if every message can be decoded on its own.
@@ -55,14 +55,18 @@ def index_topics(
         if topic.name in recorded and has_decoder(topic.kind, topic.encoding)
     }
     keys: dict[str, list[int]] = {name: [] for name, decoder in decoders.items() if decoder.stateful}
+    videos: set[str] = set()
     total, corruption = sum(topic.messages for topic in bag.topics() if topic.name in recorded), ""
     try:
         for done, message in enumerate(bag.messages(*recorded), 1):
             recorded[message.topic].append(message.recorded_ns)
             decoder = decoders.get(message.topic)
             stamps[message.topic].append((decoder.stamp if decoder else peek_stamp)(message.data))
-            if message.topic in keys and decoder and _is_key(decoder, message.data):
-                keys[message.topic].append(len(stamps[message.topic]) - 1)
+            if message.topic in keys and decoder and (info := _peek(decoder, message.data)) is not None:
+                if info.key:
+                    keys[message.topic].append(len(stamps[message.topic]) - 1)
+                if info.video:
+                    videos.add(message.topic)
             progress(done, total)
     except WireError as err:
         if len(topics) > 1:  # a corrupt message of one topic must not affect the others
@@ -74,7 +78,7 @@ def index_topics(
             tuple(recorded[topic]),
             tuple(stamps[topic]),
             corruption or _missing(bag, topic, declared, recorded),
-            tuple(keys[topic]) if topic in keys else None,
+            tuple(keys[topic]) if topic in videos else None,
         )
         for topic in topics
     }
@@ -88,8 +92,8 @@ def _missing(bag: Bag, topic: str, declared: Mapping[str, int], recorded: Mappin
     return f"{bag.path}: damaged: it declares {expected} messages on {topic}, {read} could be read"
 
 
-def _is_key(decoder: Decoder, data: bytes) -> bool:
+def _peek(decoder: Decoder, data: bytes) -> ImageInfo | None:
     try:
-        return decoder.peek(data).key
+        return decoder.peek(data)
     except WireError:
-        return False
+        return None

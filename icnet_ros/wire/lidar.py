@@ -1,17 +1,40 @@
 """LiDAR clouds -> the same clouds with the label of the pixel that each point is projected to."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from icnet_ros.wire.cdr import POINT_CLOUD, WireError, serialise, typestore
+from icnet_ros.wire.cdr import POINT_CLOUD, Header, WireError, message_type, serialise
 from icnet_ros.wire.image import UInt8
 
 Matrix = npt.NDArray[np.float64]
 FLOAT32, UINT32 = 7, 6  # sensor_msgs/PointField
 ADDED = (("label", UINT32), ("confidence", FLOAT32))
+
+
+class Field(Protocol):
+    """sensor_msgs/PointField."""
+
+    name: str
+    offset: int
+    datatype: int
+
+
+class Cloud(Protocol):
+    """sensor_msgs/PointCloud2. data: uint8, one axis."""
+
+    header: Header
+    height: int
+    width: int
+    fields: Sequence[Field]
+    is_bigendian: bool
+    point_step: int
+    row_step: int
+    data: UInt8
+    is_dense: bool
 
 
 def parse_transform(text: str) -> Matrix:
@@ -35,7 +58,7 @@ def parse_transform(text: str) -> Matrix:
     return matrix
 
 
-def label_cloud(cloud: Any, to_camera: Matrix, k: Matrix, labels: UInt8, confidence: UInt8, ignore: int) -> bytes:
+def label_cloud(cloud: Cloud, to_camera: Matrix, k: Matrix, labels: UInt8, confidence: UInt8, ignore: int) -> bytes:
     """Serialised PointCloud2: `cloud` with the fields label (uint32) and confidence (float32, 0..1) at the end.
 
     They replace fields of these names.
@@ -60,12 +83,11 @@ def label_cloud(cloud: Any, to_camera: Matrix, k: Matrix, labels: UInt8, confide
     data[:, :step] = rows.reshape(-1, step)
     data[:, step : step + 4] = label[:, None].view(np.uint8)
     data[:, step + 4 :] = probability[:, None].view(np.uint8)
-    types = typestore().types
-    field = types["sensor_msgs/msg/PointField"]
+    field = message_type("sensor_msgs/msg/PointField")
     added = [
         field(name=name, offset=step + 4 * number, datatype=kind, count=1) for number, (name, kind) in enumerate(ADDED)
     ]
-    message = types[POINT_CLOUD](
+    message = message_type(POINT_CLOUD)(
         header=cloud.header,
         height=cloud.height,
         width=cloud.width,
@@ -79,7 +101,7 @@ def label_cloud(cloud: Any, to_camera: Matrix, k: Matrix, labels: UInt8, confide
     return serialise(message, POINT_CLOUD)
 
 
-def _rows(cloud: Any) -> UInt8:
+def _rows(cloud: Cloud) -> UInt8:
     """Bytes (height, width * point_step) of the points, without padding at the end of rows."""
     size = cloud.width * cloud.point_step
     if cloud.is_bigendian:
@@ -92,7 +114,7 @@ def _rows(cloud: Any) -> UInt8:
     return np.ascontiguousarray(data.reshape(cloud.height, cloud.row_step)[:, :size])
 
 
-def _xyz(cloud: Any, data: UInt8) -> Matrix:
+def _xyz(cloud: Cloud, data: UInt8) -> Matrix:
     """Coordinates (3, points); data: of `_rows`."""
     fields = {entry.name: entry for entry in cloud.fields}
     columns = []

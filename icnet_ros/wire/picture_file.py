@@ -16,18 +16,23 @@ from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.jpeg import DamagedImageError, decode_jpeg
 
 UInt8 = npt.NDArray[np.uint8]
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "BMP")  # by their names in Pillow
+NAMES = "JPEG, PNG, TIFF, WebP, AVIF or BMP"
+LOSSLESS = ("PNG", "TIFF", "BMP")
 
 
 def picture_size(content: bytes) -> tuple[str, int, int]:
-    """("JPEG" or "PNG", height, width) of a file, from its header alone. Raises WireError for other files."""
+    """(one of FORMATS, height, width) of a file, from its header alone. Raises WireError for other files."""
     try:
-        with PillowImage.open(io.BytesIO(content), formats=("JPEG", "PNG")) as probe:
+        with PillowImage.open(io.BytesIO(content), formats=FORMATS) as probe:
             width, height = probe.size
             return str(probe.format), height, width
     except PillowImage.DecompressionBombError as err:
         raise WireError(f"compressed image of {len(content)} bytes is refused: {err}") from err
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as err:
-        raise WireError(f"{len(content)} bytes: not a JPEG or PNG ({err})") from err
+    except UnidentifiedImageError as err:  # its text holds an address in memory
+        raise WireError(f"{len(content)} bytes: not a {NAMES}, they begin with {content[:12].hex(' ')}") from err
+    except (OSError, ValueError, SyntaxError) as err:
+        raise WireError(f"{len(content)} bytes: not a {NAMES} ({err})") from err
 
 
 def check_grey_depth(content: bytes) -> None:
@@ -48,26 +53,68 @@ def read_stored(path: Path) -> Any:
 
 
 def is_turned(content: bytes) -> bool:
-    """Whether the EXIF data of a JPEG or PNG file asks viewers to turn or mirror it."""
-    with PillowImage.open(io.BytesIO(content), formats=("JPEG", "PNG")) as picture:
+    """Whether the EXIF data of a picture file asks viewers to turn or mirror it."""
+    with PillowImage.open(io.BytesIO(content), formats=FORMATS) as picture:
         return bool(picture.getexif().get(ExifTags.Base.Orientation, 1) != 1)
 
 
 def decode_picture(content: bytes, kind: str, height: int, width: int) -> UInt8:
-    """BGR uint8 (height, width, 3) of a JPEG or PNG file of that size. Raises WireError if it is damaged.
+    """BGR uint8 (height, width, 3) of a file of that kind and size. Raises WireError if it is damaged.
 
     A JPEG of which only a part can be decoded raises DamagedImageError, which has the pixels.
     The orientation in EXIF data is ignored, as in camera messages.
     """
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH
+    return _as_8_bits(_decode(content, kind, height, width, flags), kind)
+
+
+def decode_mosaic(content: bytes, kind: str, height: int, width: int) -> npt.NDArray[Any] | None:
+    """Pixels uint8 or uint16 (height, width) of a file of one channel, None if it has more.
+
+    Raises WireError, DamagedImageError.
+    """
+    if kind == "JPEG":
+        bgr = _decode(content, kind, height, width, 0)
+        return np.ascontiguousarray(bgr[..., 0]) if (bgr == bgr[..., :1]).all() else None
+    pixels = _decode(content, kind, height, width, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    return pixels if pixels.ndim == 2 and pixels.dtype in (np.uint8, np.uint16) else None
+
+
+def _decode(content: bytes, kind: str, height: int, width: int, flags: int) -> npt.NDArray[Any]:
+    """flags: of OpenCV; a JPEG is decoded to BGR whatever they are."""
     try:
         pixels = decode_jpeg(content) if kind == "JPEG" else cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error as err:
         raise WireError(f"{kind} of {len(content)} bytes cannot be decoded: {err}") from err
     if pixels is None or pixels.shape[:2] != (height, width):
         raise WireError(f"{kind} of {len(content)} bytes, {width}x{height}, cannot be decoded: it is damaged")
-    found: UInt8 = np.asarray(pixels)
-    return found
+    return np.asarray(pixels)
+
+
+def _as_8_bits(pixels: npt.NDArray[Any], kind: str) -> UInt8:
+    """16 bits become 8 as in raw images: the largest value is 255."""
+    if pixels.dtype == np.uint16:
+        return np.asarray(cv2.convertScaleAbs(pixels, alpha=255 / 65535), np.uint8)
+    if pixels.dtype != np.uint8:
+        raise WireError(f"{kind} of {pixels.dtype} values: pictures have 8 or 16 bits")
+    return pixels
+
+
+def read_label_file(content: bytes) -> UInt8:
+    """Class ids uint8 (H, W) of a lossless picture: grey, indices of a palette, or the id in each channel.
+
+    Raises ValueError for other pictures, and OSError for what is none.
+    """
+    check_grey_depth(content)
+    with PillowImage.open(io.BytesIO(content), formats=LOSSLESS) as picture:
+        ids = np.array(picture)
+        if picture.mode in ("RGB", "RGBA"):
+            if any((ids[..., channel] != ids[..., 0]).any() for channel in (1, 2)):
+                raise ValueError("it holds colours, not class ids")
+            ids = ids[..., 0]
+    if ids.ndim != 2 or ids.dtype.kind not in "ui" or ids.min(initial=0) < 0 or ids.max(initial=0) > 255:
+        raise ValueError(f"not a label image of one 8-bit channel ({picture.mode})")
+    return ids.astype(np.uint8)
 
 
 def read_picture(path: Path) -> UInt8:
@@ -76,19 +123,22 @@ def read_picture(path: Path) -> UInt8:
         content = read_bytes(path)
     except OSError as err:
         raise WireError(f"{path}: cannot be read: {err.strerror or err}") from err
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     try:
         upright = decode_jpeg(content) if content[:2] == b"\xff\xd8" else None
         if upright is not None and not is_turned(content):
             return upright
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     except DamagedImageError as err:
         raise err.in_file(path) from err
     except (WireError, cv2.error) as err:
         raise WireError(f"{path}: {err}") from err
     if pixels is None:
         raise WireError(f"{path}: not a readable picture")
-    found: UInt8 = np.asarray(pixels)
-    return found
+    try:
+        return _as_8_bits(np.asarray(pixels), "picture")
+    except WireError as err:
+        raise WireError(f"{path}: {err}") from err
 
 
 def write_picture(path: Path, pixels: UInt8) -> None:

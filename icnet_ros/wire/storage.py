@@ -1,236 +1,202 @@
-"""Reading the messages of a bag: through rosbags, or file by file if the bag is incomplete."""
+"""Opens the files of a bag, whatever is left of it, and reads them one after the other.
 
-import struct
+metadata.yaml says which files there are, and in which order; all else is read from the files themselves, as it may be
+missing, edited for playback, or of a recorder that was killed.
+"""
+
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-import yaml
-from mcap.records import Channel, Schema
-from mcap.records import Message as McapMessage
-from mcap.stream_reader import StreamReader
-from rosbags.convert.converter import migrate_bytes
-from rosbags.highlevel import AnyReader
-
-from icnet_ros.wire.cdr import WireError, typestore
-from icnet_ros.wire.decoders.table import base_of
-from icnet_ros.wire.mcap_check import ChunkTooLargeError, check_mcap
+from icnet_ros.documents import read_yaml
+from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.mcap_file import McapFile
+from icnet_ros.wire.mcap_layout import MAGIC as MCAP_MAGIC
+from icnet_ros.wire.mcap_layout import ChunkTooLargeError
+from icnet_ros.wire.payload import ZSTD_MAGIC
+from icnet_ros.wire.ros1_file import Ros1File
+from icnet_ros.wire.sqlite_file import SqliteFile
+from icnet_ros.wire.topic import Message, Topic, sum_topics
+from icnet_ros.wire.zstd_file import temporary_folder, unpack_file
 
 FILES = (".mcap", ".db3")
-
-
-class Topic(NamedTuple):
-    """A topic of a bag. messages: how many it has. encoding: how they are serialised, as in `decoders.table`."""
-
-    name: str
-    kind: str
-    messages: int
-    encoding: str = "cdr"
-
-    @property
-    def base(self) -> str:
-        """Name of the image topic it is a transport of: /camera/compressed -> /camera."""
-        return base_of(self.name, self.kind, self.encoding)
-
-
-class Message(NamedTuple):
-    """topic, CDR bytes, and when it was recorded (ns since the epoch)."""
-
-    topic: str
-    data: bytes
-    recorded_ns: int
+PACKED = ".zstd"
 
 
 class Storage(Protocol):
-    """Topics and messages of a bag, independent of the file format."""
+    """Topics and messages of a bag, or of one of its files.
+
+    problems: why messages may be missing.
+    """
+
+    problems: list[str]
 
     def topics(self) -> list[Topic]:
-        """All topics, by name."""
+        """All topics, by name; a name occurs twice if it has messages of two types."""
 
-    def messages(self, topics: Sequence[str], start: int = 0) -> Iterator[Message]:
-        """Messages of these topics in recorded order; any exception means that the rest is corrupt.
+    def remarks(self, topic: Topic) -> list[str]:
+        """What a user should know of a topic, though it is read."""
+
+    def messages(self, topics: Sequence[Topic], start: int | None = None) -> Iterator[Message]:
+        """Messages of these topics in recorded order; WireError at the end if some could not be read.
 
         start: only messages recorded at this time (ns) or later.
         """
 
 
-class CompleteBag:
-    """A complete bag of ROS 2 or ROS 1; messages of ROS 1 are converted to CDR."""
+class Parts:
+    """The files of a bag, read one after the other."""
 
-    def __init__(self, reader: AnyReader) -> None:
-        """Raises ValueError if the counts of metadata.yaml are no numbers."""
-        self._reader = reader
-        self._topics = sorted(Topic(name, info.msgtype or "", info.msgcount) for name, info in reader.topics.items())
-        if wrong := [topic for topic in self._topics if not isinstance(topic.messages, int)]:
-            raise ValueError(f"metadata.yaml: message_count of {wrong[0].name} is {wrong[0].messages!r}, not a number")
+    def __init__(self, parts: Sequence[Storage], problems: Sequence[str]) -> None:
+        """problems: of the bag, and of the files of which nothing can be read."""
+        self._parts, self.problems = parts, list(problems)
+        self._lost: dict[str, str] = {}
 
-    def topics(self) -> list[Topic]:
-        """See Storage."""
-        return self._topics
+    def compare(self, declared: Mapping[str, int]) -> None:
+        """Compare the messages of each topic with the number that metadata.yaml declares.
 
-    def messages(self, topics: Sequence[str], start: int = 0) -> Iterator[Message]:
-        """See Storage."""
-        cache: dict[str, Any] = {}
-        connections = [one for one in self._reader.connections if one.topic in topics]
-        if not connections:
-            return  # for rosbags an empty list means all
-        for connection, recorded, data in self._reader.messages(connections, start or None):
-            content: bytes | memoryview = data
-            if not self._reader.is2:
-                kind, store = connection.msgtype, typestore()
-                content = migrate_bytes(
-                    self._reader.typestore, store, kind, kind, cache, data, src_is2=False, dst_is2=True
-                )
-            yield Message(connection.topic, bytes(content), recorded)
-
-
-class SequentialMcap:
-    """An mcap file whose index is missing or corrupt: read sequentially as far as possible."""
-
-    def __init__(self, path: Path, reason: str = "") -> None:
-        """reason: what is wrong with the index. Raises ValueError if nothing can be read."""
-        self._path, self._reason = path, reason
-        self._topics: list[Topic] = []
-        counts: Counter[tuple[str, str]] = Counter()
-        try:
-            for channel, kind, message in self._records():
-                counts[channel.topic, kind] += message is not None
-        except Exception as err:  # any type; expected where the file is truncated
-            if not counts:
-                raise ValueError(f"{path.name}: {type(err).__name__}: {err}") from err
-        self._topics = sorted(Topic(name, kind, count) for (name, kind), count in counts.items())
-
-    def topics(self) -> list[Topic]:
-        """See Storage. Counts only readable messages."""
-        return self._topics
-
-    def messages(self, topics: Sequence[str], start: int = 0) -> Iterator[Message]:
-        """See Storage."""
-        try:
-            for channel, _, message in self._records():
-                if message is not None and channel.topic in topics and message.log_time >= start:
-                    yield Message(channel.topic, message.data, message.log_time)
-        except Exception as err:  # as above
-            raise WireError(f"{self._path.name} is cut off ({type(err).__name__}): what follows is lost") from err
-        if self._reason:
-            raise WireError(f"{self._path.name}: {self._reason}; all messages that can be found were read")
-
-    def _records(self) -> Iterator[tuple[Channel, str, McapMessage | None]]:
-        """Channel records with their message type, and messages. Raises where the file is truncated."""
-        schemas: dict[int, str] = {}
-        channels: dict[int, Channel] = {}
-        with self._path.open("rb") as file:
-            for record in StreamReader(file, validate_crcs=False).records:
-                if isinstance(record, Schema):
-                    schemas[record.id] = record.name
-                elif isinstance(record, Channel):
-                    channels[record.id] = record
-                    yield record, schemas.get(record.schema_id, ""), None
-                elif isinstance(record, McapMessage):
-                    channel = channels[record.channel_id]
-                    yield channel, schemas.get(channel.schema_id, ""), record
-
-
-class IncompleteBag:
-    """The files of a recording without a complete bag around them, read one after the other."""
-
-    def __init__(self, parts: Sequence[Storage], missing: Sequence[str]) -> None:
-        """missing: errors of the files of which nothing can be read."""
-        self._parts, self._missing = parts, missing
+        A number that is too small, as after an edit, means nothing. If all are right, no file lacks anything, even if
+        it has no end: `ros2 bag reindex` does not write one.
+        """
+        found = Counter[str]()
+        for topic in self.topics():
+            found[topic.name] += topic.messages
+        for name, count in declared.items():
+            if count > found[name]:
+                self._lost[name] = f"metadata.yaml declares {count} messages on {name}, {found[name]} could be read"
+        if declared and found == Counter(declared):
+            for part in self._parts:
+                if isinstance(part, McapFile):
+                    part.confirm_end()
 
     def topics(self) -> list[Topic]:
         """See Storage."""
-        counts: Counter[tuple[str, str]] = Counter()
-        for part in self._parts:
-            for topic in part.topics():
-                counts[topic.name, topic.kind] += topic.messages
-        return sorted(Topic(name, kind, count) for (name, kind), count in counts.items())
+        return sum_topics(topic for part in self._parts for topic in part.topics())
 
-    def messages(self, topics: Sequence[str], start: int = 0) -> Iterator[Message]:
-        """See Storage. Continues with the next file if one is corrupt, and raises at the end."""
-        problems = list(self._missing)
+    def remarks(self, topic: Topic) -> list[str]:
+        """See Storage."""
+        return list(dict.fromkeys(remark for part in self._parts for remark in part.remarks(topic)))
+
+    def messages(self, topics: Sequence[Topic], start: int | None = None) -> Iterator[Message]:
+        """See Storage. Continues with the next file if one is corrupt."""
+        problems = list(self.problems)
         for part in self._parts:
             try:
                 yield from part.messages(topics, start)
-            except Exception as err:  # as above
-                problems.append(str(err))
+            except Exception as err:  # readers raise many exception types for corrupt files
+                problems.append(str(err) or type(err).__name__)
+        problems += [self._lost[topic.name] for topic in topics if topic.name in self._lost]
         if problems:
-            raise WireError("; ".join(problems))
+            raise WireError("; ".join(dict.fromkeys(problems)))
+
+
+@dataclass
+class _Metadata:
+    """What metadata.yaml says. files: names in their order. counts: messages by topic."""
+
+    files: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 @contextmanager
 def open_storage(path: Path) -> Iterator[Storage]:
-    """Open a complete or incomplete bag. Raises WireError if nothing of it can be read."""
+    """Open a bag, complete or not. Raises WireError if nothing of it can be read."""
     with ExitStack() as stack:
-        try:
-            for file in [path] if path.is_file() else sorted(path.iterdir()):
-                if file.suffix == ".mcap":
-                    check_mcap(file)
-            storage: Storage = _complete(path, stack)
-            if unread := _unread(path):
-                storage = IncompleteBag([storage], unread)
-        except ChunkTooLargeError:
-            raise
-        except Exception as err:  # rosbags raises many exception types for corrupt files
-            storage = _files(path, err, stack)
+        metadata = _metadata(path) if path.is_dir() else None
+        files, problems = _files(path, metadata)
+        parts: list[Storage] = []
+        for file in files:
+            try:
+                parts.append(_open(file, stack, problems))
+            except ChunkTooLargeError:
+                raise
+            except Exception as err:  # as above
+                problems.append(f"{file.name}: {err}")
+        if not parts:
+            raise WireError(
+                f"{path}: not a readable ROS bag: {'; '.join(problems) or 'no recording is in this folder'}"
+            )
+        storage = Parts(parts, problems)
+        if metadata is not None:
+            storage.compare(metadata.counts)
         yield storage
 
 
-def _complete(path: Path, stack: ExitStack) -> CompleteBag:
-    return CompleteBag(stack.enter_context(AnyReader([path], default_typestore=typestore())))
+def _open(file: Path, stack: ExitStack, problems: list[str]) -> Storage:
+    """Open a file by what it begins with; its suffix may be missing or another. Raises many exception types."""
+    with file.open("rb") as content:
+        begin = content.read(16)
+    if begin.startswith(ZSTD_MAGIC):
+        unpacked, problem = unpack_file(file, stack.enter_context(temporary_folder()))
+        if problem:
+            problems.append(f"{file.name}: {problem}")
+        return _open(unpacked, stack, problems)
+    if begin.startswith(MCAP_MAGIC):
+        return McapFile(file)
+    opened: SqliteFile | Ros1File
+    if begin == b"SQLite format 3\0":
+        opened = SqliteFile(file)
+    elif begin.startswith(b"#ROSBAG V"):
+        opened = Ros1File(file)
+    elif file.suffix == PACKED:
+        raise WireError(f"compressed, but it does not begin as a zstd file: {begin.hex(' ')}")
+    else:
+        raise WireError(f"begins with {begin.hex(' ')}, not as mcap, SQLite or ROS 1 do" if begin else "it is empty")
+    stack.callback(opened.close)
+    return opened
 
 
-def _files(path: Path, reason: Exception, stack: ExitStack) -> Storage:
-    """A recorder that was killed leaves files without metadata.yaml, the last without its index."""
-    files = [path]
-    if path.is_dir():
-        files = sorted((p for p in path.iterdir() if p.suffix in FILES), key=lambda p: (len(p.name), p.name))
-    parts: list[Storage] = []
-    problems: list[str] = _unread(path)
-    for file in files:
-        try:
-            parts.append(_file(file, stack))
-        except Exception as err:  # as above
-            problems.append(f"{file.name}: {err}")
-    if not parts:
-        raise WireError(f"{path}: not a readable ROS bag: {reason}") from reason
-    return IncompleteBag(parts, problems)
+def _files(path: Path, metadata: _Metadata | None) -> tuple[list[Path], list[str]]:
+    """The files to read, and what is wrong with those that will not be."""
+    if path.is_file():
+        return [path], []
+    there = {file.name: file for file in path.iterdir() if _is_recording(file.name)}
+    if metadata is None:
+        names = [name for name in there if name.removesuffix(PACKED) not in there or not name.endswith(PACKED)]
+        return [there[name] for name in sorted(names, key=lambda name: (len(_stem(name)), name))], []
+    files: list[Path | None] = []
+    missing: list[str] = []
+    for name in metadata.files:
+        # One of them may have been packed or unpacked since.
+        found = next((there[one] for one in (name, name + PACKED, name.removesuffix(PACKED)) if one in there), None)
+        files.append(found)
+        if found is None:
+            missing.append(name)
+    taken = {_stem(file.name) for file in files if file is not None}
+    unlisted = sorted(name for name in there if _stem(name) not in taken)
+    if len(unlisted) == len(missing):  # renamed since
+        renamed = iter(unlisted)
+        return [file or there[next(renamed)] for file in files], []
+    problems = [f"{name}: missing" for name in missing]
+    problems += [f"{name}: not listed in metadata.yaml; run `ros2 bag reindex`" for name in unlisted]
+    return [file for file in files if file is not None], problems
 
 
-def _unread(path: Path) -> list[str]:
-    """Files of a bag folder that are listed in metadata.yaml and missing, or there and will not be read."""
-    if not path.is_dir():
-        return []
+def _is_recording(name: str) -> bool:
+    return name.removesuffix(PACKED).endswith(FILES)
+
+
+def _stem(name: str) -> str:
+    return Path(name.removesuffix(PACKED)).stem
+
+
+def _metadata(path: Path) -> _Metadata | None:
+    """Content of metadata.yaml as far as it makes sense; None without one that lists files."""
     try:
-        metadata = yaml.safe_load((path / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
-        listed = {Path(name).name for name in metadata["relative_file_paths"]}
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        listed = None  # all files are read, but those that were compressed as a whole
-    problems = [f"{name}: missing" for name in sorted(listed or ()) if not (path / name).exists()]
-    for file in sorted(path.iterdir()):
-        compressed = file.suffix == ".zstd" and Path(file.stem).suffix in FILES
-        if listed is None and compressed:
-            problems.append(f"{file.name}: compressed, and not read without metadata.yaml; run `ros2 bag reindex`")
-        elif listed is not None and (compressed or file.suffix in FILES) and file.name not in listed:
-            problems.append(f"{file.name}: not listed in metadata.yaml; run `ros2 bag reindex`")
-    return problems
+        content: dict[str, Any] = read_yaml(path / "metadata.yaml")["rosbag2_bagfile_information"]
+        metadata = _Metadata([Path(name).name for name in content["relative_file_paths"]])
+    except (OSError, ValueError, KeyError, TypeError):  # also DocumentError
+        return None
+    for entry in _entries(content.get("topics_with_message_count")):
+        about = entry.get("topic_metadata")
+        name, count = about.get("name") if isinstance(about, Mapping) else None, entry.get("message_count")
+        if isinstance(name, str) and isinstance(count, int):
+            metadata.counts[name] = metadata.counts.get(name, 0) + count
+    return metadata if metadata.files else None
 
 
-def _file(path: Path, stack: ExitStack) -> Storage:
-    if path.suffix == ".mcap":
-        try:
-            check_mcap(path)
-        except ChunkTooLargeError:
-            raise
-        except ValueError as err:
-            return SequentialMcap(path, str(err))
-        except (OSError, struct.error):  # truncated
-            return SequentialMcap(path)
-    try:
-        return _complete(path, stack)
-    except Exception:
-        if path.suffix != ".mcap":
-            raise
-        return SequentialMcap(path)
+def _entries(content: Any) -> list[Mapping[str, Any]]:
+    return [entry for entry in content if isinstance(entry, Mapping)] if isinstance(content, list) else []

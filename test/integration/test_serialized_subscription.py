@@ -10,7 +10,7 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 from sensor_msgs.msg import Image
 
 from icnet_ros.node import serialized_subscription
-from icnet_ros.node.serialized_subscription import SerializedSubscription
+from icnet_ros.node.inputs.serialized_subscription import SerializedSubscription
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.decoders.image import decode_image
 from icnet_ros.wire.image import encode_image, make_header

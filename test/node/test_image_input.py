@@ -6,8 +6,8 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 from video import LateDecoder, SumDecoder, packets
 
 from icnet_ros.engine.base import EngineError
-from icnet_ros.node.image_input import ImageInput
-from icnet_ros.node.ros import message_class
+from icnet_ros.node.inputs.image_input import ImageInput
+from icnet_ros.node.ros.graph import message_class
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, WireError
 from icnet_ros.wire.decoders.table import DECODERS
 

@@ -9,10 +9,10 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 import numpy as np
 
 from icnet_ros.engine.base import EngineError
-from icnet_ros.node import transforms
-from icnet_ros.node.optional_inputs import OptionalInputs
+from icnet_ros.node.inputs import transforms
+from icnet_ros.node.inputs.optional_inputs import OptionalInputs
+from icnet_ros.node.inputs.transforms import Transforms
 from icnet_ros.node.parameters import Parameters
-from icnet_ros.node.transforms import Transforms
 from icnet_ros.wire.cdr import IMAGE, POINT_CLOUD, serialise, typestore
 from icnet_ros.wire.image import encode_image, make_header
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from icnet_ros.node.parameters import ParameterError, Parameters, by_name, parse, to_markdown, to_yaml
+from icnet_ros.node.parameter import ParameterError
+from icnet_ros.node.parameters import Parameters, by_name, parse, to_markdown, to_yaml
 from icnet_ros.share import share
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import pytest
 
 from icnet_ros.dds import this_machine_only
 
-SOURCE = Path(__file__).parents[2] / "icnet_ros" / "node" / "releases.py"
+SOURCE = Path(__file__).parents[2] / "icnet_ros" / "node" / "ros" / "releases.py"
 
 
 class HumbleEvents:
@@ -64,7 +64,7 @@ def test_overrides_of_one_topic_do_not_reach_another():
     from rclpy.qos import DurabilityPolicy, QoSProfile
     from rclpy.qos_overriding_options import QoSOverridingOptions
 
-    from icnet_ros.node.releases import overridable
+    from icnet_ros.node.ros.releases import overridable
 
     shared = QoSProfile(depth=3)
     given = overridable(shared, QoSOverridingOptions([]))["qos_profile"]
@@ -77,7 +77,7 @@ def test_spinning_goes_on_after_an_exception_and_ends_with_the_future():
     pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
     from rclpy.task import Future
 
-    from icnet_ros.node.releases import spin_until
+    from icnet_ros.node.ros.releases import spin_until
 
     class Executor:
         def __init__(self):

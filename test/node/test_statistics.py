@@ -3,7 +3,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
-from icnet_ros.node.camera import since_stamp
+from icnet_ros.node.frame import since_stamp
 from icnet_ros.node.statistics import Statistics
 
 

@@ -12,7 +12,7 @@ from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import IMAGE, WireError, typestore
 from icnet_ros.wire.image import encode_image, make_header
 from icnet_ros.wire.index import index_topics
-from icnet_ros.wire.mcap_check import MAGIC, check_mcap
+from icnet_ros.wire.mcap_layout import MAGIC, mcap_layout
 
 FRAMES = 20
 PIXELS = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
@@ -43,7 +43,7 @@ def read(path):
 
 def test_a_whole_file_passes(tmp_path, content):
     (tmp_path / "x.mcap").write_bytes(content)
-    check_mcap(tmp_path / "x.mcap")
+    assert mcap_layout(tmp_path / "x.mcap").problems == []
     assert read(tmp_path / "x.mcap") == (FRAMES, False)
 
 

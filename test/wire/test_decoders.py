@@ -106,12 +106,13 @@ def test_what_a_message_says_is_read_without_its_pixels():
             assert decoder.decode(data)[0].pixels.shape == (*size, 3)
 
 
-def test_only_raw_images_hold_labels():
+def test_labels_are_raw_or_compressed_without_loss():
     header = make_header(1, "cam")
     labels = BGR[..., 0]
     np.testing.assert_array_equal(open_decoder(IMAGE).labels(encode_image(header, labels, "mono8"))[1], labels)
-    with pytest.raises(WireError, match=r"a label image is a mono8 Image, this message is 'mono8; png"):
-        open_decoder(COMPRESSED_IMAGE).labels(encode_png(header, labels))
+    np.testing.assert_array_equal(open_decoder(COMPRESSED_IMAGE).labels(encode_png(header, labels))[1], labels)
+    with pytest.raises(WireError, match=r"'bgr8; jpeg compressed bgr8' is no label image: .*without loss, .* a JPEG"):
+        open_decoder(COMPRESSED_IMAGE).labels(encode_jpeg(header, BGR))
 
 
 def test_types_without_a_decoder_are_named_with_those_that_have_one(tmp_path):
@@ -125,8 +126,10 @@ def test_types_without_a_decoder_are_named_with_those_that_have_one(tmp_path):
 
 
 def test_names_of_topics_are_those_of_image_transport():
-    assert list(transports()) == ["raw", "compressed"]
-    assert [topic_of("/cam/image", one) for one in transports()] == ["/cam/image", "/cam/image/compressed"]
+    assert list(transports()) == ["raw", "compressed", "zstd", "ffmpeg", "foxglove"]
+    assert [topic_of("/cam/image", one) for one in ("raw", "compressed")] == ["/cam/image", "/cam/image/compressed"]
+    assert topic_of("/cam/image", "ffmpeg") == "/cam/image/ffmpeg"
+    assert transport_of("/cam/image/zstd", COMPRESSED_IMAGE) == "zstd"
     assert base_of("/cam/image/compressed") == base_of("/cam/image") == "/cam/image"
     assert base_of("/cam/compressed", IMAGE) == "/cam/compressed"
     assert transport_of("/cam/jpegs", COMPRESSED_IMAGE) == "compressed"

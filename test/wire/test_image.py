@@ -3,12 +3,16 @@ import struct
 import cv2
 import numpy as np
 import pytest
-from rosbags.image.image import image_to_cvimage
 
 from icnet_ros.wire import image as wire
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, serialise, typestore
 from icnet_ros.wire.decoders.compressed import decode_compressed
-from icnet_ros.wire.decoders.image import CONVERTED, CvBridge, decode_image, decode_labels
+from icnet_ros.wire.decoders.image import CONVERTED, decode_image, decode_labels
+
+try:
+    from cv_bridge import CvBridge
+except ImportError:  # no ROS installation, or one without cv_bridge
+    CvBridge = None
 
 TYPES = typestore().types
 HEADER = wire.make_header(1_700_000_000_123_456_789, "front_camera")
@@ -23,6 +27,14 @@ def message(data, encoding, width=46, height=32, step=None, big=0):
 
 def compressed(content, kind="jpeg"):
     return wire.encode_compressed(HEADER, np.frombuffer(bytes(content), np.uint8), kind)
+
+
+# Encodings that cv_bridge does not know, at least in some distributions.
+OWN = (
+    *("uyvy", "yuyv", "nv12", "nv21", "nv24", "i420", "yv12"),
+    *(one for one in CONVERTED if one.startswith("bayer_") and one[10:] in ("10", "12", "14")),
+)
+INTERLEAVED = [one for one in CONVERTED if one not in ("nv12", "nv21", "nv24", "i420", "yv12")]
 
 
 def channel_count(encoding):
@@ -89,9 +101,9 @@ def test_bayer_and_yuv_show_the_same_picture():
         assert np.abs(decoded.astype(int) - flat).max() <= 12, encoding
 
 
-@pytest.mark.parametrize("encoding", CONVERTED)
+@pytest.mark.parametrize("encoding", INTERLEAVED)
 def test_padded_rows_and_byte_order_change_nothing(encoding):
-    wide = encoding.endswith("16")
+    wide = encoding.endswith(("10", "12", "14", "16"))
     channels = channel_count(encoding)
     values = np.random.default_rng(1).integers(0, 65536 if wide else 256, (32, 46 * channels), np.uint16)
     rows = values if wide else values.astype(np.uint8)
@@ -171,7 +183,7 @@ def test_every_truncated_file_is_refused(share):
 def test_a_png_bomb_is_refused_before_it_is_unpacked():
     content = bytearray(cv2.imencode(".png", BGR)[1].tobytes())
     content[16:24] = struct.pack(">II", 50_000, 50_000)
-    with pytest.raises(WireError, match=r"50000x50000, over the limit|not a JPEG or PNG"):
+    with pytest.raises(WireError, match=r"50000x50000, over the limit|not a JPEG, PNG"):
         decode_compressed(compressed(content))
     with pytest.raises(WireError, match="46x32, over the limit of 1024 pixels"):
         decode_compressed(compressed(cv2.imencode(".png", BGR)[1].tobytes()), max_pixels=1024)
@@ -202,13 +214,13 @@ def test_encode_jpeg_is_read_back():
 
 
 @pytest.mark.skipif(CvBridge is None, reason="no cv_bridge in this environment")
-@pytest.mark.parametrize("encoding", CONVERTED)
-def test_cv_bridge_and_rosbags_image_agree(encoding):
+@pytest.mark.parametrize("encoding", [one for one in CONVERTED if one not in OWN])
+def test_cv_bridge_agrees(encoding):
     wide = encoding.endswith("16")
     channels = channel_count(encoding)
     rows = np.random.default_rng(1).integers(0, 65536 if wide else 256, (32, 46 * channels), np.uint16)
     data = message(rows if wide else rows.astype(np.uint8), encoding)
-    other = image_to_cvimage(deserialise(data, IMAGE), "bgr8")
+    other = CvBridge().imgmsg_to_cv2(deserialise(data, IMAGE), "bgr8")
     assert np.abs(decode_image(data).pixels.astype(int) - other).max() <= 1
 
 

@@ -19,7 +19,7 @@ class SumDecoder(StatelessDecoder):
 
     def peek(self, data):
         message = deserialise(data, COMPRESSED_IMAGE)
-        return ImageInfo(message.header, None, message.format, key=message.format == "key")
+        return ImageInfo(message.header, None, message.format, key=message.format == "key", video=True)
 
     def picture(self, data, max_pixels):
         raise NotImplementedError

@@ -14,6 +14,9 @@ V = TypeVar("V")
 # of several cameras come in batches.
 CACHED_SIZES = 8
 MAX_INPUT_PIXELS = 40_000_000  # of the network's input: 4K images at twice their size
+# Of frames with less than a quarter of these pixels. A network that sees all frames at one height gets a few wide rows
+# as an endless strip, and all cameras would wait for it.
+MAX_STRIP_PIXELS = 4_000_000
 
 
 class Batched(Engine, ABC):
@@ -65,12 +68,13 @@ class LruCache(Generic[V]):
 
 
 def check_size(frame: Frame, size: Sequence[int]) -> None:
-    """Raise ValueError if the network would see less than 32 x 32, or more pixels than MAX_INPUT_PIXELS."""
+    """Raise ValueError if the network would see less than 32 x 32, or too many pixels for a frame of this size."""
     height, width = frame.pixels.shape[:2]
     if min(size) < 32:
         raise ValueError(f"the network needs at least 32x32, this {width}x{height} frame gives it {size[1]}x{size[0]}")
-    if size[0] * size[1] > MAX_INPUT_PIXELS:  # of a few wide rows, for example
+    limit = min(MAX_INPUT_PIXELS, max(MAX_STRIP_PIXELS, 4 * height * width))
+    if size[0] * size[1] > limit:
         raise ValueError(
-            f"this {width}x{height} frame gives the network {size[1]}x{size[0]}, over {MAX_INPUT_PIXELS} pixels: set "
+            f"this {width}x{height} frame gives the network {size[1]}x{size[0]}, over {limit} pixels: set "
             "input_rows or input_scale"
         )

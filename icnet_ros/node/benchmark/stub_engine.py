@@ -7,7 +7,7 @@ import numpy as np
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.base import LABELS_ONLY, STAGES, Engine, Frame, LabelMap, Request
-from icnet_ros.engine.table import ENGINES
+from icnet_ros.engine.table import ENGINES, Entry
 
 
 class StubEngine(Engine):
@@ -35,5 +35,5 @@ class StubEngine(Engine):
 if __name__ == "__main__":
     from icnet_ros.node.main import main
 
-    ENGINES["torch"] = ("icnet_ros.node.benchmark.stub_engine", "StubEngine")
+    ENGINES["torch"] = Entry("icnet_ros.node.benchmark.stub_engine", "StubEngine")
     raise SystemExit(main())

@@ -12,7 +12,8 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from icnet_ros.documents import DocumentError, read_yaml
-from icnet_ros.node.parameters import ParameterError, allowed, by_name, parse, ros_value
+from icnet_ros.node.parameter import ParameterError, allowed, ros_value
+from icnet_ros.node.parameters import by_name, parse
 from launch import LaunchContext, LaunchDescription
 
 SHARE = FindPackageShare("icnet_ros")

@@ -1,26 +1,47 @@
-"""CameraInfo of label images.
+"""~/camera_info: CameraInfo of the label images.
 
 A CameraInfo describes the whole sensor; the delivered image is its region of interest divided by the binning (REP 104).
 """
 
 from copy import deepcopy
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.node.frame import LabelledFrame
+from icnet_ros.node.inputs.needs import Needs
+from icnet_ros.node.outputs.base import Output, Topic
+from icnet_ros.node.parameters import Parameters
 from icnet_ros.wire.calibration import check_calibration
+from icnet_ros.wire.cdr import Header
 
 
-def of_labels(info: CameraInfo, header: Any, height: int, width: int) -> CameraInfo:
+class LabelCameraInfo(Output):
+    """CameraInfo of the camera for the size of the labels, with the header of the image."""
+
+    topics = (Topic("camera_info", CameraInfo, "sensor_msgs/CameraInfo for the size of the labels"),)
+
+    def __init__(self, spec: ModelSpec, settings: Parameters) -> None:
+        super().__init__(spec, settings)
+        self.needs = Needs(camera_info=True)
+
+    def publish(self, frame: LabelledFrame) -> None:
+        """See Output. Raises ValueError if the CameraInfo is not that of the image."""
+        info = frame.camera_info
+        check_view(info, *frame.picture.pixels.shape[:2])
+        self.send("camera_info", of_labels(info, frame.header, *frame.labels.shape))
+
+
+def of_labels(info: CameraInfo, header: Header, height: int, width: int) -> CameraInfo:
     """`info` with stamp and frame of `header`; if the labels are not of the delivered image's size, also `for_size`."""
     if (height, width) == _delivered(info, height, width):
         return _stamped(info, header)
     return for_size(info, header, height, width)
 
 
-def for_size(info: CameraInfo, header: Any, height: int, width: int) -> CameraInfo:
+def for_size(info: CameraInfo, header: Header, height: int, width: int) -> CameraInfo:
     """The camera for an image that shows the delivered view with height x width pixels; stamp and frame of `header`.
 
     K and P are those of these pixels: without binning and region of interest, which are empty in the result. The
@@ -72,7 +93,7 @@ def rectified_matrix(info: CameraInfo) -> npt.NDArray[np.float64]:
     return matrix
 
 
-def _stamped(info: CameraInfo, header: Any) -> CameraInfo:
+def _stamped(info: CameraInfo, header: Header) -> CameraInfo:
     result = deepcopy(info)
     result.header.stamp.sec, result.header.stamp.nanosec = header.stamp.sec, header.stamp.nanosec
     result.header.frame_id = header.frame_id

@@ -15,13 +15,15 @@ class ImageInfo:
     """What an image message says about itself.
 
     size: (height, width), None if only decoding shows it. encoding: of raw pixels, or the format of a compressed image,
-    as the message has it. key: whether it can be decoded without the messages before it, as all but video can.
+    as the message has it. key: whether it can be decoded without the messages before it, as all but video can. video:
+    whether it is a packet of a video.
     """
 
     header: Header
     size: tuple[int, int] | None
     encoding: str
     key: bool = True
+    video: bool = False
 
     @property
     def stamp(self) -> int:
@@ -42,7 +44,7 @@ class Decoder(Protocol):
     holds_labels: ClassVar[bool]
 
     def stamp(self, data: bytes | memoryview) -> int:
-        """Stamp of a message (ns), without reading the rest of it; -1 if it has none."""
+        """Stamp of a message (ns), without reading the rest of it; NO_STAMP if it has none."""
 
     def peek(self, data: bytes | memoryview) -> ImageInfo:
         """What the message says about itself, without decoding it. Raises WireError."""

@@ -1,14 +1,17 @@
 """Decoders of image messages by message type. Adding one is one new file and one line here."""
 
-from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, COMPRESSED_VIDEO, FFMPEG_PACKET, IMAGE, WireError
 from icnet_ros.wire.decoders.base import Decoder
 from icnet_ros.wire.decoders.compressed import CompressedImageDecoder
 from icnet_ros.wire.decoders.image import ImageDecoder
+from icnet_ros.wire.decoders.video import CompressedVideoDecoder, FFMPEGPacketDecoder
 
 # (message type, serialisation) -> decoder. Of several topics of one camera, the type that comes first is preferred.
 DECODERS: dict[tuple[str, str], type[Decoder]] = {
     (IMAGE, "cdr"): ImageDecoder,
     (COMPRESSED_IMAGE, "cdr"): CompressedImageDecoder,
+    (FFMPEG_PACKET, "cdr"): FFMPEGPacketDecoder,
+    (COMPRESSED_VIDEO, "cdr"): CompressedVideoDecoder,
 }
 
 

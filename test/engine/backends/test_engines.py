@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from icnet_ros.checkpoint.file import save
 from icnet_ros.checkpoint.spec import CheckpointError
-from icnet_ros.engine.backends.batched import CACHED_SIZES
+from icnet_ros.engine.backends.batched import CACHED_SIZES, check_size
 from icnet_ros.engine.base import STAGES, Engine, EngineError, EngineOptions, Frame, Request
-from icnet_ros.engine.table import ENGINES, NAMES, auto_candidates, open_engine
+from icnet_ros.engine.table import ENGINES, auto_candidates, engine_names, open_engine
 
 
 @pytest.fixture(params=["torch", "onnxruntime", "openvino"])
@@ -140,7 +140,7 @@ def test_cuda_without_a_gpu_says_what_to_do(tiny):
 
 
 def test_an_unknown_engine_lists_the_known_ones(tiny):
-    with pytest.raises(EngineError, match=", ".join(NAMES)):
+    with pytest.raises(EngineError, match=", ".join(engine_names())):
         open_engine("abacus", tiny)
 
 
@@ -169,8 +169,29 @@ def test_too_small_a_frame(tiny, cpu_engine):
 
 def test_a_frame_of_few_wide_rows_is_refused_before_it_fills_the_memory(tiny, cpu_engine):
     checkpoint = replace(tiny, spec=replace(tiny.spec, frame_height=96))
-    with pytest.raises(ValueError, match=r"this 20000x1 frame gives the network 1920000x96, over 40000000 pixels"):
+    with pytest.raises(ValueError, match=r"this 20000x1 frame gives the network 1920000x96, over 4000000 pixels"):
         cpu_engine(checkpoint).segment([Frame(np.zeros((1, 20_000, 3), np.uint8))])
+
+
+@pytest.mark.parametrize(
+    ("frame", "seen", "good"),
+    [
+        ((64, 1024), (512, 8192), False),  # 5 s on two cores
+        ((1, 64), (512, 32768), False),
+        ((33, 1200), (512, 18618), False),
+        ((720, 1280), (512, 910), True),
+        ((128, 1600), (512, 6400), True),
+        ((2160, 3840), (4320, 7680), True),  # 4K at twice its size
+        ((2500, 4000), (5000, 8001), False),
+    ],
+)
+def test_the_pixels_that_a_network_may_see_depend_on_those_of_the_frame(frame, seen, good):
+    pixels = Frame(np.broadcast_to(np.uint8(0), (*frame, 3)))
+    if good:
+        check_size(pixels, seen)
+    else:
+        with pytest.raises(ValueError, match="set input_rows or input_scale"):
+            check_size(pixels, seen)
 
 
 def test_auto_takes_the_fastest_that_is_there(tiny, monkeypatch):
@@ -192,8 +213,8 @@ def test_auto_on_a_gpu_tries_tensorrt_first_and_says_why_it_goes_on(tiny, monkey
     def refuse(*_):
         raise EngineError("no kernel for this GPU")
 
-    monkeypatch.setitem(ENGINES, "tensorrt", ("stand_in", "tensorrt"))
-    monkeypatch.setitem(ENGINES, "torch", ("stand_in", "torch"))
+    monkeypatch.setitem(ENGINES, "tensorrt", ENGINES["tensorrt"]._replace(module="stand_in", attribute="tensorrt"))
+    monkeypatch.setitem(ENGINES, "torch", ENGINES["torch"]._replace(module="stand_in", attribute="torch"))
     monkeypatch.setitem(sys.modules, "stand_in", SimpleNamespace(tensorrt=refuse, torch=lambda *_: real))
     assert open_engine("auto", tiny, EngineOptions("cuda")) is real
     assert "engine tensorrt is not usable here, the next one is tried: no kernel for this GPU" in caplog.text

@@ -4,22 +4,32 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from rclpy.lifecycle import LifecycleNode
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
 from icnet_ros.engine.base import EngineError
+from icnet_ros.node.inputs.needs import Needs
+from icnet_ros.node.inputs.transforms import Transforms
 from icnet_ros.node.parameters import Parameters
-from icnet_ros.node.releases import overridable
-from icnet_ros.node.ros import IMAGE_QOS, OVERRIDABLE, subscription_events
-from icnet_ros.node.transforms import Transforms
-from icnet_ros.wire.cdr import CAMERA_INFO, IMAGE, POINT_CLOUD, WireError, deserialise
+from icnet_ros.node.ros.qos import IMAGE_QOS, OVERRIDABLE, subscription_events
+from icnet_ros.node.ros.releases import overridable
+from icnet_ros.wire.cdr import CAMERA_INFO, IMAGE, POINT_CLOUD, Header, WireError, deserialise
 from icnet_ros.wire.cloud import Depth, decode_depth
 from icnet_ros.wire.image import stamp_ns
-from icnet_ros.wire.lidar import Matrix
+from icnet_ros.wire.lidar import Cloud, Matrix
 
+Callback = Callable[[Any], None]  # takes the message or, of all types but CameraInfo, its bytes
 KEPT = 60  # most depth images or clouds that wait for the labels of their stamp: 2 s at 30 Hz
+
+
+class _Sized(Protocol):
+    """Image or CameraInfo."""
+
+    height: int
+    width: int
 
 
 class _Kept(NamedTuple):
@@ -49,8 +59,8 @@ class OptionalInputs:
         except Exception as err:  # rclpy raises several types
             raise EngineError(f"output_like is {like!r}, which is no topic: {err}") from err
         self.tolerance_s = settings.points_tolerance_s
-        self._subscriptions: dict[str, Any] = {}  # by topic
-        self._callbacks: dict[str, list[Callable[[Any], None]]] = {}  # a topic may serve several uses
+        self._subscriptions: dict[str, Subscription] = {}  # by topic
+        self._callbacks: dict[str, list[Callback]] = {}  # a topic may serve several uses
         self._lock = Lock()
         self._kept: dict[str, deque[_Kept]] = {kind: deque(maxlen=KEPT) for kind in (IMAGE, POINT_CLOUD)}
         self._cloud_topic = node.resolve_topic_name(f"{prefix}cloud")
@@ -60,14 +70,14 @@ class OptionalInputs:
         self.info: CameraInfo | None = None
         self.depth_info: CameraInfo | None = None
 
-    def update(self, *, camera_info: bool, points: bool, cloud: bool) -> None:
-        """Subscribe to the topics that are needed for these outputs, and unsubscribe from the others."""
-        uses: list[tuple[str, type, Callable[[Any], None]]] = []
-        if camera_info or cloud:
+    def update(self, needs: Needs) -> None:
+        """Subscribe to the topics that are needed, and unsubscribe from the others."""
+        uses: list[tuple[str, type, Callback]] = []
+        if needs.camera_info:
             uses.append((self._info_topic, CameraInfo, self._on_info))
-        if cloud:
+        if needs.cloud:
             uses.append((self._cloud_topic, PointCloud2, self._on_cloud))
-        if points:
+        if needs.depth:
             uses.append((self._depth_topic, Image, self._on_depth))
             uses.append((self._depth_info_topic, CameraInfo, self._on_depth_info))
         if self._like and (kind := self._kind_of_like()) is not None:
@@ -101,7 +111,7 @@ class OptionalInputs:
             return settings.output_height, settings.output_width
         return None
 
-    def depth_at(self, stamp: int) -> tuple[Any, Depth] | None:
+    def depth_at(self, stamp: int) -> tuple[Header, Depth] | None:
         """Header and metres (H, W) of the depth image nearest to `stamp` (ns), None if none is near enough.
 
         Raises WireError.
@@ -114,7 +124,7 @@ class OptionalInputs:
         with self._lock:
             return all(kept.stamp < stamp for kept in self._kept[IMAGE])
 
-    def cloud_at(self, stamp: int, camera_frame: str) -> tuple[Any, Matrix] | None:
+    def cloud_at(self, stamp: int, camera_frame: str) -> tuple[Cloud, Matrix] | None:
         """The cloud (PointCloud2) nearest to `stamp` (ns) and its transform (4, 4) to the camera; None if none is near.
 
         Each cloud is returned once: cameras are faster than LiDARs, and a map would count its points several times.
@@ -125,7 +135,7 @@ class OptionalInputs:
         found = self._nearest(POINT_CLOUD, stamp)
         if found is None or found.stamp - stamp > period / 2 > 0:
             return None
-        cloud = deserialise(found.data, POINT_CLOUD)
+        cloud: Cloud = deserialise(found.data, POINT_CLOUD)
         transform = self._transforms.between(str(cloud.header.frame_id), camera_frame, stamp, self.tolerance_s)
         self._drop(POINT_CLOUD, lambda kept: kept is found)
         return cloud, transform
@@ -171,7 +181,7 @@ class OptionalInputs:
     def _on_depth_info(self, message: CameraInfo) -> None:
         self.depth_info = message
 
-    def _dispatch(self, topic: str, message: Any) -> None:
+    def _dispatch(self, topic: str, message: object) -> None:
         for callback in self._callbacks.get(topic, ()):
             callback(message)
 
@@ -199,6 +209,6 @@ class OptionalInputs:
         except WireError as err:
             self._node.get_logger().warning(f"output_like: {err}", throttle_duration_sec=5.0)
 
-    def _on_like_info(self, message: Any) -> None:
+    def _on_like_info(self, message: _Sized) -> None:
         if message.height and message.width:
             self._size = int(message.height), int(message.width)

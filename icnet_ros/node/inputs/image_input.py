@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 
-from icnet_ros.node.ros import message_class
+from icnet_ros.node.ros.graph import message_class
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.decoders.table import open_decoder, topic_of, transports
 from icnet_ros.wire.image import Picture

@@ -1,0 +1,1 @@
+"""What a camera of the node subscribes to."""

@@ -1,0 +1,161 @@
+"""All outputs of one camera: their publishers, what they need, and why one of them cannot be published."""
+
+import math
+import traceback
+from functools import partial
+from time import perf_counter
+from typing import NamedTuple
+
+from rclpy.lifecycle import LifecycleNode
+
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.node.frame import LabelledFrame, NotYet
+from icnet_ros.node.inputs.needs import Needs
+from icnet_ros.node.outputs.base import Output, Publisher, Topic
+from icnet_ros.node.outputs.table import OUTPUTS
+from icnet_ros.node.parameters import Parameters
+from icnet_ros.node.ros.qos import (
+    NO_EVENTS,
+    OVERRIDABLE,
+    incompatible_subscriber,
+    incompatible_subscribers,
+    matched_events,
+)
+from icnet_ros.node.ros.releases import CAN_REPORT_MATCHES, overridable
+
+LOG_PERIOD_S = 5.0  # an error that lasts is logged again after so long
+
+
+class _Error(NamedTuple):
+    """Why an output cannot be published, and when that was logged (monotonic s)."""
+
+    text: str
+    logged: float
+
+
+class CameraOutputs:
+    """Lifecycle publishers for one camera; latched topics are also published while the node is inactive."""
+
+    def __init__(self, node: LifecycleNode, camera: str, spec: ModelSpec, settings: Parameters) -> None:
+        """camera: its topics are `~/CAMERA/labels` and so on, `~/labels` if it is "". Raises EngineError."""
+        self._node, self._camera = node, camera
+        self._errors: dict[str, _Error] = {}  # by output
+        self._announced = 0  # subscribers of latched topics when they were last counted
+        self._reported: set[str] = set()  # endpoints of subscribers with an incompatible QoS
+        self._publishers: list[Publisher] = []
+        self.outputs = {name: output(spec, settings) for name, output in OUTPUTS.items()}
+        try:
+            for output in self.outputs.values():
+                for topic in output.topics:
+                    output.publishers[topic.name] = self._open(output, topic)
+        except BaseException:
+            self.close()
+            raise
+        ordered = sorted(self.outputs.items(), key=lambda entry: (entry[1].last, not entry[1].always))
+        self._ordered = [
+            (name, output) for name, output in ordered if not all(topic.latched for topic in output.topics)
+        ]
+
+    def _open(self, output: Output, topic: Topic) -> Publisher:
+        name = f"~/{self._camera}/{topic.name}" if self._camera else f"~/{topic.name}"
+        # Latched topics have no lifecycle publisher: they are published while the node is inactive, and again for every
+        # new subscriber, which may be volatile and would miss the latched message.
+        create = self._node.create_publisher if topic.latched else self._node.create_lifecycle_publisher
+        events = matched_events(partial(self._announce, output, topic)) if topic.latched else NO_EVENTS
+        publisher: Publisher = create(
+            topic.message, name, event_callbacks=events, **overridable(topic.qos, OVERRIDABLE)
+        )
+        self._publishers.append(publisher)
+        return publisher
+
+    def announce(self) -> None:
+        """Publish the latched topics, for current and later subscribers."""
+        for output, topic in self._latched():
+            self._announce(output, topic)
+
+    def _announce(self, output: Output, topic: Topic) -> None:
+        message = output.latched(topic.name)
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        output.send(topic.name, message)
+
+    def _latched(self) -> list[tuple[Output, Topic]]:
+        return [(output, topic) for output in self.outputs.values() for topic in output.topics if topic.latched]
+
+    def needs(self, settings: Parameters) -> Needs:
+        """What the next frame needs for the outputs that will be published."""
+        total = Needs()
+        for _, output in self._ordered:
+            if output.wanted(settings):
+                total |= output.needs
+        return total
+
+    def has_subscribers(self) -> bool:
+        """Whether anyone subscribes to what is computed from images."""
+        return any(output.has_subscribers() for _, output in self._ordered)
+
+    def publish(self, frame: LabelledFrame) -> None:
+        """Publish a frame on every output that is wanted.
+
+        Raises what an output raises that is published for every frame; others only log why they cannot be published.
+        """
+        for name, output in self._ordered:
+            if output.always:
+                output.publish(frame)
+                frame.published_ns = frame.published_ns or self._node.get_clock().now().nanoseconds
+            elif output.wanted(frame.settings):
+                self._try(name, output, frame)
+            else:
+                output.skip()
+                self._errors.pop(name, None)
+
+    def _try(self, name: str, output: Output, frame: LabelledFrame) -> None:
+        try:
+            output.publish(frame)
+        except NotYet:
+            return
+        except ValueError as err:  # also WireError
+            self._failed(name, str(err))
+        except Exception as err:  # a defect of one output must not take the labels with it
+            self._failed(name, f"{type(err).__name__}: {err}", traceback.format_exc())
+        else:
+            self._errors.pop(name, None)
+
+    def _failed(self, name: str, text: str, details: str = "") -> None:
+        """Log why an output cannot be published, when that is new and every LOG_PERIOD_S."""
+        now, before = perf_counter(), self._errors.get(name, _Error("", -math.inf))
+        logged = before.logged
+        if text != before.text or now - logged > LOG_PERIOD_S:
+            prefix = f"{self._camera}: " if self._camera else ""
+            self._node.get_logger().warning("\n".join(filter(None, (f"{prefix}no {name}: {text}", details))))
+            logged = now
+        self._errors[name] = _Error(text, logged)
+
+    def error(self) -> str:
+        """Which outputs that have subscribers cannot be published, and why; "" if all can."""
+        return "; ".join(f"no {name}: {error.text}" for name, error in list(self._errors.items()))
+
+    def forget(self, *, errors: bool = False) -> None:
+        """Drop earlier frames that outputs wait with, as after a jump of the clock; with `errors`, also those."""
+        for output in self.outputs.values():
+            output.skip()
+        if errors:
+            self._errors = {}
+
+    def check_subscribers(self) -> None:
+        """Log subscribers with an incompatible QoS once. Where rclpy reports no matches, announce again."""
+        if not CAN_REPORT_MATCHES:
+            count = sum(output.publishers[topic.name].get_subscription_count() for output, topic in self._latched())
+            if count > self._announced:
+                self.announce()
+            self._announced = count
+        for publisher in self._publishers:
+            found = incompatible_subscribers(self._node, publisher.topic_name)
+            for endpoint in found.keys() - self._reported:
+                self._reported.add(endpoint)
+                self._node.get_logger().warning(incompatible_subscriber(publisher.topic_name, found[endpoint]))
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()

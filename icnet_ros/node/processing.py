@@ -1,0 +1,85 @@
+"""What is done with the images that the worker takes: decode, label, publish; a failure costs only its frame."""
+
+import math
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from time import perf_counter
+
+from rclpy.node import Node
+
+from icnet_ros.engine.base import Engine, EngineError, LabelMap, Request
+from icnet_ros.node.camera import Camera
+from icnet_ros.node.frame import DecodedFrame, ReceivedImage
+from icnet_ros.node.inputs.needs import Needs
+from icnet_ros.node.parameters import Parameters
+from icnet_ros.node.worker import Counters
+from icnet_ros.wire.cdr import WireError
+
+
+class FrameProcessor:
+    """Labels images of one or more cameras with one engine. Called on the worker's thread."""
+
+    def __init__(
+        self,
+        node: Node,
+        engine: Engine,
+        cameras: Mapping[str, Camera],
+        settings: Callable[[], Parameters],
+        counters: Callable[[str], Counters],
+    ) -> None:
+        """settings: the current ones. counters: those of a camera by name."""
+        self._node, self._engine, self._cameras = node, engine, cameras
+        self._settings, self._counters = settings, counters
+
+    def process(self, received: Mapping[str, ReceivedImage]) -> set[str]:
+        """Decode, label and publish images by camera; returns the cameras that succeeded."""
+        taken, settings = perf_counter(), self._settings()
+        frames: list[DecodedFrame] = []
+        for name, image in received.items():
+            with self._reporting_failures(name):
+                frames.append(self._cameras[name].decode(image, taken, settings, self._counters(name)))
+        return self._label(frames) if frames else set()
+
+    def _label(self, frames: list[DecodedFrame]) -> set[str]:
+        done: set[str] = set()
+        label_maps: list[LabelMap] = []
+        settings, alone = self._settings(), len(frames) < 2
+        request = self._request(frames, settings)
+        # One bad frame fails a whole batch: which one has failed shows when each is tried alone.
+        with self._reporting_failures(*(frame.camera for frame in frames)) if alone else suppress(BaseException):
+            label_maps = self._engine.segment([frame.frame for frame in frames], request)
+        if not label_maps and not alone:
+            return done.union(*(self._label([frame]) for frame in frames))
+        for frame, label_map in zip(frames, label_maps, strict=False):
+            with self._reporting_failures(frame.camera):
+                camera = self._cameras[frame.camera]
+                camera.publish(frame, label_map, request.scores, self._counters(frame.camera), settings)
+                done.add(frame.camera)
+        return done
+
+    def _request(self, frames: list[DecodedFrame], settings: Parameters) -> Request:
+        """What the outputs of all these cameras need."""
+        budget, needs = settings.latency_budget_ms or math.inf, Needs()
+        for frame in frames:
+            needs |= self._cameras[frame.camera].outputs.needs(settings)
+        remaining = min(self._cameras[frame.camera].remaining_ms(frame, budget) for frame in frames)
+        return Request(needs.confidence, needs.scores, settings.exit, remaining)
+
+    @contextmanager
+    def _reporting_failures(self, *cameras: str) -> Iterator[None]:
+        """Log exceptions and store them as the failure of these cameras, so that the thread survives."""
+        try:
+            yield
+        except WireError as err:
+            failure = f"unusable image: {err}"
+        except (EngineError, ValueError) as err:
+            failure = f"frame not segmented: {err}"
+        except BaseException as err:  # SystemExit would end the thread too
+            failure = f"frame not segmented: {type(err).__name__}: {err}"
+            self._node.get_logger().error(traceback.format_exc(), throttle_duration_sec=10.0)
+        else:
+            return
+        for name in cameras:
+            self._cameras[name].fail(failure)
+            self._node.get_logger().error(f"{name}: {failure}".lstrip(": "), throttle_duration_sec=5.0)

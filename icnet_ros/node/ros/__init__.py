@@ -1,0 +1,1 @@
+"""What the nodes need of rclpy: releases, QoS, parameters, the graph, logging."""

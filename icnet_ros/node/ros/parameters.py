@@ -1,0 +1,106 @@
+"""Parameters, arguments and logging of the nodes."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import Field
+from difflib import get_close_matches
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+from rclpy.utilities import remove_ros_args
+
+from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
+from icnet_ros.node.parameter import ParameterError, allowed, default_of, ros_value
+from icnet_ros.node.parameters import Parameters, by_name
+
+
+def declare(node: Node) -> Parameters:
+    """Declare all parameters on the node and return their initial values. Raises ParameterError.
+
+    Unknown names: see `check_overrides`.
+    """
+    check_overrides(node, list(by_name()))
+    return Parameters(
+        **{
+            name: node.declare_parameter(name, ros_value(default_of(entry)), _descriptor(entry)).value
+            for name, entry in by_name().items()
+        }
+    )
+
+
+def check_overrides(node: Node, names: Sequence[str]) -> None:
+    """Raise ParameterError if a parameter that was given is none of `names`, but resembles one.
+
+    Other unknown names may be meant for another node that reads the same file: they are logged and ignored.
+    """
+    for name in node._parameter_overrides:  # noqa: SLF001  no public API
+        if name in names or name == "use_sim_time" or name.startswith(("qos_overrides.", "start_type_description")):
+            continue
+        if near := get_close_matches(name, names, 1):
+            raise ParameterError(f"there is no parameter {name!r}; did you mean {near[0]!r}?")
+        node.get_logger().warning(f"There is no parameter {name!r}: it is ignored.")
+
+
+def check_arguments(program: str, description: str, usage: str, parameters: Mapping[str, str]) -> None:
+    """Handle --help; exit with code 2 for other arguments than those between --ros-args and --.
+
+    usage: example of ROS arguments. parameters: descriptions by name.
+    """
+    listing = "\n".join(f"  {name}: {text}" for name, text in parameters.items())
+    parser = argparse.ArgumentParser(
+        prog=program,
+        usage=f"ros2 run icnet_ros {program} --ros-args {usage}",
+        description=description,
+        epilog=f"parameters:\n{listing}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args(remove_ros_args(sys.argv)[1:])
+
+
+@contextmanager
+def checking_ros_arguments(name: str) -> Iterator[None]:
+    """End the process with CONFIGURATION_ERROR and a message if rclpy cannot use an argument or a parameter file.
+
+    name: of the node, for the message; there is no logger yet.
+    """
+    try:
+        yield
+    except RuntimeError as err:
+        reason = str(err).partition(", at /")[0].strip()  # then come places in rcl's source
+        print(f"[FATAL] [{name}]: ROS arguments or a parameter file cannot be used: {reason}", file=sys.stderr)
+        raise SystemExit(CONFIGURATION_ERROR) from None
+
+
+def _descriptor(entry: "Field[Any]") -> ParameterDescriptor:
+    limits = entry.metadata["range"]
+    descriptor = ParameterDescriptor(
+        description=entry.metadata["description"],
+        additional_constraints=allowed(entry),
+        read_only=entry.metadata["change"] == "start",
+    )
+    if limits and isinstance(entry.default, float):
+        descriptor.floating_point_range = [FloatingPointRange(from_value=limits[0], to_value=limits[1])]
+    elif limits:
+        descriptor.integer_range = [IntegerRange(from_value=int(limits[0]), to_value=int(limits[1]), step=1)]
+    return descriptor
+
+
+class RosLog(logging.Handler):
+    """Forwards log records of the packages without ROS to the node's logger and /rosout."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__()
+        self._logger = node.get_logger()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging.Handler."""
+        if record.levelno >= logging.WARNING:
+            self._logger.warning(record.getMessage())
+        elif record.levelno >= logging.INFO:
+            self._logger.info(record.getMessage())
+        else:
+            self._logger.debug(record.getMessage())

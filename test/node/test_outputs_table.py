@@ -1,0 +1,232 @@
+"""What the node derives from the table of outputs, and what one that fails costs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
+
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import Image
+
+from icnet_ros.checkpoint.classes import load_classes
+from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.engine.base import EngineError, LabelMap
+from icnet_ros.node.frame import DecodedFrame, LabelledFrame, NotYet, ReceivedImage
+from icnet_ros.node.inputs.needs import Needs
+from icnet_ros.node.outputs import camera_outputs
+from icnet_ros.node.outputs.base import Output, Topic
+from icnet_ros.node.outputs.camera_outputs import CameraOutputs
+from icnet_ros.node.outputs.table import OUTPUTS, to_markdown
+from icnet_ros.node.parameters import Parameters
+from icnet_ros.node.worker import Counters
+from icnet_ros.wire.decoders.image import decode_labels
+from icnet_ros.wire.image import Picture, make_header
+
+SPEC = ModelSpec(load_classes("camvid"), trained=True)
+TOPICS = Path(__file__).parents[2] / "docs" / "topics.md"
+
+
+class Publisher:
+    def __init__(self, topic_name):
+        self.topic_name, self.subscribers, self.sent = topic_name, 0, []
+
+    def publish(self, message):
+        self.sent.append(message)
+
+    def get_subscription_count(self):
+        return self.subscribers
+
+
+class Node:
+    """What outputs need of a node; its clock is at 5 s, `logged` are its warnings."""
+
+    def __init__(self):
+        self.publishers, self.logged, self.nanoseconds = {}, [], 5 * 10**9
+
+    def create_publisher(self, kind, name, **_):
+        return self.publishers.setdefault(name.removeprefix("~/"), Publisher(name))
+
+    create_lifecycle_publisher = create_publisher
+
+    def destroy_lifecycle_publisher(self, publisher):
+        self.publishers.pop(publisher.topic_name.removeprefix("~/"))
+
+    def get_clock(self):
+        return self
+
+    def now(self):
+        return self
+
+    def to_msg(self):
+        return Time(sec=5)
+
+    def get_logger(self):
+        return self
+
+    def warning(self, text):
+        self.logged.append(text)
+
+
+@pytest.fixture
+def node():
+    return Node()
+
+
+def opened(node, **settings):
+    return CameraOutputs(node, "", SPEC, Parameters(**settings))
+
+
+def frame(confidence=True, scored=(), inputs=None, **settings):
+    pixels = np.zeros((4, 6, 3), np.uint8)
+    picture = Picture(make_header(10**9, "camera"), pixels, "bgr")
+    decoded = DecodedFrame("", ReceivedImage(b"", 0.0, 5 * 10**9), 0.0, 0.0, picture, None)
+    scores = np.stack([np.full((4, 6), one / 10, np.float32) for one in scored], -1) if scored else None
+    sure = np.full((4, 6), 100, np.uint8) if confidence else None
+    stages = {"preprocess": 1.0, "inference": 2.0, "postprocess": 3.0}
+    label_map = LabelMap(np.ones((4, 6), np.uint8), sure, scores, stages)
+    return LabelledFrame(decoded, label_map, scored, "torch", "sub4", Parameters(**settings), inputs, Counters(), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("topic", "needs"),
+    [
+        ("confidence", Needs(confidence=True)),
+        ("scores", Needs(scores=(0, 3))),
+        ("camera_info", Needs(camera_info=True)),
+        ("points", Needs(confidence=True, depth=True)),
+        ("cloud", Needs(confidence=True, camera_info=True, cloud=True)),
+        ("overlay/compressed", Needs()),
+        ("scores/channels", Needs()),
+    ],
+)
+def test_a_subscriber_makes_the_node_ask_for_what_its_output_needs(node, topic, needs):
+    outputs = opened(node, score_classes=("sky", "road"))
+    settings = Parameters()
+    assert (outputs.needs(settings), outputs.has_subscribers()) == (Needs(), False)
+    node.publishers[topic].subscribers = 1
+    assert outputs.needs(settings) == needs
+    assert outputs.has_subscribers() == (topic != "scores/channels")
+    assert outputs.needs(Parameters(publish_confidence=False)) == (Needs() if topic == "confidence" else needs)
+
+
+def test_needs_of_several_outputs_are_united(node):
+    outputs = opened(node, confidence_threshold=0.5)
+    assert outputs.needs(Parameters()) == Needs(confidence=True), "the threshold needs it for every frame"
+    for topic in ("scores", "cloud"):
+        node.publishers[topic].subscribers = 1
+    assert outputs.needs(Parameters()) == Needs(True, tuple(range(11)), camera_info=True, cloud=True)
+    assert Needs(scores=(3, 1)) | Needs(scores=(1, 2)) == Needs(scores=(3, 1, 2))
+
+
+def test_only_what_has_subscribers_is_published_and_the_latency_last(node, monkeypatch):
+    outputs = opened(node)
+    sent = []
+    for name, publisher in node.publishers.items():
+        monkeypatch.setattr(publisher, "publish", lambda _, name=name: sent.append(name))
+    outputs.publish(frame())
+    assert sent == ["labels", "latency"]
+    sent.clear()
+    for name in ("color", "overlay/compressed", "confidence"):
+        node.publishers[name].subscribers = 1
+    outputs.publish(frame())
+    assert sent == ["labels", "confidence", "color", "overlay/compressed", "latency"]
+
+
+def test_channels_are_those_of_the_output_whatever_else_was_scored(node):
+    outputs = opened(node, score_classes=("road", "sky"))
+    node.publishers["scores"].subscribers = 1
+    outputs.publish(frame(scored=(0, 5, 3)))
+    message = node.publishers["scores"].sent[0]
+    values = np.frombuffer(message[-4 * 6 * 2 * 4 :], np.float32).reshape(4, 6, 2)
+    assert np.allclose(values[0, 0], [0.3, 0.0])
+    outputs.publish(frame(scored=(0,)))  # a subscriber that came while the frame was labelled
+    assert (len(node.publishers["scores"].sent), outputs.error()) == (1, "")
+
+
+def test_pixels_below_the_threshold_are_unlabelled_in_every_output(node):
+    outputs = opened(node, confidence_threshold=0.5)
+    outputs.publish(frame(confidence_threshold=0.5))
+    assert (decode_labels(node.publishers["labels"].sent[0])[1] == 255).all()
+
+
+class Fragile(Output):
+    """An output that fails as told."""
+
+    topics = (Topic("fragile", Image, "sensor_msgs/Image"),)
+    error: Exception | None = None
+    skipped = 0
+
+    def publish(self, frame):
+        if self.error is not None:
+            raise self.error
+        self.send("fragile", b"published")
+
+    def skip(self):
+        self.skipped += 1
+
+
+def test_an_output_that_fails_costs_only_itself(node, monkeypatch):
+    monkeypatch.setitem(OUTPUTS, "fragile", Fragile)
+    outputs = opened(node)
+    publisher, fragile = node.publishers["fragile"], outputs.outputs["fragile"]
+    publisher.subscribers = node.publishers["color"].subscribers = 1
+    now = [0.0]
+    monkeypatch.setattr(camera_outputs, "perf_counter", lambda: now[0])
+    for error, text in ((ValueError("no depth"), "no depth"), (TypeError("a defect"), "TypeError: a defect")):
+        fragile.error, node.logged = error, []
+        for second in (0.0, 1.0, 6.0):
+            now[0] += second
+            outputs.publish(frame())
+            assert outputs.error() == f"no fragile: {text}"
+        assert len(node.logged) == 2, "when it is new, and after 5 s"
+        assert node.logged[0].startswith(f"no fragile: {text}")
+        assert ("Traceback" in node.logged[0]) == (text != "no depth")
+    fragile.error = NotYet()
+    outputs.publish(frame())
+    assert outputs.error() == "no fragile: TypeError: a defect", "nothing was published since"
+    assert all(len(node.publishers[name].sent) == 7 for name in ("labels", "color", "latency"))
+    fragile.error = None
+    outputs.publish(frame())
+    assert (outputs.error(), publisher.sent) == ("", [b"published"])
+    fragile.error = ValueError("no depth")
+    outputs.publish(frame())
+    publisher.subscribers = 0
+    outputs.publish(frame())
+    assert (outputs.error(), fragile.skipped) == ("", 1)
+
+
+def test_labels_that_cannot_be_published_are_a_failed_frame(node, monkeypatch):
+    outputs = opened(node)
+
+    def full(_):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(node.publishers["labels"], "publish", full)
+    with pytest.raises(RuntimeError, match="no memory"):
+        outputs.publish(frame())
+
+
+def test_settings_that_cannot_be_used_leave_no_publisher(node):
+    with pytest.raises(EngineError, match="no class 'cow'"):
+        opened(node, score_classes=("cow",))
+    assert node.publishers == {}
+
+
+def test_latched_topics_are_announced_with_the_time_of_publishing(node):
+    outputs = opened(node, score_classes=("road",))
+    outputs.announce()
+    info, channels = (node.publishers[name].sent[0] for name in ("label_info", "scores/channels"))
+    assert [entry.class_name for entry in info.class_map][-1] == "unlabelled"
+    assert list(channels.channels) == ["road"]
+    assert info.header.stamp == channels.header.stamp == Time(sec=5)
+
+
+def test_the_documentation_lists_the_topics_of_the_table():
+    rows = [row for row in TOPICS.read_text().splitlines() if row.startswith("| `~/")]
+    assert "\n".join(rows) + "\n" == to_markdown(), "python -m icnet_ros.node.outputs.table prints them"
+    for output in OUTPUTS.values():
+        for topic in output.topics:
+            package = topic.message.__module__.partition(".")[0]
+            assert f"{package}/{topic.message.__name__}" in topic.content

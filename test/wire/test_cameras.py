@@ -1,0 +1,125 @@
+"""Which topics of a bag are cameras, and which hold ground truth."""
+
+import cv2
+import numpy as np
+import pytest
+from recordings import write_mcap, zstd_transport
+
+from icnet_ros.wire.bag import open_bag
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, COMPRESSED_VIDEO, FFMPEG_PACKET, IMAGE, message_type, serialise
+from icnet_ros.wire.decoders.table import open_decoder
+from icnet_ros.wire.image import encode_compressed, encode_image, encode_jpeg, encode_png, make_header
+
+HEADER = make_header(1, "cam")
+BGR = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+IDS = np.arange(12 * 16, dtype=np.uint8).reshape(12, 16)
+DEPTH = np.full((12, 16), 1500, np.uint16)
+
+
+def file_message(pixels, described, extension=".png", before=b""):
+    content = before + cv2.imencode(extension, pixels)[1].tobytes()
+    return COMPRESSED_IMAGE, encode_compressed(HEADER, np.frombuffer(content, np.uint8), described)
+
+
+def zstd(pixels, encoding, described="zstd"):
+    content = zstd_transport(pixels, encoding, 12, 16, pixels.nbytes // 12)
+    return COMPRESSED_IMAGE, encode_compressed(HEADER, np.frombuffer(content, np.uint8), described)
+
+
+def video(kind, codec):
+    data = np.frombuffer(b"\0\0\0\1\x67", np.uint8)
+    if kind == COMPRESSED_VIDEO:
+        message = message_type(kind)(timestamp=HEADER.stamp, frame_id="cam", data=data, format=codec)
+    else:
+        message = message_type(kind)(HEADER, 16, 12, codec, 0, 1, is_bigendian=False, data=data)
+    return kind, serialise(message, kind)
+
+
+RAW = (IMAGE, encode_image(HEADER, BGR, "bgr8"))
+JPEG = (COMPRESSED_IMAGE, encode_jpeg(HEADER, BGR))
+RAW_DEPTH = (IMAGE, encode_image(HEADER, DEPTH, "16UC1"))
+
+
+def cameras_of(path, topics):
+    written = write_mcap(path, {name: (kind, [(1, data)]) for name, (kind, data) in topics.items()})
+    with open_bag(written) as bag:
+        return [topic.name for topic in bag.cameras()]
+
+
+def test_all_transports_of_one_image_are_one_camera(tmp_path):
+    """`ros2 bag record -a` with all plugins; the one that the table names first is read."""
+    topics = {
+        "/cam/image": RAW, "/cam/image/compressed": JPEG, "/cam/image/zstd": zstd(BGR, "bgr8"),
+        "/cam/image/ffmpeg": video(FFMPEG_PACKET, "h264"), "/cam/image/foxglove": video(COMPRESSED_VIDEO, "h264"),
+    }  # fmt: skip
+    while topics:
+        assert cameras_of(tmp_path / "x.mcap", topics) == [next(iter(topics))]
+        del topics[next(iter(topics))]
+
+
+@pytest.mark.parametrize(
+    "depth",
+    [
+        {"/depth/image": RAW_DEPTH},
+        {"/depth/image": (IMAGE, encode_image(HEADER, DEPTH, "mono16"))},
+        {"/d/image/compressedDepth": file_message(DEPTH, "16UC1; compressedDepth png", before=bytes(12))},
+        {"/d/image/compressedDepth": file_message(DEPTH, "mono16; compressedDepth png", before=bytes(12))},
+        {"/d/image/compressedDepth": file_message(DEPTH, "16UC1; compressedDepth", before=bytes(12))},
+        {
+            "/d/image/compressedDepth": (
+                COMPRESSED_IMAGE,
+                encode_compressed(HEADER, IDS[0], "32FC1; compressedDepth rvl"),
+            )
+        },
+        {"/d/image/compressed": file_message(DEPTH, "16UC1; png compressed ")},
+        {"/d/image/zstd": zstd(DEPTH, "16UC1")},
+        {"/d/image/zstd": zstd(DEPTH, "16UC1", "")},
+        {"/d/image/ffmpeg": video(FFMPEG_PACKET, "hevc;gray16le;16UC1;16UC1")},
+    ],
+)
+def test_depth_is_no_camera(tmp_path, depth):
+    assert cameras_of(tmp_path / "x.mcap", {"/cam/image": RAW, **depth}) == ["/cam/image"]
+
+
+def test_label_images_of_simulators_are_no_cameras(tmp_path):
+    coloured = (IMAGE, encode_image(HEADER, BGR, "rgb8"))
+    labels = (IMAGE, encode_image(HEADER, np.repeat(IDS[..., None], 3, 2), "rgb8"))
+    path = tmp_path / "x.mcap"
+    topics = {"/rgb/image": RAW, "/seg/colored_map": coloured, "/seg/labels_map": labels}
+    assert cameras_of(path, topics) == ["/rgb/image"]
+    with open_bag(path) as bag:
+        topic = bag.ground_truth_topic()
+        assert topic.name == "/seg/labels_map"
+        data = next(bag.messages(topic.name)).data
+    assert np.array_equal(open_decoder(topic.kind).labels(data)[1], IDS)
+    with pytest.raises(ValueError, match="this one holds colours"):
+        open_decoder(IMAGE).labels(coloured[1])
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        (COMPRESSED_IMAGE, encode_png(HEADER, IDS)),
+        file_message(IDS, "mono8; png compressed "),
+        file_message(IDS, "8UC1; png compressed "),
+        file_message(IDS, "mono8; tiff compressed ", ".tiff"),
+        file_message(np.repeat(IDS[..., None], 3, 2), "mono8; png compressed "),
+        zstd(IDS, "mono8"),
+        (IMAGE, encode_image(HEADER, IDS, "mono8")),
+    ],
+)
+def test_labels_that_were_recorded_without_loss_are_ground_truth(tmp_path, message):
+    path = tmp_path / "x.mcap"
+    assert cameras_of(path, {"/cam/image": RAW, "/cam/labels/compressed": message}) == ["/cam/image"]
+    with open_bag(path) as bag:
+        topic = bag.ground_truth_topic()
+        assert topic.name == "/cam/labels/compressed"
+        header, ids = open_decoder(topic.kind).labels(next(bag.messages(topic.name)).data)
+    assert np.array_equal(ids, IDS)
+    assert header.stamp.nanosec == 1
+
+
+def test_a_camera_that_is_called_label_and_sends_jpegs_is_a_camera(tmp_path):
+    assert cameras_of(tmp_path / "x.mcap", {"/label_printer/image/compressed": JPEG}) == [
+        "/label_printer/image/compressed"
+    ]

@@ -1,0 +1,344 @@
+"""Recordings as users have them: edited, compressed, killed, with types of others, of ROS 1 and of Foxglove."""
+
+import json
+import sqlite3
+from base64 import b64encode
+
+import numpy as np
+import pytest
+import yaml
+import zstandard
+from mcap.writer import Writer as McapWriter
+from recordings import BEGAN, PIXELS, image, read, write_mcap
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from icnet_ros.wire.bag import BagWriter, open_bag
+from icnet_ros.wire.cdr import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, WireError, deserialise, typestore
+from icnet_ros.wire.decoders.table import open_decoder
+from icnet_ros.wire.image import encode_image, make_header, png_file, stamp_ns
+from icnet_ros.wire.index import index_topics
+
+COUNT = 5
+IMAGES = [(BEGAN + number, image(number)) for number in range(COUNT)]
+WHOLE = ({"/cam": IMAGES}, "")
+STORAGES = pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+ODD_DEFINITIONS = {
+    "not found": ("my_msgs/msg/Thing", "unknown", ""),
+    "no encoding": ("my_msgs/msg/Thing", "", ""),
+    "cut off": ("my_msgs/msg/Thing", "ros2msg", "std_msgs/Header header\nint32 x["),
+    "service": ("std_srvs/srv/Go_Event", "ros2msg", "SRV: std_srvs/srv/Go\nstd_msgs/Header h\n---\nbool success\n"),
+    "line ends of Windows": ("my_msgs/msg/Thing", "ros2msg", "int32 x\r\nint32 y\r\n"),
+    "a map": ("my_msgs/msg/Thing", "ros2idl", "module my_msgs { module msg { struct T { map<string, long> m; }; }; };"),
+}
+
+
+def bag(path, storage=StoragePlugin.MCAP, compression=None):
+    writer = Writer(path, version=8, storage_plugin=storage)
+    if compression is not None:
+        writer.set_compression(compression, CompressionFormat.ZSTD)
+    with writer:
+        topic = writer.add_connection("/cam", IMAGE, typestore=typestore())
+        for time, data in IMAGES:
+            writer.write(topic, time, data)
+    return path
+
+
+def edit(path, change):
+    file = path / "metadata.yaml"
+    content = yaml.safe_load(file.read_text())
+    change(content["rosbag2_bagfile_information"])
+    file.write_text(yaml.safe_dump(content))
+    return path
+
+
+def topic_of(information):
+    return information["topics_with_message_count"][0]
+
+
+@STORAGES
+@pytest.mark.parametrize("profiles", ["- reliability: reliable\n  depth: 3", "[]", [], [{"reliability": 1}], None, 7])
+def test_qos_edited_for_playback_drops_no_topic(tmp_path, storage, profiles):
+    path = edit(
+        bag(tmp_path / "bag", storage),
+        lambda information: topic_of(information)["topic_metadata"].update(offered_qos_profiles=profiles),
+    )
+    assert read(path) == WHOLE
+
+
+@STORAGES
+@pytest.mark.parametrize(("count", "said"), [(0, ""), (2, ""), (COUNT, ""), (20, "declares 20 messages on /cam, 5")])
+def test_counts_in_metadata_that_are_too_small_mean_nothing(tmp_path, storage, count, said):
+    path = edit(bag(tmp_path / "bag", storage), lambda information: topic_of(information).update(message_count=count))
+    found, damage = read(path)
+    assert found == WHOLE[0]
+    assert said in damage
+    assert bool(said) == bool(damage)
+    with open_bag(path) as opened:
+        assert opened.image_topic().messages == COUNT
+
+
+def test_renamed_files_and_missing_types_are_read(tmp_path):
+    path = bag(tmp_path / "bag")
+    (path / "bag.mcap").rename(path / "monday.mcap")
+    assert read(path) == WHOLE
+    assert read(edit(path, lambda information: information.update(storage_identifier=""))) == WHOLE
+    (path / "monday.mcap").rename(tmp_path / "no_suffix")
+    assert read(tmp_path / "no_suffix") == WHOLE
+
+
+@STORAGES
+def test_compressed_messages_are_unpacked_whatever_metadata_says(tmp_path, storage):
+    path = bag(tmp_path / "bag", storage, CompressionMode.MESSAGE)
+    assert read(path) == WHOLE
+    (file,) = (file for file in path.iterdir() if file.suffix != ".yaml")
+    assert read(file) == WHOLE
+    (path / "metadata.yaml").unlink()
+    assert read(path) == WHOLE
+
+
+def test_a_compressed_message_that_is_damaged_costs_only_itself(tmp_path):
+    packed = zstandard.ZstdCompressor().compress(image(1))
+    wrong = [packed[: len(packed) // 2], packed[:4] + b"\xff" * 40, packed[:4]]
+    content = [(1, image(1)), *((2 + k, data) for k, data in enumerate(wrong)), (9, packed)]
+    path = write_mcap(tmp_path / "x.mcap", {"/cam": (IMAGE, content)})
+    with open_bag(path) as opened:
+        messages = list(opened.messages("/cam"))
+    assert [message.data for message in messages] == [image(1), b"", b"", b"", image(1)]
+    assert all("a compressed message of" in message.problem for message in messages[1:4])
+    with pytest.raises(WireError, match=r"cut off|cannot be unpacked"):
+        messages[1].content()
+
+
+@STORAGES
+def test_compressed_files_are_unpacked_with_and_without_metadata(tmp_path, storage):
+    path = bag(tmp_path / "bag", storage, CompressionMode.FILE)
+    (file,) = path.glob("*.zstd")
+    assert read(path) == read(file) == WHOLE
+    (path / "metadata.yaml").unlink()
+    assert read(path) == WHOLE
+    unpacked = path / file.stem
+    unpacked.write_bytes(zstandard.ZstdDecompressor().stream_reader(file.read_bytes()).read())
+    assert read(path) == WHOLE  # not twice
+
+
+def test_what_is_whole_of_a_compressed_file_is_read(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (8, 300, 400, 3), np.uint8)
+    content = [(number, image(number, pixels)) for number, pixels in enumerate(noise)]
+    plain = write_mcap(tmp_path / "x.mcap", {"/cam": (IMAGE, content)})
+    packed = zstandard.ZstdCompressor().compress(plain.read_bytes())
+    plain.unlink()
+    (tmp_path / "x.mcap.zstd").write_bytes(packed[: len(packed) // 2])
+    found, said = read(tmp_path)
+    assert found["/cam"] == content[: len(found["/cam"])]
+    assert len(found["/cam"]) >= 3
+    assert "zstd data is cut off" in said
+    assert "ros2 bag reindex" not in said  # which cannot read such bags
+
+
+@pytest.mark.parametrize("odd", ODD_DEFINITIONS)
+def test_definitions_of_other_topics_are_not_needed(tmp_path, odd):
+    kind, encoding, text = ODD_DEFINITIONS[odd]
+    other = ("/other", kind, encoding, text)
+    path = bag(tmp_path / "bag", StoragePlugin.SQLITE3)
+    with sqlite3.connect(next(path.glob("*.db3"))) as database:
+        database.execute(
+            "INSERT INTO topics (id, name, type, serialization_format, offered_qos_profiles, type_description_hash) "
+            "VALUES (2, ?, ?, 'cdr', '', 'RIHS01_00')",
+            other[:2],
+        )
+        database.execute(
+            "INSERT INTO message_definitions (topic_type, encoding, encoded_message_definition, type_description_hash) "
+            "VALUES (?, ?, ?, 'RIHS01_00')",
+            other[1:],
+        )
+        database.execute("INSERT INTO messages (topic_id, timestamp, data) VALUES (2, 5, x'00010000')")
+    database.close()
+    assert read(path, "/cam") == WHOLE
+    files = {"/cam": (IMAGE, IMAGES), "/other": (kind, [(5, b"\0\1\0\0")], (encoding, "cdr", text.encode()))}
+    assert read(write_mcap(tmp_path / "x.mcap", files), "/cam") == WHOLE
+    with open_bag(path) as opened:
+        assert [topic.name for topic in opened.cameras()] == ["/cam"]
+
+
+@pytest.mark.parametrize("kind", ["sensor_msgs/Image", "sensor_msgs::msg::Image"])
+def test_type_names_without_msg_are_those_of_ros_2(tmp_path, kind):
+    path = write_mcap(tmp_path / "x.mcap", {"/cam": (kind, IMAGES)})
+    assert read(path) == WHOLE
+    with open_bag(path) as opened:
+        assert opened.image_topic().kind == IMAGE
+
+
+def ros_1_images():
+    store = get_typestore(Stores.ROS1_NOETIC)
+    types = store.types
+    for number in range(COUNT):
+        stamp = types["builtin_interfaces/msg/Time"](sec=BEGAN // 10**9, nanosec=number)
+        header = types["std_msgs/msg/Header"](seq=number, stamp=stamp, frame_id="cam")
+        pixels = (PIXELS + np.uint8(number)).reshape(-1)
+        message = types[IMAGE](header, *PIXELS.shape[:2], "bgr8", 0, 3 * PIXELS.shape[1], pixels)
+        yield BEGAN + number, bytes(store.serialize_ros1(message, IMAGE))
+
+
+def test_ros_1_messages_in_mcap(tmp_path):
+    """As `mcap convert` writes them."""
+    content = [*ros_1_images(), (BEGAN + 99, b"cut off")]
+    path = write_mcap(
+        tmp_path / "x.mcap", {"/cam": ("sensor_msgs/Image", content, ("ros1msg", "ros1", b""))}, profile="ros1"
+    )
+    with open_bag(path) as opened:
+        assert opened.image_topic()[1:] == (IMAGE, COUNT + 1, "cdr")
+        messages = list(opened.messages("/cam"))
+    assert [message.data for message in messages[:-1]] == [data for _, data in IMAGES]
+    assert "are not a sensor_msgs/msg/Image of ROS 1" in messages[-1].problem
+
+
+def test_a_recording_of_ros_1_without_an_index_says_what_to_do(tmp_path):
+    store = get_typestore(Stores.ROS1_NOETIC)
+    with Writer1(tmp_path / "x.bag") as writer:
+        topic = writer.add_connection("/cam", IMAGE, typestore=store)
+        for time, data in ros_1_images():
+            writer.write(topic, time, data)
+    assert read(tmp_path / "x.bag") == WHOLE
+    raw = (tmp_path / "x.bag").read_bytes()
+    at = raw.index(b"index_pos=") + len("index_pos=")
+    begin = raw[: int.from_bytes(raw[at : at + 8], "little")]
+    (tmp_path / "x.bag.active").write_bytes(begin[:at] + bytes(8) + begin[at + 8 :])
+    with pytest.raises(WireError, match=r"has no index: run `rosbag reindex x\.bag\.active`"):
+        read(tmp_path / "x.bag.active")
+
+
+def varint(number):
+    more = number >> 7
+    return bytes([number & 127 | (128 if more else 0)]) + (varint(more) if more else b"")
+
+
+def field(number, content):
+    """A field of Protobuf, written by hand: bytes, or an int as fixed32."""
+    if isinstance(content, int):
+        return varint(number << 3 | 5) + content.to_bytes(4, "little")
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def time_in_protobuf(seconds, nanoseconds):
+    return field(1, varint(1 << 3) + varint(seconds) + varint(2 << 3) + varint(nanoseconds))
+
+
+def foxglove_drive(path, encoding):
+    """A camera as files, a camera as pixels with ground truth, and a calibration."""
+    labels, numbers = np.arange(12 * 16, dtype=np.uint8).reshape(12, 16), np.arange(9.0)
+    content = {"/front": [], "/left/image": [], "/left/ground_truth": [], "/info": []}
+    for number in range(3):
+        file, time = png_file(PIXELS).tobytes(), {"sec": 7, "nsec": number}
+        raw = {"timestamp": time, "frame_id": "cam", "width": 16, "height": 12}
+        if encoding == "json":
+            made = [
+                {"timestamp": time, "frame_id": "cam", "format": "png", "data": b64encode(file).decode()},
+                {**raw, "encoding": "bgr8", "step": 48, "data": b64encode(PIXELS.tobytes()).decode()},
+                {**raw, "encoding": "mono8", "step": 16, "data": b64encode(labels.tobytes()).decode()},
+                {**raw, "K": numbers.tolist(), "R": [], "P": [0.5] * 12, "D": [], "distortion_model": "plumb_bob"},
+            ]
+            made = [json.dumps(one).encode() for one in made]
+        else:
+            stamp = time_in_protobuf(7, number)
+            size = stamp + field(2, 16) + field(3, 12)
+            made = [
+                stamp + field(2, file) + field(3, b"png") + field(4, b"cam"),
+                size + field(4, b"bgr8") + field(5, 48) + field(6, PIXELS.tobytes()) + field(7, b"cam"),
+                size + field(4, b"mono8") + field(5, 16) + field(6, labels.tobytes()) + field(7, b"cam"),
+                size
+                + field(4, b"plumb_bob")
+                + field(6, numbers.tobytes())
+                + field(8, np.full(12, 0.5).tobytes())
+                + field(9, b"cam"),
+            ]
+        for topic, data in zip(content, made, strict=True):
+            content[topic].append((BEGAN + number, data))
+    schemas = ("CompressedImage", "RawImage", "RawImage", "CameraCalibration")
+    kinds = ("jsonschema" if encoding == "json" else "protobuf", encoding, b"")
+    named = {
+        topic: (f"foxglove.{schema}", content[topic], kinds) for topic, schema in zip(content, schemas, strict=True)
+    }
+    return write_mcap(path, named, profile=""), labels
+
+
+@pytest.mark.parametrize("encoding", ["protobuf", "json"])
+def test_schemas_of_foxglove_are_read_as_messages_of_ros(tmp_path, encoding):
+    path, labels = foxglove_drive(tmp_path / "x.mcap", encoding)
+    with open_bag(path) as opened:
+        assert [topic.name for topic in opened.cameras()] == ["/front", "/left/image"]
+        front, left = opened.cameras()
+        assert opened.ground_truth_topic("", left).name == "/left/ground_truth"
+        for camera in (front, left):
+            pictures = [open_decoder(camera.kind).decode(one.data)[0] for one in opened.messages(camera.name)]
+            assert [(stamp_ns(one.header), one.header.frame_id) for one in pictures] == [
+                (7 * 10**9 + number, "cam") for number in range(3)
+            ]
+            assert all(np.array_equal(one.pixels, PIXELS) for one in pictures)
+            assert index_topics(opened, [camera.name])[camera.name].stamps[2] == 7 * 10**9 + 2
+        message = next(opened.messages("/left/ground_truth"))
+        assert np.array_equal(open_decoder(IMAGE).labels(message.data)[1], labels)
+        info = deserialise(next(opened.messages("/info")).data, CAMERA_INFO)
+        assert (info.width, info.height, info.distortion_model) == (16, 12, "plumb_bob")
+        assert (info.k.tolist(), info.r.tolist(), info.p.tolist()) == ([*range(9)], [0] * 9, [0.5] * 12)
+
+
+def foxglove_in_ros_2(tmp_path):
+    store = typestore()
+    kind = "foxglove_msgs/msg/CompressedImage"
+    stamp = make_header(3, "cam").stamp
+    data = store.serialize_cdr(store.types[kind](stamp, "cam", png_file(PIXELS), "png"), kind)
+    return write_mcap(tmp_path / "x.mcap", {"/cam": (kind, [(1, bytes(data))])})
+
+
+def test_the_same_schema_as_a_message_of_ros_2(tmp_path):
+    with open_bag(foxglove_in_ros_2(tmp_path)) as opened:
+        topic = opened.image_topic()
+        assert topic.kind == COMPRESSED_IMAGE
+        picture = open_decoder(topic.kind).decode(next(opened.messages("/cam")).data)[0]
+    assert np.array_equal(picture.pixels, PIXELS)
+    assert stamp_ns(picture.header) == 3
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content"),
+    [
+        ("json", b"{"), ("json", b"[]"), ("json", b"null"), ("json", b'{"data": 5}'), ("json", b'{"data": "?"}'),
+        ("json", b'{"timestamp": {"sec": 99999999999999}}'), ("json", b'{"format": [1]}'), ("json", b"\xff"),
+        ("protobuf", b"\xff"), ("protobuf", b"\x12\xff\xff\xff\xff\x0f"), ("protobuf", field(3, b"\xff\xfe")),
+        ("protobuf", time_in_protobuf(7, 2 * 10**9)), ("protobuf", time_in_protobuf(2**40, 0)),
+    ],
+)  # fmt: skip
+def test_foxglove_messages_that_are_damaged_cost_only_themselves(tmp_path, encoding, content):
+    good = b"{}" if encoding == "json" else b""
+    kinds = ("jsonschema" if encoding == "json" else "protobuf", encoding, b"")
+    messages = [(1, good), (2, content), (3, good)]
+    path = write_mcap(tmp_path / "x.mcap", {"/cam": ("foxglove.CompressedImage", messages, kinds)})
+    with open_bag(path) as opened:
+        found = list(opened.messages("/cam"))
+    assert [bool(message.problem) for message in found] == [False, True, False]
+    assert "foxglove.CompressedImage in" in found[1].problem
+
+
+def test_bags_that_are_written_can_be_read_by_humble(tmp_path):
+    """Its reader knows metadata up to version 8, where QoS is a text; label maps are packed."""
+    labels = np.zeros((480, 640), np.uint8)
+    writer = BagWriter(tmp_path / "bag", [("/labels", IMAGE)])
+    for number in range(10):
+        writer.write("/labels", encode_image(make_header(number, "cam"), labels, "mono8"), number)
+    writer.close()
+    information = yaml.safe_load((tmp_path / "bag" / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+    assert information["version"] <= 8
+    assert isinstance(topic_of(information)["topic_metadata"]["offered_qos_profiles"], str)
+    assert (tmp_path / "bag" / "bag.mcap").stat().st_size < labels.size / 10
+    assert len(read(tmp_path / "bag")[0]["/labels"]) == 10
+
+
+def test_an_empty_recording_says_so(tmp_path):
+    with (tmp_path / "x.mcap").open("wb") as file:
+        writer = McapWriter(file)
+        writer.start()
+        writer.finish()
+    with open_bag(tmp_path / "x.mcap") as opened, pytest.raises(WireError, match="no image topic; the bag has nothing"):
+        opened.image_topic()
