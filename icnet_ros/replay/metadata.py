@@ -7,8 +7,8 @@ from typing import TypedDict
 from icnet_ros.version import __version__
 
 LIBRARIES = (
-    "numpy", "numba", "opencv-python-headless", "opencv-python", "rosbags", "torch", "onnxruntime", "onnxruntime-gpu",
-    "openvino", "tensorrt", "tensorrt-rtx",
+    "numpy", "numba", "opencv-python-headless", "opencv-python", "simplejpeg", "rosbags", "torch", "onnxruntime",
+    "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-rtx",
 )  # fmt: skip
 
 Percentiles = dict[str, float]  # "p50": ms, ...
