@@ -42,7 +42,7 @@ def segment(
     label_groups: LabelGroups = "",
     rotate: Rotate = 0,
     mask: Mask = "",
-    damaged: Damaged = DamagedChoice.fail,
+    damaged: Damaged = DamagedChoice.FAIL,
     alpha: Annotated[float, typer.Option(min=0.0, max=1.0, help="Opacity of the class colours.")] = 0.5,
 ) -> None:
     """Write overlays with a legend, label images (class ids) and colour images; print the share of each class.
