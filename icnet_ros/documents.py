@@ -42,8 +42,8 @@ def parse_yaml(text: str, where: str) -> Any:
         finally:
             loader.dispose()
     except yaml.reader.ReaderError as err:
-        line = text.count("\n", 0, err.position) + 1 if isinstance(err.position, int) else 1
-        raise DocumentError(f"{where}, line {line}: the character {err.character!r} is not allowed") from err
+        number = text.count("\n", 0, err.position) + 1 if isinstance(err.position, int) else 1
+        raise DocumentError(f"{where}, line {number}: the character {err.character!r} is not allowed") from err
     except yaml.MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
         line = f", line {mark.line + 1}" if mark else ""
@@ -99,7 +99,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """See yaml.composer.Composer."""
-        event = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if self.check_event(yaml.AliasEvent):
             self._aliases += 1
             if self._aliases > MAX_ALIASES:
@@ -150,7 +150,7 @@ class _Loader(yaml.SafeLoader):
         if ":" in value or (node.tag.endswith(":int") and re.match(r"[-+]?0[0-9_]", value)):
             self._refuse(f"{value!r} is a number to base 60 or 8: write it in decimal, or in quotes as a text", node)
 
-    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Hashable, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """See yaml.constructor.SafeConstructor; duplicate keys, and keys that are true or false, are refused."""
         if isinstance(node, yaml.MappingNode):
             seen: set[Hashable] = set()

@@ -36,7 +36,7 @@ from icnet_ros.command.training.quantize import quantize
 from icnet_ros.command.training.train import train
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.engine.base import EngineError
-from icnet_ros.entry import INTERRUPTED
+from icnet_ros.interrupt import INTERRUPTED
 from icnet_ros.live.processes import DemoError
 from icnet_ros.packages import needed_for
 from icnet_ros.replay.errors import GroundTruthError

@@ -31,8 +31,8 @@ Mask = Annotated[str, typer.Option("--mask", help="PNG of the images' size; what
 class DamagedChoice(str, Enum):
     """See icnet_ros.replay.labelling.DamagedImages."""
 
-    fail = "fail"
-    count = "count"
+    FAIL = "fail"
+    COUNT = "count"
 
 
 Damaged = Annotated[

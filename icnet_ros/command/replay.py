@@ -75,7 +75,7 @@ def replay(
     sync_tolerance: Annotated[
         float, typer.Option(min=0.0, help="Seconds by which the stamps of image and ground truth may differ.")
     ] = 0.0,
-    damaged: Damaged = DamagedChoice.fail,
+    damaged: Damaged = DamagedChoice.FAIL,
     resume: Annotated[bool, typer.Option(help="Reuse labels in --out from a run with the same settings.")] = True,
     confidence: Annotated[bool, typer.Option(help="Also store confidence maps, as PNGs and in the bag.")] = False,
     overlay: Annotated[bool, typer.Option(help="Also write overlays into the predictions bag.")] = False,

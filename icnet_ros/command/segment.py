@@ -46,7 +46,7 @@ def segment(
     label_groups: LabelGroups = "",
     rotate: Rotate = 0,
     mask: Mask = "",
-    damaged: Damaged = DamagedChoice.fail,
+    damaged: Damaged = DamagedChoice.FAIL,
     export_for: ExportFor = "",
     alpha: Annotated[float, typer.Option(min=0.0, max=1.0, help="Opacity of the class colours.")] = 0.5,
 ) -> None:

@@ -1,6 +1,6 @@
 """Exit codes of the node's process; the launch file starts it again after others than 0 and CONFIGURATION_ERROR."""
 
-from icnet_ros.entry import INTERRUPTED
+from icnet_ros.interrupt import INTERRUPTED
 
 DEFECT = 1  # an exception that nobody expected
 CONFIGURATION_ERROR = 2  # a parameter, the checkpoint or the engine cannot be used: starting again would not help

@@ -31,7 +31,8 @@ class LiveRun(TypedDict, total=False):
 class RunMetadata(TypedDict, total=False):
     """Bag, checkpoint, engine and settings that label maps are from; of several drives, lists of bags.
 
-    selection: what differs from the defaults of `Selection`. *_sha256: of files. live: of a live run only.
+    selection: what differs from the defaults of `Selection`. *_sha256: of files. damaged_images: "count" if damaged
+    images were labelled. live: of a live run only.
     """
 
     bag: str | list[str]
@@ -50,6 +51,7 @@ class RunMetadata(TypedDict, total=False):
     rotate: int
     mask: str
     mask_sha256: str
+    damaged_images: str
     live: LiveRun
 
 

@@ -113,6 +113,8 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
             **_int8(checkpoint, engine.precision, options.exit),
             **_adaptation(options, groups),
         }
+        if settings.damaged != "fail":
+            one.metadata["damaged_images"] = settings.damaged
         made_with = _made_with(one.metadata, confidence=settings.confidence)
         ResultStore(one.drive.folder).prepare(made_with, resume=settings.resume)
     if settings.pool is None:
