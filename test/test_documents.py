@@ -29,7 +29,7 @@ REFUSED = {
     "a: !!binary aGVsbG8=": "only plain values are read",
     "a: !!float ''": "line 1: a: '' is no float",
     "? [1, 2]\n: 3": "a key is a list or a mapping",
-    "a: 1\n--- \nb: 2": "line 2: but found another document",
+    "a: 1\n--- \nb: 2": "line 2: expected a single document in the stream, but found another document",
     "a: [1, 2\nb: 3": "f.yaml, line 2: ",
     "a: *nothing": "undefined alias",
     "x" * (MAX_BYTES + 1): f"at most {MAX_BYTES} are read",

@@ -14,6 +14,7 @@ from PIL import Image as PillowImage
 from icnet_ros.files import read_bytes, writing
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.jpeg import DamagedImageError, decode_jpeg
+from icnet_ros.wire.png import MAGIC, check_png
 
 UInt8 = npt.NDArray[np.uint8]
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "BMP")  # by their names in Pillow
@@ -66,6 +67,8 @@ def decode_mosaic(content: bytes, kind: str, height: int, width: int) -> npt.NDA
 
 def _decode(content: bytes, kind: str, height: int, width: int, flags: int) -> npt.NDArray[Any]:
     """flags: of OpenCV; a JPEG is decoded to BGR whatever they are."""
+    if kind == "PNG":
+        check_png(content)
     try:
         pixels = decode_jpeg(content) if kind == "JPEG" else cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error as err:
@@ -92,6 +95,8 @@ def read_picture(path: Path) -> UInt8:
         raise WireError(f"{path}: cannot be read: {err.strerror or err}") from err
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     try:
+        if content.startswith(MAGIC):
+            check_png(content)
         upright = decode_jpeg(content) if content[:2] == b"\xff\xd8" else None
         if upright is not None and not is_turned(content):
             return upright

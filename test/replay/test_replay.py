@@ -24,7 +24,7 @@ def test_scores_follow_from_the_predictions_bag(tmp_path, engine):
     bag = make_bag(tmp_path / "bag", engine, damaged=(3,))
     result, report = run(bag, engine, tmp_path / "out")
     write(result, bag, engine, tmp_path / "out")
-    assert report["frames"] == {"read": 10, "labelled": 9, "failed": 1, "scored": 9}
+    assert report["frames"] == {"read": 10, "labelled": 9, "failed": 1, "scored": 9, "damaged": 0}
     assert report["complete"]
     annotated, matrix, stamps = {}, ConfusionMatrix(3), []
     with open_bag(bag) as played:
@@ -58,7 +58,7 @@ def test_a_frame_that_the_network_cannot_label_fails_alone(tmp_path, engine, mon
 
     monkeypatch.setattr(engine, "segment", sometimes)
     result, report = run(bag, engine, tmp_path / "out")
-    assert report["frames"] == {"read": 10, "labelled": 9, "failed": 1, "scored": 9}
+    assert report["frames"] == {"read": 10, "labelled": 9, "failed": 1, "scored": 9, "damaged": 0}
     assert sum("NaN" in frame.error for frame in result.frames) == 1
 
 
