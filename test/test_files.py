@@ -31,7 +31,7 @@ from icnet_ros.training.start import from_backbone
 from icnet_ros.training.state import load_state
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import read_picture
+from icnet_ros.wire.pictures.picture_file import read_picture
 
 CITYSCAPES = load_classes("cityscapes")
 

@@ -13,7 +13,7 @@ from icnet_ros.evaluation.prediction import Prediction
 from icnet_ros.files import write_text
 from icnet_ros.metrics.regions import BIN, BINS, RegionAccuracy
 from icnet_ros.render.painter import Painter, UInt8, draw_banner, legend, side_by_side
-from icnet_ros.wire.picture_file import write_picture
+from icnet_ros.wire.pictures.picture_file import write_picture
 
 ROWS = 4
 CELL = 420  # pixels, width of one picture

@@ -23,7 +23,7 @@ from icnet_ros.node.ros.releases import overridable
 from icnet_ros.node.statistics import Statistics
 from icnet_ros.node.worker import Counters
 from icnet_ros.wire.decoders.base import decode_damaged
-from icnet_ros.wire.jpeg import DamagedImageError
+from icnet_ros.wire.pictures.jpeg import DamagedImageError
 
 TOLERANCE = 0.1  # share of the period of max_rate by which an image may be early
 

@@ -16,8 +16,8 @@ from icnet_ros.render.painter import Painter, UInt8, legend
 from icnet_ros.render.video import VideoWriter
 from icnet_ros.replay.labelling import DamagedImages
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.jpeg import DamagedImageError
-from icnet_ros.wire.picture_file import PICTURES, read_picture, write_picture
+from icnet_ros.wire.pictures.jpeg import DamagedImageError
+from icnet_ros.wire.pictures.picture_file import PICTURES, read_picture, write_picture
 
 ENDINGS = ("_overlay.png", "_labels.png", "_colour.png")  # of the results of a picture
 

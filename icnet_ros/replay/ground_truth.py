@@ -15,7 +15,7 @@ from icnet_ros.files import read_bytes
 from icnet_ros.metrics.frame import UInt8
 from icnet_ros.replay.drive_index import DriveIndex
 from icnet_ros.replay.errors import GroundTruthError
-from icnet_ros.replay.result import ReplayResult
+from icnet_ros.replay.results.result import ReplayResult
 from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.cdr import NO_STAMP, WireError
@@ -23,7 +23,7 @@ from icnet_ros.wire.decoders.base import Decoder
 from icnet_ros.wire.decoders.image import ImageDecoder
 from icnet_ros.wire.decoders.table import open_decoder
 from icnet_ros.wire.index import IndexedMessage, TopicIndex
-from icnet_ros.wire.stored_picture import label_image
+from icnet_ros.wire.pictures.stored_picture import label_image
 
 UNLISTED = -1
 IGNORE = "ignore"  # in a mapping: pixels that count nowhere

@@ -10,13 +10,13 @@ import cv2
 
 from icnet_ros.engine.base import STAGES, Engine, Frame, FrameError, LabelMap, Request
 from icnet_ros.metrics.frame import pixels_by_class
-from icnet_ros.replay.frame_record import FrameRecord
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.frame_record import FrameRecord
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.decoders.base import decode_damaged
 from icnet_ros.wire.image import Picture, stamp_ns
 from icnet_ros.wire.index import TopicIndex
-from icnet_ros.wire.jpeg import DamagedImageError
+from icnet_ros.wire.pictures.jpeg import DamagedImageError
 from icnet_ros.wire.reading import ImageMessage, read_images
 from icnet_ros.wire.topic import Topic
 

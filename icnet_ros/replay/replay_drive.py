@@ -11,11 +11,11 @@ from icnet_ros.engine.base import LabelMap
 from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.metrics.frame import PreviousFrame
 from icnet_ros.replay.drive_index import DriveIndex, index_drive
-from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.ground_truth import GroundTruth, open_ground_truth
 from icnet_ros.replay.labelling import DamagedImages, FrameLabeller, Predictor
-from icnet_ros.replay.result import ReplayResult
-from icnet_ros.replay.result_store import ResultStore, append_record
+from icnet_ros.replay.results.frame_record import FrameRecord
+from icnet_ros.replay.results.result import ReplayResult
+from icnet_ros.replay.results.result_store import ResultStore, append_record
 from icnet_ros.replay.selection import MAX_GAP, Selection
 from icnet_ros.replay.workers.background import Background
 from icnet_ros.wire.bag import open_bag

@@ -23,8 +23,8 @@ from icnet_ros.replay.drives import Drive
 from icnet_ros.replay.labelling import DamagedImages, engine_predictor
 from icnet_ros.replay.metadata import RunMetadata, versions
 from icnet_ros.replay.replay_drive import replay_drive
-from icnet_ros.replay.result import ReplayResult, merge_results
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.result import ReplayResult, merge_results
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.replay.selection import Selection
 from icnet_ros.replay.workers.interrupt import on_interrupt
 from icnet_ros.replay.workers.pool import WorkerPool

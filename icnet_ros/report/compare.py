@@ -15,8 +15,8 @@ from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
 from icnet_ros.documents import DocumentError, parse_json
 from icnet_ros.files import read_text, write_text
 from icnet_ros.metrics.frame import UInt8
-from icnet_ros.replay.frame_record import FrameRecord
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.frame_record import FrameRecord
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.report.document import Report, check_report
 from icnet_ros.report.errors import CompareError
 from icnet_ros.report.frames_csv import read_frames

@@ -9,7 +9,7 @@ from typing import Any
 
 from icnet_ros.files import open_regular
 from icnet_ros.metrics.frame import COUNTS
-from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.results.frame_record import FrameRecord
 
 SCALAR_COLUMNS = tuple(entry.name for entry in fields(FrameRecord) if entry.name not in COUNTS)
 INTEGER_COLUMNS = ("number", "stamp_ns", "recorded_ns", "crc", "previous_frame")

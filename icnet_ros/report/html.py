@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.files import write_text
-from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.results.frame_record import FrameRecord
 from icnet_ros.report import plots
 from icnet_ros.report.document import Report
 

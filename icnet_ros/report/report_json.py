@@ -14,9 +14,9 @@ from icnet_ros.files import writing
 from icnet_ros.metrics.confusion import iou_by_class
 from icnet_ros.metrics.frame import flicker, sum_counts
 from icnet_ros.metrics.statistics import distribution, percentiles
-from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.metadata import RunMetadata, versions
-from icnet_ros.replay.result import ReplayResult
+from icnet_ros.replay.results.frame_record import FrameRecord
+from icnet_ros.replay.results.result import ReplayResult
 from icnet_ros.report.document import Classes, DriveReport, ListedDrive, ListedFrame, Report
 from icnet_ros.report.frame_errors import frame_errors
 from icnet_ros.report.frames_csv import write_frames

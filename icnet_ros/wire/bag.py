@@ -14,7 +14,7 @@ from icnet_ros.files import check_regular, open_regular, writing
 from icnet_ros.share import share
 from icnet_ros.wire.cdr import WireError, typestore
 from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, may_be_labels, open_decoder, preference
-from icnet_ros.wire.storage import FILES, Storage, open_storage
+from icnet_ros.wire.storage.files import FILES, Storage, open_storage
 from icnet_ros.wire.topic import Message, Topic
 
 OWN = ("/clock", "/diagnostics", "/parameter_events", "/rosout")  # topics of ROS itself

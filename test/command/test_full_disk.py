@@ -10,10 +10,10 @@ import pytest
 
 from icnet_ros.checkpoint.model_index import make_index, pull
 from icnet_ros.command.main import main
-from icnet_ros.replay.frame_record import FrameRecord
-from icnet_ros.replay.result_store import ResultStore, append_record
+from icnet_ros.replay.results.frame_record import FrameRecord
+from icnet_ros.replay.results.result_store import ResultStore, append_record
 from icnet_ros.training.state import State, save_state
-from icnet_ros.wire.picture_file import write_picture
+from icnet_ros.wire.pictures.picture_file import write_picture
 
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 FULL = r"no space left on device: free some space, or choose another place with {}: '.*{}'"

@@ -39,9 +39,9 @@ from icnet_ros.wire.cloud import decode_depth
 from icnet_ros.wire.decoders.compressed import decode_compressed
 from icnet_ros.wire.decoders.image import decode_image, decode_labels
 from icnet_ros.wire.index import index_topics
-from icnet_ros.wire.jpeg import decode_jpeg
 from icnet_ros.wire.lidar import label_cloud, parse_transform
-from icnet_ros.wire.picture_file import decode_picture, picture_size
+from icnet_ros.wire.pictures.jpeg import decode_jpeg
+from icnet_ros.wire.pictures.picture_file import decode_picture, picture_size
 
 LIMIT = 100_000  # pixels
 HEADER = wire.make_header(1_700_000_000_000_000_001, "front")

@@ -10,8 +10,8 @@ from drives import FRAMES, make_bag, run, without_timings, write
 
 from icnet_ros.engine.base import FrameError
 from icnet_ros.metrics.confusion import ConfusionMatrix
-from icnet_ros.replay.result import merge_results
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.result import merge_results
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.report.outputs import LABELS
 from icnet_ros.report.report_json import build_report
 from icnet_ros.wire.bag import Bag, BagWriter, open_bag

@@ -11,8 +11,8 @@ from icnet_ros.wire import image as wire
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.decoders.base import decode_damaged
 from icnet_ros.wire.decoders.compressed import decode_compressed
-from icnet_ros.wire.jpeg import DamagedImageError, decode_jpeg
-from icnet_ros.wire.picture_file import read_picture
+from icnet_ros.wire.pictures.jpeg import DamagedImageError, decode_jpeg
+from icnet_ros.wire.pictures.picture_file import read_picture
 
 HEADER = wire.make_header(1_000_000_007, "front")
 BGR = cv2.resize(np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8), (320, 240))

@@ -12,8 +12,8 @@ from icnet_ros.dataset.table import open_dataset
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.decoders.compressed import decode_compressed
 from icnet_ros.wire.image import encode_compressed, make_header
-from icnet_ros.wire.jpeg import jpeg_is_complete
-from icnet_ros.wire.picture_file import decode_picture, read_picture
+from icnet_ros.wire.pictures.jpeg import jpeg_is_complete
+from icnet_ros.wire.pictures.picture_file import decode_picture, read_picture
 
 PIXELS = cv2.resize(np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8), (320, 240))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from icnet_ros.wire import zstd_file
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.zstd_file import PREFIX, temporary_folder, unpack_file
+from icnet_ros.wire.storage import zstd_file
+from icnet_ros.wire.storage.zstd_file import PREFIX, temporary_folder, unpack_file
 
 CONTENT = bytes(1 << 20)
 

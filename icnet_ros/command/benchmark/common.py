@@ -11,7 +11,7 @@ import typer
 from icnet_ros.checkpoint.default import model_path
 from icnet_ros.files import write_text
 from icnet_ros.share import share
-from icnet_ros.wire import picture_file
+from icnet_ros.wire.pictures import picture_file
 
 Rounds = Annotated[int, typer.Option(min=1, help="Number of rounds; the medians are reported.")]
 Picture = Annotated[

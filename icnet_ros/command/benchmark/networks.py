@@ -70,7 +70,7 @@ def peers(
     All run on the same engine and the same number of threads, alternately. Each sees the picture at the input size that
     it was made for. A network of another kind needs a description beside it, see docs/networks.md.
     """
-    from icnet_ros.benchmark.peers import candidates, compare_peers
+    from icnet_ros.benchmark.networks.peers import candidates, compare_peers
 
     needs_matplotlib(picture)
     height, width = parse_size(size)
@@ -139,7 +139,7 @@ def sizes(
     The points that no faster one beats are the ladder from which exit auto chooses under a deadline. With --save it is
     stored in the header of the checkpoint; int8 files beside it stay valid.
     """
-    from icnet_ros.benchmark.sizes import ROWS, measure
+    from icnet_ros.benchmark.networks.sizes import ROWS, measure
     from icnet_ros.checkpoint.ladder import make_ladder, to_metrics
     from icnet_ros.engine.artefacts.header import update_metrics
 

@@ -14,7 +14,7 @@ from icnet_ros.dataset.label_files import IGNORE
 from icnet_ros.dataset.labelmap import voc_colour
 from icnet_ros.documents import DocumentError, parse_json
 from icnet_ros.files import read_text
-from icnet_ros.wire.picture_file import PICTURES
+from icnet_ros.wire.pictures.picture_file import PICTURES
 
 VAL_SHARE = 0.2  # of the images, where an export has one split only
 # What tools call pixels that nobody labelled, in lower case.

@@ -25,7 +25,7 @@ from icnet_ros.dataset.label_files import IGNORE
 from icnet_ros.dataset.made_from import made_from
 from icnet_ros.files import open_regular
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import write_picture
+from icnet_ros.wire.pictures.picture_file import write_picture
 
 
 class Region(NamedTuple):

@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 
 from icnet_ros.wire.cdr import Header, WireError, peek_stamp
 from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, UInt8, stamp_ns
-from icnet_ros.wire.jpeg import DamagedImageError
+from icnet_ros.wire.pictures.jpeg import DamagedImageError
 
 
 @dataclass(frozen=True)

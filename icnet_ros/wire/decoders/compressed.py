@@ -11,14 +11,14 @@ from icnet_ros.wire.decoders.pixels import demosaic
 from icnet_ros.wire.decoders.video import Packet, Video
 from icnet_ros.wire.decoders.zstd import is_zstd_transport, unpack_zstd_transport
 from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, UInt8, check_size
-from icnet_ros.wire.jpeg import DamagedImageError
-from icnet_ros.wire.picture_file import (
+from icnet_ros.wire.pictures.jpeg import DamagedImageError
+from icnet_ros.wire.pictures.picture_file import (
     LOSSLESS,
     decode_mosaic,
     decode_picture,
     picture_size,
 )
-from icnet_ros.wire.stored_picture import label_image
+from icnet_ros.wire.pictures.stored_picture import label_image
 from icnet_ros.wire.video_stream import codec_of, is_key_frame
 
 # As image_transport writes it: "bayer_rggb8; jpeg compressed mono8". Behind "compressed" stands what the file holds.

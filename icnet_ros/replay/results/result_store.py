@@ -10,9 +10,9 @@ import cv2
 
 from icnet_ros.files import read_text, write_all, writing
 from icnet_ros.metrics.frame import UInt8
-from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.results.frame_record import FrameRecord
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import write_picture
+from icnet_ros.wire.pictures.picture_file import write_picture
 
 PROGRESS_LOG = "frames*.jsonl"  # frame records, written as the replay runs; one file per part of a drive
 MADE_WITH = "made_with.json"  # what the stored labels depend on

@@ -13,8 +13,8 @@ from PIL import Image as PillowImage
 
 from icnet_ros.files import read_bytes, writing
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.jpeg import DamagedImageError, decode_jpeg
-from icnet_ros.wire.png import MAGIC, check_png
+from icnet_ros.wire.pictures.jpeg import DamagedImageError, decode_jpeg
+from icnet_ros.wire.pictures.png import MAGIC, check_png
 
 UInt8 = npt.NDArray[np.uint8]
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "BMP")  # by their names in Pillow

@@ -14,14 +14,14 @@ from typing import Any, Protocol
 from icnet_ros.documents import read_yaml
 from icnet_ros.files import open_regular
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.mcap_file import McapFile
-from icnet_ros.wire.mcap_layout import MAGIC as MCAP_MAGIC
-from icnet_ros.wire.mcap_layout import ChunkTooLargeError
-from icnet_ros.wire.payload import ZSTD_MAGIC
-from icnet_ros.wire.ros1_file import Ros1File
-from icnet_ros.wire.sqlite_file import SqliteFile
+from icnet_ros.wire.storage.mcap_file import McapFile
+from icnet_ros.wire.storage.mcap_layout import MAGIC as MCAP_MAGIC
+from icnet_ros.wire.storage.mcap_layout import ChunkTooLargeError
+from icnet_ros.wire.storage.payload import ZSTD_MAGIC
+from icnet_ros.wire.storage.ros1_file import Ros1File
+from icnet_ros.wire.storage.sqlite_file import SqliteFile
+from icnet_ros.wire.storage.zstd_file import temporary_folder, unpack_file
 from icnet_ros.wire.topic import Message, Topic, sum_topics
-from icnet_ros.wire.zstd_file import temporary_folder, unpack_file
 
 FILES = (".mcap", ".db3")
 PACKED = ".zstd"
