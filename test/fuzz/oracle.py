@@ -4,7 +4,7 @@ import signal
 import tracemalloc
 from contextlib import contextmanager
 
-from targets import Target
+from target import Target
 
 SECONDS = 5.0  # of CPU, for one input
 MEMORY = 64  # bytes for each byte of the input
