@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from recorded import BGR
 
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.checkpoint.file import HEADER_KEY, open_checkpoint
