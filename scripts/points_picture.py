@@ -25,7 +25,7 @@ from icnet_ros.render.painter import legend
 from icnet_ros.share import share
 from icnet_ros.wire.cloud import FIELDS
 from icnet_ros.wire.image import encode_image, make_header
-from icnet_ros.wire.picture_file import read_picture
+from icnet_ros.wire.pictures.picture_file import read_picture
 
 VANISHING = np.array([228.0, 372.0])  # pixels of the photograph
 FOCAL = 560.0  # pixels, assumed

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "icnet_ros"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
 MAX_LINES, MAX_METHODS, MAX_MODULES = 300, 12, 15
-LONGER = {"icnet_ros/checkpoint/onnx_file.py": 340, "test/engine/test_onnx_networks.py": 320}  # still to be split
+LONGER = {"test/engine/test_onnx_networks.py": 320}  # still to be split
 
 
 def name_of(path):

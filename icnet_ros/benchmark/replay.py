@@ -13,7 +13,7 @@ from icnet_ros.engine.base import EngineOptions, Frame, Request
 from icnet_ros.engine.table import open_engine
 from icnet_ros.replay.labelling import engine_predictor
 from icnet_ros.replay.replay_drive import replay_drive
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.index import index_topics

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from icnet_ros.documents import DocumentError, read_yaml
 from icnet_ros.share import share
 
 Colour = tuple[int, int, int]
@@ -86,7 +85,9 @@ def load_classes(name: str | Path) -> ClassTable:
             known = sorted(p.stem for p in folder.glob("*.yaml"))
             raise ClassTableError(f"no class table {str(name)!r}; known: {', '.join(known)}, or a .yaml file")
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
-        raise ClassTableError(f"{path}: {err}") from err
+        values = read_yaml(path)
+    except OSError as err:
+        raise ClassTableError(f"{path}: {err.strerror or err}") from err
+    except DocumentError as err:
+        raise ClassTableError(str(err)) from err
     return ClassTable.from_dict(values, str(path))

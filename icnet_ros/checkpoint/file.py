@@ -15,6 +15,7 @@ from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.onnx_file import read_onnx, sha256_of
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 from icnet_ros.checkpoint.weights import Array, read_weights, replace_metadata
+from icnet_ros.files import writing
 from icnet_ros.packages import needed_for
 
 if TYPE_CHECKING:
@@ -163,7 +164,10 @@ def replace_spec(path: Path, spec: ModelSpec) -> None:
 def _write(path: Path, content: bytes) -> None:
     """Write a file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+    with (
+        writing(path, "--out"),
+        tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file,
+    ):
         temporary = Path(file.name)
         try:
             file.write(content)

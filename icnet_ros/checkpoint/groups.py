@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
+from icnet_ros.documents import DocumentError, read_yaml
 from icnet_ros.share import share
 
 
@@ -50,9 +50,11 @@ def load_groups(name: str, classes: ClassTable) -> LabelGroups:
             shipped = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
             raise ClassTableError(f"no label groups {name!r}; there are {shipped}, or name a .yaml file")
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
-        raise ClassTableError(f"{path}: {err}") from err
+        values = read_yaml(path)
+    except OSError as err:
+        raise ClassTableError(f"{path}: {err.strerror or err}") from err
+    except DocumentError as err:
+        raise ClassTableError(str(err)) from err
     try:
         return _parse(values, classes)
     except ClassTableError as err:

@@ -13,7 +13,8 @@ A mirror is such a folder, on a disk or on a web server.
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,18 @@ from typing import Any
 import yaml
 
 from icnet_ros.checkpoint.file import load_spec
+from icnet_ros.checkpoint.mirror import download, read_blocks, remove_parts
 from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.documents import DocumentError, parse_yaml
+from icnet_ros.files import read_bytes, read_text
 from icnet_ros.share import share
 
 FOLDER, MIRROR = "ICNET_MODELS", "ICNET_MODEL_MIRROR"  # environment variables
 INDEX = "index.yaml"
 STATE = "state.safetensors"  # of a training, beside its checkpoint
-BLOCK, TIMEOUT_S = 1 << 20, 30.0
 MAX_INDEX = 1 << 20  # bytes
+MAX_NAME = 100  # characters
+SUFFIXES = (".safetensors", ".onnx")
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def download_folder() -> Path:
 def find_model(name: str) -> Path | None:
     """The checkpoint of a model by name, shipped or downloaded; None if it is not on this machine."""
     for folder in (share("models"), download_folder()):
-        for suffix in (".safetensors", ".onnx"):
+        for suffix in SUFFIXES:
             path = folder / f"{name}{suffix}"
             if path.is_file():
                 return path
@@ -76,23 +81,43 @@ def read_index(text: str, where: str) -> dict[str, ModelEntry]:
                 str(entry.get("description", "")),
                 tuple(ModelFile(str(f["name"]), int(f["bytes"]), str(f["sha256"])) for f in entry["files"]),
             )
-            for name, entry in yaml.safe_load(text)["models"].items()
+            for name, entry in parse_yaml(text, where)["models"].items()
         }
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as err:
+    except DocumentError as err:
+        raise CheckpointError(f"not an index of models: {err}") from err
+    except (KeyError, TypeError, ValueError, AttributeError) as err:
         raise CheckpointError(f"{where}: not an index of models ({type(err).__name__}: {err})") from err
     for model in models.values():
+        if not _is_file_name(model.name):
+            raise CheckpointError(f"{where}: {model.name!r} is not the name of a model: letters, digits, - and _")
         for file in model.files:
-            if Path(file.name).name != file.name or file.name.startswith("."):
+            if not _is_file_name(file.name):
                 raise CheckpointError(f"{where}: {file.name!r} is not the name of a file")
         if not model.files:
             raise CheckpointError(f"{where}: model {model.name} has no files")
     return models
 
 
+def _is_file_name(name: str) -> bool:
+    return Path(name).name == name and not name.startswith((".", "~")) and name.isprintable() and len(name) <= MAX_NAME
+
+
+def _check_files(model: ModelEntry, where: str) -> None:
+    """Raise CheckpointError unless the files can be kept under the model's name, and can be checked."""
+    first = Path(model.files[0].name)
+    if first.suffix not in SUFFIXES:
+        raise CheckpointError(f"{where}: {first} is not a model, which ends with {' or '.join(SUFFIXES)}")
+    for file in model.files:
+        if file.name != first.name and not file.name.startswith(f"{first.stem}."):
+            raise CheckpointError(f"{where}: {file.name} is no file of {first}, whose names begin alike")
+        if not re.fullmatch(r"[0-9a-f]{64}", file.sha256) or file.bytes < 0:
+            raise CheckpointError(f"{where}: {file.name} has no size and SHA-256")
+
+
 def shipped_index() -> dict[str, ModelEntry]:
     """The index that is installed with this package; empty if there is none."""
     path = share("models", INDEX)
-    return read_index(path.read_text(), str(path)) if path.is_file() else {}
+    return read_index(read_text(path, MAX_INDEX), str(path)) if path.is_file() else {}
 
 
 def make_index(folder: Path) -> str:
@@ -106,7 +131,7 @@ def make_index(folder: Path) -> str:
         models[path.stem] = {
             "description": f"{len(spec.classes)} classes of {spec.classes.name}, width {spec.width:g}",
             "files": [
-                {"name": one.name, "bytes": one.stat().st_size, "sha256": hashlib.sha256(one.read_bytes()).hexdigest()}
+                {"name": one.name, "bytes": one.stat().st_size, "sha256": hashlib.sha256(read_bytes(one)).hexdigest()}
                 for one in files
             ],
         }
@@ -116,65 +141,26 @@ def make_index(folder: Path) -> str:
 
 
 def pull(name: str, mirror: str, folder: Path, progress: Callable[[str, int, int], None]) -> Path:
-    """Download a model from a mirror into `folder`; returns its checkpoint.
+    """Download a model from a mirror into `folder`; returns its checkpoint, which has the name of the model.
 
     Files that are there already with the right hash are kept. mirror: folder or http(s) address. A model of the
-    shipped index must have its hashes, any other those of the mirror's index. Raises CheckpointError.
+    shipped index must have its hashes, any other those of the mirror's index. Raises CheckpointError, OSError.
     """
     if not mirror:
         raise CheckpointError(f"there is no default mirror: name a folder or an address with --mirror or {MIRROR}")
-    models = shipped_index()
+    models, where = shipped_index(), f"{mirror.rstrip('/')}/{INDEX}"
     if name not in models:
-        text = b"".join(_read(mirror, INDEX, MAX_INDEX)).decode(errors="replace")
-        models = read_index(text, f"{mirror.rstrip('/')}/{INDEX}")
+        text = b"".join(read_blocks(mirror, INDEX, MAX_INDEX)).decode(errors="replace")
+        models = read_index(text, where)
     if name not in models:
         raise CheckpointError(f"no model {name!r}; {mirror} has {', '.join(models)}")
+    files = models[name].files
+    _check_files(models[name], where)
     folder.mkdir(parents=True, exist_ok=True)
-    for file in models[name].files:
-        target = folder / file.name
-        if not (target.is_file() and hashlib.sha256(target.read_bytes()).hexdigest() == file.sha256):
-            _download(mirror, file, target, progress)
-    return folder / models[name].files[0].name
-
-
-def _download(mirror: str, file: ModelFile, target: Path, progress: Callable[[str, int, int], None]) -> None:
-    digest, done = hashlib.sha256(), 0
-    temporary = target.with_name(f".{os.getpid()}.{target.name}")
-    try:
-        with temporary.open("wb") as written:
-            for block in _read(mirror, file.name, file.bytes):
-                written.write(block)
-                digest.update(block)
-                done += len(block)
-                progress(f"downloading {file.name}", done, file.bytes)
-        if digest.hexdigest() != file.sha256:
-            raise CheckpointError(f"{mirror}: {file.name} is not the file of the index (its hash differs); not kept")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _read(mirror: str, name: str, limit: int) -> Iterator[bytes]:
-    """Blocks of a file of a mirror. Raises CheckpointError if it cannot be read or is larger than `limit` bytes."""
-    import http.client  # these take 30 ms, and most runs download nothing
-    import urllib.request
-
-    place = f"{mirror.rstrip('/')}/{name}"
-    try:
-        source = (
-            urllib.request.urlopen(place, timeout=TIMEOUT_S)  # noqa: S310  only http and https come here
-            if mirror.startswith(("http://", "https://"))
-            else Path(mirror).expanduser().joinpath(name).open("rb")
-        )
-        with source:
-            total = 0
-            while block := source.read(BLOCK):
-                total += len(block)
-                if total > limit:
-                    raise CheckpointError(f"{place}: larger than the {limit} bytes it should have")
-                yield block
-    except CheckpointError:
-        raise
-    except (OSError, ValueError, http.client.HTTPException) as err:  # also urllib.error.URLError
-        reason = getattr(err, "reason", None) or getattr(err, "strerror", None) or err
-        raise CheckpointError(f"{place}: cannot be read: {reason}") from err
+    remove_parts(folder)
+    stem = Path(files[0].name).stem
+    targets = [folder / f"{name}{file.name.removeprefix(stem)}" for file in files]  # where it is found by name
+    for file, target in zip(files, targets, strict=True):
+        if not (target.is_file() and hashlib.sha256(read_bytes(target)).hexdigest() == file.sha256):
+            download(mirror, file.name, file.bytes, file.sha256, target, progress)
+    return targets[0]

@@ -5,47 +5,23 @@ metadata, under the key "icnet". See docs/networks.md. Needs the package onnx, n
 """
 
 import hashlib
-import json
-import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import yaml
-
-from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
+from icnet_ros.checkpoint.onnx_description import check_entries, read_description, to_spec
 from icnet_ros.checkpoint.onnx_graph import graphs, inline
 from icnet_ros.checkpoint.onnx_head import Head, complete, head_of
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
+from icnet_ros.files import read_bytes
 from icnet_ros.packages import needed_for
 
 if TYPE_CHECKING:
     import onnx
 
-METADATA_KEY = "icnet"
 INT8_KEY = "icnet_int8"  # of the files that `icnet quantize` writes
 MAX_BYTES = 2 << 30  # of a protobuf message
 DOMAINS = ("", "ai.onnx")  # of the operators that every runtime has
-EXAMPLE = """\
-classes: cityscapes            # a table of config/classes, a .yaml file like those, or such a table itself
-channel_order: rgb             # or bgr
-value_range: 1                 # 1: pixels are divided by 255 first; 255: they are not
-mean: [0.485, 0.456, 0.406]    # network input = (pixel - mean) / std
-std: [0.229, 0.224, 0.225]"""
-REQUIRED = ("classes", "channel_order", "value_range", "mean", "std")
-OF_SPEC = (  # entries that become fields of the ModelSpec as they are
-    "input_scale",
-    "frame_height",
-    "size_multiple",
-    "align_corners",
-    "trained",
-    "training",
-    "metrics",
-    "data_licence",
-)
-OF_FILE = ("input", "input_layout", "input_size", "output", "output_kind")
-LAYOUTS = ("nchw", "nhwc")
-KINDS = ("logits", "probabilities", "sigmoid", "labels")
 
 
 @dataclass(frozen=True)
@@ -77,9 +53,9 @@ class OnnxNetwork:
 
 def sha256_of(path: Path, network: OnnxNetwork) -> str:
     """Hash of the network in the file `path`: of the file, of those with its tensors, and of its description."""
-    digest = hashlib.sha256(path.read_bytes())
+    digest = hashlib.sha256(read_bytes(path))
     for file in _external_files(path, network.model):
-        digest.update(file.read_bytes())
+        digest.update(read_bytes(file))
     # The description and what it names: the classes may be in another file.
     digest.update(repr((network.spec, network.input, network.output, network.output_kind)).encode())
     return digest.hexdigest()
@@ -94,7 +70,7 @@ def read_onnx(path: Path) -> OnnxNetwork:
     except Exception as err:  # onnx raises many exception types
         raise CheckpointError(f"{path}: its functions cannot be inlined ({type(err).__name__}: {err})") from err
     _external_files(path, model)
-    values, source = _description(path, model)
+    values, source = read_description(path, model)
     network_input = _input(path, model, values)
     if network_input.type == "uint8":
         own = {"value_range": 255, "mean": [0, 0, 0], "std": [1, 1, 1]}
@@ -106,33 +82,11 @@ def read_onnx(path: Path) -> OnnxNetwork:
     head = head_of(model, str(path.parent), network_input.name, network_input.layout, network_input.type)
     if network_input.type != "uint8":
         values = complete(values, head, source)
-    if missing := [key for key in REQUIRED if key not in values]:
-        raise CheckpointError(
-            f"{path}: nothing says its {', '.join(missing)}: write {path.with_suffix('.yaml').name} beside it, for "
-            f"example (values of another network):\n{EXAMPLE}"
-        )
-    if unknown := values.keys() - {*REQUIRED, *OF_SPEC, *OF_FILE}:
-        known = ", ".join((*REQUIRED, *OF_SPEC, *OF_FILE))
-        raise CheckpointError(f"{source}: unknown entry {min(map(str, unknown))!r}; known: {known}")
-    spec = _spec(values, network_input, source)
+    check_entries(values, path, source)
+    size = None if values.get("input_size") == "any" else network_input.size
+    spec = to_spec(values, size, source)
     output = _output(path, model, values)
     return OnnxNetwork(spec, model, network_input, output, values.get("output_kind"), head)
-
-
-def describe(model: "onnx.ModelProto", spec: ModelSpec) -> None:
-    """Write the description of a network of this package into its ONNX file, so that it can be used without a YAML."""
-    import onnx
-
-    values = {key: getattr(spec, key) for key in OF_SPEC} | {
-        "classes": spec.classes.to_dict(),
-        "channel_order": spec.channel_order,
-        "value_range": 255,
-        "mean": spec.mean,
-        "std": spec.std,
-        "output_kind": "logits",
-    }
-    kept = {entry.key: entry.value for entry in model.metadata_props}
-    onnx.helper.set_model_props(model, {**kept, METADATA_KEY: json.dumps(values)})
 
 
 def load_with_data(path: Path, model: "onnx.ModelProto") -> "onnx.ModelProto":
@@ -223,29 +177,6 @@ def _external_files(path: Path, model: "onnx.ModelProto") -> list[Path]:
     return list(files.values())
 
 
-def _description(path: Path, model: "onnx.ModelProto") -> tuple[dict[str, Any], str]:
-    """Entries of the YAML beside the file, else of its metadata; and where they are from."""
-    beside = path.with_suffix(".yaml")
-    values: Any = {}
-    source = str(beside)
-    try:
-        if beside.is_file():
-            values = yaml.safe_load(beside.read_text()) or {}
-        else:
-            source = f"{path}, metadata {METADATA_KEY!r}"
-            values = json.loads(
-                next((entry.value for entry in model.metadata_props if entry.key == METADATA_KEY), "{}")
-            )
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as err:
-        raise CheckpointError(f"{source}: {err}") from err
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{source}: not a mapping, but {values!r:.60}")
-    for key, allowed in (("input_layout", LAYOUTS), ("output_kind", KINDS), ("input_size", ("any",))):
-        if values.get(key) is not None and values[key] not in allowed:
-            raise CheckpointError(f"{source}: {key} is {values[key]!r}, not one of {', '.join(allowed)}")
-    return values, source
-
-
 def _input(path: Path, model: "onnx.ModelProto", values: dict[str, Any]) -> OnnxInput:
     from onnx import TensorProto
 
@@ -290,42 +221,3 @@ def _output(path: Path, model: "onnx.ModelProto", values: dict[str, Any]) -> str
         advice = f"take one of {known}" if tensors else "export a tensor"
         raise CheckpointError(f"{path}: its output {chosen!r} is a {kind.removesuffix('_type')}, no tensor: {advice}")
     return chosen
-
-
-def _spec(values: dict[str, Any], network_input: OnnxInput, source: str) -> ModelSpec:
-    value_range = values["value_range"]
-    if value_range not in (1, 255):
-        raise CheckpointError(f"{source}: value_range is {value_range!r}, not 1 or 255")
-    try:
-        mean, std = (tuple(float(value) * 255 / value_range for value in values[key]) for key in ("mean", "std"))
-        if not all(map(math.isfinite, mean + std)):
-            raise CheckpointError(f"{source}: mean and std must be finite numbers")
-        size = None if values.get("input_size") == "any" else network_input.size
-        spec = ModelSpec(
-            classes=_classes(values["classes"], source),
-            architecture="onnx",
-            exits=("sub124",),
-            channel_order=values["channel_order"],
-            mean=cast("Any", mean),
-            std=cast("Any", std),
-            input_size=size,
-            size_multiple=1 if size else 32,
-            align_corners=False,
-            trained=True,
-        )
-        given = {key: values[key] for key in OF_SPEC if key in values}
-        for key in given.keys() & {"training", "metrics"}:
-            given[key] = json.loads(json.dumps(given[key], default=str))  # YAML has dates, JSON has not
-        return replace(spec, **given)
-    except (CheckpointError, ClassTableError) as err:
-        raise CheckpointError(f"{source}: {err}") from err
-    except (TypeError, ValueError, OverflowError) as err:
-        raise CheckpointError(f"{source}: mean or std are not three numbers ({err})") from err
-
-
-def _classes(given: Any, source: str) -> ClassTable:
-    if isinstance(given, dict):
-        return ClassTable.from_dict(given, source)
-    name = str(given)
-    beside = Path(source).parent / name
-    return load_classes(beside if name.endswith((".yaml", ".yml")) and beside.is_file() else name)

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any, Literal
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
+from icnet_ros.documents import parse_json
 
 FORMAT = 1
 EXITS = ("sub4", "sub24", "sub124")
@@ -133,7 +134,7 @@ class ModelSpec:
     def from_json(cls, text: str) -> "ModelSpec":
         """Inverse of `to_json`. Raises CheckpointError that says what is missing or wrong."""
         try:
-            values = json.loads(text)
+            values = parse_json(text, "its header", finite=False)
             version = values.pop("format")
             if version != FORMAT:
                 raise CheckpointError(f"format {version}, this icnet_ros reads format {FORMAT}")

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, deserialize
 
 from icnet_ros.checkpoint.definition import tensor_shapes
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
+from icnet_ros.files import read_bytes
 
 Array = npt.NDArray[Any]
 # As safetensors names them; all are stored little-endian. bfloat16, which numpy has not, is read as integers.
@@ -25,7 +26,7 @@ def read_weights(path: Path, spec: ModelSpec, sha256: str) -> dict[str, Array]:
     sha256: of the file when its header was read. Raises CheckpointError that names the file and what is wrong.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         if hashlib.sha256(content).hexdigest() != sha256:
             raise CheckpointError(f"{path}: was replaced while it was being read, as by a training; try again")
         stored: dict[str, dict[str, Any]] = dict(deserialize(content))  # type: ignore[no-untyped-call]

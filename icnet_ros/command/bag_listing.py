@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 
 from icnet_ros.command.console import console, errors, progress_bar
@@ -19,7 +18,7 @@ def list_contents(path: Path | None) -> None:
     with open_bag(path) as bag, progress_bar("reading") as update:
         listings, damage = list_bag(bag, lambda done, total: update("reading", done, total))
     columns = (Column(name, overflow="fold") for name in ("topic", "type", "messages", "taken for", "encoding", "size"))
-    table = Table(*columns, title=escape(str(path)), title_justify="left")
+    table = Table(*columns, title=str(path), title_justify="left")
     for one in listings:
         encodings = ", ".join(
             f"{name} ({count})" if len(one.encodings) > 1 else name for name, count in one.encodings.items()
@@ -27,7 +26,7 @@ def list_contents(path: Path | None) -> None:
         keys = "" if one.key_frames is None else f", {one.key_frames} key frames"
         size = f"{one.size[1]}x{one.size[0]}" if one.size else ""
         cells = (one.topic.name, one.topic.kind, str(one.topic.messages), one.role, encodings + keys, size)
-        table.add_row(*(escape(cell) for cell in cells))
+        table.add_row(*cells)
     console.print(table)
     said = [remark for one in listings for remark in one.remarks]
     said += [
@@ -36,5 +35,5 @@ def list_contents(path: Path | None) -> None:
         if one.unreadable
     ]
     for text in [*said, *([damage] if damage else [])]:
-        errors.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        errors.print(text, style="yellow", soft_wrap=True)
     raise typer.Exit(1 if damage or any(one.unreadable for one in listings) else 0)

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from icnet_ros.command.console import console, errors, progress_bar
+from icnet_ros.command.console import console, print_problem, progress_bar
 from icnet_ros.command.options import Json
 
 
@@ -37,9 +36,7 @@ def compare(
     if as_json:
         print(json.dumps(found, indent=2))
     else:
-        table = Table(
-            "figure", "A", "B", "B - A", "95 % interval", title=escape(str(found["bag"])), title_justify="left"
-        )
+        table = Table("figure", "A", "B", "B - A", "95 % interval", title=str(found["bag"]), title_justify="left")
         for name, entry in found["figures"].items():
             delta, low, high = entry["delta"], entry["low"], entry["high"]
             if delta is None or low is None or high is None:
@@ -49,14 +46,14 @@ def compare(
             style = ("green" if better else "red") if significant else ""
             values = [f"{entry['a']:.4f}", f"{entry['b']:.4f}", f"{delta:+.4f}"]
             table.add_row(name, *values, f"{low:+.4f} .. {high:+.4f}", style=style)
-        console.print(f"A: {found['a']['label']}\nB: {found['b']['label']}", highlight=False, markup=False)
+        console.print(f"A: {found['a']['label']}\nB: {found['b']['label']}")
         console.print(table)
         agreement = "" if found["agreement"] is None else f", {found['agreement']:.4%} pixel agreement"
-        console.print(f"{found['frames']['both']} frames{agreement}", highlight=False)
+        console.print(f"{found['frames']['both']} frames{agreement}")
         if out is not None:
-            console.print(f"open {out / 'compare.html'}", highlight=False)
+            console.print(f"open {out / 'compare.html'}")
     failed = failures(gates, figures)
     for reason in failed:
-        errors.print(f"[bold red]failed:[/] {reason}", highlight=False)
+        print_problem("failed:", reason)
     if failed:
         raise typer.Exit(1)

@@ -1,6 +1,5 @@
 """Terminal output: consoles for results and for errors, and progress display."""
 
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -16,28 +15,49 @@ CONTROL = dict.fromkeys((*range(10), *range(11, 32), *range(127, 160)), "�")
 
 
 class SafeConsole(Console):
-    """A console that shows control characters in texts as a replacement character."""
+    """A console for texts of others: nothing in them is markup, and control characters become a replacement character.
+
+    Styles are given beside the text: `print(text, style="red")`, or as a `Text`, see `labelled`.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """See Console. Segments with control codes are rich's own."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(segment.text.translate(CONTROL), segment.style)
+            yield segment if segment.control else Segment(self._safe(segment.text), segment.style)
+
+    def _safe(self, text: str) -> str:
+        """The text without control characters, and in the characters that the terminal's encoding has."""
+        encoding = self.encoding
+        return text.translate(CONTROL).encode(encoding, "replace").decode(encoding, "replace")
 
 
 console = SafeConsole()
 errors = SafeConsole(stderr=True)
 
 
+def labelled(label: str, text: str, style: str = "bold red") -> Text:
+    """A text with a coloured word before it: "error: ..."."""
+    return Text.assemble((label, style), " ", text)
+
+
+def print_problem(label: str, text: str, style: str = "bold red") -> None:
+    """Print a line to stderr: a coloured word, then what happened."""
+    errors.print(labelled(label, text, style), soft_wrap=True)
+
+
 def warn_untrained(what: str, model: str) -> None:
     """Say that a network is untrained. what: its "labels" or "figures". model: as it was named, "" if it was not."""
     advice = "" if model else " Name a checkpoint: --model"
-    errors.print(f"[yellow]The network is untrained: its {what} mean nothing.{advice}[/]")
+    errors.print(f"The network is untrained: its {what} mean nothing.{advice}", style="yellow", soft_wrap=True)
 
 
 def warn(sentences: Iterable[str]) -> None:
     """Print warnings, a line each."""
     for one in sentences:
-        errors.print(f"warning: {one}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        errors.print(f"warning: {one}", style="yellow", soft_wrap=True)
 
 
 class Speed(ProgressColumn):
@@ -102,5 +122,5 @@ class ProgressLines:
 
     def _print(self) -> None:
         self._last = self._clock()
-        print(f"{self._line.translate(CONTROL)}, {self._last - self._begun:.0f} s", file=sys.stderr, flush=True)
+        errors.print(f"{self._line}, {self._last - self._begun:.0f} s", soft_wrap=True)
         self._line = ""

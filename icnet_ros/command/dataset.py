@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.command.console import console, progress_bar, warn
@@ -49,10 +48,10 @@ def convert_folder(
             folder, out, name=format_, background=background, classes=classes, overwrite=overwrite,
             progress=lambda done, total: update("drawing labels", done, total),
         )  # fmt: skip
-    console.print(f"{done.format.title}: {done.file}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"{done.format.title}: {done.file}", soft_wrap=True)
     for note in done.notes:
-        console.print(f"  {note}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"next: icnet dataset check {done.file}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {note}", soft_wrap=True)
+    console.print(f"next: icnet dataset check {done.file}", soft_wrap=True)
 
 
 @app.command()
@@ -83,22 +82,20 @@ def check(
     with progress_bar("reading") as update:
         statistics, picture = inspect(pairs, lambda done, total: update("reading", done, total))
     title = f"{pairs.name} {split}: {len(pairs)} pairs"
-    table = Table(
-        "id", "class", "share of labelled pixels", "images", "place", title=escape(title), title_justify="left"
-    )
+    table = Table("id", "class", "share of labelled pixels", "images", "place", title=title, title_justify="left")
     counts = statistics.pixels
     labelled = max(1, counts[: len(pairs.classes)].sum())
     for index, name in enumerate(pairs.classes.names):
         images = f"{statistics.images[index]}"
-        table.add_row(str(index), escape(name), f"{counts[index] / labelled:8.3%}", images, statistics.place(index))
+        table.add_row(str(index), name, f"{counts[index] / labelled:8.3%}", images, statistics.place(index))
     console.print(table)
     if len(pairs.sources) > 1:
         counted = ", ".join(f"{len(pairs.select_sources([source]))} {source}" for source in pairs.sources)
-        console.print(f"pairs by source (repeats counted): {counted}", highlight=False, markup=False)
-    console.print(f"unlabelled: {counts[pairs.classes.ignore] / counts.sum():.2%} of all pixels", highlight=False)
+        console.print(f"pairs by source (repeats counted): {counted}")
+    console.print(f"unlabelled: {counts[pairs.classes.ignore] / counts.sum():.2%} of all pixels")
     sheet.parent.mkdir(parents=True, exist_ok=True)
     sheet.write_bytes(png_file(picture).tobytes())
-    console.print(f"contact sheet: {sheet}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"contact sheet: {sheet}", soft_wrap=True)
     warn([*pairs.notes, *statistics.warnings(pairs.classes, split)])
 
 

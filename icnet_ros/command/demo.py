@@ -61,9 +61,9 @@ def demo(
         raise DemoError(f"no frame was labelled; see {out}/logs")
     _print(summary)
     if not spec.trained:
-        errors.print("[yellow]The network is untrained: its labels mean nothing.[/]")
+        errors.print("The network is untrained: its labels mean nothing.", style="yellow")
     files = ("overlay.webm", "contact_sheet.png", "report.html", "summary.json")
-    console.print(", ".join(f"{out}/{name}" for name in files), highlight=False)
+    console.print(", ".join(f"{out}/{name}" for name in files))
     if summary["frames"]["lost"]:
         raise DemoError(f"{summary['frames']['lost']} frames were lost between the processes; see {out}/logs")
 
@@ -81,12 +81,9 @@ def _print(summary: "Summary") -> None:
     console.print(
         f"{frames['published']} published = {frames['labelled']} labelled + {frames['dropped']} dropped + "
         f"{frames['failed']} failed + {frames['lost']} lost; {summary['fps'] or 0:.1f} labels/s",
-        highlight=False,
     )
     score = "no ground truth"
     if summary["miou"] is not None:
         score = f"{summary['pixel_accuracy']:.0%} of the pixels right, mIoU {summary['miou']:.3f}"
     trained = "trained" if summary["trained"] else "untrained"
-    console.print(
-        f"engine {summary['engine']}, checkpoint {summary['checkpoint']} ({trained}), {score}", highlight=False
-    )
+    console.print(f"engine {summary['engine']}, checkpoint {summary['checkpoint']} ({trained}), {score}")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from icnet_ros.checkpoint.default import model_path
 from icnet_ros.command.console import console
@@ -26,7 +26,9 @@ from icnet_ros.share import share
 from icnet_ros.version import __version__
 
 # What package.xml leaves to pip, see docs/installation.md, and the rest that versions matter of.
-BY_PIP = ("safetensors", "numba", "typer", "rich", "rosbags", "mcap", "zstandard", "lz4", "protobuf", "plotly")
+BY_PIP = (
+    "safetensors", "simplejpeg", "numba", "typer", "rich", "rosbags", "mcap", "zstandard", "lz4", "protobuf", "plotly",
+)  # fmt: skip
 ENGINE_PACKAGES = ("torch", "onnx", "onnxruntime", "openvino")
 PACKAGES = ("numpy", "opencv-python-headless", *BY_PIP, *ENGINE_PACKAGES)
 FAST_DDS = "rmw_fastrtps_cpp"  # the default of every distribution
@@ -58,9 +60,11 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print the repor
             if finding.group != group:
                 table.add_section()
                 group = finding.group
-            advice = f"\n[yellow]{escape(finding.advice)}[/]" if finding.advice else ""
-            hint = f"\n[dim]{escape(finding.hint)}[/]" if finding.hint else ""
-            table.add_row(finding.group, finding.name, f"{escape(finding.value)}{advice}{hint}")
+            shown = Text(finding.value)
+            for more, style in ((finding.advice, "yellow"), (finding.hint, "dim")):
+                if more:
+                    shown.append(f"\n{more}", style)
+            table.add_row(finding.group, finding.name, shown)
         console.print(table)
     if any(finding.advice for finding in findings):
         raise typer.Exit(1)

@@ -24,6 +24,7 @@ from icnet_ros.command.options import (
 from icnet_ros.command.requirements import needs_matplotlib
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.engine.base import EngineOptions
+from icnet_ros.files import write_text
 
 
 def evaluate(
@@ -84,7 +85,7 @@ def evaluate(
         report = evaluate_dataset(checkpoint, dataset, options, lambda done, total: update("evaluating", done, total))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(report, indent=2) + "\n")
+        write_text(out, json.dumps(report, indent=2) + "\n")
     _print(report)
     if calibration is not None:
         _print_calibration(report["calibration"], calibration)
@@ -93,7 +94,7 @@ def evaluate(
         warn([f"no pixel is annotated with {', '.join(report['without_pixels'])}: `icnet dataset check` may say why"])
     if save:
         update_metrics(checkpoint, header_metrics(report))
-        console.print(f"the figures are stored in {checkpoint.path}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"the figures are stored in {checkpoint.path}", soft_wrap=True)
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ import json
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.command.console import console, progress_bar, warn
@@ -43,21 +42,21 @@ def _leaks(data: str, root: Any, progress: Any) -> list[tuple[str, str]]:
 def _print_stats(found: dict[str, Any], name: str) -> None:
     title = f"{name}: {found['images']} images"
     columns = ("class", "share", "images", "regions", "median", "place", "seldom with")
-    table = Table(*columns, title=escape(title), title_justify="left")
+    table = Table(*columns, title=title, title_justify="left")
     for label, one in found["classes"].items():
         apart = sorted(one["together"].items(), key=lambda pair: pair[1])[:1] if one["images"] else []
         table.add_row(
-            escape(label),
+            label,
             f"{one['share']:.2%}",
             str(one["images"]),
             str(one["regions"]),
             "-" if one["median_region"] is None else f"{one['median_region']:.0f} px",
             one["place"],
-            escape(", ".join(f"{other} {share:.0%}" for other, share in apart)),
+            ", ".join(f"{other} {share:.0%}" for other, share in apart),
         )
     console.print(table)
     sizes = ", ".join(f"{size} ({count})" for size, count in list(found["sizes"].items())[:5])
-    console.print(f"unlabelled: {found['unlabelled']:.2%} of all pixels; sizes: {sizes}", highlight=False, markup=False)
+    console.print(f"unlabelled: {found['unlabelled']:.2%} of all pixels; sizes: {sizes}")
 
 
 def diff(
@@ -76,7 +75,7 @@ def diff(
         return
     counts = found["confusion"]
     title = f"{first} and {second}: {found['images']} images"
-    table = Table("class", "IoU", "most often, the other says", title=escape(title), title_justify="left")
+    table = Table("class", "IoU", "most often, the other says", title=title, title_justify="left")
     for index, name in enumerate(found["classes"]):
         others = [
             (counts[index][k] + counts[k][index], other) for k, other in enumerate(found["classes"]) if k != index
@@ -85,7 +84,7 @@ def diff(
         total = max(1, sum(counts[index]) + sum(row[index] for row in counts) - counts[index][index])
         value = found["iou"][name]
         said = f"{other} ({pixels / total:.1%})" if pixels else ""
-        table.add_row(escape(name), "-" if value is None else f"{value:.3f}", escape(said))
+        table.add_row(name, "-" if value is None else f"{value:.3f}", said)
     console.print(table)
     agreed = "-" if found["agreement"] is None else f"{found['agreement']:.2%}"
     lines = [f"the same class in {agreed} of the pixels that both label; {found['labelled_by_one']:.2%} has one only"]
@@ -96,4 +95,4 @@ def diff(
     )
     lines.append("least agreement: " + ", ".join(f"{name} ({score:.1%})" for score, name in found["worst"][:5]))
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)

@@ -1,21 +1,23 @@
 """`icnet`: entry point and what all commands share."""
 
+import errno
 import os
 import shlex
+import signal
 import sys
 import tempfile
 import traceback
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from icnet_ros.checkpoint.classes import ClassTableError
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.benchmark.app import app as benchmark
 from icnet_ros.command.compare import compare
-from icnet_ros.command.console import errors
+from icnet_ros.command.console import errors, print_problem
 from icnet_ros.command.dataset import app as dataset
 from icnet_ros.command.demo import demo
 from icnet_ros.command.doctor import doctor
@@ -34,6 +36,7 @@ from icnet_ros.command.training.quantize import quantize
 from icnet_ros.command.training.train import train
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.engine.base import EngineError
+from icnet_ros.interrupt import INTERRUPTED
 from icnet_ros.live.processes import DemoError
 from icnet_ros.packages import needed_for
 from icnet_ros.replay.errors import GroundTruthError
@@ -63,6 +66,13 @@ EXPECTED = (
     AnnotationError,
 )
 
+EXIT_CODES = {
+    0: "done",
+    1: "an error that the last line explains; or a gate (`--fail-if`) holds, or a result is not complete",
+    2: "an option or argument that cannot be used",
+    70: "a defect of icnet: one line, and the path of a file with the traceback to report",
+    INTERRUPTED: "Ctrl-C; a replay or training stops in an orderly way instead, and is resumed by the same command",
+}
 app = typer.Typer(
     help="Real-time semantic segmentation with ICNet.",
     no_args_is_help=True,
@@ -102,24 +112,59 @@ def options(
 
 
 def main() -> int:
-    """Run the command line; 0, 1 after an error that was explained, 2 for wrong usage, 70 for a defect of icnet."""
+    """Run the command line; returns the exit code.
+
+    0, 1 after an error that was explained, 2 for wrong usage, 70 for a defect of icnet, 130 after Ctrl-C. A command
+    that can stop in an orderly way on Ctrl-C, such as a replay, does that instead.
+    """
     # libav in OpenCV would log into the progress bars; its errors are raised as exceptions anyway.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     disable_usage_events()
+    interrupted: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interrupted.append(number)
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         with needed_for("this command", EngineError):
             code = app(standalone_mode=True)
     except EXPECTED as err:
-        errors.print(f"[bold red]error:[/] {escape(str(err))}", highlight=False, soft_wrap=True)
+        if interrupted:  # inside a library that made another exception of it
+            return _interrupted()
+        print_problem("error:", _full_disk(err) or str(err) or type(err).__name__)
         return 1
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            return _interrupted()
+        raise
+    except KeyboardInterrupt:
+        return _interrupted()
     except Exception as err:  # a defect: short words for the user, everything for whoever mends it
+        if interrupted:
+            return _interrupted()
         file = Path(tempfile.mkstemp(prefix="icnet-error-", suffix=".log")[1])
         file.write_text(f"{shlex.join(sys.argv)}\n{traceback.format_exc()}")
-        what = escape(f"{type(err).__name__}: {err}".splitlines()[0][:300])
-        errors.print(f"[bold red]internal error:[/] {what}", highlight=False, soft_wrap=True)
-        errors.print(f"The traceback is in {file}; please report it.", highlight=False, soft_wrap=True)
+        what = f"{type(err).__name__}: {err}".splitlines()[0][:300]
+        print_problem("internal error:", what)
+        errors.print(f"The traceback is in {file}; please report it.", soft_wrap=True)
         return 70
     return int(code or 0)
+
+
+def _full_disk(err: BaseException) -> str:
+    """What to do about a full disk where the error does not name the file, "" for other errors."""
+    if not isinstance(err, OSError) or err.errno not in (errno.ENOSPC, errno.EDQUOT) or err.filename:
+        return ""
+    places = f"results are in --out, temporary files in {tempfile.gettempdir()} (TMPDIR), engines in ICNET_CACHE"
+    return f"{err.strerror}: free some space or choose another place; {places}"
+
+
+def _interrupted() -> int:
+    errors.print("interrupted")
+    return INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Options that several commands share, each described once."""
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,21 @@ LabelGroups = Annotated[
 ]
 Rotate = Annotated[int, typer.Option("--rotate", help="Turn images by 0, 90, 180 or 270 degrees before the network.")]
 Mask = Annotated[str, typer.Option("--mask", help="PNG of the images' size; what is not black there is unlabelled.")]
+
+
+class DamagedChoice(str, Enum):
+    """See icnet_ros.replay.labelling.DamagedImages."""
+
+    FAIL = "fail"
+    COUNT = "count"
+
+
+Damaged = Annotated[
+    DamagedChoice,
+    typer.Option(
+        "--damaged", help="JPEGs with missing or damaged data: fail gives them no labels, count labels and counts them."
+    ),
+]
 Threads = Annotated[int, typer.Option("--threads", min=0, help="CPU threads; 0: all cores.")]
 
 # Datasets.

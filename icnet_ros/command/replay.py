@@ -3,16 +3,18 @@
 import json
 import math
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.command.bag_listing import list_contents
-from icnet_ros.command.console import console, errors, progress_bar, warn_untrained
+from icnet_ros.command.console import console, errors, print_problem, progress_bar, warn_untrained
 from icnet_ros.command.options import (
+    Damaged,
+    DamagedChoice,
     Device,
     EngineName,
     EnginePrecision,
@@ -73,6 +75,7 @@ def replay(
     sync_tolerance: Annotated[
         float, typer.Option(min=0.0, help="Seconds by which the stamps of image and ground truth may differ.")
     ] = 0.0,
+    damaged: Damaged = DamagedChoice.FAIL,
     resume: Annotated[bool, typer.Option(help="Reuse labels in --out from a run with the same settings.")] = True,
     confidence: Annotated[bool, typer.Option(help="Also store confidence maps, as PNGs and in the bag.")] = False,
     overlay: Annotated[bool, typer.Option(help="Also write overlays into the predictions bag.")] = False,
@@ -106,7 +109,7 @@ def replay(
     """
     from icnet_ros.engine.inference import InferenceSettings
     from icnet_ros.replay.drives import find_drives
-    from icnet_ros.replay.folder_lock import locked
+    from icnet_ros.replay.folder_lock import lock_drives, locked
     from icnet_ros.replay.replay_drives import ReplaySettings, replay_drives
     from icnet_ros.replay.selection import Selection
     from icnet_ros.report.annotation.table import check_tool
@@ -135,7 +138,7 @@ def replay(
     if not spec.trained:
         warn_untrained("labels", model)
     pool = _worker_pool(ray, workers, threads)
-    settings = ReplaySettings(inference, confidence=confidence, resume=resume, pool=pool)
+    settings = ReplaySettings(inference, confidence=confidence, resume=resume, damaged=damaged.value, pool=pool)
     outputs = OutputOptions(
         confidence=confidence,
         overlay=overlay,
@@ -145,7 +148,10 @@ def replay(
         export_every=export_every,
         export_for=export_for,
     )
-    with locked(out), progress_bar("replaying") as update:
+    with ExitStack() as locks, progress_bar("replaying") as update:
+        locks.enter_context(locked(out))
+        if len(drives) > 1:
+            drives = lock_drives(drives, locks)
         written = write_reports(replay_drives(drives, settings, update), outputs, out, update)
     report = written.report
     if as_json:
@@ -153,10 +159,10 @@ def replay(
     else:
         _print(report, written.page)
     for warning, count in report["warnings"].items():
-        errors.print(f"{warning} ({count} frames)", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        errors.print(f"{warning} ({count} frames)", style="yellow", soft_wrap=True)
     failed = failures(gates, figures(report))
     for reason in failed:
-        errors.print(f"[bold red]failed:[/] {reason}", highlight=False)
+        print_problem("failed:", reason)
     if not report["complete"]:
         _explain(report)
     unlabelled = _print_not_labelled(report)
@@ -178,7 +184,7 @@ def _worker_pool(ray: str, workers: int, threads: int) -> "Callable[[bool], Work
 def _print(report: "Report", page: Path) -> None:
     bags = report["bag"]
     title = bags if isinstance(bags, str) else f"{len(bags)} drives"
-    table = Table("class", "share of pixels", "flicker", "IoU", title=escape(title), title_justify="left")
+    table = Table("class", "share of pixels", "flicker", "IoU", title=title, title_justify="left")
     for name, share in report["coverage"].items():
         iou = report["per_class"][name] if report["per_class"] else None
         flickering = report["flicker"][name]
@@ -191,7 +197,7 @@ def _print(report: "Report", page: Path) -> None:
     console.print(table)
     score = "" if report["miou"] is None else f", mIoU {report['miou']:.4f}"
     speed = "" if report["throughput_fps"] is None else f", {report['throughput_fps']:.1f} frames/s"
-    console.print(f"{report['frames']['labelled']} frames{score}{speed}; open {page}", highlight=False)
+    console.print(f"{report['frames']['labelled']} frames{score}{speed}; open {page}")
 
 
 def _print_not_labelled(report: "Report") -> bool:
@@ -204,16 +210,14 @@ def _print_not_labelled(report: "Report") -> bool:
         reason = "; ".join(problems)
         if problems:
             text = f"{name}{read - labelled} of {read} frames not labelled: {reason}"
-            errors.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
+            errors.print(text, style="yellow", soft_wrap=True)
         if not labelled and not error:
             reason = reason or "no frame lies in what --start, --end, --stride and --limit leave"
-            errors.print(
-                f"[bold red]{escape(name)}nothing was labelled:[/] {escape(reason)}", highlight=False, soft_wrap=True
-            )
+            print_problem(f"{name}nothing was labelled:", reason)
     return not all(labelled for _, _, labelled, _, _ in drives)
 
 
 def _explain(report: "Report") -> None:
     reasons = [f"{entry['drive']}: {entry['error']}" for entry in report.get("drives", ()) if entry["error"]]
     for reason in reasons or [report["corruption"] or "interrupted; the same command resumes here"]:
-        errors.print(f"[yellow]incomplete: {escape(reason)}[/]", highlight=False, soft_wrap=True)
+        errors.print(f"incomplete: {reason}", style="yellow", soft_wrap=True)

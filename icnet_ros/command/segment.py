@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.command.console import console, errors, progress_bar, warn_untrained
 from icnet_ros.command.options import (
+    Damaged,
+    DamagedChoice,
     Device,
     EngineName,
     EnginePrecision,
@@ -23,6 +24,7 @@ from icnet_ros.command.options import (
 )
 from icnet_ros.engine.base import EngineOptions, LabelMap
 from icnet_ros.engine.inference import InferenceSettings
+from icnet_ros.files import read_bytes
 from icnet_ros.malloc import limit_malloc_arenas, return_large_blocks
 from icnet_ros.replay.files import find_media, segment_media
 from icnet_ros.report.annotation.base import Prelabelled
@@ -44,6 +46,7 @@ def segment(
     label_groups: LabelGroups = "",
     rotate: Rotate = 0,
     mask: Mask = "",
+    damaged: Damaged = DamagedChoice.FAIL,
     export_for: ExportFor = "",
     alpha: Annotated[float, typer.Option(min=0.0, max=1.0, help="Opacity of the class colours.")] = 0.5,
 ) -> None:
@@ -72,31 +75,37 @@ def segment(
     def export(name: str, picture: Path, found: LabelMap) -> None:
         if writer is not None and found.confidence is not None:
             score = float(found.confidence.mean()) / 255
-            writer.add(Prelabelled(name, picture.suffix, picture.read_bytes(), found.labels, score))
+            writer.add(Prelabelled(name, picture.suffix, read_bytes(picture), found.labels, score))
 
     with progress_bar("segmenting") as update:
         summary = segment_media(
-            media, runner, out, alpha, lambda done, total: update("segmenting", done, total), export if writer else None
+            media,
+            runner,
+            out,
+            alpha,
+            lambda done, total: update("segmenting", done, total),
+            export if writer else None,
+            damaged=damaged.value,
         )
     runner.close()
     if writer is not None:
         writer.close()
-        console.print(f"for {export_for}: {writer.folder}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"for {export_for}: {writer.folder}", soft_wrap=True)
     table = Table("class", "share of pixels")
     for name, value in summary.coverage.items():
-        table.add_row(escape(name), f"{value:6.1%}")
+        table.add_row(name, f"{value:6.1%}")
     console.print(table)
     if summary.changed_pixels is not None:
-        console.print(f"{summary.changed_pixels:.1%} of the pixels change from frame to frame", highlight=False)
+        console.print(f"{summary.changed_pixels:.1%} of the pixels change from frame to frame")
+    for problem in summary.damaged:
+        errors.print(f"labelled, though {problem}", style="yellow", soft_wrap=True)
     for problem in summary.failed:
-        errors.print(f"not labelled: {problem}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+        errors.print(f"not labelled: {problem}", style="bold red", soft_wrap=True)
     if media.video and summary.frames < 0.98 * media.count - 1:  # the count in a video file is often an estimate
-        errors.print(
-            f"[yellow]{escape(str(source))} declares {media.count} frames, {summary.frames} could be read: it may be "
-            "damaged or cut off[/]",
-            highlight=False,
-            soft_wrap=True,
+        problem = (
+            f"{source} declares {media.count} frames, {summary.frames} could be read: it may be damaged or cut off"
         )
-    console.print(f"results in {out}", highlight=False, markup=False)
+        errors.print(problem, style="yellow", soft_wrap=True)
+    console.print(f"results in {out}")
     if summary.failed:
         raise typer.Exit(1)

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import PICTURES, read_picture
-from icnet_ros.wire.stored_picture import StoredPicture, read_stored
+from icnet_ros.wire.pictures.picture_file import PICTURES, read_picture
+from icnet_ros.wire.pictures.stored_picture import StoredPicture, read_stored
 
 UInt8 = npt.NDArray[np.uint8]
 LabelReader = Callable[[Path], UInt8]

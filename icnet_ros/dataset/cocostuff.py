@@ -6,6 +6,7 @@ import numpy as np
 
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.dataset.base import Dataset, DatasetError, Pair, UInt8, identity, pair_up, read_ids
+from icnet_ros.files import read_text
 from icnet_ros.packages import advice
 
 LICENCE = "COCO-Stuff: CC BY 4.0; images under the terms of Flickr"
@@ -34,7 +35,7 @@ def _listed(root: Path, split: str) -> list[Pair]:
         raise DatasetError(f"{names}: no such file; the 10k release has splits train, test and all")
     pairs = [
         Pair(root / "images" / f"{name}.jpg", root / "annotations" / f"{name}.mat", _read_mat)
-        for name in names.read_text().split()
+        for name in read_text(names).split()
     ]
     if not pairs:
         raise DatasetError(f"{names}: lists no image")

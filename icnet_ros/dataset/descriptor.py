@@ -28,8 +28,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
 from icnet_ros.dataset.base import Dataset, DatasetError, LabelReader, Pair
 from icnet_ros.dataset.label_files import ENCODINGS, IGNORE, StoredClass, label_reader, of_table
@@ -38,7 +36,9 @@ from icnet_ros.dataset.made_from import check_made_from
 from icnet_ros.dataset.outliers import unlabelled
 from icnet_ros.dataset.pairing import Pairing
 from icnet_ros.dataset.pseudo_labels import read_labels
+from icnet_ros.documents import DocumentError, read_yaml
 
+MAX_REPEAT = 1000
 KEYS = ("name", "classes", "licence", "splits")
 TEXTS = ("images", "labels", "teacher", "name", "pattern", "list", "label_suffix", "label_classes")
 CHOICES = {"missing_labels": ("error", "skip"), "others": ("", IGNORE), "encoding": ENCODINGS}
@@ -79,19 +79,19 @@ def load_descriptor(file: Path, split: str, root: Path | None = None) -> Dataset
 def read_descriptor(file: Path) -> Mapping[str, Any]:
     """Content of a dataset.yaml, with the keys that it needs. Raises DatasetError."""
     try:
-        content = yaml.safe_load(file.read_bytes())
+        content = read_yaml(file)
     except OSError as err:
         raise DatasetError(f"{file}: {(err.strerror or str(err)).lower()}") from err
-    except (UnicodeDecodeError, yaml.YAMLError) as err:
-        raise DatasetError(f"{file}: {err}") from err
+    except DocumentError as err:
+        raise DatasetError(str(err)) from err
     return _checked(content, KEYS, ("classes", "splits"), f"{file}")
 
 
 def _source(entry: Any, folder: Path, classes: ClassTable, where: str) -> tuple[list[Pair], list[str]]:
     values = _checked(entry, SOURCE_KEYS, ("images",), where)
     repeat = values.get("repeat", 1)
-    if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 1:
-        raise DatasetError(f"{where}: repeat is {repeat!r}, it must be an integer >= 1")
+    if not isinstance(repeat, int) or isinstance(repeat, bool) or not 1 <= repeat <= MAX_REPEAT:
+        raise DatasetError(f"{where}: repeat is {repeat!r}, it must be an integer >= 1, at most {MAX_REPEAT}")
     for key in TEXTS:
         if not isinstance(values.get(key, ""), str):
             raise DatasetError(f"{where}: {key} is {values[key]!r}, it must be a string")

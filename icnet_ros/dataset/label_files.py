@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from icnet_ros.checkpoint.classes import ClassTable, Colour
 from icnet_ros.dataset.base import DatasetError, LabelReader, UInt8, read_label_file
-from icnet_ros.wire.stored_picture import StoredPicture
+from icnet_ros.wire.pictures.stored_picture import StoredPicture
 
 IGNORE = "ignore"  # a target of mappings: pixels that count nowhere
 UNKNOWN = -1

@@ -7,6 +7,7 @@ from typing import Any
 from icnet_ros.checkpoint.classes import Colour
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.label_files import StoredClass
+from icnet_ros.files import read_text
 
 
 def read_labelmap(path: Path) -> list[StoredClass]:
@@ -15,7 +16,7 @@ def read_labelmap(path: Path) -> list[StoredClass]:
     Without colours (datumaro: `name:::`) they are those of VOC's palette, in order. Raises DatasetError.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as err:
         raise DatasetError(f"{path}: {err}") from err
     found: list[StoredClass] = []

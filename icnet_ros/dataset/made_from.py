@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from icnet_ros.dataset.base import DatasetError
+from icnet_ros.files import read_bytes
 
 
 def made_from(folder: Path, pattern: str) -> dict[str, str]:
@@ -32,5 +33,5 @@ def _digest(files: Iterable[Path]) -> str:
     digest = sha256()
     for path in sorted(files, key=lambda path: (path.name, path)):
         digest.update(path.name.encode())
-        digest.update(path.read_bytes())
+        digest.update(read_bytes(path))
     return digest.hexdigest()[:16]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from icnet_ros.dataset.base import DatasetError, image_files
+from icnet_ros.files import read_text
 
 LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm")
 
@@ -92,7 +93,7 @@ class Pairing:
         if self.names is None:
             return files
         try:
-            lines = self.names.read_text(encoding="utf-8-sig").splitlines()
+            lines = read_text(self.names).splitlines()
         except (OSError, UnicodeDecodeError) as err:
             raise DatasetError(f"{self.names}: not a list of images ({err})") from err
         wanted = dict.fromkeys(_image_name(line) for line in lines if line.strip())

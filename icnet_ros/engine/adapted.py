@@ -11,7 +11,7 @@ import numpy as np
 
 from icnet_ros.engine.base import LABELS_ONLY, Engine, EngineError, EngineOptions, Frame, LabelMap, Request
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.stored_picture import read_stored
+from icnet_ros.wire.pictures.stored_picture import read_stored
 
 log = logging.getLogger(__name__)
 # clockwise degrees -> OpenCV's code of the rotation

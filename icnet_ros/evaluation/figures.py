@@ -10,9 +10,10 @@ import numpy as np
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.evaluation.prediction import Prediction
+from icnet_ros.files import write_text
 from icnet_ros.metrics.regions import BIN, BINS, RegionAccuracy
 from icnet_ros.render.painter import Painter, UInt8, draw_banner, legend, side_by_side
-from icnet_ros.wire.picture_file import write_picture
+from icnet_ros.wire.pictures.picture_file import write_picture
 
 ROWS = 4
 CELL = 420  # pixels, width of one picture
@@ -56,7 +57,7 @@ class PaperFigures:
         write_picture(folder / "branches.png", np.concatenate([*self._predictions, strip]))
         write_picture(folder / "differences.png", np.concatenate(self._differences))
         regions = self._regions.report()
-        (folder / "regions.json").write_text(json.dumps(regions, indent=2) + "\n")
+        write_text(folder / "regions.json", json.dumps(regions, indent=2) + "\n")
         if len(self._spec.exits) > 1:
             draw_regions(regions, folder / "regions.png")
 

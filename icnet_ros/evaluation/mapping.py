@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError, load_classes
 from icnet_ros.dataset.base import DatasetError
+from icnet_ros.documents import DocumentError, read_yaml
 from icnet_ros.render.painter import UInt8
 from icnet_ros.share import share
 
@@ -31,10 +31,14 @@ def load_mapping(name: str) -> ClassMapping:
             shipped = sorted(file.stem for file in path.parent.glob("*.yaml"))
             raise DatasetError(f"no mapping {name!r}; there are {', '.join(shipped)}, or name a .yaml file")
     try:
-        values = yaml.safe_load(path.read_text())
+        values = read_yaml(path)
         source, target = (load_classes(str(values[key])) for key in ("from", "to"))
         entries = dict(values["classes"])
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ClassTableError) as err:
+    except OSError as err:
+        raise DatasetError(f"{path}: {err.strerror or err}") from err
+    except DocumentError as err:
+        raise DatasetError(str(err)) from err
+    except ClassTableError as err:
         raise DatasetError(f"{path}: {err}") from err
     except (KeyError, TypeError, ValueError) as err:
         raise DatasetError(

@@ -9,10 +9,10 @@ from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.groups import LabelGroups
 from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.metrics.frame import PreviousFrame, UInt8
-from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.metadata import RunMetadata
-from icnet_ros.replay.result import ReplayResult
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.frame_record import FrameRecord
+from icnet_ros.replay.results.result import ReplayResult
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.report.document import Report
 from icnet_ros.report.html import PagePictures, write_page
 from icnet_ros.report.report_json import write_report_json

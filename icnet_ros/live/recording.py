@@ -14,7 +14,7 @@ from icnet_ros.replay.drives import Drive
 from icnet_ros.replay.labelling import Predictor
 from icnet_ros.replay.replay_drive import replay_drive
 from icnet_ros.replay.replay_drives import DriveResult
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.replay.selection import Selection
 from icnet_ros.share import share
 from icnet_ros.wire.bag import open_bag

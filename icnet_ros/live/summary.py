@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from icnet_ros.files import write_text
 from icnet_ros.live.demo import DemoRun
 from icnet_ros.live.recording import Recording
 from icnet_ros.metrics.statistics import percentiles
@@ -73,5 +74,5 @@ def write_summary(report: Report, checkpoint: str, path: Path) -> Summary:
         "checkpoint": checkpoint,
         "iou": report["per_class"],
     }
-    path.write_text(json.dumps(summary, indent=2) + "\n")
+    write_text(path, json.dumps(summary, indent=2) + "\n")
     return summary

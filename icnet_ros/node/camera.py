@@ -22,6 +22,8 @@ from icnet_ros.node.ros.qos import IMAGE_QOS, OVERRIDABLE, subscription_events
 from icnet_ros.node.ros.releases import overridable
 from icnet_ros.node.statistics import Statistics
 from icnet_ros.node.worker import Counters
+from icnet_ros.wire.decoders.base import decode_damaged
+from icnet_ros.wire.pictures.jpeg import DamagedImageError
 
 TOLERANCE = 0.1  # share of the period of max_rate by which an image may be early
 
@@ -50,7 +52,7 @@ class Camera:
 
     def forget(self) -> None:
         """Reset the state, as on activation."""
-        self.failure = self.last_failure = ""
+        self.failure = self.last_failure = self._last_damage = ""
         self._image_seen = False
         self._no_images = ""
         self._last_image = perf_counter()
@@ -115,9 +117,17 @@ class Camera:
         if self._subscription is not None:
             self._inputs.update(self.outputs.needs(settings))
 
-    def decode(self, received: ReceivedImage, taken: float, max_pixels: int) -> DecodedFrame:
+    def decode(self, received: ReceivedImage, taken: float, settings: Parameters, counters: Counters) -> DecodedFrame:
         """Decode an image message. Raises WireError, or ValueError if the size of the labels is not known yet."""
-        picture = self._images.decode(received.data, max_pixels)
+        try:
+            picture = self._images.decode(received.data, settings.max_pixels)
+        except DamagedImageError as err:
+            counters.damaged += 1
+            self.statistics.damaged(perf_counter())
+            self._last_damage = str(err)
+            if settings.damaged_images == "fail":
+                raise
+            picture = decode_damaged(err)
         return DecodedFrame(self.name, received, taken, perf_counter(), picture, self._inputs.label_size())
 
     def fail(self, reason: str) -> None:
@@ -172,6 +182,7 @@ class Camera:
             first_image_seen=self._image_seen,
             failure=common.failure or (self.failure if common.state == "active" else ""),
             last_failure=self.last_failure,
+            last_damage=self._last_damage,
             output_error=self.outputs.error(),
             stamp_error=self._stamp_error,
             metadata={**common.metadata, "input_size": self._input_size},

@@ -1,8 +1,9 @@
 """Diagnostic status of the node as a pure function of a snapshot of its state (REP-107)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
@@ -26,6 +27,7 @@ class Snapshot:
     node has only one. silence: seconds since the last image, or since activation. idle: not subscribed to
     images, as the outputs have no subscribers. busy_s: seconds spent on the current frame so far.
     failure: why frames fail at present, "" if they do not. last_failure: why the last one failed that did.
+    last_damage: what was wrong with the last image that was damaged.
     output_error: which outputs that have subscribers cannot be published, and why. degraded: which fallback engine is
     in use and why, "" if none. duplicates: number of other nodes with this name. stamp_error: why the stamps of the
     images are invalid, "" if they are valid. no_images: why no images come, "" if unknown.
@@ -42,6 +44,7 @@ class Snapshot:
     first_image_seen: bool = False
     failure: str = ""
     last_failure: str = ""
+    last_damage: str = ""
     output_error: str = ""
     degraded: str = ""
     duplicates: int = 0
@@ -81,47 +84,116 @@ def status(node: str, now: Snapshot) -> DiagnosticStatus:
     )
 
 
+class Condition(NamedTuple):
+    """What a status can say. what: for the documentation. says: the message if it holds now, else ""."""
+
+    level: bytes
+    what: str
+    says: Callable[[Snapshot], str]
+
+
+def _not_active(now: Snapshot) -> str:
+    return now.state if now.state != "active" else ""
+
+
+def _failed_transition(now: Snapshot) -> str:
+    return now.failure if now.state != "active" else ""
+
+
+def _hangs(now: Snapshot) -> str:
+    hangs = now.busy_s > now.parameters.hang_timeout_s
+    return f"the engine has not answered for {now.busy_s:.0f} s" if hangs else ""
+
+
+def _idle(now: Snapshot) -> str:
+    return "idle: nobody listens to the outputs (parameter lazy)" if now.idle else ""
+
+
+def _no_image(now: Snapshot) -> str:
+    timeout = now.parameters.input_timeout_s
+    reason = now.no_images or f"input_timeout_s {timeout:g}"
+    return f"no image for {now.silence:.1f} s ({reason})" if now.silence > timeout else ""
+
+
+def _median_over_budget(now: Snapshot) -> str:
+    budget, median = now.parameters.latency_budget_ms, now.statistics.get("total_ms_p50", 0.0)
+    return f"median of total_ms is {median:.1f}, over the budget of {budget:g}" if 0 < budget < median else ""
+
+
+def _untrained(now: Snapshot) -> str:
+    untrained = now.metadata.get("trained") == "false"
+    return "the network is untrained, its labels mean nothing: set model" if untrained else ""
+
+
+def _same_name(now: Snapshot) -> str:
+    more = f"{now.duplicates} more of this name on the graph: give each node a unique name or namespace"
+    return more if now.duplicates else ""
+
+
+def _waiting(now: Snapshot) -> str:
+    return "" if now.first_image_seen else "waiting for the first image"
+
+
+def _some_failed(now: Snapshot) -> str:
+    failed = now.statistics.get("failed_ratio", 0.0)
+    return f"{failed:.1%} of the recent frames failed: {now.last_failure}" if failed else ""
+
+
+def _some_damaged(now: Snapshot) -> str:
+    damaged = now.statistics.get("damaged_ratio", 0.0)
+    return f"{damaged:.1%} of the recent images came damaged: {now.last_damage}" if damaged else ""
+
+
+def _late(now: Snapshot) -> str:
+    age = now.statistics.get("age_ms_p95", 0.0)
+    late = 0 < now.parameters.age_warning_ms < age < RECORDED_MS
+    return f"p95 of age_ms is {age:.0f}: images come late, or the clocks differ (age_warning_ms)" if late else ""
+
+
+def _p95_over_budget(now: Snapshot) -> str:
+    budget, total = now.parameters.latency_budget_ms, now.statistics.get("total_ms_p95", 0.0)
+    return f"p95 of total_ms is {total:.1f}, over the budget of {budget:g}" if 0 < budget < total else ""
+
+
+def _reduced(now: Snapshot) -> str:
+    reduced = now.statistics.get("reduced_ratio", 0.0)
+    words = f"{reduced:.0%} of the frames get an earlier exit or a smaller input, to keep latency_budget_ms"
+    return words if reduced > REDUCED_WARNING else ""
+
+
+def _drops(now: Snapshot) -> str:
+    drops = now.statistics.get("drop_ratio", 0.0)
+    words = f"{drops:.0%} of the frames are dropped: images come faster than they can be segmented"
+    return words if drops > now.parameters.drop_warning else ""
+
+
+# The first that holds is the status: the others are less severe, or follow from it.
+CONDITIONS = (
+    Condition(ERROR, "the last transition failed", _failed_transition),
+    Condition(OK, "the node is not active, or is building an engine", _not_active),
+    Condition(ERROR, "a frame takes longer than `hang_timeout_s`", _hangs),
+    Condition(OK, "nobody listens to the outputs, and `lazy` is set", _idle),
+    Condition(STALE, "no image came for `input_timeout_s`, counted from the activation", _no_image),
+    Condition(ERROR, "the last frame failed", lambda now: now.failure),
+    Condition(ERROR, "the median of `total_ms` is over `latency_budget_ms`", _median_over_budget),
+    Condition(WARN, "`fallback_engine` is in use", lambda now: now.degraded),
+    Condition(WARN, "the network is untrained", _untrained),
+    Condition(WARN, "another node has the same name", _same_name),
+    Condition(WARN, "stamps of the images are 0 or in the future", lambda now: now.stamp_error),
+    Condition(OK, "no image has come yet", _waiting),
+    Condition(WARN, "some of the recent frames failed", _some_failed),
+    Condition(WARN, "some of the recent images came damaged, see `damaged_images`", _some_damaged),
+    Condition(WARN, "an output that has subscribers cannot be published", lambda now: now.output_error),
+    Condition(WARN, "p95 of `age_ms` is over `age_warning_ms`", _late),
+    Condition(WARN, "p95 of `total_ms` is over `latency_budget_ms`", _p95_over_budget),
+    Condition(WARN, "more than half of the frames get an earlier exit or a smaller input", _reduced),
+    Condition(WARN, "more images are dropped than `drop_warning`", _drops),
+)
+
+
 def level_and_message(now: Snapshot) -> tuple[bytes, str]:
-    """Level and message of the most severe condition."""
-    settings, figures = now.parameters, now.statistics
-    if now.state != "active":
-        return (ERROR, now.failure) if now.failure else (OK, now.state)
-    if now.busy_s > settings.hang_timeout_s:
-        return ERROR, f"the engine has not answered for {now.busy_s:.0f} s"
-    if now.idle:
-        return OK, "idle: nobody listens to the outputs (parameter lazy)"
-    if now.silence > settings.input_timeout_s:
-        reason = now.no_images or f"input_timeout_s {settings.input_timeout_s:g}"
-        return STALE, f"no image for {now.silence:.1f} s ({reason})"
-    if now.failure:
-        return ERROR, now.failure
-    median = figures.get("total_ms_p50", 0.0)
-    if 0 < settings.latency_budget_ms < median:
-        return ERROR, f"median of total_ms is {median:.1f}, over the budget of {settings.latency_budget_ms:g}"
-    if now.degraded:
-        return WARN, now.degraded
-    if now.metadata.get("trained") == "false":
-        return WARN, "the network is untrained, its labels mean nothing: set model"
-    if now.duplicates:
-        return WARN, f"{now.duplicates} more of this name on the graph: give each node a unique name or namespace"
-    if now.stamp_error:
-        return WARN, now.stamp_error
-    if not now.first_image_seen:
-        return OK, "waiting for the first image"
-    if failed := figures.get("failed_ratio", 0.0):
-        return WARN, f"{failed:.1%} of the recent frames failed: {now.last_failure}"
-    if now.output_error:
-        return WARN, now.output_error
-    age = figures.get("age_ms_p95", 0.0)
-    if 0 < settings.age_warning_ms < age < RECORDED_MS:
-        return WARN, f"p95 of age_ms is {age:.0f}: images come late, or the clocks differ (age_warning_ms)"
-    total = figures.get("total_ms_p95", 0.0)
-    if 0 < settings.latency_budget_ms < total:
-        return WARN, f"p95 of total_ms is {total:.1f}, over the budget of {settings.latency_budget_ms:g}"
-    reduced = figures.get("reduced_ratio", 0.0)
-    if reduced > REDUCED_WARNING:
-        return WARN, f"{reduced:.0%} of the frames get an earlier exit or a smaller input, to keep latency_budget_ms"
-    drops = figures.get("drop_ratio", 0.0)
-    if drops > settings.drop_warning:
-        return WARN, f"{drops:.0%} of the frames are dropped: images come faster than they can be segmented"
-    return OK, f"{figures.get('frame_rate_node', 0.0):.1f} frames/s"
+    """Level and message of the first condition that holds; OK and the frame rate if none does."""
+    for condition in CONDITIONS:
+        if message := condition.says(now):
+            return condition.level, message
+    return OK, f"{now.statistics.get('frame_rate_node', 0.0):.1f} frames/s"

@@ -147,8 +147,11 @@ def milliseconds(later: float, earlier: float) -> float:
 
 
 def since_stamp(now_ns: int, stamp_ns: int) -> float:
-    """Milliseconds from an image stamp to now; NaN for an invalid stamp, see `stamp_error`."""
-    return math.nan if stamp_error(now_ns, stamp_ns) else (now_ns - stamp_ns) / 1e6
+    """Milliseconds from an image stamp to now; NaN for an invalid stamp, see `stamp_error`.
+
+    Also NaN if no time has passed: simulated time stands still between two ticks of /clock.
+    """
+    return math.nan if now_ns == stamp_ns or stamp_error(now_ns, stamp_ns) else (now_ns - stamp_ns) / 1e6
 
 
 def stamp_error(now_ns: int, stamp_ns: int) -> str:

@@ -150,6 +150,12 @@ class Parameters:
     max_pixels: int = parameter(
         64_000_000, "Images that declare more pixels are refused before they are unpacked.", low=1024, high=2**31
     )
+    damaged_images: str = parameter(
+        "fail",
+        "What happens to a JPEG of which a part is missing or damaged: fail is as for any unusable image, count labels "
+        "it all the same, grey where it is missing. Both count it in /diagnostics (damaged).",
+        choices=("fail", "count"),
+    )
     overlay_alpha: float = parameter(
         0.5, "Opacity of the class colours in the overlay; 0: only the image.", low=0.0, high=1.0
     )

@@ -34,11 +34,11 @@ class FrameProcessor:
 
     def process(self, received: Mapping[str, ReceivedImage]) -> set[str]:
         """Decode, label and publish images by camera; returns the cameras that succeeded."""
-        taken, max_pixels = perf_counter(), self._settings().max_pixels
+        taken, settings = perf_counter(), self._settings()
         frames: list[DecodedFrame] = []
         for name, image in received.items():
             with self._reporting_failures(name):
-                frames.append(self._cameras[name].decode(image, taken, max_pixels))
+                frames.append(self._cameras[name].decode(image, taken, settings, self._counters(name)))
         return self._label(frames) if frames else set()
 
     def _label(self, frames: list[DecodedFrame]) -> set[str]:

@@ -28,6 +28,7 @@ class Statistics:
         self._arrivals: deque[float] = deque()
         self._drops: deque[float] = deque()
         self._failures: deque[float] = deque()
+        self._damaged: deque[float] = deque()
         self._frames: deque[_Finished] = deque()
 
     def arrived(self, now: float, *, dropped: bool) -> None:
@@ -47,27 +48,32 @@ class Statistics:
         with self._lock:
             self._failures.append(now)
 
+    def damaged(self, now: float) -> None:
+        """Record an image received damaged, decoded at `now` (s)."""
+        with self._lock:
+            self._damaged.append(now)
+
     def reset(self) -> None:
         """Discard all records, as after a jump of the clock."""
         with self._lock:
-            for events in (self._arrivals, self._drops, self._failures, self._frames):
+            for events in (self._arrivals, self._drops, self._failures, self._damaged, self._frames):
                 events.clear()
 
     def summary(self, now: float) -> dict[str, float]:
         """Statistics of the window.
 
-        Keys: frame_rate_msg and frame_rate_node (Hz), drop_ratio, failed_ratio and reduced_ratio (0..1), STAGE_pNN
-        (ms), and exit_share_EXIT (0..1) of each exit used.
+        Keys: frame_rate_msg and frame_rate_node (Hz), drop_ratio, failed_ratio, damaged_ratio and reduced_ratio (0..1),
+        STAGE_pNN (ms), and exit_share_EXIT (0..1) of each exit used. What cannot be known is left out.
         """
         start = now - self.window
         with self._lock:
-            for times in (self._arrivals, self._drops, self._failures):
+            for times in (self._arrivals, self._drops, self._failures, self._damaged):
                 while times and times[0] < start:
                     times.popleft()
             while self._frames and self._frames[0].time < start:
                 self._frames.popleft()
             arrivals, frames = list(self._arrivals), list(self._frames)
-            drops, failures = len(self._drops), len(self._failures)
+            drops, failures, damaged = len(self._drops), len(self._failures), len(self._damaged)
         result = {
             "frame_rate_msg": _rate(arrivals),
             "frame_rate_node": _rate([frame.time for frame in frames]),
@@ -81,6 +87,8 @@ class Statistics:
             if values.size:
                 for p, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
                     result[f"{stage}_p{p}"] = float(value)
+        if damaged:
+            result["damaged_ratio"] = min(damaged / max(failures + len(frames), 1), 1.0)
         for exit_, count in Counter(frame.exit for frame in frames).items():
             result[f"exit_share_{exit_}"] = count / len(frames)
         return result

@@ -3,23 +3,28 @@
 import math
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 SILENT_S = 1.0  # a source that has put nothing for so long is not waited for
+
+
+def _counter(meaning: str) -> Any:
+    return field(default=0, metadata={"meaning": meaning})
 
 
 @dataclass
 class Counters:
     """received = processed + dropped + failed + at most one waiting and one being processed; skipped: not received."""
 
-    received: int = 0
-    processed: int = 0
-    dropped: int = 0
-    failed: int = 0
-    skipped: int = 0
+    received: int = _counter("images that the node took from its subscription")
+    processed: int = _counter("frames that got labels")
+    dropped: int = _counter("images that a newer one replaced while they waited for the engine")
+    failed: int = _counter("images that could not be decoded or segmented")
+    skipped: int = _counter("images left out to keep `max_rate`; not counted as received")
+    damaged: int = _counter("JPEGs of which a part is missing; they failed or were labelled, as `damaged_images` says")
 
 
 class Worker(Generic[T]):

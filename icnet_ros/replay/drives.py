@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
 
-from icnet_ros.replay.result_store import MADE_WITH
+from icnet_ros.replay.results.result_store import MADE_WITH
 from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import WireError

@@ -11,10 +11,13 @@ import cv2
 import numpy as np
 
 from icnet_ros.engine.base import Engine, Frame, FrameError, LabelMap, Request
+from icnet_ros.files import check_regular
 from icnet_ros.render.painter import Painter, UInt8, legend
 from icnet_ros.render.video import VideoWriter
+from icnet_ros.replay.labelling import DamagedImages
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import PICTURES, read_picture, write_picture
+from icnet_ros.wire.pictures.jpeg import DamagedImageError
+from icnet_ros.wire.pictures.picture_file import PICTURES, read_picture, write_picture
 
 ENDINGS = ("_overlay.png", "_labels.png", "_colour.png")  # of the results of a picture
 
@@ -60,13 +63,14 @@ class MediaSummary:
 
     coverage: share of each class of the labelled pixels, most frequent first. changed_pixels: for a video, the mean
     share of pixels whose label differs from the previous frame; None otherwise. frames: how many were labelled.
-    failed: why pictures of a folder were not labelled.
+    failed: why pictures of a folder were not labelled. damaged: what is missing of pictures that were.
     """
 
     coverage: dict[str, float]
     changed_pixels: float | None
     frames: int
     failed: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 def segment_media(
@@ -76,6 +80,8 @@ def segment_media(
     alpha: float,
     progress: Callable[[int, int], None],
     observe: Callable[[str, Path, LabelMap], None] | None = None,
+    *,
+    damaged: DamagedImages = "fail",
 ) -> MediaSummary:
     """Label every frame.
 
@@ -83,7 +89,7 @@ def segment_media(
     OUT/NAME_colour.webm and OUT/NAME_labels/000000.png, ... Label files hold class ids, colour files the classes in
     their colours; below each overlay is a legend. Also OUT/coverage.json.
     A picture of a folder that cannot be labelled is left out and named in the summary. observe: called with the
-    name of the results of each picture, its file, and its labels and confidence.
+    name of the results of each picture, its file, and its labels and confidence. damaged: see DamagedImages.
     Raises MediaError if a result would overwrite an input, and if nothing could be labelled.
     """
     _check_overwrites(media, out)
@@ -97,6 +103,7 @@ def segment_media(
     previous: UInt8 | None = None
     changed: list[float] = []
     failed: list[str] = []
+    incomplete: list[str] = []
     stem = media.paths[0].stem
     with (
         closing(VideoWriter(out / f"{stem}_overlay.webm", media.rate)) as overlays,
@@ -104,7 +111,13 @@ def segment_media(
     ):
         for number, (name, read) in enumerate(_frames(media)):
             try:
-                bgr = read()
+                try:
+                    bgr = read()
+                except DamagedImageError as err:
+                    if damaged == "fail":
+                        raise
+                    bgr = err.pixels()
+                    incomplete.append(str(err))
                 found = engine.segment([Frame(bgr)], Request(confidence=observe is not None))[0]
                 labels = found.labels
             except (ValueError, FrameError) as err:
@@ -138,7 +151,9 @@ def segment_media(
     coverage = {classes.names[index]: float(totals[index] / labelled) for index in order}
     (out / "coverage.json").write_text(json.dumps(coverage, indent=2) + "\n")
     frames = number + 1 - len(failed)
-    return MediaSummary(coverage, float(np.mean(changed)) if changed else None, frames, tuple(failed))
+    return MediaSummary(
+        coverage, float(np.mean(changed)) if changed else None, frames, tuple(failed), tuple(incomplete)
+    )
 
 
 def _check_overwrites(media: Media, out: Path) -> None:
@@ -173,7 +188,7 @@ def _frames(media: Media) -> Iterator[tuple[str, Callable[[], UInt8]]]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
-    video = cv2.VideoCapture(str(path))
+    video = cv2.VideoCapture(str(check_regular(path)))
     try:
         if not video.isOpened():
             raise MediaError(f"{path}: neither a picture ({', '.join(PICTURES)}) nor a video OpenCV can open")

@@ -7,14 +7,15 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.groups import LabelGroups
+from icnet_ros.documents import DocumentError, read_yaml
+from icnet_ros.files import read_bytes
 from icnet_ros.metrics.frame import UInt8
 from icnet_ros.replay.drive_index import DriveIndex
 from icnet_ros.replay.errors import GroundTruthError
-from icnet_ros.replay.result import ReplayResult
+from icnet_ros.replay.results.result import ReplayResult
 from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.cdr import NO_STAMP, WireError
@@ -22,7 +23,7 @@ from icnet_ros.wire.decoders.base import Decoder
 from icnet_ros.wire.decoders.image import ImageDecoder
 from icnet_ros.wire.decoders.table import open_decoder
 from icnet_ros.wire.index import IndexedMessage, TopicIndex
-from icnet_ros.wire.stored_picture import label_image
+from icnet_ros.wire.pictures.stored_picture import label_image
 
 UNLISTED = -1
 IGNORE = "ignore"  # in a mapping: pixels that count nowhere
@@ -125,7 +126,7 @@ class FolderGroundTruth:
         if file is None:
             return None
         try:
-            return label_image(file.read_bytes())
+            return label_image(read_bytes(file))
         except (OSError, ValueError, SyntaxError) as err:
             raise GroundTruthError(f"{file}: {err}") from err
 
@@ -157,13 +158,13 @@ def read_mapping(path: Path, classes: ClassTable) -> npt.NDArray[np.int16]:
     A class may be "ignore"; `others: ignore` stands for all other ids. Raises GroundTruthError.
     """
     try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        entries = read_yaml(path)
     except OSError as err:
         raise GroundTruthError(
             f"--mapping {path}: {err.strerror}; it takes a file with lines of the form `7: road`"
         ) from err
-    except (UnicodeDecodeError, yaml.YAMLError) as err:
-        raise GroundTruthError(f"{path}: {err}") from err
+    except DocumentError as err:
+        raise GroundTruthError(str(err)) from err
     if not isinstance(entries, dict) or not entries or "from" in entries:
         raise GroundTruthError(
             f"{path}: not lines of the form `7: road`, which give the class of each id of the ground truth; mappings "

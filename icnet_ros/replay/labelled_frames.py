@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from icnet_ros.metrics.frame import UInt8
-from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.replay_drives import DriveResult
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.frame_record import FrameRecord
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import Header, WireError
+from icnet_ros.wire.decoders.base import decode_damaged
 from icnet_ros.wire.decoders.table import open_decoder
 from icnet_ros.wire.image import Picture
+from icnet_ros.wire.pictures.jpeg import DamagedImageError
 from icnet_ros.wire.reading import ImageMessage, read_images
 from icnet_ros.wire.topic import Message, Topic
 
@@ -37,8 +39,13 @@ class LabelledFrame:
 
     @cached_property
     def picture(self) -> Picture:
-        """The image, decoded."""
-        return self.image.picture()
+        """The image, decoded; as far as possible if the record says that it is damaged."""
+        try:
+            return self.image.picture()
+        except DamagedImageError as err:
+            if not self.record.damage:
+                raise
+            return decode_damaged(err)
 
 
 def labelled_frames(drive_result: DriveResult) -> Iterator[LabelledFrame]:

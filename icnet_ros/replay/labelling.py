@@ -4,17 +4,19 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 
 from icnet_ros.engine.base import STAGES, Engine, Frame, FrameError, LabelMap, Request
 from icnet_ros.metrics.frame import pixels_by_class
-from icnet_ros.replay.frame_record import FrameRecord
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.frame_record import FrameRecord
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.wire.bag import Bag
+from icnet_ros.wire.decoders.base import decode_damaged
 from icnet_ros.wire.image import Picture, stamp_ns
 from icnet_ros.wire.index import TopicIndex
+from icnet_ros.wire.pictures.jpeg import DamagedImageError
 from icnet_ros.wire.reading import ImageMessage, read_images
 from icnet_ros.wire.topic import Topic
 
@@ -22,6 +24,8 @@ from icnet_ros.wire.topic import Topic
 Predictor = Callable[[Picture], LabelMap]
 
 
+# What happens to a JPEG of which a part is missing: "fail" gives it no labels; "count" labels it and warns.
+DamagedImages = Literal["fail", "count"]
 REQUEST = Request(confidence=True)
 
 
@@ -45,10 +49,12 @@ class FrameLabeller:
     new: how many frames the predictor has labelled.
     """
 
-    def __init__(self, image: Topic, predict: Predictor, store: ResultStore, *, confidence: bool) -> None:
-        """confidence: whether confidence maps are stored, too."""
+    def __init__(
+        self, image: Topic, predict: Predictor, store: ResultStore, *, confidence: bool, damaged: DamagedImages = "fail"
+    ) -> None:
+        """confidence: whether confidence maps are stored, too. damaged: see DamagedImages."""
         self._topic = image
-        self._predict, self._store, self._confidence = predict, store, confidence
+        self._predict, self._store, self._confidence, self._damaged = predict, store, confidence, damaged
         self._records = store.records()
         self._stored: set[int] = set()  # frames whose label maps are in the store already
         self.new = 0
@@ -68,8 +74,8 @@ class FrameLabeller:
         started = perf_counter()
         record = FrameRecord(number, stamp_ns=0, recorded_ns=message.recorded_ns, crc=crc)
         try:
-            picture = image.picture()
-            record = replace(record, stamp_ns=stamp_ns(picture.header))
+            picture, damage = self._picture(image)
+            record = replace(record, stamp_ns=stamp_ns(picture.header), damage=damage)
             decode_ms = 1000 * (image.seconds + perf_counter() - started)
             label_map = self._predict(picture)
         except (ValueError, FrameError) as err:  # also WireError; or a frame that is too small
@@ -81,6 +87,15 @@ class FrameLabeller:
         if label_map.confidence is not None:
             figures["confidence"] = round(float(cv2.mean(label_map.confidence)[0]) / 255, 5)
         return replace(record, decode_ms=round(decode_ms, 3), **figures), label_map
+
+    def _picture(self, image: ImageMessage) -> tuple[Picture, str]:
+        """The picture of a message, and what is wrong with it if it is damaged. Raises WireError."""
+        try:
+            return image.picture(), ""
+        except DamagedImageError as err:
+            if self._damaged == "fail":
+                raise
+            return decode_damaged(err), str(err)
 
     def last_labelled(
         self, bag: Bag, images: TopicIndex, numbers: Sequence[int]

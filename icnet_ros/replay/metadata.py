@@ -7,7 +7,7 @@ from typing import TypedDict
 from icnet_ros.version import __version__
 
 LIBRARIES = (
-    "numpy", "numba", "opencv-python-headless", "opencv-python", "rosbags", "av", "torch", "onnxruntime",
+    "numpy", "numba", "opencv-python-headless", "opencv-python", "simplejpeg", "rosbags", "av", "torch", "onnxruntime",
     "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-rtx",
 )  # fmt: skip
 
@@ -31,7 +31,8 @@ class LiveRun(TypedDict, total=False):
 class RunMetadata(TypedDict, total=False):
     """Bag, checkpoint, engine and settings that label maps are from; of several drives, lists of bags.
 
-    selection: what differs from the defaults of `Selection`. *_sha256: of files. live: of a live run only.
+    selection: what differs from the defaults of `Selection`. *_sha256: of files. damaged_images: "count" if damaged
+    images were labelled. live: of a live run only.
     """
 
     bag: str | list[str]
@@ -50,6 +51,7 @@ class RunMetadata(TypedDict, total=False):
     rotate: int
     mask: str
     mask_sha256: str
+    damaged_images: str
     live: LiveRun
 
 

@@ -1,9 +1,9 @@
 """Replay of a drive or a part of it: labels, scores and stores every selected frame once, in order."""
 
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 from time import perf_counter
-from typing import TextIO
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.groups import LabelGroups
@@ -11,11 +11,11 @@ from icnet_ros.engine.base import LabelMap
 from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.metrics.frame import PreviousFrame
 from icnet_ros.replay.drive_index import DriveIndex, index_drive
-from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.ground_truth import GroundTruth, open_ground_truth
-from icnet_ros.replay.labelling import FrameLabeller, Predictor
-from icnet_ros.replay.result import ReplayResult
-from icnet_ros.replay.result_store import ResultStore, append_record
+from icnet_ros.replay.labelling import DamagedImages, FrameLabeller, Predictor
+from icnet_ros.replay.results.frame_record import FrameRecord
+from icnet_ros.replay.results.result import ReplayResult
+from icnet_ros.replay.results.result_store import ResultStore, append_record
 from icnet_ros.replay.selection import MAX_GAP, Selection
 from icnet_ros.replay.workers.background import Background
 from icnet_ros.wire.bag import open_bag
@@ -38,13 +38,14 @@ def replay_drive(
     confidence: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
     groups: LabelGroups | None = None,
+    damaged: DamagedImages = "fail",
 ) -> ReplayResult:
     """Label the frames of a bag into FOLDER/labels/*.png, and FOLDER/confidence/*.png if `confidence`.
 
     Call `ResultStore.prepare` first. Frames with stored labels are only scored, so that a killed run resumes when it is
     started again. index: from `index_drive`, computed if not given. part: range of the selected frames. should_stop:
     called before each frame. groups: those that `classes` are the table of, None for the classes of the checkpoint.
-    Raises WireError for a bag that cannot be opened, GroundTruthError, EngineError.
+    damaged: see DamagedImages. Raises WireError for a bag that cannot be opened, GroundTruthError, EngineError.
     """
     # Opened twice: images and ground truth are read on two threads.
     with open_bag(path) as bag, open_bag(path) as ground_truth_bag:
@@ -54,7 +55,7 @@ def replay_drive(
         part = range(len(selected)) if part is None else part
         wanted = selected[part.start : part.stop]
         store = ResultStore(folder)
-        labeller = FrameLabeller(image, predict, store, confidence=confidence)
+        labeller = FrameLabeller(image, predict, store, confidence=confidence, damaged=damaged)
         result = ReplayResult(image.name, corruption=index.corruption)
         for remark in bag.remarks(image.name):
             result.warn(remark, -1)
@@ -96,7 +97,7 @@ class _Scorer:
         labeller: FrameLabeller,
         ground_truth: GroundTruth | None,
         result: ReplayResult,
-        log: TextIO,
+        log: FileIO,
         classes: ClassTable,
         max_gap: int,
     ) -> None:

@@ -17,13 +17,14 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.artefacts.int8 import int8_path
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.inference import InferenceSettings
+from icnet_ros.files import read_bytes
 from icnet_ros.replay.drive_index import DriveIndex, index_drive
 from icnet_ros.replay.drives import Drive
-from icnet_ros.replay.labelling import engine_predictor
+from icnet_ros.replay.labelling import DamagedImages, engine_predictor
 from icnet_ros.replay.metadata import RunMetadata, versions
 from icnet_ros.replay.replay_drive import replay_drive
-from icnet_ros.replay.result import ReplayResult, merge_results
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.result import ReplayResult, merge_results
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.replay.selection import Selection
 from icnet_ros.replay.workers.interrupt import on_interrupt
 from icnet_ros.replay.workers.pool import WorkerPool
@@ -38,14 +39,15 @@ Progress = Callable[[str, int, int], None]  # (activity, done, total)
 class ReplaySettings:
     """How drives are replayed.
 
-    confidence: also store confidence maps. resume: reuse the stored results of a run with the same settings. sha256: of
-    the checkpoint, if processes are to check it. pool: creates the worker pool; its argument is whether tasks need a
-    GPU. None: replay in this process.
+    confidence: also store confidence maps. resume: reuse the stored results of a run with the same settings. damaged:
+    see DamagedImages. sha256: of the checkpoint, if processes are to check it. pool: creates the worker pool; its
+    argument is whether tasks need a GPU. None: replay in this process.
     """
 
     inference: InferenceSettings = field(default_factory=InferenceSettings)
     confidence: bool = False
     resume: bool = True
+    damaged: DamagedImages = "fail"
     sha256: str = ""
     pool: Callable[[bool], WorkerPool] | None = None
 
@@ -111,6 +113,8 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
             **_int8(checkpoint, engine.precision, options.exit),
             **_adaptation(options, groups),
         }
+        if settings.damaged != "fail":
+            one.metadata["damaged_images"] = settings.damaged
         made_with = _made_with(one.metadata, confidence=settings.confidence)
         ResultStore(one.drive.folder).prepare(made_with, resume=settings.resume)
     if settings.pool is None:
@@ -145,7 +149,7 @@ def _one_by_one(
                     drive.bag, engine_predictor(engine), engine.spec.classes, drive.folder, drive.selection,
                     lambda done, total, name=drive.name: progress(f"replaying {name}", done, total),  # type: ignore[misc]
                     index=one.index, confidence=settings.confidence, should_stop=stop.is_set,
-                    groups=one.groups,
+                    groups=one.groups, damaged=settings.damaged,
                 )  # fmt: skip
             except Exception as err:  # any failure: the other drives must still be replayed
                 if len(results) == 1:
@@ -193,7 +197,7 @@ def run_task(task: Task, should_stop: Callable[[], bool]) -> ReplayResult:
     return replay_drive(
         drive.bag, engine_predictor(engine), engine.spec.classes, drive.folder, drive.selection, lambda *_: None,
         index=task.index, part=task.part, confidence=settings.confidence, should_stop=should_stop,
-        groups=settings.inference.groups(checkpoint.spec),
+        groups=settings.inference.groups(checkpoint.spec), damaged=settings.damaged,
     )  # fmt: skip
 
 
@@ -259,7 +263,7 @@ def _adaptation(options: EngineOptions, groups: LabelGroups | None) -> RunMetada
     if options.rotate:
         used["rotate"] = options.rotate
     if options.mask:
-        content_of_mask = Path(options.mask).expanduser().read_bytes()
+        content_of_mask = read_bytes(Path(options.mask).expanduser())
         used["mask"], used["mask_sha256"] = options.mask, sha256(content_of_mask).hexdigest()
     return used
 
@@ -270,7 +274,7 @@ def _int8(checkpoint: Checkpoint, precision: str, exit_: str) -> RunMetadata:
         return {}
     exits = checkpoint.spec.exits if exit_ == "auto" else [exit_]
     files = [int8_path(checkpoint, one) for one in exits]
-    return {"int8_sha256": sha256(b"".join(file.read_bytes() for file in files if file.exists())).hexdigest()}
+    return {"int8_sha256": sha256(b"".join(read_bytes(file) for file in files if file.exists())).hexdigest()}
 
 
 def _made_with(metadata: RunMetadata, *, confidence: bool) -> str:

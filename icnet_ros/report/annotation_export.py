@@ -6,14 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from icnet_ros.checkpoint.classes import ClassTable
-from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.results.frame_record import FrameRecord
 from icnet_ros.report.annotation.base import Prelabelled
 from icnet_ros.report.annotation.table import open_writer
 from icnet_ros.report.outputs import Output, PaintedFrame
 from icnet_ros.report.report_json import worst_first
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, WireError, deserialise
 from icnet_ros.wire.image import png_file
-from icnet_ros.wire.picture_file import is_turned, picture_size
+from icnet_ros.wire.pictures.picture_file import is_turned, picture_size
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}  # of files that annotation tools read
 

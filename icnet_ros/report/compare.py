@@ -12,9 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
+from icnet_ros.documents import DocumentError, parse_json
+from icnet_ros.files import read_text, write_text
 from icnet_ros.metrics.frame import UInt8
-from icnet_ros.replay.frame_record import FrameRecord
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.frame_record import FrameRecord
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.report.document import Report, check_report
 from icnet_ros.report.errors import CompareError
 from icnet_ros.report.frames_csv import read_frames
@@ -24,6 +26,7 @@ from icnet_ros.wire.decoders.table import base_of
 
 Array = npt.NDArray[np.float64]
 SAMPLES = 2000
+MAX_REPORT = 1 << 26  # bytes
 LOWER_IS_BETTER = ("changed_pixels", "p50_ms", "p95_ms")
 
 
@@ -41,7 +44,7 @@ class Side:
         """Read a report.json, given its path or its folder. Raises CompareError."""
         file = path / "report.json" if path.is_dir() else path
         try:
-            content = json.loads(file.read_text())
+            content = parse_json(read_text(file, MAX_REPORT), str(file))
             if content.get("schema_version") != SCHEMA_VERSION:
                 found = content.get("schema_version")
                 raise CompareError(f"{file}: schema_version {found}, not {SCHEMA_VERSION}; run `icnet replay` again")
@@ -49,7 +52,9 @@ class Side:
             report = check_report(content)
         except CompareError:
             raise
-        except (OSError, ValueError, AttributeError, RecursionError, ClassTableError) as err:
+        except DocumentError as err:
+            raise CompareError(f"not a report of `icnet replay`: {err}") from err
+        except (OSError, ValueError, AttributeError, ClassTableError) as err:
             raise CompareError(f"{file}: not a report of `icnet replay`: {err}") from err
         table = file.parent / "frames.csv"
         try:
@@ -265,7 +270,7 @@ def write_comparison(a: Side, b: Side, found: Comparison, out: Path) -> None:
     from icnet_ros.report.html import render_page
 
     out.mkdir(parents=True, exist_ok=True)
-    (out / "compare.json").write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
+    write_text(out / "compare.json", json.dumps(found, indent=2, allow_nan=False) + "\n")
     charts = {}
     scores = {name: entry for name, entry in found["figures"].items() if name == "miou" or name.startswith("iou:")}
     deltas = [

@@ -29,13 +29,17 @@ class Classes(TypedDict):
     classes: list[ClassEntry]
 
 
-class FrameCounts(TypedDict):
-    """read = labelled + failed. scored: frames with ground truth."""
-
+class _Frames(TypedDict):
     read: int
     labelled: int
     failed: int
     scored: int
+
+
+class FrameCounts(_Frames, total=False):
+    """read = labelled + failed. scored: frames with ground truth. damaged: labelled though a part is missing."""
+
+    damaged: int
 
 
 class ListedFrame(TypedDict, total=False):

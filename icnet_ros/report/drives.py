@@ -9,7 +9,7 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.base import EngineError
 from icnet_ros.replay.metadata import RunMetadata
 from icnet_ros.replay.replay_drives import DriveResult, ReplayRun
-from icnet_ros.replay.result import ReplayResult, merge_results
+from icnet_ros.replay.results.result import ReplayResult, merge_results
 from icnet_ros.report.document import ListedDrive, Report
 from icnet_ros.report.html import PagePictures, write_page
 from icnet_ros.report.report_json import write_report_json

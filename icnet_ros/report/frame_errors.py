@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.results.frame_record import FrameRecord
 
 MAX_LISTED = 10
 NUMBER = re.compile(r"\d+(\.\d+)?")

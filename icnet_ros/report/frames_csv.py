@@ -3,15 +3,18 @@
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+from icnet_ros.files import open_regular
 from icnet_ros.metrics.frame import COUNTS
-from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.results.frame_record import FrameRecord
 
 SCALAR_COLUMNS = tuple(entry.name for entry in fields(FrameRecord) if entry.name not in COUNTS)
 INTEGER_COLUMNS = ("number", "stamp_ns", "recorded_ns", "crc", "previous_frame")
-TEXT_COLUMNS = ("error", "drive")
+TEXT_COLUMNS = ("error", "drive", "damage")
+ADDED_COLUMNS = ("damage",)  # tables of earlier versions lack them
 SCORES = ("ground_truth", "true_positives", "predicted")  # of a frame, all or none
 MAX_DIGITS = 15  # of a number of pixels: exact as float64
 
@@ -34,14 +37,18 @@ def read_frames(path: Path, names: Sequence[str]) -> list[FrameRecord]:
     Raises ValueError for a file that is no such table, OSError if it cannot be read.
     """
     frames = []
-    with path.open(newline="") as file:
+    with TextIOWrapper(open_regular(path), "utf-8", newline="") as file:
         table = csv.DictReader(file)
         for number, line in enumerate(table, 2):
             try:
                 counts: dict[str, Any] = {
                     count: _counts(count, [line[f"{count}:{name}"] for name in names]) for count in COUNTS
                 }
-                single = {name: _value(name, line[name]) for name in SCALAR_COLUMNS}
+                single = {
+                    name: _value(name, line[name])
+                    for name in SCALAR_COLUMNS
+                    if name in line or name not in ADDED_COLUMNS
+                }
                 if len({bool(counts[name]) for name in SCORES}) > 1:
                     raise ValueError(f"some of {', '.join(SCORES)} are empty, others are not")
                 frames.append(FrameRecord(**single, **counts))

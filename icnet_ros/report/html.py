@@ -12,7 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from icnet_ros.checkpoint.classes import ClassTable
-from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.files import write_text
+from icnet_ros.replay.results.frame_record import FrameRecord
 from icnet_ros.report import plots
 from icnet_ros.report.document import Report
 
@@ -77,13 +78,13 @@ def write_page(
         + [(f"version of {name}", value) for name, value in report["versions"].items()],
         **_scripts(figures),
     )  # fmt: skip
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
 def render_page(path: Path, template: str, figures: Mapping[str, go.Figure], **values: object) -> None:
     """Render a template with its charts into a file."""
     page = _environment().get_template(template).render(**values, **_scripts(figures))
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
 def _environment() -> Environment:

@@ -15,15 +15,15 @@ from icnet_ros.metrics.frame import UInt8
 from icnet_ros.render.contact_sheet import FRAMES, contact_sheet
 from icnet_ros.render.painter import Painter, side_by_side
 from icnet_ros.render.video import VideoWriter
-from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.labelled_frames import LabelledFrame
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.frame_record import FrameRecord
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.replay.workers.background import Background
 from icnet_ros.report.report_json import worst_first
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
 from icnet_ros.wire.image import encode_image, encode_jpeg, jpeg_file
-from icnet_ros.wire.picture_file import write_picture
+from icnet_ros.wire.pictures.picture_file import write_picture
 
 LABELS, CONFIDENCE, OVERLAY = "/icnet/labels", "/icnet/confidence", "/icnet/overlay/compressed"
 THUMBNAILS, WORST = 120, 6  # pictures in the page

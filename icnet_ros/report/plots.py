@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from icnet_ros.checkpoint.classes import ClassTable, Colour
-from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.results.frame_record import FrameRecord
 
 INK, BLUE, ORANGE, RED, GRID = "#1d2733", "#2f6fde", "#d9822b", "#c23030", "#e4e9ef"
 FONT = {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "size": 13, "color": INK}

@@ -10,12 +10,13 @@ import numpy as np
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.engine.base import STAGES
+from icnet_ros.files import writing
 from icnet_ros.metrics.confusion import iou_by_class
 from icnet_ros.metrics.frame import flicker, sum_counts
 from icnet_ros.metrics.statistics import distribution, percentiles
-from icnet_ros.replay.frame_record import FrameRecord
 from icnet_ros.replay.metadata import RunMetadata, versions
-from icnet_ros.replay.result import ReplayResult
+from icnet_ros.replay.results.frame_record import FrameRecord
+from icnet_ros.replay.results.result import ReplayResult
 from icnet_ros.report.document import Classes, DriveReport, ListedDrive, ListedFrame, Report
 from icnet_ros.report.frame_errors import frame_errors
 from icnet_ros.report.frames_csv import write_frames
@@ -33,6 +34,8 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: RunMetadat
     matrix = result.matrix if scored else None
     flickering = flicker(result.frames, len(classes))
     warnings = Counter(warning.text for warning in result.warnings)
+    if damaged := [frame.damage for frame in labelled if frame.damage]:
+        warnings[f"damaged images were labelled, parts of them are invented; the first: {damaged[0]}"] = len(damaged)
     if result.ground_truth and labelled and not scored and not warnings:
         unmatched = "there is ground truth, but none that belongs to these images; by stamp: see --sync-tolerance"
         warnings[unmatched] = len(labelled)
@@ -58,6 +61,7 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: RunMetadat
             "labelled": len(labelled),
             "failed": len(result.frames) - len(labelled),
             "scored": scored,
+            "damaged": len(damaged),
         },
         "miou": matrix.miou() if matrix else None,
         "pixel_accuracy": accuracy,
@@ -97,8 +101,10 @@ def write_report_json(
     if drives:
         report["drives"] = list(drives)
         report["complete"] &= not any(entry["error"] for entry in drives)
-    write_frames(out / "frames.csv", result.frames, classes.names)
-    (out / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    with writing(out / "frames.csv", "--out"):
+        write_frames(out / "frames.csv", result.frames, classes.names)
+    with writing(out / "report.json", "--out"):
+        (out / "report.json").write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
     return report
 
 

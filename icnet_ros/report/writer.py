@@ -12,8 +12,8 @@ from icnet_ros.replay.ground_truth import open_ground_truth
 from icnet_ros.replay.labelled_frames import labelled_frames
 from icnet_ros.replay.metadata import RunMetadata
 from icnet_ros.replay.replay_drives import DriveResult
-from icnet_ros.replay.result import ReplayResult
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.result import ReplayResult
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.report.annotation_export import AnnotationExport
 from icnet_ros.report.document import Report
 from icnet_ros.report.html import PagePictures, write_page

@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 
 from icnet_ros.checkpoint.file import load
 from icnet_ros.dataset.base import Dataset
+from icnet_ros.documents import parse_json
 from icnet_ros.evaluation.evaluate import evaluate
+from icnet_ros.files import read_text, write_text
 from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Progress, Trainer
@@ -148,11 +150,11 @@ def _write(setting: AblationConfig, measured_rows: Sequence[dict[str, Any]]) -> 
     settings = json.loads(json.dumps(settings))  # lists in place of tuples
     setting.out.mkdir(parents=True, exist_ok=True)
     path = setting.out / "ablation.json"
-    earlier = json.loads(path.read_text()) if path.exists() else {}
+    earlier = parse_json(read_text(path), str(path)) if path.exists() else {}
     same = all(earlier.get(name) == value for name, value in settings.items())
     rows = {(row["group"], row["name"]): row for row in [*(earlier["rows"] if same else []), *measured_rows]}
     ordered = [rows[row.group, row.name] for row in ROWS if (row.group, row.name) in rows]
-    path.write_text(json.dumps({**settings, "rows": ordered}, indent=2) + "\n")
+    write_text(path, json.dumps({**settings, "rows": ordered}, indent=2) + "\n")
     draw_ablation(ordered, setting.out / "ablation.png")
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import yaml
-
+from icnet_ros.documents import DocumentError, read_yaml
 from icnet_ros.share import share
+from icnet_ros.training.bounds import MAX_PIXELS, out_of_bounds
 from icnet_ros.training.errors import RecipeError
 
 
@@ -110,69 +111,22 @@ class Recipe:
         for entry in fields(self):
             if wrong := _wrong_type(getattr(self, entry.name), entry.default):
                 raise RecipeError(f"{entry.name} is {getattr(self, entry.name)!r:.60}, it takes {wrong}")
-        for name in ("iterations", "batch", "learning_rate", "validate_every", "power", "input_scale", "temperature"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise RecipeError(f"{name} is {getattr(self, name)}, it takes a positive number")
-        if self.seed < 0:
-            raise RecipeError(f"seed is {self.seed}, it takes 0 or a positive number")
-        if min(self.crop) < 32:
-            raise RecipeError(f"crop is {self.crop}, the network needs at least 32x32")
-        if not 0 < self.scale[0] <= self.scale[1] < float("inf"):
-            raise RecipeError(f"scale is {self.scale}, it takes a range of positive numbers")
-        if self.rows != (0, 0) and not 0 < self.rows[0] <= self.rows[1]:
-            raise RecipeError(f"rows is {self.rows}, it takes a range of positive numbers, or (0, 0)")
-        if not 1 < self.balance_offset < float("inf"):
-            raise RecipeError(f"balance_offset is {self.balance_offset}, it takes more than 1")
-        if not 0 < self.hardest <= 1:
-            raise RecipeError(f"hardest is {self.hardest}, it takes a share in 0..1")
-        if not 0 <= self.ema < 1:
-            raise RecipeError(f"ema is {self.ema}, it takes a decay in 0..1")
-        for name in (
-            "class_uniform",
-            "logit_adjustment",
-            "label_smoothing",
-            "brightness",
-            "contrast",
-            "colour",
-            "texture",
-            "road_texture",
-            "dark",
-            "weather",
-            "camera",
-            "covered",
-            "cooldown",
-        ):
-            if not 0 <= getattr(self, name) <= 1:
-                raise RecipeError(f"{name} is {getattr(self, name)}, it takes a share in 0..1")
+            if problem := _not_allowed(entry.name, getattr(self, entry.name)):
+                raise RecipeError(problem)
+        if self.scale[0] > self.scale[1]:
+            raise RecipeError(f"scale is {self.scale}, it takes the smaller number first")
+        if not any(self.loss_weights):
+            raise RecipeError("loss_weights are all 0: nothing would be learnt")
+        if (pixels := self.batch * self.crop[0] * self.crop[1]) > MAX_PIXELS:
+            raise RecipeError(f"batch and crop are {pixels} pixels, at most {MAX_PIXELS} are trained on at once")
         if self.texture + self.road_texture > 1:
             raise RecipeError(f"texture and road_texture are {self.texture} and {self.road_texture}, together over 1")
+        if self.rows != (0, 0) and not 0 < self.rows[0] <= self.rows[1]:
+            raise RecipeError(f"rows is {self.rows}, it takes a range of positive numbers, or (0, 0)")
         if self.dark + self.weather > 1:
             raise RecipeError(f"dark and weather are {self.dark} and {self.weather}, together over 1")
-        if not 0 <= self.momentum < 1:
-            raise RecipeError(f"momentum is {self.momentum}, it takes a share in 0..1")
         if self.nesterov and not self.momentum:
             raise RecipeError("nesterov needs a momentum above 0")
-        for name in (
-            "gamma",
-            "sharpness",
-            "noise",
-            "validate_images",
-            "patience",
-            "weight_decay",
-            "warm_up",
-            "teacher_weight",
-            "outlier_weight",
-            "lovasz",
-        ):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise RecipeError(f"{name} is {getattr(self, name)}, it takes 0 or a positive number")
-        for name, known in (
-            ("class_balance", ("none", "log")),
-            ("schedule", ("poly", "trapezoid")),
-            ("architecture", ("icnet", "pspnet50")),
-        ):
-            if getattr(self, name) not in known:
-                raise RecipeError(f"{name} is {getattr(self, name)!r}, it takes {known[0]!r} or {known[1]!r}")
 
     def continues(self, earlier: "Recipe", step: int) -> bool:
         """Whether a training with recipe `earlier` can be resumed with this one after `step` iterations."""
@@ -195,6 +149,20 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the header of checkpoints."""
         return asdict(self)
+
+
+@cache
+def _choices() -> dict[str, tuple[Any, ...]]:
+    """The entries that take one of few values."""
+    hints = get_type_hints(Recipe)
+    return {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
+
+
+def _not_allowed(name: str, value: Any) -> str:
+    """Why a value of the right type is none of the allowed ones, "" if it is."""
+    if choices := _choices().get(name):
+        return "" if value in choices else f"{name} is {value!r:.60}, it takes {' or '.join(map(repr, choices))}"
+    return "" if isinstance(value, (str, bool)) else out_of_bounds(name, value)
 
 
 def _wrong_type(value: Any, default: Any) -> str:
@@ -238,13 +206,15 @@ def _shipped(name: str) -> Path:
 
 def _entries(path: Path) -> dict[str, Any]:
     """Entries of a recipe file and of its base."""
-    if not path.is_file():
+    if not path.exists():
         shipped = sorted(p.stem for p in _shipped("").parent.glob("*.yaml"))
         raise RecipeError(f"no recipe {path.stem!r}; there are {', '.join(shipped)}, or a .yaml file")
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
-        raise RecipeError(f"{path}: {err}") from err
+        values = read_yaml(path)
+    except OSError as err:
+        raise RecipeError(f"{path}: {err.strerror or err}") from err
+    except DocumentError as err:
+        raise RecipeError(str(err)) from err
     if not isinstance(values, dict):
         raise RecipeError(f"{path}: not a recipe, see config/train/camvid.yaml for the form")
     if "base" not in values:

@@ -13,6 +13,7 @@ from torch import Tensor
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import ARCHITECTURES, CheckpointError, ModelSpec
 from icnet_ros.dataset.base import Dataset
+from icnet_ros.files import read_bytes
 from icnet_ros.network.icnet import ICNet
 from icnet_ros.network.pspnet import PSPNet50
 from icnet_ros.training.loss import CLASSIFIERS
@@ -77,9 +78,10 @@ FROM_SCRATCH = Start()
 
 def from_backbone(path: Path) -> Start:
     """Start from an ImageNet ResNet-50, .safetensors. Raises CheckpointError if there is no such file."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    digest = sha256(path.read_bytes()).hexdigest()
+    try:
+        digest = sha256(read_bytes(path)).hexdigest()
+    except OSError as err:
+        raise CheckpointError(f"{path}: {(err.strerror or str(err)).lower()}") from err
     return Start(backbone=path, origin={"backbone": {"name": path.name, "sha256": digest}})
 
 

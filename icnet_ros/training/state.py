@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from icnet_ros.documents import parse_json
+from icnet_ros.files import check_regular, writing
 from icnet_ros.training.errors import StateError
 
 
@@ -42,10 +46,21 @@ def save_state(path: Path, state: State) -> None:
     header = {name: getattr(state, name) for name in ("step", "best", "recipe", "made_from", "validated_on")}
     header["sha256"] = _digest(tensors)
     temporary = path.with_name(f".{path.name}.part")
-    save_file(tensors, temporary, {"training": json.dumps(header)})
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with writing(path, "--out"), _os_errors():
+        save_file(tensors, temporary, {"training": json.dumps(header)})
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    """Safetensors says "No space left on device (os error 28)" in an error of its own."""
+    try:
+        yield
+    except SafetensorError as err:
+        number = re.search(r"os error (\d+)", str(err))
+        raise (OSError(int(number[1]), os.strerror(int(number[1]))) if number else err) from err
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:
@@ -60,8 +75,8 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
 def load_state(path: Path) -> State:
     """Inverse of `save_state`. Raises StateError."""
     try:
-        with safe_open(path, "pt") as file:
-            header = json.loads(file.metadata()["training"])
+        with safe_open(check_regular(path), "pt") as file:
+            header = parse_json(file.metadata()["training"], str(path))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no dict)
         if header.get("sha256", "") != _digest(tensors):
             raise ValueError("its content is not what was written")

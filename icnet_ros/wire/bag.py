@@ -11,10 +11,11 @@ from pathlib import Path
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
 
+from icnet_ros.files import check_regular, open_regular, writing
 from icnet_ros.share import share
 from icnet_ros.wire.cdr import WireError, typestore
 from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, may_be_labels, open_decoder, preference
-from icnet_ros.wire.storage import FILES, Storage, open_storage
+from icnet_ros.wire.storage.files import FILES, Storage, open_storage
 from icnet_ros.wire.topic import Message, Topic
 
 OWN = ("/clock", "/diagnostics", "/parameter_events", "/rosout")  # topics of ROS itself
@@ -209,6 +210,12 @@ def open_bag(path: str | Path) -> Iterator[Bag]:
     path = Path(path)
     if not path.exists():
         raise WireError(f"{path}: no such bag")
+    try:
+        for file in sorted(path.glob("*")) if path.is_dir() else [path]:
+            if file.suffix in (*FILES, ".yaml") or file == path:
+                check_regular(file)
+    except OSError as err:
+        raise WireError(f"{err.filename or path}: {err.strerror}") from err
     with open_storage(path) as storage:
         yield Bag(storage, path)
 
@@ -220,7 +227,7 @@ def bag_hash(path: Path, progress: Callable[[int, int], None] = lambda *_: None)
     total = sum(file.stat().st_size for file in files)
     done, digest = 0, hashlib.sha256()
     for file in files:
-        with file.open("rb") as content:
+        with open_regular(file) as content:
             while chunk := content.read(1 << 22):
                 digest.update(chunk)
                 done += len(chunk)
@@ -233,6 +240,7 @@ class BagWriter:
 
     def __init__(self, path: Path, topics: Sequence[tuple[str, str]]) -> None:
         """topics: (name, message type). Raises WireError if the folder exists already."""
+        self._path = path
         definitions = typestore(share("msg", "FrameLatency.msg"))
         try:
             # Humble cannot read version 9. Label maps as chunks take a small part of their size.
@@ -248,11 +256,13 @@ class BagWriter:
 
     def write(self, topic: str, data: bytes, recorded_ns: int) -> None:
         """Append one message."""
-        self._writer.write(self._connections[topic], recorded_ns, data)
+        with writing(self._path, "--out"):
+            self._writer.write(self._connections[topic], recorded_ns, data)
 
     def close(self) -> None:
         """Complete the file; without this it cannot be read."""
-        self._writer.close()
+        with writing(self._path, "--out"):
+            self._writer.close()
 
 
 def prepare_bag_folder(path: Path, source: Path | None = None) -> Path:

@@ -8,7 +8,7 @@ from icnet_ros.wire.decoders.image import FAST
 from icnet_ros.wire.decoders.pixels import CONVERTED
 from icnet_ros.wire.decoders.table import DECODERS, topic_of
 from icnet_ros.wire.foxglove import KINDS
-from icnet_ros.wire.picture_file import FORMATS
+from icnet_ros.wire.pictures.picture_file import FORMATS
 from icnet_ros.wire.video_stream import CODECS
 
 BT601 = "BT.601, video range"

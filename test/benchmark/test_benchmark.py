@@ -164,7 +164,7 @@ def test_benchmark_peers(monkeypatch, tmp_path, engine, capsys):
 
 
 def test_peers_with_the_same_file_name_are_told_apart(tmp_path):
-    from icnet_ros.benchmark.peers import candidates
+    from icnet_ros.benchmark.networks.peers import candidates
     from icnet_ros.checkpoint.file import open_checkpoint
 
     model = untrained(load_classes("camvid"), 0.25)

@@ -11,7 +11,7 @@ import torch
 from icnet_ros.benchmark import gpu
 from icnet_ros.benchmark.gpu import Case, cases, disagreements, measure
 from icnet_ros.share import share
-from icnet_ros.wire.picture_file import read_picture
+from icnet_ros.wire.pictures.picture_file import read_picture
 
 pytest.importorskip("matplotlib")
 

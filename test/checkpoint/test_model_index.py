@@ -1,6 +1,7 @@
 """Models by name: index, mirror, hashes."""
 
 import functools
+import hashlib
 import http.server
 import threading
 
@@ -127,3 +128,80 @@ def test_the_commands(monkeypatch, mirror, capsys):
     assert "mine" in shown
     assert "icnet_street" in shown
     assert run(monkeypatch, "info", "mine", "--json") == 0
+
+
+def index_of(mirror, name, *files):
+    """An index with one model whose files lie in the mirror."""
+    listed = [
+        {"name": file, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for file, content in ((file, (mirror / file).read_bytes()) for file in files)
+    ]
+    (mirror / "index.yaml").write_text(yaml.safe_dump({"models": {name: {"files": listed}}}))
+
+
+def test_a_model_is_found_under_its_name_and_not_that_of_its_file(mirror, downloads):
+    index_of(mirror, "yours", "mine.safetensors", "mine.sub4.int8.onnx")
+    path = model_index.pull("yours", str(mirror), downloads, ignore)
+    assert path == model_path("yours") == downloads / "yours.safetensors"
+    assert sorted(file.name for file in downloads.iterdir()) == ["yours.safetensors", "yours.sub4.int8.onnx"]
+    (mirror / "other.onnx").write_bytes(b"x")
+    index_of(mirror, "yours", "mine.safetensors", "other.onnx")
+    with pytest.raises(CheckpointError, match=r"other\.onnx is no file of mine\.safetensors"):
+        model_index.pull("yours", str(mirror), downloads, ignore)
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "x" * 200, "esc\x1b[2J"])
+def test_names_that_are_no_names_of_files(mirror, downloads, name):
+    index_of(mirror, name, "mine.safetensors")
+    with pytest.raises(CheckpointError, match=r"is not the name of a model|is not allowed"):
+        model_index.pull(name, str(mirror), downloads, ignore)
+    assert not downloads.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["models: {a: &a {files: [*a]}}", "models: {true: 1}", "models: {a: 1, a: 2}", "[" * 2000, "models: {a: \0}"],
+)
+def test_an_index_is_read_with_limits(mirror, downloads, text):
+    (mirror / "index.yaml").write_text(text)
+    with pytest.raises(CheckpointError, match=r"not an index of models: .*index\.yaml, line 1: "):
+        model_index.pull("a", str(mirror), downloads, ignore)
+
+
+def test_what_a_killed_pull_left_is_removed(mirror, downloads):
+    downloads.mkdir()
+    (downloads / ".mine.safetensors.part").write_bytes(b"half of it")
+    (downloads / ".gone.safetensors.part").write_bytes(b"half of another")
+    model_index.pull("mine", str(mirror), downloads, ignore)
+    assert sorted(file.name for file in downloads.iterdir()) == ["mine.safetensors", "mine.sub4.int8.onnx"]
+
+
+def test_two_pulls_of_one_model_at_once(mirror, downloads):
+    def pull_again(*_):
+        with pytest.raises(CheckpointError, match="another process downloads it"):
+            model_index.pull("mine", str(mirror), downloads, ignore)
+
+    model_index.pull("mine", str(mirror), downloads, pull_again)
+    assert model_path("mine").is_file()
+
+
+class Redirecting(http.server.BaseHTTPRequestHandler):
+    target = ""
+
+    def do_GET(self):
+        self.send_response(302)
+        self.send_header("Location", self.target)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1/x", "file:///etc/passwd"])
+def test_redirects_only_to_the_web(downloads, target):
+    handler = type("Handler", (Redirecting,), {"target": target})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(CheckpointError, match=f"(redirects to|Redirection to url) '{target}"):
+            model_index.pull("mine", f"http://127.0.0.1:{server.server_port}", downloads, ignore)
+        server.shutdown()

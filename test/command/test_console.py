@@ -1,9 +1,36 @@
 """Progress of long operations without a terminal."""
 
+import dataclasses
+import re
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
 import pytest
 from rich.table import Table
 
-from icnet_ros.command.console import CONTROL, LINE_PERIOD_S, ProgressLines, console, errors, progress_bar
+from icnet_ros.checkpoint.file import save
+from icnet_ros.command import main
+from icnet_ros.command.console import (
+    CONTROL,
+    LINE_PERIOD_S,
+    ProgressLines,
+    console,
+    errors,
+    labelled,
+    print_problem,
+    progress_bar,
+)
+
+
+def icnet(*words):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["icnet", *map(str, words)])
+        try:
+            return main.main()
+        except SystemExit as end:
+            return end.code
 
 
 def test_a_line_every_half_minute(capsys):
@@ -45,3 +72,57 @@ def test_control_characters_of_progress_lines(capsys):
     lines("replaying \x1b[2J", 1, 2)
     lines.close()
     assert "\x1b" not in capsys.readouterr().err
+
+
+NASTY = ("[red]", "[/x]", "[bold]x[/]", "a[link=file:///etc]b[/link]", ":smile:", r"\[x]", "1.5 'x' True")
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_texts_are_printed_as_they_are(text):
+    """Markup in a class name or a path is not markup."""
+    table = Table(text, title=text)
+    table.add_row(text)
+    with console.capture() as captured:
+        console.print(text)
+        console.print(table)
+        console.print(labelled("error:", text))
+    assert captured.get().count(text) == 5 - (console.width < 20)
+    with errors.capture() as captured:
+        print_problem("failed:", text)
+        ProgressLines()(text, 1, 2)
+    assert captured.get() == f"failed: {text}\n"
+
+
+def test_names_that_the_terminal_cannot_show():
+    with console.capture() as captured:
+        console.print("file \udcff")  # as Python reads a name that is no UTF-8
+    assert captured.get() == "file ?\n"
+
+
+def test_nothing_else_is_markup():
+    """Strings of commands hold no markup, as it would be printed."""
+    for file in Path(main.__file__).parent.glob("**/*.py"):
+        assert not re.findall(r"\[/\]|\[/?(?:bold|red|yellow|green|dim)[^\]]*\]|rich\.markup", file.read_text()), file
+
+
+def test_markup_in_the_names_of_results_and_classes(tmp_path, tiny, capfd):
+    """All the way through `icnet segment`: it printed them after the work was done."""
+    table = dataclasses.replace(tiny.spec.classes, names=("[red]", "[/x]", "sky"))
+    save(tmp_path / "[b].safetensors", dataclasses.replace(tiny.spec, classes=table), tiny.weights)
+    out = tmp_path / "[x]"
+    cv2.imwrite(str(tmp_path / "[bold].png"), np.zeros((64, 96, 3), np.uint8))
+    words = (
+        "segment",
+        tmp_path / "[bold].png",
+        "-o",
+        out,
+        "--model",
+        tmp_path / "[b].safetensors",
+        "--engine",
+        "torch",
+    )
+    assert icnet(*words) == 0
+    shown = capfd.readouterr().out
+    assert "[red]" in shown
+    assert "[/x]" in shown
+    assert f"results in {out}" in shown.replace("\n", "")

@@ -11,7 +11,7 @@ from networks import DESCRIPTION, Small, export
 from torch.nn import functional as F
 
 from icnet_ros.checkpoint.file import load, load_spec, open_checkpoint
-from icnet_ros.checkpoint.onnx_file import describe
+from icnet_ros.checkpoint.onnx_description import describe
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.engine.base import EngineError, EngineOptions, Frame, Request
 from icnet_ros.engine.table import open_engine

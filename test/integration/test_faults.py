@@ -207,3 +207,28 @@ def test_a_camera_that_stops_and_resumes(graph, model):
         latencies.clear()
         graph.spin_until(lambda: latencies, again=partial(camera.publish, image()))
         graph.node.destroy_publisher(camera)
+
+
+def test_damaged_jpegs_fail_or_are_counted(graph, model):
+    """libjpeg decodes a frame that was cut on its way, with grey for what is missing."""
+    cut = JPEG[: len(JPEG) // 2] + b"\xff\xd9"
+    graph.start_node(model, input_transport="compressed", statistics_window_s=20.0)
+    camera = graph.camera("/image/compressed", CompressedImage)
+    latencies, _ = graph.listen(FrameLatency, "/icnet/latency")
+    arrays, _ = graph.listen(DiagnosticArray, "/diagnostics")
+    graph.spin_until(lambda: graph.node.count_publishers("/icnet/labels"))
+    graph.spin_for(0.3)
+
+    def status(level, words):
+        """How many were damaged, if the newest status is of this level and has these words."""
+        statuses = [s for a in arrays[-1:] for s in a.status if s.name == "icnet: segmentation"]
+        values = {pair.key: pair.value for s in statuses for pair in s.values}
+        return int(values["damaged"]) if statuses and statuses[0].level == level and words in statuses[0].message else 0
+
+    graph.spin_until(lambda: status(b"\2", "unusable image: JPEG of"), again=lambda: camera.publish(jpeg(2, cut)))
+    assert not latencies
+    assert graph.set("damaged_images", "count").successful
+    graph.spin_until(lambda: latencies, again=lambda: camera.publish(jpeg(3, cut)))
+    assert latencies[-1].header.stamp.sec == 1_003
+    assert latencies[-1].failed >= 1
+    graph.spin_until(lambda: status(b"\1", "") > latencies[-1].failed)

@@ -73,6 +73,11 @@ WELL = Snapshot("active", SETTINGS, first_image_seen=True, statistics={"frame_ra
         ({"state": "building engine", "silence": 99.0}, OK, "building engine"),
         ({"state": "unconfigured", "failure": "no such file"}, ERROR, "no such file"),
         ({"state": "inactive", "silence": 99.0}, OK, "inactive"),
+        (
+            {"statistics": {"damaged_ratio": 0.25}, "last_damage": "JPEG is damaged: premature end"},
+            WARN,
+            "25.0% of the recent images came damaged: JPEG is damaged: premature end",
+        ),
     ],
 )
 def test_the_worst_that_holds_is_said(change, level, words):

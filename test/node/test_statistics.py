@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
 
+pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
+
+from icnet_ros.node.frame import since_stamp
 from icnet_ros.node.statistics import Statistics
 
 
@@ -46,3 +49,22 @@ def test_reset_and_silence():
     statistics.arrived(8.0, dropped=False)
     statistics.reset()
     assert statistics.summary(8.0) == silent
+
+
+def test_the_share_of_damaged_images():
+    statistics = Statistics(window=5.0)
+    for now in (1.0, 2.0, 3.0, 4.0):
+        statistics.finished(now, {}, "sub24")
+    statistics.damaged(2.0)
+    assert statistics.summary(4.0)["damaged_ratio"] == 0.25
+    statistics.failed(4.0)  # counted as failed, too, if damaged images are to fail
+    statistics.damaged(4.0)
+    assert statistics.summary(4.0)["damaged_ratio"] == pytest.approx(0.4)
+    assert "damaged_ratio" not in statistics.summary(20.0)
+
+
+def test_a_clock_that_stands_still_measures_nothing():
+    """Simulated time between two ticks: 0 ms would be a figure."""
+    stamp = 5_000_000_000
+    assert np.isnan(since_stamp(stamp, stamp))
+    assert since_stamp(stamp + 10**6, stamp) == 1.0

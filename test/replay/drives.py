@@ -14,7 +14,7 @@ from icnet_ros.replay.drives import Drive
 from icnet_ros.replay.labelling import engine_predictor
 from icnet_ros.replay.replay_drive import replay_drive
 from icnet_ros.replay.replay_drives import DriveResult
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.replay.selection import Selection
 from icnet_ros.report.report_json import build_report
 from icnet_ros.report.writer import OutputOptions, write_drive_report

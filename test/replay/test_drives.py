@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from icnet_ros.replay.drives import bag_names, find_drives
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE

@@ -1,11 +1,13 @@
 """Many drives at once give the report of one after the other, and one bad drive spoils none."""
 
 import json
+import os
 
 import pytest
 from drives import FRAMES, icnet, make_bag, pictures, read_json, without_timings
 
 from icnet_ros.engine.base import Frame
+from icnet_ros.replay.folder_lock import locked
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import IMAGE
 from icnet_ros.wire.image import encode_image, make_header
@@ -212,3 +214,22 @@ def test_labels_of_other_versions_are_not_reused(tmp_path, engine, model, monkey
         assert run(*words) == 0
         speeds.append(read_json(tmp_path / "out" / "report.json")["throughput_fps"])
     assert [bool(speed) for speed in speeds] == [True, False, True]  # whether anything was labelled anew
+
+
+def test_a_drive_that_another_replay_works_on_is_left_out(tmp_path, bags, model, sequential):
+    """A single replay into the folder of a drive of the fleet: neither writes into the results of the other."""
+    out = tmp_path / "out"
+    words = ("--fleet", f"{bags}/**/*.mcap", "--out", out, "--model", model, "--threads", 1)
+    with locked(out / "drive2"):
+        (out / "drive2" / "report.html").write_text("of the other replay")
+        assert run(*words) == 1
+        report = read_json(out / "report.json")
+        errors = {entry["drive"]: entry["error"] for entry in report["drives"]}
+        assert f"process {os.getpid()} writes its results there" in errors.pop("drive2")
+        assert set(errors.values()) == {""}
+        assert report["frames"]["labelled"] == 40
+        assert "drive2/report.html" not in (out / "index.html").read_text()
+    assert (out / "drive2" / "report.html").read_text() == "of the other replay"
+    assert run(*words) == 0
+    assert_same(sequential, out)
+    assert not list(out.glob("**/.lock"))

@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from icnet_ros.replay import folder_lock
 from icnet_ros.replay.folder_lock import LOCK, locked
 from icnet_ros.wire.cdr import WireError
 
@@ -37,3 +38,21 @@ def test_a_second_run_names_the_first_and_a_killed_one_leaves_no_lock(tmp_path):
         except WireError:
             assert time.monotonic() < deadline
     assert not (tmp_path / LOCK).exists()
+
+
+def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path, monkeypatch):
+    """The first holder ends between opening and locking; a third process has locked a new file by then."""
+    real = folder_lock.fcntl.flock
+    third = []
+
+    def flock(file, how):
+        if not third:
+            (tmp_path / LOCK).unlink()
+            third.append((tmp_path / LOCK).open("w"))
+            real(third[0], how)
+        real(file, how)
+
+    monkeypatch.setattr(folder_lock.fcntl, "flock", flock)
+    with pytest.raises(WireError, match="writes its results there"), locked(tmp_path):
+        pass
+    third[0].close()

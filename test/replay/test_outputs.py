@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from drives import FRAMES, make_bag, run, write
 
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.report.frames_csv import read_frames, write_frames
 from icnet_ros.report.outputs import CONFIDENCE, LABELS, OVERLAY
 from icnet_ros.wire.bag import open_bag

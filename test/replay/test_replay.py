@@ -10,8 +10,8 @@ from drives import FRAMES, make_bag, run, without_timings, write
 
 from icnet_ros.engine.base import FrameError
 from icnet_ros.metrics.confusion import ConfusionMatrix
-from icnet_ros.replay.result import merge_results
-from icnet_ros.replay.result_store import ResultStore
+from icnet_ros.replay.results.result import merge_results
+from icnet_ros.replay.results.result_store import ResultStore
 from icnet_ros.report.outputs import LABELS
 from icnet_ros.report.report_json import build_report
 from icnet_ros.wire.bag import Bag, BagWriter, open_bag
@@ -24,7 +24,7 @@ def test_scores_follow_from_the_predictions_bag(tmp_path, engine):
     bag = make_bag(tmp_path / "bag", engine, damaged=(3,))
     result, report = run(bag, engine, tmp_path / "out")
     write(result, bag, engine, tmp_path / "out")
-    assert report["frames"] == {"read": 10, "labelled": 9, "failed": 1, "scored": 9}
+    assert report["frames"] == {"read": 10, "labelled": 9, "failed": 1, "scored": 9, "damaged": 0}
     assert report["complete"]
     annotated, matrix, stamps = {}, ConfusionMatrix(3), []
     with open_bag(bag) as played:
@@ -58,7 +58,7 @@ def test_a_frame_that_the_network_cannot_label_fails_alone(tmp_path, engine, mon
 
     monkeypatch.setattr(engine, "segment", sometimes)
     result, report = run(bag, engine, tmp_path / "out")
-    assert report["frames"] == {"read": 10, "labelled": 9, "failed": 1, "scored": 9}
+    assert report["frames"] == {"read": 10, "labelled": 9, "failed": 1, "scored": 9, "damaged": 0}
     assert sum("NaN" in frame.error for frame in result.frames) == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.render.contact_sheet import contact_sheet
-from icnet_ros.replay.result import ReplayResult
+from icnet_ros.replay.results.result import ReplayResult
 from icnet_ros.report.plots import confusion
 from icnet_ros.report.writer import caption
 

@@ -1,5 +1,5 @@
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.network.icnet import EXITS, ICNet
 from icnet_ros.share import share
+from icnet_ros.training.bounds import BOUNDS
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.pretrained.backbone import load_backbone
 from icnet_ros.training.pretrained.stem import rewrite_stem
@@ -95,6 +96,23 @@ def test_shipped_recipes(name):
     assert load_recipe(name, iterations=7, seed=None).iterations == 7
 
 
+def test_every_number_of_a_recipe_has_bounds():
+    """One declaration: a new number without bounds fails here, and in every recipe."""
+    numbers = {
+        entry.name: entry.default if isinstance(entry.default, tuple) else (entry.default,)
+        for entry in fields(Recipe)
+        if isinstance(entry.default, (int, float, tuple)) and not isinstance(entry.default, bool)
+    }
+    del numbers["output_stride"]  # takes one of three values
+    assert set(BOUNDS) == set(numbers)
+    for name, default in numbers.items():
+        kinds = {type(one) for one in default}
+        for bad in (math.nan, math.inf, -math.inf, -1.0, 1e12) if kinds == {float} else (-1, 2**70):
+            value = (bad,) * len(default) if isinstance(getattr(Recipe(), name), tuple) else bad
+            with pytest.raises(RecipeError, match=f"{name} is"):
+                Recipe(**{name: value})
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -109,12 +127,24 @@ def test_shipped_recipes(name):
         ("crop: 352", "crop is 352, it takes a list of 2 numbers"),
         ("crop: [352]", "it takes a list of 2 numbers"),
         ("loss_weights: [1, x, 1]", "it takes a list of 3 numbers"),
+        ("loss_weights: [.nan, 1, 1]", r"loss_weights is \(nan, 1, 1\), it takes numbers of 0 to 1000"),
+        ("loss_weights: [-1, 1, 1]", r"loss_weights is \(-1, 1, 1\)"),
+        ("loss_weights: [0, 0, 0]", "nothing would be learnt"),
+        ("crop: [32, 1000000]", "it takes numbers of 32 to 8192"),
+        ("batch: 1000000000", "batch is 1000000000, it takes a number of 1 to 4096"),
+        ("batch: 4096\ncrop: [8192, 8192]", "pixels, at most"),
+        ("scale: [2.0, 0.5]", "the smaller number first"),
+        ("scale: [.inf, .inf]", "scale is"),
+        ("momentum: 1.0", "0 to less than 1"),
+        ("output_stride: 7", "output_stride is 7, it takes 8 or 16 or 32"),
+        ("fusion: glue", "fusion is 'glue', it takes 'cff' or"),
         ("dataset: null", "dataset is None, it takes a text"),
         ("nesterov: 1", "nesterov is 1, it takes true or false"),
         ("hardest: 2.0", "hardest is 2.0"),
         ("- a list", "not a recipe"),
         ("base: mars", "base 'mars' is no other shipped recipe"),
         ("a: [", "while parsing"),
+        ("batch: 3\nbatch: 4", "line 2: the entry 'batch' is there twice"),
     ],
 )
 def test_a_bad_recipe_is_named_and_explained(tmp_path, text, problem):

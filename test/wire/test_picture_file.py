@@ -12,7 +12,8 @@ from icnet_ros.dataset.table import open_dataset
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.decoders.compressed import decode_compressed
 from icnet_ros.wire.image import encode_compressed, make_header
-from icnet_ros.wire.picture_file import jpeg_is_complete, read_picture
+from icnet_ros.wire.pictures.jpeg import jpeg_is_complete
+from icnet_ros.wire.pictures.picture_file import decode_picture, read_picture
 
 PIXELS = cv2.resize(np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8), (320, 240))
 
@@ -54,3 +55,19 @@ def test_a_dataset_refuses_a_cut_off_picture(tmp_path):
         (tmp_path / "val" / folder / name).write_bytes(bytes(content))
     with pytest.raises(DatasetError, match=r"a\.jpg: JPEG of 1000 bytes is truncated"):
         open_dataset("camvid", tmp_path, "val")[0]
+
+
+@pytest.mark.parametrize("length", [2**31 - 1, 2**32 - 1, 10**6])
+def test_a_png_whose_chunk_is_longer_than_the_file_is_refused_before_it_is_decoded(tmp_path, length, monkeypatch):
+    """OpenCV would reserve that much memory first."""
+    content = bytearray(cv2.imencode(".png", np.zeros((32, 46, 3), np.uint8))[1].tobytes())
+    place = content.index(b"IDAT")
+    content[place - 4 : place] = length.to_bytes(4, "big")
+    (tmp_path / "x.png").write_bytes(content)
+    monkeypatch.setattr(cv2, "imdecode", None)
+    with pytest.raises(WireError, match=f"PNG of .* its chunk b'IDAT' has {length} bytes"):
+        decode_picture(bytes(content), "PNG", 32, 46)
+    with pytest.raises(WireError, match=r"x\.png: PNG of"):
+        read_picture(tmp_path / "x.png")
+    with pytest.raises(WireError, match="it has no end"):
+        decode_picture(bytes(content[: place - 4]), "PNG", 32, 46)

@@ -13,7 +13,7 @@ from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, message_type,
 from icnet_ros.wire.decoders.compressed import decode_compressed
 from icnet_ros.wire.decoders.image import decode_image
 from icnet_ros.wire.image import encode_compressed, make_header
-from icnet_ros.wire.picture_file import FORMATS
+from icnet_ros.wire.pictures.picture_file import FORMATS
 from icnet_ros.wire.what_is_read import rows, to_markdown
 
 HEIGHT, WIDTH = 24, 32

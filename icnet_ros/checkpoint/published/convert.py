@@ -16,6 +16,7 @@ from icnet_ros.checkpoint.file import Checkpoint, build_network
 from icnet_ros.checkpoint.published import caffe, hellochick, liminn, semseg
 from icnet_ros.checkpoint.published.units import HEADS, Array, Unit, weights_of
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
+from icnet_ros.files import read_bytes
 from icnet_ros.packages import needed_for
 
 MAX_BYTES = 2 << 30
@@ -94,7 +95,7 @@ def import_weights(
         raise CheckpointError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
     if path.stat().st_size > MAX_BYTES:
         raise CheckpointError(f"{path}: larger than 2 GiB")
-    content = path.read_bytes()
+    content = read_bytes(path)
     try:
         kind, tensors = _recognise(content, str(path))
         units, unused = kind.units(tensors, str(path))

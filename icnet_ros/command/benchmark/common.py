@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from icnet_ros.checkpoint.default import model_path
+from icnet_ros.files import write_text
 from icnet_ros.share import share
-from icnet_ros.wire import picture_file
+from icnet_ros.wire.pictures import picture_file
 
 Rounds = Annotated[int, typer.Option(min=1, help="Number of rounds; the medians are reported.")]
 Picture = Annotated[
@@ -53,4 +54,4 @@ def write_json(out: Path | None, figures: dict[str, Any]) -> None:
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         machine = {"processor": cpu_name(), "python": platform.python_version()}
-        out.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
+        write_text(out, json.dumps({"machine": machine, **figures}, indent=2) + "\n")

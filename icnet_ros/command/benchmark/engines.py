@@ -95,7 +95,7 @@ def agreement(
     with progress_bar("building engines") as update:
         shares = measure(load_model(model), engine or ["onnxruntime"], images, options, update)
     for name, value in shares.items():
-        console.print(f"{name}: {value:.5%} of the pixels as torch labels them", highlight=False)
+        console.print(f"{name}: {value:.5%} of the pixels as torch labels them")
     write_json(out, {"dataset": data, "split": split, "exit": exit_, "agreement": shares})
 
 
@@ -144,5 +144,5 @@ def replay(
     for name in ("engine", "engine_with_confidence", "replay"):
         table.add_row(name.replace("_", " "), f"{result[name]:.2f}")
     console.print(table)
-    console.print(f"replay over engine: {result['replay_over_engine']:.2f}", highlight=False)
+    console.print(f"replay over engine: {result['replay_over_engine']:.2f}")
     write_json(out, {"bag": str(bag), "precision": precision, "frames": frames, "rounds": rounds, **result})

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
@@ -52,13 +51,13 @@ def gpu(
             continue
         figures = f"{row['ms']:.2f}", f"{row['frames_per_s']:.0f}", f"{row['stages']['inference']:.2f}"
         memory = "-" if row["memory_mb"] is None else f"{row['memory_mb']:.0f}"
-        table.add_row(escape(row["name"]), *figures, f"{row['gflops'] or 0:.0f}", f"{row['agreement']:.3%}", memory)
+        table.add_row(row["name"], *figures, f"{row['gflops'] or 0:.0f}", f"{row['agreement']:.3%}", memory)
     console.print(table)
     for row in rows:
         if "error" in row:
-            console.print(f"{row['name']}: {row['error']}", highlight=False, markup=False)
-    console.print(f"{out}/gpu.html, {out}/gpu.json", highlight=False, markup=False)
+            console.print(f"{row['name']}: {row['error']}")
+    console.print(f"{out}/gpu.html, {out}/gpu.json")
     for problem in wrong:
-        errors.print(f"wrong: {problem}", style="bold red", highlight=False, markup=False)
+        errors.print(f"wrong: {problem}", style="bold red")
     if wrong:
         raise typer.Exit(1)

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import cv2
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.checkpoint.default import load_model
@@ -71,7 +70,7 @@ def peers(
     All run on the same engine and the same number of threads, alternately. Each sees the picture at the input size that
     it was made for. A network of another kind needs a description beside it, see docs/networks.md.
     """
-    from icnet_ros.benchmark.peers import candidates, compare_peers
+    from icnet_ros.benchmark.networks.peers import candidates, compare_peers
 
     needs_matplotlib(picture)
     height, width = parse_size(size)
@@ -89,7 +88,7 @@ def peers(
             continue
         scores = (f"{row[key]:.3f}" if row.get(key) is not None else "-" for key in ("miou", "pixel_accuracy"))
         shown = "{}x{}".format(*row["input"]), f"{row['gmac']:.1f}", f"{row['parameters'] / 1e6:.2f} M"
-        table.add_row(escape(row["name"]), *shown, f"{row['ms']:.1f}", f"{row['ratio']:.2f}", *scores)
+        table.add_row(row["name"], *shown, f"{row['ms']:.1f}", f"{row['ratio']:.2f}", *scores)
     console.print(table)
     if alone:
         table = Table(
@@ -97,11 +96,11 @@ def peers(
         )
         for row in (row for row in rows if "alone_ms" in row):
             times = f"{row['ms']:.1f}", f"{row['alone_ms']:.1f}", f"{row['ms'] / row['alone_ms']:.2f}"
-            table.add_row(escape(row["name"]), *times, f"{row['alone_equal']:.4%}")
+            table.add_row(row["name"], *times, f"{row['alone_equal']:.4%}")
         console.print(table)
     for row in rows:
         if problem := row.get("error") or row.get("note"):
-            console.print(f"{row['name']}: {problem}", highlight=False, markup=False)
+            console.print(f"{row['name']}: {problem}")
     settings = {"engine": engine, "size": [height, width], "threads": threads or cores(), "rounds": rounds}
     write_json(out, {**settings, "dataset": data, "split": split, "sources": source or [], "rows": rows})
     if picture is not None:
@@ -140,7 +139,7 @@ def sizes(
     The points that no faster one beats are the ladder from which exit auto chooses under a deadline. With --save it is
     stored in the header of the checkpoint; int8 files beside it stay valid.
     """
-    from icnet_ros.benchmark.sizes import ROWS, measure
+    from icnet_ros.benchmark.networks.sizes import ROWS, measure
     from icnet_ros.checkpoint.ladder import make_ladder, to_metrics
     from icnet_ros.engine.artefacts.header import update_metrics
 
@@ -167,7 +166,7 @@ def sizes(
     write_json(out, {**settings, "dataset": data, "split": split, "sources": source or [], "points": points})
     if save:
         update_metrics(checkpoint, to_metrics(ladder))
-        console.print(f"the ladder is stored in {checkpoint.path}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"the ladder is stored in {checkpoint.path}", soft_wrap=True)
     if picture is not None:
         from icnet_ros.benchmark.pictures import draw_sizes
 
@@ -215,7 +214,7 @@ def scaling(
     size, share = results["size"], results["threads"]["serial_share"]
     console.print(
         f"ms = {size['offset_ms']:.1f} + {size['ms_per_megapixel']:.1f} * megapixels, R2 {size['r2']:.4f}; "
-        f"serial share with {threads[-1]} threads: {'-' if share is None else format(share, '.0%')}", highlight=False
+        f"serial share with {threads[-1]} threads: {'-' if share is None else format(share, '.0%')}"
     )  # fmt: skip
     write_json(out, {"engine": engine, "precision": precision, "rounds": rounds, **results})
     if picture is not None:

@@ -23,7 +23,7 @@ from icnet_ros.command.benchmark.common import (
     parse_size,
     write_json,
 )
-from icnet_ros.command.console import console, errors, progress_bar
+from icnet_ros.command.console import console, print_problem, progress_bar
 from icnet_ros.command.options import EngineName, EnginePrecision, Exit, JsonFile, Model, Threads
 from icnet_ros.command.requirements import needs_matplotlib, needs_ros
 
@@ -42,7 +42,7 @@ def transport(
     height, width = parse_size(size)
     options = {"frames": frames, "rate": rate, "height": height, "width": width}
     result = _measure("transport", options, shipped_profile=not default_transport)
-    console.print("{sent} sent, {received} received by the node, {lost} lost".format(**result), highlight=False)
+    console.print("{sent} sent, {received} received by the node, {lost} lost".format(**result))
     write_json(out, {**options, "default_transport": default_transport, **result})
 
 
@@ -135,9 +135,9 @@ def node(
             table.add_row(f"{run['rate']:g}", str(run["sent"]), str(run["labelled"]), *times, f"{run['cpu_share']:.0%}")
         console.print(table)
         if find_rate:
-            console.print(f"highest rate with fewer than 5 % drops: {result['highest_rate']:g} Hz", highlight=False)
+            console.print(f"highest rate with fewer than 5 % drops: {result['highest_rate']:g} Hz")
         stages = result["runs"][0]["stages"]
-        console.print("ms: " + ", ".join(f"{name} {value:.1f}" for name, value in stages.items()), highlight=False)
+        console.print("ms: " + ", ".join(f"{name} {value:.1f}" for name, value in stages.items()))
     write_json(out, {**options, "sizes": results})
     if picture is not None:
         from icnet_ros.benchmark.pictures import draw_stages
@@ -208,9 +208,7 @@ def cameras(
         counts = (str(one[key]) for key in ("sent", "received", "processed", "dropped"))
         table.add_row(name, *counts, f"{one['age_ms_p95']}", f"{one['allowed_ms']}")
     console.print(table)
-    console.print(
-        f"processed frames, most / fewest per camera: {result['max_over_min']}; lost: {result['lost']}", highlight=False
-    )
+    console.print(f"processed frames, most / fewest per camera: {result['max_over_min']}; lost: {result['lost']}")
     write_json(out, {**options, **result})
 
 
@@ -238,9 +236,7 @@ def soak(
     print(json.dumps(result))
     write_json(out, {**options, "growth": growth, **result})
     if not soak_passed(result, growth):
-        errors.print(
-            f"[bold red]failed:[/] {result['failed_checks'] or 'see memory, threads and exit code'}", highlight=False
-        )
+        print_problem("failed:", str(result["failed_checks"] or "see memory, threads and exit code"))
         raise typer.Exit(1)
 
 

@@ -36,7 +36,7 @@ def paper(
             name = row["table"]
             for table in (time, space):
                 table.add_section()
-                table.add_row(f"[bold]{name}[/]")
+                table.add_row(name, style="bold")
         faster = f"{row['ms']:.1f}", f"{row['speedup']:.2f}", f"{row['paper_speedup']:.2f}"
         time.add_row(row["name"], *faster, f"{row['gmac']:.1f}", f"{row['mac_ratio']:.2f}")
         published = f"{row['paper_memory_ratio']:.1f}" if row["paper_memory_ratio"] else ""

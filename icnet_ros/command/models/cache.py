@@ -3,7 +3,6 @@
 from datetime import datetime, timezone
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from icnet_ros.command.console import console
@@ -21,18 +20,18 @@ def group() -> None:
 def list_() -> None:
     """Show the entries, the most recently used first, and the limit."""
     found = entries()
-    table = Table("entry", "MiB", "last used (UTC)", title=escape(str(cache_folder())), title_justify="left")
+    table = Table("entry", "MiB", "last used (UTC)", title=str(cache_folder()), title_justify="left")
     for entry in found:
         used = datetime.fromtimestamp(entry.used, timezone.utc)
-        table.add_row(escape(entry.name), f"{entry.size / 2**20:.1f}", f"{used:%Y-%m-%d %H:%M}")
+        table.add_row(entry.name, f"{entry.size / 2**20:.1f}", f"{used:%Y-%m-%d %H:%M}")
     console.print(table)
-    console.print(f"{_total(found)}; limit {limit_bytes() / 2**20:.0f} MiB (ICNET_CACHE_MIB)", highlight=False)
+    console.print(f"{_total(found)}; limit {limit_bytes() / 2**20:.0f} MiB (ICNET_CACHE_MIB)")
 
 
 @app.command("clear")
 def clear_() -> None:
     """Remove all entries. They are built again when an engine needs them."""
-    console.print(f"removed {_total(clear())} from {escape(str(cache_folder()))}", highlight=False, soft_wrap=True)
+    console.print(f"removed {_total(clear())} from {cache_folder()!s}", soft_wrap=True)
 
 
 def _total(counted: list[CacheEntry]) -> str:

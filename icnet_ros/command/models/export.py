@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from icnet_ros.checkpoint.default import load_model, load_model_spec
-from icnet_ros.checkpoint.onnx_file import describe
+from icnet_ros.checkpoint.onnx_description import describe
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.command.console import console
 from icnet_ros.engine.base import EngineError
@@ -49,7 +49,7 @@ def export(
         onnx.save(network, out)
     else:
         shutil.copyfile(made, out)
-    console.print(f"{out}", highlight=False)
+    console.print(f"{out}")
 
 
 def _of_exit(spec: ModelSpec, exit_: str) -> ModelSpec:

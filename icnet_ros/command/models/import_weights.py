@@ -41,12 +41,8 @@ def import_weights(
     save(out, checkpoint.spec, checkpoint.weights)
     spec = checkpoint.spec
     exits = ", ".join(spec.exits)
-    console.print(
-        f"{imported.format}, width {spec.width:g}, {len(spec.classes)} classes, exits {exits}", highlight=False
-    )
+    console.print(f"{imported.format}, width {spec.width:g}, {len(spec.classes)} classes, exits {exits}")
     if imported.unused:
         names = ", ".join(imported.unused[:8]) + (", ..." if len(imported.unused) > 8 else "")
-        errors.print(
-            f"{len(imported.unused)} entries are not part of this network: {names}", highlight=False, markup=False
-        )
-    console.print(f"{out}", highlight=False, markup=False)
+        errors.print(f"{len(imported.unused)} entries are not part of this network: {names}")
+    console.print(f"{out}")

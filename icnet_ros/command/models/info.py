@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from icnet_ros.checkpoint.default import model_path
 from icnet_ros.checkpoint.file import load_spec
@@ -28,7 +28,7 @@ def info(
     if json:
         print(spec.to_json())
         return
-    table = Table("property", "value", title=escape(str(path)), title_justify="left")
+    table = Table("property", "value", title=str(path), title_justify="left")
     of_network = ("input_size", "size_multiple", "align_corners")
     of_icnet = ("width", "exits", "windows")
     for name in (
@@ -47,18 +47,18 @@ def info(
             if isinstance(value, tuple)
             else str(value)
         )
-        table.add_row(name, escape("any" if value is None else shown))
+        table.add_row(name, "any" if value is None else shown)
     if spec.architecture == "onnx":
         for name, text in _network(path):
-            table.add_row(name, escape(text))
+            table.add_row(name, text)
     for title, values in (("training", spec.training), ("metrics", spec.metrics)):
         for key, value in values.items():
-            table.add_row(escape(f"{title}.{key}"), escape(str(value)))
-    table.add_row("data licence", escape(spec.data_licence or "not stated"))
+            table.add_row(f"{title}.{key}", str(value))
+    table.add_row("data licence", spec.data_licence or "not stated")
     console.print(table)
-    classes = Table("id", "class", "colour", title=escape(f"classes: {spec.classes.name}"), title_justify="left")
+    classes = Table("id", "class", "colour", title=f"classes: {spec.classes.name}", title_justify="left")
     for index, (name, colour) in enumerate(zip(spec.classes.names, spec.classes.colours, strict=True)):
-        classes.add_row(str(index), escape(name), f"[on rgb({colour[0]},{colour[1]},{colour[2]})]      [/]")
+        classes.add_row(str(index), name, Text(" " * 6, f"on rgb({colour[0]},{colour[1]},{colour[2]})"))
     console.print(classes)
 
 

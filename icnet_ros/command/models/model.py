@@ -17,6 +17,7 @@ from icnet_ros.checkpoint.model_index import (
     shipped_index,
 )
 from icnet_ros.command.console import console, progress_bar
+from icnet_ros.files import write_text
 
 app = typer.Typer(help="Models by name: those here, and those that a mirror has.", no_args_is_help=True)
 
@@ -45,11 +46,11 @@ def pull_model(
     """Download a model, check its hashes, and keep it where --model and the node find it by name."""
     with progress_bar("downloading") as update:
         path = pull(name, mirror or os.environ.get(MIRROR, ""), to or download_folder(), update)
-    console.print(f"{name} is in {path}", highlight=False, markup=False)
+    console.print(f"{name} is in {path}")
 
 
 @app.command("index")
 def write_index(folder: Annotated[Path, typer.Argument(help="Folder of .safetensors checkpoints.")]) -> None:
     """Write index.yaml of a folder of models, so that it can serve as a mirror."""
-    (folder / INDEX).write_text(make_index(folder))
-    console.print(f"{folder / INDEX} is written", highlight=False, markup=False)
+    write_text(folder / INDEX, make_index(folder))
+    console.print(f"{folder / INDEX} is written")

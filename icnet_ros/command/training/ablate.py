@@ -70,4 +70,4 @@ def ablate(
         table.add_row(shown, row["name"], f"{row['miou']:.1f}", deltas[0], f"{row['paper_miou']:.1f}", deltas[1])
         group = row["group"]
     console.print(table)
-    console.print(f"{out}/ablation.png, {out}/ablation.json", highlight=False)
+    console.print(f"{out}/ablation.png, {out}/ablation.json")

@@ -28,7 +28,7 @@ def average(
         raise typer.BadParameter("an average needs at least two checkpoints")
     spec, weights = run([load(path) for path, _ in parts], [share for _, share in parts])
     save(out, spec, weights, half=True)
-    console.print(f"{out}", highlight=False, markup=False)
+    console.print(f"{out}")
 
 
 def _part(text: str) -> tuple[Path, float]:

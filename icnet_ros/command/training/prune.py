@@ -70,4 +70,4 @@ def prune(
         for width, cut, after in result.steps:
             table.add_row(f"{width:g}", f"{cut:.4f}", f"{after:.4f}")
         console.print(table)
-        console.print(f"{result.checkpoint}", highlight=False)
+        console.print(f"{result.checkpoint}")

@@ -43,5 +43,5 @@ def quantize(
             count=images,
             max_drop=max_drop,
         )
-    console.print(f"{result.path}", highlight=False)
-    console.print(f"mIoU {result.before:.4f} in fp32, {result.after:.4f} in int8", highlight=False)
+    console.print(f"{result.path}")
+    console.print(f"mIoU {result.before:.4f} in fp32, {result.after:.4f} in int8")

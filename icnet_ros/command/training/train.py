@@ -65,22 +65,20 @@ def train(
     with progress_bar("reading the data", hidden=session.hidden) as update:
         trainer = Trainer(chosen, session.data, session.validation, out, session.fabric, start, teacher_checkpoint)
         if trainer.step and not session.hidden:
-            console.print(f"resuming at step {trainer.step}", highlight=False)
+            console.print(f"resuming at step {trainer.step}")
         best = trainer.run(update, stop_after)
     if not session.hidden:
         if trainer.ended and trainer.step < chosen.iterations:
             console.print(
                 f"ended at step {trainer.step} of {chosen.iterations}: {trainer.without_gain} validations brought no "
                 f"better mIoU (patience: {chosen.patience})",
-                highlight=False,
             )
         elif past := trainer.step % chosen.validate_every if trainer.step < chosen.iterations else 0:
             console.print(
                 f"stopped at step {trainer.step}; resumes at step {trainer.step - past}, the last validation "
                 f"(every {chosen.validate_every} steps)",
-                highlight=False,
             )
         if (out / "best.safetensors").is_file():
-            console.print(f"best validation mIoU {best:.4f}: {out}/best.safetensors", highlight=False)
+            console.print(f"best validation mIoU {best:.4f}: {out}/best.safetensors")
         else:
-            console.print("no checkpoint yet: the first validation writes best.safetensors", highlight=False)
+            console.print("no checkpoint yet: the first validation writes best.safetensors")

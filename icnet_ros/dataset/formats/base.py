@@ -1,7 +1,6 @@
 """What all formats share: the request, the description that comes back, class tables, files."""
 
 import csv
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,9 @@ from icnet_ros.checkpoint.classes import Colour, load_classes
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.label_files import IGNORE
 from icnet_ros.dataset.labelmap import voc_colour
-from icnet_ros.wire.picture_file import PICTURES
+from icnet_ros.documents import DocumentError, parse_json
+from icnet_ros.files import read_text
+from icnet_ros.wire.pictures.picture_file import PICTURES
 
 VAL_SHARE = 0.2  # of the images, where an export has one split only
 # What tools call pixels that nobody labelled, in lower case.
@@ -141,19 +142,19 @@ def read_json(path: Path) -> Any:
     try:
         found = path.stat()
         return _parsed(path, found.st_mtime_ns, found.st_size)
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as err:
+    except (OSError, UnicodeDecodeError, DocumentError) as err:
         raise DatasetError(f"{path}: not readable as JSON ({err})") from err
 
 
 @lru_cache(maxsize=64)  # several formats look into the same files
 def _parsed(path: Path, *_state: int) -> Any:
-    return json.loads(path.read_text(encoding="utf-8-sig"))
+    return parse_json(read_text(path), path.name, finite=False)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
     """Rows of a CSV file by lower-case column name, without spaces around. Raises DatasetError."""
     try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        rows = list(csv.reader(read_text(path).splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as err:
         raise DatasetError(f"{path}: not readable as CSV ({err})") from err
     header = [name.strip().lower() for name in rows[0]] if rows else []

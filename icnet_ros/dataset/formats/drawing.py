@@ -23,8 +23,9 @@ from icnet_ros.dataset.formats.base import (
 from icnet_ros.dataset.formats.raster import Mask
 from icnet_ros.dataset.label_files import IGNORE
 from icnet_ros.dataset.made_from import made_from
+from icnet_ros.files import open_regular
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import write_picture
+from icnet_ros.wire.pictures.picture_file import write_picture
 
 
 class Region(NamedTuple):
@@ -147,7 +148,7 @@ def _from(path: Path, request: Request) -> str:
 def picture_shape(path: Path) -> tuple[int, int]:
     """Height and width of a picture file, from its header. Raises DatasetError."""
     try:
-        with Image.open(path) as picture:
+        with open_regular(path) as file, Image.open(file) as picture:
             return picture.height, picture.width
     except (OSError, ValueError, SyntaxError, WireError, Image.DecompressionBombError) as err:
         raise DatasetError(f"{path}: not a readable picture ({err})") from err

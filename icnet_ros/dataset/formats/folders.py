@@ -16,7 +16,7 @@ from icnet_ros.dataset.formats.base import (
     with_validation,
 )
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.stored_picture import read_stored
+from icnet_ros.wire.pictures.stored_picture import read_stored
 
 IMAGES = ("images", "image", "rgb", "img", "imgs", "camera", "CameraRGB")
 LABELS = (

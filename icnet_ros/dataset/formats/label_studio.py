@@ -13,7 +13,7 @@ from icnet_ros.dataset.base import DatasetError, read_label_file
 from icnet_ros.dataset.formats.base import Description, Format, Request, files, read_json
 from icnet_ros.dataset.formats.drawing import Annotated, Images, Region, draw, each, names_of, picture_shape
 from icnet_ros.dataset.formats.raster import Mask, ellipse, label_studio_rle, polygon
-from icnet_ros.wire.picture_file import PICTURES
+from icnet_ros.wire.pictures.picture_file import PICTURES
 
 UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # before the names of uploaded files
 BRUSH = re.compile(r"task-(\d+)-annotation-(\d+)-by-[^-]*-[^-]+-(.+)-\d+\.png")

@@ -4,20 +4,18 @@ from pathlib import Path
 
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.formats import (
-    cityscapes,
     coco,
     folders,
     label_studio,
     labelme,
-    offroad,
     parquet,
     roboflow,
     segments_ai,
-    street,
     supervisely,
     voc,
 )
 from icnet_ros.dataset.formats.base import Format
+from icnet_ros.dataset.formats.public import cityscapes, offroad, street
 
 MODULES = (voc, label_studio, roboflow, labelme, coco, supervisely, segments_ai, parquet, cityscapes, street, offroad)
 FORMATS: dict[str, Format] = {one.name: one for module in (*MODULES, folders) for one in module.FORMATS}

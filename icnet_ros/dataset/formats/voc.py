@@ -16,6 +16,7 @@ from icnet_ros.dataset.formats.base import (
     with_validation,
 )
 from icnet_ros.dataset.labelmap import read_labelmap
+from icnet_ros.files import read_text
 
 # The challenge's order; ids are the places, 0 is background and 255 the border between objects.
 VOC = (
@@ -53,7 +54,7 @@ def _describe(request: Request) -> Description:
 def _splits(folder: Path, source: Values) -> dict[str, list[Values]]:
     """A source for each list of names in ImageSets; trainval is the others together."""
     lists = sorted((folder / "ImageSets" / "Segmentation").glob("*.txt"))
-    lists = [path for path in lists if path.read_text(encoding="utf-8-sig").strip() and path.stem.lower() != "trainval"]
+    lists = [path for path in lists if read_text(path).strip() and path.stem.lower() != "trainval"]
     splits: dict[str, list[Values]] = {}
     for path in lists:
         entry = {**source, "list": path.relative_to(folder).as_posix()}

@@ -15,6 +15,7 @@ from time import monotonic
 from uuid import uuid4
 
 from icnet_ros.engine.artefacts.cache_entries import cache_folder, mark_used, trim
+from icnet_ros.files import read_text
 
 log = logging.getLogger(__name__)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -61,7 +62,7 @@ def _last_duration(what: str, folder: Path) -> str:
     durations: dict[float, float] = {}
     for path in folder.glob("*.json"):
         try:
-            described = json.loads(path.read_text())
+            described = json.loads(read_text(path))
             if described["what"] == what:
                 durations[path.stat().st_mtime] = float(described["seconds"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -125,7 +126,7 @@ def _defect(path: Path, key: Mapping[str, str]) -> str:
     if not path.is_file():
         return "there is none yet"
     try:
-        metadata = json.loads(path.with_suffix(".json").read_text())
+        metadata = json.loads(read_text(path.with_suffix(".json")))
         if metadata["key"] != dict(key):
             return "it was made from something else"
         if metadata["sha256"] != hashlib.sha256(path.read_bytes()).hexdigest():

@@ -43,11 +43,13 @@ def int8_metadata(checkpoint: Checkpoint, exit_: str) -> dict[str, Any]:
     """
     path = int8_path(checkpoint, exit_)
     advice = f"icnet quantize --model {checkpoint.path} --exit {exit_} --data DATASET"
-    if not path.is_file():
+    if not path.exists():
         raise EngineError(f"precision int8 needs {path}: make it with {advice}, or set precision to fp32")
     try:
         metadata = json.loads(read_metadata(path)[METADATA_KEY])
-    except (OSError, ValueError, KeyError, RecursionError) as err:
+    except OSError as err:
+        raise EngineError(f"{path}: {err.strerror or err}; {advice}") from err
+    except (ValueError, KeyError, RecursionError) as err:
         raise EngineError(f"{path}: not from icnet quantize, or damaged ({type(err).__name__}): {advice}") from err
     if not isinstance(metadata, dict) or metadata.get("sha256") != checkpoint.sha256:
         raise EngineError(f"{path}: calibrated for other weights than {checkpoint.path} has now: {advice}")

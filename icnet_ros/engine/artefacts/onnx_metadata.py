@@ -9,6 +9,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+from icnet_ros.files import open_regular
+
 METADATA_PROPS, KEY, VALUE = 14, 1, 2  # field numbers of ModelProto and of StringStringEntryProto
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 SIZES = {VARINT: 0, FIXED64: 8, FIXED32: 4}
@@ -17,7 +19,7 @@ MAX_VARINT = 10  # bytes
 
 def read_metadata(path: Path) -> dict[str, str]:
     """`metadata_props` of an ONNX file. Raises ValueError if it is no whole protobuf message, OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         entries = [value for _, value in _fields(file, os.fstat(file.fileno()).st_size, {METADATA_PROPS})]
     found = [{KEY: b"", VALUE: b""} | dict(_fields(BytesIO(one), len(one), {KEY, VALUE})) for one in entries]
     return {one[KEY].decode(): one[VALUE].decode() for one in found}

@@ -25,7 +25,7 @@ from icnet_ros.node.benchmark.graph import (
 from icnet_ros.share import share
 from icnet_ros.wire.decoders.image import decode_labels
 from icnet_ros.wire.image import encode_image, encode_jpeg, make_header
-from icnet_ros.wire.picture_file import read_picture
+from icnet_ros.wire.pictures.picture_file import read_picture
 
 WARM_UP = 10  # frames
 QUIET_S = 0.5  # after the last label

@@ -5,12 +5,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import yaml
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from icnet_ros.documents import DocumentError, read_yaml
 from icnet_ros.node.parameter import ParameterError, allowed, ros_value
 from icnet_ros.node.parameters import by_name, parse
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -115,7 +115,7 @@ def check_params_file(params_file: str) -> None:
 def cameras_in(params_file: str) -> tuple[str, ...]:
     """The `cameras` that a ROS parameter file gives to a node icnet or to every node; empty if it gives none.
 
-    Also for a file that cannot be read: launch and the node say what is wrong with it.
+    Also for a file that cannot be opened: launch and the node say so. Raises ParameterError for invalid YAML.
     """
 
     def find(tree: object) -> Iterator[str]:
@@ -126,9 +126,11 @@ def cameras_in(params_file: str) -> tuple[str, ...]:
             yield from find(value)
 
     try:
-        return tuple(find(yaml.safe_load(Path(params_file).read_text())))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return tuple(find(read_yaml(params_file)))
+    except OSError:
         return ()
+    except DocumentError as err:
+        raise ParameterError(str(err)) from err
 
 
 def check_topics(values: Mapping[str, str], cameras: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from icnet_ros.node.frame import LabelledFrame
 from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.outputs.base import Output, Topic
 from icnet_ros.node.parameters import Parameters
+from icnet_ros.wire.calibration import check_calibration
 from icnet_ros.wire.cdr import Header
 
 
@@ -65,8 +66,9 @@ def for_size(info: CameraInfo, header: Header, height: int, width: int) -> Camer
 def check_view(info: CameraInfo, height: int, width: int) -> None:
     """Raise ValueError if `info` cannot be that of an image of height x width pixels: its sides have another ratio.
 
-    An image that was only resized has the ratio of its camera.
+    An image that was only resized has the ratio of its camera. Also raised for a CameraInfo that no camera has.
     """
+    check_calibration(info)
     rows, columns = _delivered(info, height, width)
     # A side may be rounded by a pixel.
     if abs(rows * width - columns * height) > max(rows, columns, height, width):
@@ -79,8 +81,10 @@ def check_view(info: CameraInfo, height: int, width: int) -> None:
 def rectified_matrix(info: CameraInfo) -> npt.NDArray[np.float64]:
     """(9,) camera matrix of the rectified image: that of P, or K where P is not set. Raises ValueError if neither is.
 
-    K is that of the raw image, and the pixels of a rectified one differ from it wherever P does.
+    K is that of the raw image, and the pixels of a rectified one differ from it wherever P does. Also raised for a
+    CameraInfo that no camera has.
     """
+    check_calibration(info)
     matrix = (
         np.array(info.p, np.float64).reshape(3, 4)[:, :3].reshape(-1) if info.p[0] else np.array(info.k, np.float64)
     )

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.files import check_regular
 from icnet_ros.network.icnet import ICNet
 from icnet_ros.network.pspnet import PSPNet50
 
@@ -23,7 +24,7 @@ def load_backbone(network: ICNet | PSPNet50, path: Path) -> None:
     Raises CheckpointError.
     """
     try:
-        source = {key: value.float() for key, value in load_file(path).items()}
+        source = {key: value.float() for key, value in load_file(check_regular(path)).items()}
     except (OSError, SafetensorError) as err:
         hint = "; how to convert a .pth file: docs/training.md" if path.suffix in (".pth", ".pt") else ""
         raise CheckpointError(f"{path}: not a readable safetensors file ({err}){hint}") from err

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.files import check_regular
 from icnet_ros.network.dimensions import BN_EPSILON
 from icnet_ros.network.icnet import ICNet
 from icnet_ros.network.layers import ConvBN, halve
@@ -32,7 +33,7 @@ def rewrite_stem(network: ICNet | PSPNet50, path: Path, images: Tensor) -> None:
     Output channel i is ResNet's i (modulo 64), as `load_backbone` expects. Raises CheckpointError.
     """
     try:
-        source = {key: value.float().to(images.device) for key, value in load_file(path).items()}
+        source = {key: value.float().to(images.device) for key, value in load_file(check_regular(path)).items()}
         scale = source["bn1.weight"] / torch.sqrt(source["bn1.running_var"] + BN_EPSILON)
         shift = source["bn1.bias"] - source["bn1.running_mean"] * scale
         kernel = source["conv1.weight"] * scale[:, None, None, None]

@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from icnet_ros.checkpoint.file import Checkpoint, load
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.evaluation.evaluate import evaluate
+from icnet_ros.files import write_text
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Progress, Trainer
 from icnet_ros.training.pruning.filters import narrower, pruned
@@ -89,5 +90,5 @@ def prune_progressively(
     if fabric.global_rank == 0:
         rows = [{"width": width, "pruned": cut, "retrained": after} for width, cut, after in steps]
         text = json.dumps({"width": checkpoint.spec.width, "miou": before, "steps": rows}, indent=2)
-        (out / "prune.json").write_text(text + "\n")
+        write_text(out / "prune.json", text + "\n")
     return result

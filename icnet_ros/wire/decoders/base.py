@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 
 from icnet_ros.wire.cdr import Header, WireError, peek_stamp
 from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, UInt8, stamp_ns
+from icnet_ros.wire.pictures.jpeg import DamagedImageError
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Decoder(Protocol):
         """The pictures that are complete with this message, oldest first: one, unless the decoder is stateful.
 
         No picture if that of this message comes with a later one; then several, each with its own header and `late`.
-        Raises WireError that names what cannot be read, also for a message before the first key frame.
+        Raises WireError that names what cannot be read, also for a message before the first key frame;
+        DamagedImageError if a part can be decoded, see `decode_damaged`.
         """
 
     def flush(self) -> Sequence[Picture]:
@@ -60,6 +62,13 @@ class Decoder(Protocol):
 
     def labels(self, data: bytes | memoryview) -> tuple[Header, UInt8]:
         """Header and class ids, uint8 (H, W), of a label image. Raises WireError if the message cannot be one."""
+
+
+def decode_damaged(error: DamagedImageError) -> Picture:
+    """The picture of the message whose decoding raised `error`; what is missing is invented. Raises WireError."""
+    if error.header is None:
+        raise error
+    return Picture(error.header, error.pixels(), "bgr")
 
 
 class StatelessDecoder(ABC):

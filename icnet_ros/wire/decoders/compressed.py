@@ -11,13 +11,14 @@ from icnet_ros.wire.decoders.pixels import demosaic
 from icnet_ros.wire.decoders.video import Packet, Video
 from icnet_ros.wire.decoders.zstd import is_zstd_transport, unpack_zstd_transport
 from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, UInt8, check_size
-from icnet_ros.wire.picture_file import (
+from icnet_ros.wire.pictures.jpeg import DamagedImageError
+from icnet_ros.wire.pictures.picture_file import (
     LOSSLESS,
     decode_mosaic,
     decode_picture,
     picture_size,
 )
-from icnet_ros.wire.stored_picture import label_image
+from icnet_ros.wire.pictures.stored_picture import label_image
 from icnet_ros.wire.video_stream import codec_of, is_key_frame
 
 # As image_transport writes it: "bayer_rggb8; jpeg compressed mono8". Behind "compressed" stands what the file holds.
@@ -122,11 +123,14 @@ def _picture(message: Any, content: bytes, max_pixels: int) -> Picture:
     encoding, holds = parse_format(described)
     bayer = BAYER.match(encoding)
     # A JPEG of a mosaic is converted to grey or colour before, unless its content is said to be the mosaic.
-    if bayer and (holds.startswith("bayer_") or (not holds and kind in LOSSLESS)):
-        mosaic = decode_mosaic(content, kind, height, width)
-        if mosaic is not None:
-            return Picture(message.header, demosaic(mosaic, bayer[1]), "bgr")
-    return Picture(message.header, decode_picture(content, kind, height, width), "bgr")
+    try:
+        if bayer and (holds.startswith("bayer_") or (not holds and kind in LOSSLESS)):
+            mosaic = decode_mosaic(content, kind, height, width)
+            if mosaic is not None:
+                return Picture(message.header, demosaic(mosaic, bayer[1]), "bgr")
+        return Picture(message.header, decode_picture(content, kind, height, width), "bgr")
+    except DamagedImageError as err:
+        raise err.in_message(message.header) from err
 
 
 def _packet(message: Any, content: bytes) -> Packet | None:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from icnet_ros.benchmark.engines import whole_path
-from icnet_ros.benchmark.onnx_cost import onnx_cost
+from icnet_ros.benchmark.networks.onnx_cost import onnx_cost
 from icnet_ros.benchmark.timing import Progress, interleaved
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import CheckpointError
@@ -102,7 +102,7 @@ def compare_peers(
 
 def _alone(networks: Sequence[Candidate], picture: UInt8, threads: int) -> dict[str, Callable[[], UInt8]]:
     """The baseline of each ONNX file, which is fp32, by the name of the candidate."""
-    from icnet_ros.benchmark.alone import alone
+    from icnet_ros.benchmark.networks.alone import alone
 
     return {
         network.name: alone(network.checkpoint, picture, threads)

@@ -13,7 +13,7 @@ class FrameRecord(FrameMetrics):
 
     stamp_ns: stamp of its header. recorded_ns: time at which the bag recorded it. crc: CRC-32 of the message; a stored
     record is reused only for the same message. confidence: mean over the pixels, 0..1. error: why there are no
-    labels, "" if there are.
+    labels, "" if there are. damage: what is wrong with an image that was labelled though a part of it is missing.
     """
 
     stamp_ns: int
@@ -25,6 +25,7 @@ class FrameRecord(FrameMetrics):
     inference_ms: float = NAN
     postprocess_ms: float = NAN
     error: str = ""
+    damage: str = ""
 
     @property
     def engine_ms(self) -> float:

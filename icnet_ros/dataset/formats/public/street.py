@@ -18,6 +18,7 @@ from icnet_ros.dataset.formats.base import (
     with_validation,
 )
 from icnet_ros.dataset.formats.drawing import each
+from icnet_ros.files import read_text
 
 
 def _vistas(folder: Path) -> tuple[Path, str] | None:
@@ -81,7 +82,7 @@ def _describe_a2d2(request: Request) -> Description:
 
 def _describe_ade20k(request: Request) -> Description:
     path = request.folder / "objectInfo150.txt"
-    rows = [line.split("\t") for line in path.read_text(encoding="utf-8-sig").splitlines()[1:] if line.strip()]
+    rows = [line.split("\t") for line in read_text(path).splitlines()[1:] if line.strip()]
     try:
         names = [row[-1].split(",")[0].strip() for row in sorted(rows, key=lambda row: int(row[0]))]
     except (ValueError, IndexError) as err:

@@ -3,15 +3,16 @@
 import json
 import os
 from dataclasses import asdict
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 
 import cv2
 
+from icnet_ros.files import read_text, write_all, writing
 from icnet_ros.metrics.frame import UInt8
-from icnet_ros.replay.frame_record import FrameRecord
+from icnet_ros.replay.results.frame_record import FrameRecord
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import write_picture
+from icnet_ros.wire.pictures.picture_file import write_picture
 
 PROGRESS_LOG = "frames*.jsonl"  # frame records, written as the replay runs; one file per part of a drive
 MADE_WITH = "made_with.json"  # what the stored labels depend on
@@ -42,7 +43,7 @@ class ResultStore:
         if stored.exists():
             reports = [self._folder / name for name in REPORTS]
             try:
-                same = json.loads(stored.read_text()) == made_with
+                same = json.loads(read_text(stored)) == made_with
             except ValueError:  # killed while it wrote this
                 same = False
             if resume and same:
@@ -54,13 +55,14 @@ class ResultStore:
         old = self._labels.glob("*.png"), self._labels.glob(PROGRESS_LOG), (self._folder / "confidence").glob("*.png")
         for path in (path for paths in (*old, reports) for path in paths):
             path.unlink(missing_ok=True)
-        stored.write_text(json.dumps(made_with) + "\n")
+        with writing(stored, "--out"):
+            stored.write_text(json.dumps(made_with) + "\n")
 
     def records(self) -> dict[int, FrameRecord]:
         """Frame records of earlier runs, by number."""
         records: dict[int, FrameRecord] = {}
         for log in sorted(self._labels.glob(PROGRESS_LOG)):
-            for line in log.read_text().splitlines():
+            for line in read_text(log).splitlines():
                 try:
                     record = FrameRecord(**json.loads(line))
                 except (TypeError, ValueError):  # incomplete line of a killed run, or a record of an older version
@@ -68,9 +70,9 @@ class ResultStore:
                 records[record.number] = record
         return records
 
-    def open_progress_log(self, part: range) -> TextIO:
+    def open_progress_log(self, part: range) -> FileIO:
         """The file to which `append_record` adds the frames of this part of a drive."""
-        return (self._labels / PROGRESS_LOG.replace("*", f".{part.start}")).open("a")
+        return (self._labels / PROGRESS_LOG.replace("*", f".{part.start}")).open("ab", buffering=0)
 
     def labels(self, number: int) -> UInt8 | None:
         """The label map of a frame (H, W), None if there is none or it cannot be read."""
@@ -92,10 +94,10 @@ class ResultStore:
         return self._folder / kind / f"{number:06d}.png"
 
 
-def append_record(log: TextIO, record: FrameRecord) -> None:
+def append_record(log: FileIO, record: FrameRecord) -> None:
     """Log a frame; a run that is killed after this is resumed after this frame."""
-    log.write(json.dumps(asdict(record)) + "\n")
-    log.flush()
+    with writing(log.name, "--out"):
+        write_all(log, (json.dumps(asdict(record)) + "\n").encode())
 
 
 def _read(file: Path) -> UInt8 | None:

@@ -16,6 +16,7 @@ from icnet_ros.dataset.formats.base import (
     read_csv,
     with_validation,
 )
+from icnet_ros.files import read_text
 
 RUGD = "RUGD_annotation-colormap.txt"
 GOOSE = "goose_label_mapping.csv"
@@ -33,7 +34,7 @@ def _colourmap(folder: Path) -> Path | None:
 
 def _describe_rugd(request: Request) -> Description:
     path = _colourmap(request.folder) or request.folder / RUGD
-    rows = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    rows = [line.split() for line in read_text(path).splitlines() if line.strip()]
     try:
         colours = {row[1]: (int(row[2]), int(row[3]), int(row[4])) for row in rows}
     except (ValueError, IndexError) as err:

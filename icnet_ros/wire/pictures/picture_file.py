@@ -1,5 +1,6 @@
 """Decoder of image files for messages, datasets and files; rejects truncated ones."""
 
+import errno
 import io
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,15 @@ import numpy.typing as npt
 from PIL import ExifTags, UnidentifiedImageError
 from PIL import Image as PillowImage
 
+from icnet_ros.files import read_bytes, writing
 from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.pictures.jpeg import DamagedImageError, decode_jpeg
+from icnet_ros.wire.pictures.png import MAGIC, check_png
 
 UInt8 = npt.NDArray[np.uint8]
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "BMP")  # by their names in Pillow
 NAMES = "JPEG, PNG, TIFF, WebP, AVIF or BMP"
 LOSSLESS = ("PNG", "TIFF", "BMP")
-START_OF_SCAN, STANDALONE = 0xDA, (0x01, *range(0xD0, 0xD9))  # JPEG markers; the standalone ones have no length
-END = b"\xff\xd9"
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
 
 
@@ -44,27 +46,31 @@ def is_turned(content: bytes) -> bool:
 def decode_picture(content: bytes, kind: str, height: int, width: int) -> UInt8:
     """BGR uint8 (height, width, 3) of a file of that kind and size. Raises WireError if it is damaged.
 
+    A JPEG of which only a part can be decoded raises DamagedImageError, which has the pixels.
     The orientation in EXIF data is ignored, as in camera messages.
     """
-    if kind == "JPEG":
-        # libjpeg fills missing data with grey and only warns.
-        if not jpeg_is_complete(content):
-            raise WireError(f"JPEG of {len(content)} bytes is truncated: it has no end marker")
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    else:
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_ANYDEPTH
     return _as_8_bits(_decode(content, kind, height, width, flags), kind)
 
 
 def decode_mosaic(content: bytes, kind: str, height: int, width: int) -> npt.NDArray[Any] | None:
-    """Pixels uint8 or uint16 (height, width) of a file of one channel, None if it has more. Raises WireError."""
+    """Pixels uint8 or uint16 (height, width) of a file of one channel, None if it has more.
+
+    Raises WireError, DamagedImageError.
+    """
+    if kind == "JPEG":
+        bgr = _decode(content, kind, height, width, 0)
+        return np.ascontiguousarray(bgr[..., 0]) if (bgr == bgr[..., :1]).all() else None
     pixels = _decode(content, kind, height, width, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
     return pixels if pixels.ndim == 2 and pixels.dtype in (np.uint8, np.uint16) else None
 
 
 def _decode(content: bytes, kind: str, height: int, width: int, flags: int) -> npt.NDArray[Any]:
+    """flags: of OpenCV; a JPEG is decoded to BGR whatever they are."""
+    if kind == "PNG":
+        check_png(content)
     try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        pixels = decode_jpeg(content) if kind == "JPEG" else cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error as err:
         raise WireError(f"{kind} of {len(content)} bytes cannot be decoded: {err}") from err
     if pixels is None or pixels.shape[:2] != (height, width):
@@ -84,13 +90,21 @@ def _as_8_bits(pixels: npt.NDArray[Any], kind: str) -> UInt8:
 def read_picture(path: Path) -> UInt8:
     """BGR uint8 (H, W, 3) of a picture file of any format that OpenCV reads. Raises WireError that names it."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as err:
         raise WireError(f"{path}: cannot be read: {err.strerror or err}") from err
-    if content[:2] == b"\xff\xd8" and not jpeg_is_complete(content):
-        raise WireError(f"{path}: JPEG of {len(content)} bytes is truncated: it has no end marker")
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    try:
+        if content.startswith(MAGIC):
+            check_png(content)
+        upright = decode_jpeg(content) if content[:2] == b"\xff\xd8" else None
+        if upright is not None and not is_turned(content):
+            return upright
+        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    except DamagedImageError as err:
+        raise err.in_file(path) from err
+    except (WireError, cv2.error) as err:
+        raise WireError(f"{path}: {err}") from err
     if pixels is None:
         raise WireError(f"{path}: not a readable picture")
     try:
@@ -100,25 +114,12 @@ def read_picture(path: Path) -> UInt8:
 
 
 def write_picture(path: Path, pixels: UInt8) -> None:
-    """Write pixels as a file of the kind that its suffix names. Raises OSError."""
-    if not cv2.imwrite(str(path), pixels):
-        raise OSError(f"{path} cannot be written")
-
-
-def jpeg_is_complete(content: bytes) -> bool:
-    """Whether the compressed data of a JPEG file ends with an end marker, whatever follows it.
-
-    Segments before the data are skipped by their length: a thumbnail in them has an end marker of its own.
-    """
-    offset = 2
-    while offset + 4 <= len(content) and content[offset] == 0xFF:
-        marker = content[offset + 1]
-        if marker == START_OF_SCAN:
-            return content.find(END, offset) >= 0
-        if marker == 0xFF:  # fill byte
-            offset += 1
-        elif marker in STANDALONE:
-            offset += 2
-        else:
-            offset += 2 + int.from_bytes(content[offset + 2 : offset + 4], "big")
-    return False
+    """Write pixels as a file of the kind that its suffix names. Raises OSError, which names the file."""
+    try:
+        done, content = cv2.imencode(path.suffix, pixels)
+    except cv2.error as err:
+        raise OSError(errno.EINVAL, f"cannot be written as a picture ({err.err})", str(path)) from err
+    if not done:
+        raise OSError(errno.EINVAL, "cannot be written as a picture", str(path))
+    with writing(path, "--out"):
+        path.write_bytes(content.data)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from icnet_ros.files import read_bytes
 from icnet_ros.wire.cdr import WireError
 
 LOSSLESS = ("PNG", "BMP", "TIFF", "GIF", "PPM", "WEBP")
@@ -29,7 +30,7 @@ class StoredPicture(NamedTuple):
 def read_stored(path: Path, *, few_bits: bool = False) -> StoredPicture:
     """`stored` of a file. Raises WireError, the reason without the file's name."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except OSError as err:
         raise WireError(err.strerror or str(err)) from err
     return stored(content, few_bits=few_bits)

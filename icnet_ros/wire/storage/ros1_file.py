@@ -6,7 +6,7 @@ from pathlib import Path
 from rosbags.rosbag1 import Reader, ReaderError
 
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.payload import Payload, as_cdr
+from icnet_ros.wire.storage.payload import Payload, as_cdr
 from icnet_ros.wire.topic import Message, Topic, sum_topics
 
 

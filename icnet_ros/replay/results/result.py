@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.metrics.confusion import ConfusionMatrix, sum_matrices
 from icnet_ros.metrics.frame import PreviousFrame, UInt8, measure_frame
-from icnet_ros.replay.frame_record import DataWarning, FrameRecord
+from icnet_ros.replay.results.frame_record import DataWarning, FrameRecord
 
 
 @dataclass

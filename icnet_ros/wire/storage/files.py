@@ -9,20 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
-import yaml
-
+from icnet_ros.documents import read_yaml
+from icnet_ros.files import open_regular
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.mcap_file import McapFile
-from icnet_ros.wire.mcap_layout import MAGIC as MCAP_MAGIC
-from icnet_ros.wire.mcap_layout import ChunkTooLargeError
-from icnet_ros.wire.payload import ZSTD_MAGIC
-from icnet_ros.wire.ros1_file import Ros1File
-from icnet_ros.wire.sqlite_file import SqliteFile
+from icnet_ros.wire.storage.mcap_file import McapFile
+from icnet_ros.wire.storage.mcap_layout import MAGIC as MCAP_MAGIC
+from icnet_ros.wire.storage.mcap_layout import ChunkTooLargeError
+from icnet_ros.wire.storage.payload import ZSTD_MAGIC
+from icnet_ros.wire.storage.ros1_file import Ros1File
+from icnet_ros.wire.storage.sqlite_file import SqliteFile
+from icnet_ros.wire.storage.zstd_file import temporary_folder, unpack_file
 from icnet_ros.wire.topic import Message, Topic, sum_topics
-from icnet_ros.wire.zstd_file import unpack_file
 
 FILES = (".mcap", ".db3")
 PACKED = ".zstd"
@@ -129,11 +128,10 @@ def open_storage(path: Path) -> Iterator[Storage]:
 
 def _open(file: Path, stack: ExitStack, problems: list[str]) -> Storage:
     """Open a file by what it begins with; its suffix may be missing or another. Raises many exception types."""
-    with file.open("rb") as content:
+    with open_regular(file) as content:
         begin = content.read(16)
     if begin.startswith(ZSTD_MAGIC):
-        folder = stack.enter_context(TemporaryDirectory(prefix="icnet_ros_"))
-        unpacked, problem = unpack_file(file, Path(folder))
+        unpacked, problem = unpack_file(file, stack.enter_context(temporary_folder()))
         if problem:
             problems.append(f"{file.name}: {problem}")
         return _open(unpacked, stack, problems)
@@ -189,9 +187,9 @@ def _stem(name: str) -> str:
 def _metadata(path: Path) -> _Metadata | None:
     """Content of metadata.yaml as far as it makes sense; None without one that lists files."""
     try:
-        content: dict[str, Any] = yaml.safe_load((path / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+        content: dict[str, Any] = read_yaml(path / "metadata.yaml")["rosbag2_bagfile_information"]
         metadata = _Metadata([Path(name).name for name in content["relative_file_paths"]])
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+    except (OSError, ValueError, KeyError, TypeError):  # also DocumentError
         return None
     for entry in _entries(content.get("topics_with_message_count")):
         about = entry.get("topic_metadata")

@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.dataset.base import DatasetError
@@ -52,13 +52,13 @@ def label_ids(more: dict[int, str] | None = None) -> Values:
     return {"mapping": dict(zip(LABEL_IDS, names, strict=True)) | (more or {}), "others": "ignore"}
 
 
-# What label files hold, by the end of their names.
-KINDS: dict[str, tuple[str, Any]] = {
-    "labelIds": (CLASSES, label_ids()),
-    "labelTrainIds": (CLASSES, {}),
-    "labelcsTrainIds": (CLASSES, {}),
-    "labelcsIds": (CLASSES, label_ids()),
-    "labellevel3Ids": ("idd", {}),
+# Class table of label files, and whether they hold labelIds, by the end of their names.
+KINDS: dict[str, tuple[str, bool]] = {
+    "labelIds": (CLASSES, True),
+    "labelTrainIds": (CLASSES, False),
+    "labelcsTrainIds": (CLASSES, False),
+    "labelcsIds": (CLASSES, True),
+    "labellevel3Ids": ("idd", False),
 }
 
 
@@ -88,7 +88,8 @@ def _describe(request: Request) -> Description:
     ]
     if not kinds:
         return _from_polygons(request)
-    classes, rules = KINDS[kinds[0]]
+    classes, by_id = KINDS[kinds[0]]
+    rules: Values = label_ids() if by_id else {}
     for tree in _trees(request.folder):
         # Foggy images come three times, with three densities.
         suffixes = {

@@ -1,0 +1,1 @@
+"""Networks compared with each other and at several input sizes."""

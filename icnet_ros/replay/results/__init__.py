@@ -1,0 +1,1 @@
+"""Results of a replay: records of frames, label maps, and their files."""

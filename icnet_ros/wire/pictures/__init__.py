@@ -1,0 +1,1 @@
+"""Picture files: their formats, their pixels, and whether they are whole."""

@@ -1,0 +1,1 @@
+"""Files of a bag, of every storage, as one source of messages."""
