@@ -20,7 +20,7 @@ UInt8 = npt.NDArray[np.uint8]
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "AVIF", "BMP")  # by their names in Pillow
 NAMES = "JPEG, PNG, TIFF, WebP, AVIF or BMP"
 LOSSLESS = ("PNG", "TIFF", "BMP")
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".avif")
 
 
 def picture_size(content: bytes) -> tuple[str, int, int]:
