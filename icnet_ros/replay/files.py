@@ -17,7 +17,7 @@ from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.picture_file import read_picture, write_picture
 
 ENDINGS = ("_overlay.png", "_labels.png", "_colour.png")  # of the results of a picture
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp")
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".avif")
 
 
 class MediaError(ValueError):
