@@ -12,7 +12,7 @@ from icnet_ros.share import share
 from icnet_ros.wire.bag import open_bag, prepare_bag_folder
 from icnet_ros.wire.decoders.table import topic_of, transport_of
 from icnet_ros.wire.reading import first_picture
-from icnet_ros.wire.topic import Topic
+from icnet_ros.wire.recording.topic import Topic
 
 
 @dataclass(frozen=True)

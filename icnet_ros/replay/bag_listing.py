@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.decoders.table import has_decoder, open_decoder
-from icnet_ros.wire.topic import Topic
+from icnet_ros.wire.recording.topic import Topic
 
 
 @dataclass

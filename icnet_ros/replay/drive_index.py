@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.index import TopicIndex, index_topics
-from icnet_ros.wire.topic import Topic
+from icnet_ros.wire.recording.topic import Topic
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from icnet_ros.replay.result_store import MADE_WITH
 from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.topic import Topic
+from icnet_ros.wire.recording.topic import Topic
 
 MAX_CAMERA_NAME = 100  # characters; file systems allow 255 bytes for the name of a folder
 PREDICTIONS = "predictions"  # name of the bag that a replay writes

@@ -13,7 +13,7 @@ from icnet_ros.wire.cdr import Header, WireError
 from icnet_ros.wire.decoders.table import open_decoder
 from icnet_ros.wire.image import Picture
 from icnet_ros.wire.reading import ImageMessage, read_images
-from icnet_ros.wire.topic import Message, Topic
+from icnet_ros.wire.recording.topic import Message, Topic
 
 
 @dataclass(frozen=True)

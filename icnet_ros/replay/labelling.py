@@ -16,7 +16,7 @@ from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.image import Picture, stamp_ns
 from icnet_ros.wire.index import TopicIndex
 from icnet_ros.wire.reading import ImageMessage, read_images
-from icnet_ros.wire.topic import Topic
+from icnet_ros.wire.recording.topic import Topic
 
 # A picture -> its label map. Raises ValueError for a picture that cannot be labelled.
 Predictor = Callable[[Picture], LabelMap]

@@ -14,8 +14,8 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from icnet_ros.share import share
 from icnet_ros.wire.cdr import WireError, typestore
 from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, may_be_labels, open_decoder, preference
-from icnet_ros.wire.storage import FILES, Storage, open_storage
-from icnet_ros.wire.topic import Message, Topic
+from icnet_ros.wire.recording.storage import FILES, Storage, open_storage
+from icnet_ros.wire.recording.topic import Message, Topic
 
 OWN = ("/clock", "/diagnostics", "/parameter_events", "/rosout")  # topics of ROS itself
 GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")  # the surest first

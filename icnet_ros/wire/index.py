@@ -7,7 +7,7 @@ from icnet_ros.wire.bag import Bag
 from icnet_ros.wire.cdr import WireError, peek_stamp
 from icnet_ros.wire.decoders.base import Decoder, ImageInfo
 from icnet_ros.wire.decoders.table import has_decoder, open_decoder
-from icnet_ros.wire.topic import Message
+from icnet_ros.wire.recording.topic import Message
 
 IndexedMessage = tuple[int, Message]  # position on the topic, message
 

@@ -11,7 +11,7 @@ from icnet_ros.wire.decoders.base import Decoder
 from icnet_ros.wire.decoders.table import open_decoder
 from icnet_ros.wire.image import Picture
 from icnet_ros.wire.index import TopicIndex
-from icnet_ros.wire.topic import Message, Topic
+from icnet_ros.wire.recording.topic import Message, Topic
 
 MAX_LATE = 32  # messages by which a picture may be late; H.264 and H.265 reorder at most 16
 

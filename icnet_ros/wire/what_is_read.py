@@ -1,4 +1,4 @@
-"""The table of docs/what_is_read.md, from the tables of the decoders: `python -m icnet_ros.wire.what_is_read`."""
+"""The table of docs/what_is_read.md, from those of the decoders: `python -m icnet_ros.wire.what_is_read`."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,9 +7,9 @@ from icnet_ros.wire.cdr import COMPRESSED_IMAGE, FFMPEG_PACKET, IMAGE
 from icnet_ros.wire.decoders.image import FAST
 from icnet_ros.wire.decoders.pixels import CONVERTED
 from icnet_ros.wire.decoders.table import DECODERS, topic_of
-from icnet_ros.wire.foxglove import KINDS
+from icnet_ros.wire.decoders.video_stream import CODECS
 from icnet_ros.wire.picture_file import FORMATS
-from icnet_ros.wire.video_stream import CODECS
+from icnet_ros.wire.recording.foxglove import KINDS
 
 BT601 = "BT.601, video range"
 # How raw encodings are read; a key is the beginning of their names.

@@ -15,7 +15,7 @@ from icnet_ros.wire.cdr import IMAGE, WireError
 from icnet_ros.wire.decoders.image import decode_labels
 from icnet_ros.wire.image import encode_image, make_header, stamp_ns
 from icnet_ros.wire.index import TopicIndex
-from icnet_ros.wire.topic import Message
+from icnet_ros.wire.recording.topic import Message
 
 
 def test_ground_truth_of_the_nearest_stamp_within_the_tolerance(tmp_path, engine):

@@ -12,7 +12,7 @@ from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import IMAGE, WireError, typestore
 from icnet_ros.wire.image import encode_image, make_header
 from icnet_ros.wire.index import index_topics
-from icnet_ros.wire.mcap_layout import MAGIC, mcap_layout
+from icnet_ros.wire.recording.mcap_layout import MAGIC, mcap_layout
 
 FRAMES = 20
 PIXELS = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)

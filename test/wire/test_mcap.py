@@ -23,7 +23,7 @@ from recordings import BEGAN, image, read, write_mcap
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
 from icnet_ros.wire.index import index_topics
-from icnet_ros.wire.mcap_layout import MAGIC
+from icnet_ros.wire.recording.mcap_layout import MAGIC
 
 COUNT = 12
 TIMES = [BEGAN + number * 10**8 for number in range(COUNT)]

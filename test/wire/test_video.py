@@ -11,10 +11,10 @@ from videos import BEGAN, as_message, decoded, encode, scenes
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, COMPRESSED_VIDEO, FFMPEG_PACKET, WireError
 from icnet_ros.wire.decoders.table import open_decoder
+from icnet_ros.wire.decoders.video_stream import codec_of, is_key_frame
 from icnet_ros.wire.image import stamp_ns
 from icnet_ros.wire.index import index_topics
 from icnet_ros.wire.reading import first_picture, read_images
-from icnet_ros.wire.video_stream import codec_of, is_key_frame
 
 COUNT = 17
 LIVE = {"tune": "zerolatency"}

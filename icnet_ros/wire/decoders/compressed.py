@@ -9,6 +9,7 @@ from icnet_ros.wire.decoders.base import ImageInfo
 from icnet_ros.wire.decoders.image import decode_pixels, labels_of
 from icnet_ros.wire.decoders.pixels import demosaic
 from icnet_ros.wire.decoders.video import Packet, Video
+from icnet_ros.wire.decoders.video_stream import codec_of, is_key_frame
 from icnet_ros.wire.decoders.zstd import is_zstd_transport, unpack_zstd_transport
 from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, UInt8, check_size
 from icnet_ros.wire.picture_file import (
@@ -18,7 +19,6 @@ from icnet_ros.wire.picture_file import (
     picture_size,
     read_label_file,
 )
-from icnet_ros.wire.video_stream import codec_of, is_key_frame
 
 # As image_transport writes it: "bayer_rggb8; jpeg compressed mono8". Behind "compressed" stands what the file holds.
 FORMAT = re.compile(r"\s*(?P<encoding>[^;]*?)\s*;\s*(?P<codec>\w*)\s*compressed\s*(?P<content>\w*)\s*")

@@ -9,8 +9,8 @@ from typing import ClassVar, NamedTuple
 
 from icnet_ros.wire.cdr import COMPRESSED_VIDEO, FFMPEG_PACKET, Header, WireError, deserialise, peek_stamp
 from icnet_ros.wire.decoders.base import ImageInfo
+from icnet_ros.wire.decoders.video_stream import VideoStream, codec_of, is_key_frame
 from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, UInt8, as_header
-from icnet_ros.wire.video_stream import VideoStream, codec_of, is_key_frame
 
 MAX_WAITING = 64  # headers of packets whose frames did not come
 

@@ -15,14 +15,14 @@ from typing import Any, Protocol
 import yaml
 
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.mcap_file import McapFile
-from icnet_ros.wire.mcap_layout import MAGIC as MCAP_MAGIC
-from icnet_ros.wire.mcap_layout import ChunkTooLargeError
-from icnet_ros.wire.payload import ZSTD_MAGIC
-from icnet_ros.wire.ros1_file import Ros1File
-from icnet_ros.wire.sqlite_file import SqliteFile
-from icnet_ros.wire.topic import Message, Topic, sum_topics
-from icnet_ros.wire.zstd_file import unpack_file
+from icnet_ros.wire.recording.mcap_file import McapFile
+from icnet_ros.wire.recording.mcap_layout import MAGIC as MCAP_MAGIC
+from icnet_ros.wire.recording.mcap_layout import ChunkTooLargeError
+from icnet_ros.wire.recording.payload import ZSTD_MAGIC
+from icnet_ros.wire.recording.ros1_file import Ros1File
+from icnet_ros.wire.recording.sqlite_file import SqliteFile
+from icnet_ros.wire.recording.topic import Message, Topic, sum_topics
+from icnet_ros.wire.recording.zstd_file import unpack_file
 
 FILES = (".mcap", ".db3")
 PACKED = ".zstd"

@@ -7,8 +7,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.payload import Payload, as_cdr
-from icnet_ros.wire.topic import Message, Topic, sum_topics
+from icnet_ros.wire.recording.payload import Payload, as_cdr
+from icnet_ros.wire.recording.topic import Message, Topic, sum_topics
 
 
 class SqliteFile:

@@ -10,10 +10,10 @@ from typing import BinaryIO
 from mcap.opcode import Opcode
 
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.mcap_chunk import McapChunk, unpack_records
-from icnet_ros.wire.mcap_layout import MAGIC, mcap_layout, records
-from icnet_ros.wire.payload import Payload, as_cdr
-from icnet_ros.wire.topic import Message, Topic, sum_topics, without_comments
+from icnet_ros.wire.recording.mcap_chunk import McapChunk, unpack_records
+from icnet_ros.wire.recording.mcap_layout import MAGIC, mcap_layout, records
+from icnet_ros.wire.recording.payload import Payload, as_cdr
+from icnet_ros.wire.recording.topic import Message, Topic, sum_topics, without_comments
 
 MESSAGE_HEADER = struct.Struct("<HIQQ")  # channel, sequence number, log time, publish time
 Entry = tuple[int, int, int, int, bytes]  # log time, offset of the chunk, position in it, channel, content

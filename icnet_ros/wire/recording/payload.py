@@ -11,7 +11,7 @@ from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
 from icnet_ros.wire.cdr import WireError, typestore
-from icnet_ros.wire.foxglove import converter, schema_of
+from icnet_ros.wire.recording.foxglove import converter, schema_of
 
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"  # no CDR message begins like this
 MAX_MESSAGE_BYTES = 2**30

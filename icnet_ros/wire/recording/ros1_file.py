@@ -6,8 +6,8 @@ from pathlib import Path
 from rosbags.rosbag1 import Reader, ReaderError
 
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.payload import Payload, as_cdr
-from icnet_ros.wire.topic import Message, Topic, sum_topics
+from icnet_ros.wire.recording.payload import Payload, as_cdr
+from icnet_ros.wire.recording.topic import Message, Topic, sum_topics
 
 
 class Ros1File:

@@ -22,7 +22,7 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Schema
 
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.mcap_chunk import MAX_CHUNK_BYTES, RECORD_HEADER, McapChunk, unpack_records
+from icnet_ros.wire.recording.mcap_chunk import MAX_CHUNK_BYTES, RECORD_HEADER, McapChunk, unpack_records
 
 MAGIC = b"\x89MCAP0\r\n"
 ZSTD_HEADER = 18  # bytes, at most
