@@ -13,8 +13,8 @@ def list_contents(path: Path | None) -> None:
     """Print the topics of a bag: which are cameras, how they are encoded, and what is damaged. Exit code 1 if it is."""
     if path is None:
         return
-    from icnet_ros.replay.bag_listing import list_bag
     from icnet_ros.wire.bag import open_bag
+    from icnet_ros.wire.bag_listing import list_bag
 
     with open_bag(path) as bag, progress_bar("reading") as update:
         listings, damage = list_bag(bag, lambda done, total: update("reading", done, total))
