@@ -35,7 +35,7 @@ OF_SPEC = (  # entries that become fields of the ModelSpec as they are
     "metrics",
     "data_licence",
 )
-OF_FILE = ("input", "input_layout", "output", "output_kind")
+OF_FILE = ("input", "input_layout", "input_size", "output", "output_kind")
 LAYOUTS = ("nchw", "nhwc")
 KINDS = ("logits", "probabilities", "sigmoid", "labels")
 
@@ -74,7 +74,7 @@ def read_description(path: Path, model: "onnx.ModelProto") -> tuple[dict[str, An
         raise CheckpointError(str(err)) from err
     if not isinstance(values, dict):
         raise CheckpointError(f"{source}: not a mapping, but {values!r:.60}")
-    for key, allowed in (("input_layout", LAYOUTS), ("output_kind", KINDS)):
+    for key, allowed in (("input_layout", LAYOUTS), ("output_kind", KINDS), ("input_size", ("any",))):
         if values.get(key) is not None and values[key] not in allowed:
             raise CheckpointError(f"{source}: {key} is {values[key]!r}, not one of {', '.join(allowed)}")
     return values, source
@@ -101,6 +101,8 @@ def to_spec(values: dict[str, Any], size: tuple[int, int] | None, source: str) -
         mean, std = (tuple(float(value) * 255 / value_range for value in values[key]) for key in ("mean", "std"))
         if not all(map(math.isfinite, mean + std)):
             raise CheckpointError(f"{source}: mean and std must be finite numbers")
+        if values.get("input_size") == "any":
+            size = None
         spec = ModelSpec(
             classes=_classes(values["classes"], source),
             architecture="onnx",

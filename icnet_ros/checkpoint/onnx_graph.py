@@ -59,6 +59,16 @@ class Graph:
         """Nodes that read a value; nodes whose branches read it count, too."""
         return [node for node in self.model.graph.node if value in set(read_by(node))]
 
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """Of a constant of any size; None for what is computed."""
+        if name in self._initializers:
+            return tuple(self._initializers[name].dims)
+        node = self.makers.get(name)
+        if node is None or node.op_type != "Constant":
+            return None
+        values = attributes(node)
+        return tuple(values["value"].dims) if "value" in values else ()
+
     def constant(self, name: str) -> Array | None:
         """A small constant, also if it is converted or reshaped afterwards; None for what is computed."""
         from onnx import numpy_helper
@@ -136,6 +146,7 @@ def rename(model: "onnx.ModelProto", prefix: str) -> None:
             entry.name = prefix + entry.name
         for sparse in graph.sparse_initializer:
             sparse.values.name = prefix + sparse.values.name
+        del graph.quantization_annotation[:]  # remarks, by the old names
 
 
 def prune(model: "onnx.ModelProto", outputs: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""`icnet dataset`: convert exports of labelling tools, check and compare datasets."""
+"""`icnet dataset`: convert exports of labelling tools, check and compare datasets, label images with a teacher."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +9,7 @@ from rich.table import Table
 from icnet_ros.command.console import console, progress_bar, warn
 from icnet_ros.command.label_sets import diff, stats
 from icnet_ros.command.options import Data, Root, Split
+from icnet_ros.command.pseudo_label import pseudo_label
 from icnet_ros.dataset.convert import FILE, convert
 from icnet_ros.dataset.formats.table import FORMATS
 from icnet_ros.dataset.table import open_dataset
@@ -100,3 +101,4 @@ def check(
 
 app.command()(stats)
 app.command()(diff)
+app.command()(pseudo_label)

@@ -27,7 +27,7 @@ from icnet_ros.version import __version__
 
 # What package.xml leaves to pip, see docs/installation.md, and the rest that versions matter of.
 BY_PIP = (
-    "safetensors", "simplejpeg", "numba", "typer", "rich", "rosbags", "rosbags-image", "mcap", "zstandard", "plotly",
+    "safetensors", "simplejpeg", "numba", "typer", "rich", "rosbags", "mcap", "zstandard", "lz4", "protobuf", "plotly",
 )  # fmt: skip
 ENGINE_PACKAGES = ("torch", "onnx", "onnxruntime", "openvino")
 PACKAGES = ("numpy", "opencv-python-headless", *BY_PIP, *ENGINE_PACKAGES)

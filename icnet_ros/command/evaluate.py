@@ -41,6 +41,10 @@ def evaluate(
     figures: Annotated[
         Path | None, typer.Option(help="Folder for the paper's figures 6, 7 and 8: branches, differences, regions.")
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Folder for figures about the confidence: reliability, calibration error, thresholds."),
+    ] = None,
     engine: Annotated[
         str, typer.Option(help="Evaluate one exit as this engine labels it: auto, torch, onnxruntime, openvino.")
     ] = "",
@@ -61,12 +65,13 @@ def evaluate(
     from icnet_ros.evaluation.evaluate_dataset import EvaluationOptions, evaluate_dataset
     from icnet_ros.evaluation.mapping import load_mapping
 
-    if save and (source or mapping or scale or flip or limit or engine or split != "val"):
+    if save and (source or mapping or scale or flip or limit or engine or calibration or split != "val"):
         raise typer.BadParameter(
             "--save stores the figures of all exits on the whole split val: leave out --source, --mapping, --scale, "
-            "--flip, --limit, --engine and --split"
+            "--flip, --limit, --engine, --calibration and --split"
         )
     needs_matplotlib(figures)
+    needs_matplotlib(calibration)
     inference = InferenceSettings(model, engine, EngineOptions(device, precision, exit_, rows=rows))
     checkpoint = inference.load()
     if not checkpoint.spec.trained:
@@ -74,7 +79,7 @@ def evaluate(
     dataset = open_dataset(data, root, split).select_sources(source or ()).subsample(limit)
     options = EvaluationOptions(
         tuple(scale or ()), flip, inference,
-        load_mapping(mapping) if mapping else None, figures,
+        load_mapping(mapping) if mapping else None, figures, calibration,
     )  # fmt: skip
     with progress_bar("evaluating") as update:
         report = evaluate_dataset(checkpoint, dataset, options, lambda done, total: update("evaluating", done, total))
@@ -82,6 +87,8 @@ def evaluate(
         out.parent.mkdir(parents=True, exist_ok=True)
         write_text(out, json.dumps(report, indent=2) + "\n")
     _print(report)
+    if calibration is not None:
+        _print_calibration(report["calibration"], calibration)
     warn(dataset.notes)
     if report["without_pixels"]:
         warn([f"no pixel is annotated with {', '.join(report['without_pixels'])}: `icnet dataset check` may say why"])
@@ -107,3 +114,20 @@ def _print(report: dict[str, Any]) -> None:
 
 def _four(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
+
+
+def _print_calibration(report: dict[str, Any], folder: Path) -> None:
+    table = Table("", "pixels", "ECE", "error AUROC", "mean of a frame", title="Confidence", title_justify="left")
+    parts = {"all": report["all"], **{f"source {name}": one for name, one in report["sources"].items() if name}}
+    for name, one in {**parts, **report["classes"]}.items():
+        figures = (one["ece"], one["error_auroc"], one["frame_confidence"])
+        table.add_row(name, f"{one['pixels']:,}", *("-" if value is None else f"{value:.3f}" for value in figures))
+    console.print(table)
+    table = Table("threshold of 255", "errors removed", "correct kept", "wrong of the rest", "road kept", "wrong road")
+    road = report["classes"].get("road", {"thresholds": [{}] * len(report["all"]["thresholds"])})
+    for row, on_road in zip(report["all"]["thresholds"], road["thresholds"], strict=True):
+        values = [row[key] for key in ("errors_removed", "correct_kept", "wrong")]
+        values += [on_road.get(key) for key in ("correct_kept", "wrong")]
+        table.add_row(str(row["confidence"]), *("-" if value is None else f"{value:.1%}" for value in values))
+    console.print(table)
+    console.print(f"reliability diagram and all figures: {folder}", soft_wrap=True)

@@ -26,13 +26,17 @@ class DatasetError(ValueError):
 class Pair(NamedTuple):
     """An image file, its label file, and the source it belongs to ("" if sources are not named).
 
-    read: label file -> class ids uint8 (H, W); unlabelled pixels have the `ignore` id of the class table.
+    read: label file -> class ids uint8 (H, W); unlabelled pixels have the `ignore` id of the class table. teacher: file
+    of a teacher's predictions, see `pseudo_labels`. outlier: shows nothing of the classes; has no labels, `label` is
+    the image.
     """
 
     image: Path
     label: Path
     read: LabelReader
     source: str = ""
+    teacher: Path | None = None
+    outlier: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,13 @@ class Dataset:
         return replace(self, pairs=pairs)
 
 
-def image_files(images: Path, labels: Path, pattern: str) -> tuple[list[Path], list[str]]:
-    """Pictures below `images` that match a pattern, by name, and a sentence on what else matches.
+def image_files(folders: Sequence[Path], pattern: str) -> tuple[list[Path], list[str]]:
+    """Pictures below a folder that match a pattern, by name, and a sentence on what else matches.
 
-    labels: folder that must be there, too. Raises DatasetError if there is none.
+    folders: the first holds the pictures, the others must be there, too. Raises DatasetError if there is none.
     """
-    for folder in (images, labels):
+    images = folders[0]
+    for folder in folders:
         if not folder.is_dir():
             raise DatasetError(f"{folder}: no such folder; is the dataset's root right?")
     try:
@@ -129,7 +134,7 @@ def pair_up(
     name_of_label: image path -> path of its label file, relative to `labels`. Raises DatasetError for a missing
     folder or file.
     """
-    files, _ = image_files(images, labels, pattern)
+    files, _ = image_files((images, labels), pattern)
     pairs = [Pair(path, labels / name_of_label(path), read) for path in files]
     for pair in pairs:
         if not pair.label.is_file():

@@ -56,6 +56,10 @@ def convert(
         with _set_aside(drawn):
             description = found.describe(Request(folder, drawn, background, classes, progress))
             file.write_text(_text(description, found, folder, file))
+    except (KeyError, TypeError, AttributeError, IndexError) as err:  # JSON of another form than the tool writes
+        raise DatasetError(
+            f"{folder}: looks like {found.title}, but is not what that writes ({type(err).__name__}: {err})"
+        ) from err
     except OSError as err:
         raise DatasetError(f"{file}: cannot be written ({err}); name another place with --out") from err
     return Converted(file, found, description.notes)

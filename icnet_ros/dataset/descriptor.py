@@ -18,6 +18,10 @@ class ids, a palette (its indices are ids), or the colours of the class table. `
 or as `{name: [red, green, blue]}`, `label_classes` another class table that the files have; `mapping`, `others`,
 `encoding` and `reduce_zero_label` say what becomes of them (`label_files.LabelRules`). `made_from` names the
 annotations that the label files were drawn from.
+
+`teacher` is a folder of a network's predictions, of `icnet dataset pseudo-label`: with `labels`, the training learns
+from both; without, the pixels of which the teacher is sure are the labels. `outliers: true` instead of labels says
+that the images show nothing of the classes: the network learns to be unsure there.
 """
 
 from collections.abc import Mapping
@@ -29,16 +33,21 @@ from icnet_ros.dataset.base import Dataset, DatasetError, LabelReader, Pair
 from icnet_ros.dataset.label_files import ENCODINGS, IGNORE, StoredClass, label_reader, of_table
 from icnet_ros.dataset.labelmap import as_labelmap, read_labelmap
 from icnet_ros.dataset.made_from import check_made_from
+from icnet_ros.dataset.outliers import unlabelled
 from icnet_ros.dataset.pairing import Pairing
+from icnet_ros.dataset.pseudo_labels import read_labels
 from icnet_ros.documents import DocumentError, read_yaml
 
 MAX_REPEAT = 1000
 KEYS = ("name", "classes", "licence", "splits")
-TEXTS = ("images", "labels", "name", "pattern", "list", "label_suffix", "label_classes")
+TEXTS = ("images", "labels", "teacher", "name", "pattern", "list", "label_suffix", "label_classes")
 CHOICES = {"missing_labels": ("error", "skip"), "others": ("", IGNORE), "encoding": ENCODINGS}
-SOURCE_KEYS = (
-    *TEXTS, *CHOICES, "repeat", "part", "label_pattern", "labelmap", "mapping", "reduce_zero_label", "made_from",
+# What describes label files.
+LABEL_KEYS = (
+    "labelmap", "label_classes", "mapping", "others", "encoding", "reduce_zero_label", "label_suffix", "label_pattern",
+    "made_from",
 )  # fmt: skip
+SOURCE_KEYS = tuple(dict.fromkeys((*TEXTS, "outliers", *CHOICES, "repeat", "part", *LABEL_KEYS)))
 
 
 def load_descriptor(file: Path, split: str, root: Path | None = None) -> Dataset:
@@ -79,7 +88,7 @@ def read_descriptor(file: Path) -> Mapping[str, Any]:
 
 
 def _source(entry: Any, folder: Path, classes: ClassTable, where: str) -> tuple[list[Pair], list[str]]:
-    values = _checked(entry, SOURCE_KEYS, ("images", "labels"), where)
+    values = _checked(entry, SOURCE_KEYS, ("images",), where)
     repeat = values.get("repeat", 1)
     if not isinstance(repeat, int) or isinstance(repeat, bool) or not 1 <= repeat <= MAX_REPEAT:
         raise DatasetError(f"{where}: repeat is {repeat!r}, it must be an integer >= 1, at most {MAX_REPEAT}")
@@ -89,11 +98,13 @@ def _source(entry: Any, folder: Path, classes: ClassTable, where: str) -> tuple[
     for key, known in CHOICES.items():
         if values.get(key, known[0]) not in known:
             raise DatasetError(f"{where}: {key} is {values[key]!r}, it takes {' or '.join(filter(None, known))}")
+    _check_annotated(values, where)
     if "made_from" in values:
         check_made_from(values["made_from"], folder, where)
     pairing = Pairing(
         folder / values["images"],
-        folder / values["labels"],
+        folder / values["labels"] if "labels" in values else None,
+        folder / values["teacher"] if "teacher" in values else None,
         pattern=values.get("pattern", "*"),
         label_suffix=values.get("label_suffix", ""),
         label_pattern=_replacements(values, where),
@@ -101,12 +112,28 @@ def _source(entry: Any, folder: Path, classes: ClassTable, where: str) -> tuple[
         part=_part(values, where),
         skip_missing=values.get("missing_labels") == "skip",
     )
-    stored = _stored(values, folder, classes, where)
-    read, unknown = _reader(values, stored, classes, where)
+    read, unknown = _reader(values, folder, classes, where)
     found, notes = pairing.find()
     notes += unknown
-    name = values.get("name", values["labels"])
-    return [Pair(*files, read, name) for files in found for _ in range(repeat)], notes
+    name = values.get("name", values.get("labels", values.get("teacher", "outliers")))
+    outlier = values.get("outliers", False)
+    pairs = [Pair(image, label, read, name, teacher, outlier) for image, label, teacher in found]
+    return [pair for pair in pairs for _ in range(repeat)], notes
+
+
+def _check_annotated(values: Mapping[str, Any], where: str) -> None:
+    """Raise DatasetError unless a source has labels, a teacher or both, or is one of outliers, and no more."""
+    outliers = values.get("outliers", False)
+    if not isinstance(outliers, bool):
+        raise DatasetError(f"{where}: outliers is {outliers!r}, it must be true or false")
+    annotated = "labels" in values or "teacher" in values
+    if not annotated and not outliers:
+        raise DatasetError(f"{where}: labels is missing; a source has labels, teacher or both, or outliers: true")
+    if annotated and outliers:
+        raise DatasetError(f"{where}: outliers: true excludes labels and teacher")
+    excluded = (*LABEL_KEYS, "missing_labels") if outliers else () if "labels" in values else LABEL_KEYS
+    if given := [key for key in excluded if key in values]:
+        raise DatasetError(f"{where}: {given[0]} describes label files, and there are no labels")
 
 
 def _replacements(values: Mapping[str, Any], where: str) -> Mapping[str, str]:
@@ -124,10 +151,12 @@ def _part(values: Mapping[str, Any], where: str) -> tuple[float, float]:
     return part[0], part[1]
 
 
-def _reader(
-    values: Mapping[str, Any], stored: list[StoredClass], classes: ClassTable, where: str
-) -> tuple[LabelReader, list[str]]:
-    """The reader of the label files, and notes on names in mapping that a labelmap does not have."""
+def _reader(values: Mapping[str, Any], folder: Path, classes: ClassTable, where: str) -> tuple[LabelReader, list[str]]:
+    """The reader of the label files or of what stands in for them, and notes on what a labelmap does not have."""
+    if "labels" not in values:
+        ignore = classes.ignore
+        return read_labels(len(classes), ignore) if "teacher" in values else unlabelled(ignore), []
+    stored = _stored(values, folder, classes, where)
     mapping, zero = values.get("mapping", {}), values.get("reduce_zero_label", False)
     if not isinstance(mapping, dict):
         raise DatasetError(f"{where}: mapping is {mapping!r}, it must be a mapping of names or ids to classes")

@@ -18,7 +18,10 @@ def check_made_from(entry: Any, folder: Path, where: str) -> None:
     """Raise DatasetError if the annotations are others now."""
     if not isinstance(entry, dict) or entry.keys() != {"files", "sha256"}:
         raise DatasetError(f"{where}: made_from is {entry!r}, it takes files and sha256")
-    files = list(folder.glob(str(entry["files"])))
+    try:
+        files = [path for path in folder.glob(str(entry["files"])) if path.is_file()]
+    except (ValueError, NotImplementedError) as err:
+        raise DatasetError(f"{where}: made_from: {entry['files']!r} is no pattern of files") from err
     if files and _digest(files) != entry["sha256"]:
         raise DatasetError(
             f"{where}: {entry['files']} has changed since the label files were drawn from it: draw them again with "

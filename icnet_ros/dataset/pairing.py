@@ -1,8 +1,9 @@
-"""Which label file belongs to which image."""
+"""Which label file, and which predictions of a teacher, belong to which image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from icnet_ros.dataset.base import DatasetError, image_files
 from icnet_ros.files import read_text
@@ -10,18 +11,28 @@ from icnet_ros.files import read_text
 LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm")
 
 
+class Files(NamedTuple):
+    """Files of an image. label: without label files the teacher's, without these the image itself."""
+
+    image: Path
+    label: Path
+    teacher: Path | None
+
+
 @dataclass(frozen=True)
 class Pairing:
     """Images below a folder and their label files below another, or in the same.
 
-    pattern: selects images, relative to `images`; "**/*" takes subfolders. label_suffix: follows the image's name in
-    that of the label file. label_pattern: parts of the image's path, relative to `images`, that are others in that of
-    the label file. names: a file with the images' names, a line each. part: shares of the images in the
-    order of their names, from and to. skip_missing: leave out images without a label file.
+    labels, teacher: folders of label files and of a teacher's predictions, None for images without. pattern: selects
+    images, relative to `images`; "**/*" takes subfolders. label_suffix: follows the image's name in that of the label
+    file. label_pattern: parts of the image's path, relative to `images`, that are others in that of the label file.
+    names: a file with the images' names, a line each. part: shares of the images in the order of their names, from and
+    to. skip_missing: leave out images without a file in one of the folders.
     """
 
     images: Path
-    labels: Path
+    labels: Path | None = None
+    teacher: Path | None = None
     pattern: str = "*"
     label_suffix: str = ""
     label_pattern: Mapping[str, str] = field(default_factory=dict)
@@ -29,35 +40,49 @@ class Pairing:
     part: tuple[float, float] = (0.0, 1.0)
     skip_missing: bool = False
 
-    def find(self) -> tuple[list[tuple[Path, Path]], list[str]]:
-        """Pairs (image, label file) in order of the images' names, and what was left out. Raises DatasetError."""
-        files, notes = image_files(self.images, self.labels, self.pattern)
-        labels = {image: self._label(image) for image in self._listed(files)}
-        taken = set(labels.values())
-        images = [image for image in labels if image not in taken]  # label files may lie among the images
-        if missing := [image for image in images if not labels[image].is_file()]:
+    def find(self) -> tuple[list[Files], list[str]]:
+        """The files of each image, in order of the images' names, and what was left out. Raises DatasetError."""
+        folders = [folder for folder in (self.labels, self.teacher) if folder is not None]
+        files, notes = image_files((self.images, *folders), self.pattern)
+        found = {image: self._beside(image) for image in self._listed(files)}
+        taken = {path for paths in found.values() for path in paths}
+        images = [image for image in found if image not in taken]  # label files may lie among the images
+        if missing := [image for image in images if self._missing(found[image])]:
             if not self.skip_missing:
                 raise DatasetError(
-                    f"{labels[missing[0]]}: missing label file of {missing[0]}, and {len(missing) - 1} more of "
-                    f"{len(images)}; `missing_labels: skip` leaves such images out"
+                    f"{self._missing(found[missing[0]])[0]}: missing label file of {missing[0]}, and "
+                    f"{len(missing) - 1} more of {len(images)}; `missing_labels: skip` leaves such images out"
                 )
             notes.append(f"{self.images}: {len(missing)} images without a label file, e.g. {missing[0].name}")
-            images = [image for image in images if labels[image].is_file()]
+            images = [image for image in images if not self._missing(found[image])]
         if not images:
-            raise DatasetError(f"{self.images}: no {self.pattern} images with label files in {self.labels}")
+            where = " and ".join(map(str, folders))
+            raise DatasetError(f"{self.images}: no {self.pattern} images with label files in {where}")
         first, last = (self._cut(share, len(images)) for share in self.part)
-        return [(image, labels[image]) for image in images[first:last]], notes
+        chosen = images[first:last]
+        return [Files(one, [*found[one], one][0], found[one][-1] if self.teacher else None) for one in chosen], notes
+
+    @staticmethod
+    def _missing(beside: list[Path]) -> list[Path]:
+        return [path for path in beside if not path.is_file()]
 
     @staticmethod
     def _cut(share: float, count: int) -> int:
         """How many of the images lie before a share; both parts of two or more images have one."""
         return min(max(round(share * count), 1), count - 1) if 0 < share < 1 and count > 1 else round(share * count)
 
-    def _label(self, image: Path) -> Path:
-        name = image.relative_to(self.images).with_suffix("").as_posix()
+    def _beside(self, image: Path) -> list[Path]:
+        """The label file and the teacher's, of those that there are."""
+        name = label = image.relative_to(self.images).with_suffix("").as_posix()
         for old, new in self.label_pattern.items():
-            name = name.replace(old, new)
-        stem = self.labels / (name + self.label_suffix)
+            label = label.replace(old, new)
+        stems = [self.labels / (label + self.label_suffix)] if self.labels else []
+        stems += [self.teacher / name] if self.teacher else []
+        return [self._picture(stem, image) for stem in stems]
+
+    @staticmethod
+    def _picture(stem: Path, image: Path) -> Path:
+        """The picture of that name that is not the image itself."""
         first = stem.with_name(stem.name + LABEL_SUFFIXES[0])
         if first != image and first.is_file():
             return first

@@ -7,9 +7,10 @@ from typing import Any
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.dataset.base import Dataset
-from icnet_ros.engine.base import Engine, EngineError, Frame
+from icnet_ros.engine.base import Engine, EngineError, Frame, Request
 from icnet_ros.evaluation.mapping import ClassMapping, align_classes
 from icnet_ros.evaluation.prediction import Prediction
+from icnet_ros.metrics.calibration import Calibration
 from icnet_ros.metrics.confusion import ConfusionMatrix, iou_by_class, sum_matrices
 from icnet_ros.packages import needed_for
 
@@ -60,13 +61,21 @@ def evaluate_engine(
     progress: Progress,
     *,
     mapping: ClassMapping | None = None,
+    calibration: Calibration | None = None,
 ) -> ConfusionMatrix:
-    """Confusion matrix over the dataset for the exit of an engine, with its label maps. Raises DatasetError."""
+    """Confusion matrix over the dataset for the exit of an engine, with its label maps. Raises DatasetError.
+
+    calibration: also gets the confidence of the labels.
+    """
     fold = align_classes(engine.spec.classes, dataset.classes, mapping, dataset.name)
     matrix = ConfusionMatrix(len(fold.classes), fold.classes.ignore)
     for number in range(len(dataset)):
         image, ground_truth = dataset[number]
-        matrix.update(fold.of_ground_truth(ground_truth), fold.of_labels(engine.segment([Frame(image)])[0].labels))
+        found = engine.segment([Frame(image)], Request(confidence=calibration is not None))[0]
+        scored = fold.of_ground_truth(ground_truth), fold.of_labels(found.labels)
+        matrix.update(*scored)
+        if calibration is not None and found.confidence is not None:
+            calibration.update(*scored, found.confidence)
         progress(number + 1, len(dataset))
     return matrix
 

@@ -9,10 +9,12 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.engine.base import EngineError
 from icnet_ros.engine.inference import InferenceSettings
+from icnet_ros.evaluation.calibration_report import calibration_report, save
 from icnet_ros.evaluation.evaluate import Progress, by_source, evaluate, evaluate_engine, report
 from icnet_ros.evaluation.figures import PaperFigures
 from icnet_ros.evaluation.mapping import ClassMapping, align_classes
 from icnet_ros.evaluation.prediction import Prediction
+from icnet_ros.metrics.calibration import Calibration
 from icnet_ros.metrics.confusion import ConfusionMatrix
 
 
@@ -22,6 +24,7 @@ class EvaluationOptions:
 
     scales, flip: see `evaluate`. inference: evaluate one exit as its engine labels it; with engine "" every exit of the
     network itself, on the device of the options. figures: folder for the paper's figures.
+    calibration: folder for figures about the confidence.
     """
 
     scales: tuple[float, ...] = ()
@@ -29,6 +32,7 @@ class EvaluationOptions:
     inference: InferenceSettings = field(default_factory=lambda: InferenceSettings(engine=""))
     mapping: ClassMapping | None = None
     figures: Path | None = None
+    calibration: Path | None = None
 
 
 def evaluate_dataset(
@@ -36,10 +40,10 @@ def evaluate_dataset(
 ) -> dict[str, Any]:
     """Run the evaluation; returns the content of `report`. Raises EngineError for conflicting options.
 
-    An ONNX network is evaluated with engine "auto" if none is given.
+    An ONNX network, and the confidence of any, is evaluated with engine "auto" if none is given.
     """
     inference = options.inference
-    if checkpoint.spec.architecture == "onnx" and not inference.engine:
+    if (checkpoint.spec.architecture == "onnx" or options.calibration) and not inference.engine:
         inference = inference.on("auto")
     engine_options = inference.options
     if inference.engine and (options.flip or options.figures or len(options.scales) > 1):
@@ -55,11 +59,20 @@ def evaluate_dataset(
         scaled = replace(engine_options, scale=options.scales[0] if options.scales else 0.0)
         engine = inference.on(inference.engine, scaled).open(checkpoint)
 
+        confidence = {name: Calibration(len(classes)) for name in dataset.sources if options.calibration}
+
         def run(part: Dataset, update: Progress) -> dict[str, ConfusionMatrix]:
-            return {engine_options.exit: evaluate_engine(engine, part, update, mapping=options.mapping)}
+            seen = confidence.get(part.sources[0])
+            matrix = evaluate_engine(engine, part, update, mapping=options.mapping, calibration=seen)
+            return {engine_options.exit: matrix}
 
         matrices, sources = by_source(dataset, run, progress)
         engine.close()
+        if options.calibration:
+            calibration = calibration_report(confidence, classes.names)
+            save(calibration, options.calibration)
+            whole = report(checkpoint, dataset, matrices, classes, sources if len(sources) > 1 else None)
+            return {**whole, "calibration": calibration}
     else:
         observers: list[Callable[[Prediction], None]] = []
         if options.figures:

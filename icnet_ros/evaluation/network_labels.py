@@ -12,7 +12,7 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.base import Frame
 from icnet_ros.engine.kernels.normalise import normalise
 from icnet_ros.engine.kernels.upsample import label_map
-from icnet_ros.network.fold import fold_batch_norm
+from icnet_ros.network.fold import for_inference
 from icnet_ros.render.painter import UInt8
 
 
@@ -20,7 +20,7 @@ class NetworkLabels:
     """Labels images with all exits of a checkpoint. Views of an image are (input scale, whether it is mirrored)."""
 
     def __init__(self, checkpoint: Checkpoint, device: str) -> None:
-        network = fold_batch_norm(checkpoint.network()).to(device)
+        network = for_inference(checkpoint.network()).to(device)
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._spec, self._device, self._threads = checkpoint.spec, device, torch.get_num_threads()
 

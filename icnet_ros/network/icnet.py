@@ -112,6 +112,9 @@ class ICNet(nn.Module):
         if classes < 2:
             raise ValueError(f"{classes} classes: at least 2 are needed")
         self.exits = check_exits(exits)
+        # Classify before the last resize, not after it as the published graph does: the same logits, but the resize has
+        # `classes` channels instead of those of the features, and the classifier a quarter of the pixels.
+        self.classify_first = False
 
         def c(full: int) -> int:
             return channels(width, full)
@@ -148,12 +151,19 @@ class ICNet(nn.Module):
         low = self.res5(self.res4(self.res3[1:](halve(medium))))  # 1/32
         low = self.k1(self.pyramid(low))
         if "sub4" in self.exits:
-            logits.append(self.aux16(resize(low, medium.shape[-2:])))
+            logits.append(self._classify(self.aux16, low, (medium.shape[-2], medium.shape[-1])))
         if self.exits[-1] != "sub4":
             fused = self.cff24(low, medium)
             if "sub24" in self.exits:
-                logits.append(self.aux8(resize(fused, ((height + 7) // 8, (width + 7) // 8))))
+                logits.append(self._classify(self.aux8, fused, ((height + 7) // 8, (width + 7) // 8)))
             if self.exits[-1] != "sub24":
                 fused = self.cff12(fused, self.hi(image))
-                logits.append(self.cls(resize(fused, ((height + 3) // 4, (width + 3) // 4))))
+                logits.append(self._classify(self.cls, fused, ((height + 3) // 4, (width + 3) // 4)))
         return tuple(logits)
+
+    def _classify(self, classifier: nn.Module, features: Tensor, size: tuple[int, int]) -> Tensor:
+        """Logits of this size. A 1x1 convolution and a resize commute: a pixel's weights of the resize add up to 1."""
+        if self.classify_first:
+            return resize(classifier(features), size)
+        logits: Tensor = classifier(resize(features, size))
+        return logits

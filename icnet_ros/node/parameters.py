@@ -115,7 +115,7 @@ class Parameters:
     threads: int = parameter(0, "CPU threads of the engine; 0: all cores.", low=0, high=1024, change="inactive")
     input_transport: str = parameter(
         "raw",
-        "Subscribe to `image` or, compressed, to `image/compressed`.",
+        "Subscribe to `image` or, compressed, to `image/compressed`, and so on: what image_transport calls the topic.",
         choices=lambda: tuple(transports()),
         change="inactive",
     )

@@ -7,7 +7,7 @@ from typing import TypedDict
 from icnet_ros.version import __version__
 
 LIBRARIES = (
-    "numpy", "numba", "opencv-python-headless", "opencv-python", "simplejpeg", "rosbags", "torch", "onnxruntime",
+    "numpy", "numba", "opencv-python-headless", "opencv-python", "simplejpeg", "rosbags", "av", "torch", "onnxruntime",
     "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-rtx",
 )  # fmt: skip
 

@@ -55,7 +55,7 @@ class ListedFrame(TypedDict, total=False):
 class ListedDrive(TypedDict):
     """A drive of several. folder: of its report, None if it has none. error: "" if it is complete.
 
-    read, labelled: frames. errors: why frames have no labels.
+    read, labelled: numbers of frames. errors: why frames have no labels, and how many.
     """
 
     drive: str

@@ -20,17 +20,17 @@ from icnet_ros.checkpoint.file import Checkpoint, build_network, save
 from icnet_ros.checkpoint.model_index import STATE
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.dataset.statistics import absent_classes
-from icnet_ros.network.fold import fold_batch_norm
+from icnet_ros.network.fold import for_inference
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
 from icnet_ros.training.errors import DivergedError, RecipeError, StateError
-from icnet_ros.training.loss import IGNORE, adjust_logits, cascade_loss, distillation_loss
+from icnet_ros.training.loss import adjust_logits, cascade_loss, distillation_loss
 from icnet_ros.training.provenance import LABELS, data_origin, image_names, made_from
 from icnet_ros.training.recipe import Recipe
-from icnet_ros.training.samples.augment import augment
-from icnet_ros.training.samples.sample_cache import SampleCache
+from icnet_ros.training.samples.crops import Crops
 from icnet_ros.training.samples.sampling import Sampler, label_counts
 from icnet_ros.training.start import FROM_SCRATCH, Start, check_teacher, network_spec
 from icnet_ros.training.state import State, load_state, save_state
+from icnet_ros.training.targets import outlier_loss, soft_label_loss
 from icnet_ros.training.validation import validate
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,8 @@ class Trainer:
         names = self._spec.classes.names
         if recipe.road_texture and "road" not in names:
             raise RecipeError(f"road_texture needs a class named road; there are {', '.join(names)}")
-        self._road = names.index("road") if recipe.road_texture else IGNORE
+        self._taught = any(pair.teacher is not None for pair in data.pairs)
+        self._outliers = recipe.covered > 0 or any(pair.outlier for pair in data.pairs)
         try:
             network = build_network(self._spec)
         except ValueError as err:
@@ -82,11 +83,10 @@ class Trainer:
         if saved is not None and not _continues(recipe, saved):
             raise StateError(f"{self._state}: was made with another recipe; choose another folder or the same recipe")
         self._network = network.to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._samples = SampleCache(data, fabric.device, fabric.world_size)
         self._counts = self._counted(data)
         checked = self._counted(validation)  # a wrong label file is an error now, not after hours
-        self._sampler = Sampler(self._counts, recipe.seed, recipe.class_uniform)
-        self._mean = torch.tensor(self._spec.mean, device=fabric.device)
+        sampler = Sampler(self._counts, recipe.seed, recipe.class_uniform)
+        self._crops = Crops(data, sampler, recipe, self._spec.mean, fabric.device, fabric.world_size)
         self.step, self._best, self.without_gain = 0, 0.0, 0
         if saved is None:
             start.apply(self._network, self._spec.classes.names, lambda: self._crops(range(8))[0])
@@ -95,7 +95,7 @@ class Trainer:
         if teacher is not None:
             check_teacher(teacher, self._spec)
             self._origin["teacher"] = {"name": teacher.name, "sha256": teacher.sha256}
-            folded = fold_batch_norm(teacher.network(teacher.spec.exits[-1:])).to(fabric.device)
+            folded = for_inference(teacher.network(teacher.spec.exits[-1:])).to(fabric.device)
             self._teacher = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._made_from = made_from(data, self._counts, self._origin)
         self._validated_on = sha256(checked.tobytes() + image_names(validation)).hexdigest()
@@ -136,7 +136,8 @@ class Trainer:
             rate = learning_rate(recipe, self.step)
             for group in self._optimiser.param_groups:
                 group["lr"] = rate
-            images, labels = self._batch()
+            images, targets = self._crops(self._positions())
+            labels = targets.labels
             # Of dropout, the only layer that draws.
             torch.manual_seed(recipe.seed * 1_000_003 + self.step * fabric.world_size + fabric.global_rank)
             self._model.train()
@@ -149,6 +150,10 @@ class Trainer:
                 loss = loss + recipe.teacher_weight * distillation_loss(
                     logits, teacher_logits, labels, weights, recipe.temperature
                 )
+            if self._taught:
+                loss = loss + recipe.teacher_weight * soft_label_loss(logits, targets, weights, balance)
+            if self._outliers:
+                loss = loss + recipe.outlier_weight * outlier_loss(logits, targets.outliers, weights)
             self._optimiser.zero_grad()
             fabric.backward(loss)
             self._optimiser.step()
@@ -179,24 +184,11 @@ class Trainer:
             found = len(scores) - 1 - int(np.argmax(scores)) if scores else 0
             self.without_gain = int(self._fabric.broadcast(found))
 
-    def _batch(self) -> tuple[Tensor, Tensor]:
+    def _positions(self) -> range:
         """This process's part of the batch of this step."""
         share = self.recipe.batch // self._fabric.world_size
         start = self.step * self.recipe.batch + self._fabric.global_rank * share
-        return self._crops(range(start, start + share))
-
-    def _crops(self, positions: range) -> tuple[Tensor, Tensor]:
-        """Images and labels of the crops at these positions, counted from the start of the training."""
-        sampled = [self._sampler.crop(position) for position in positions]
-        pairs = self._samples.get([crop.image for crop in sampled])
-        generators = [torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + position) for position in positions]
-        class_ids = [crop.class_id for crop in sampled]
-        # One crop stays in the caches of a CPU; all together need fewer kernels on a GPU.
-        step = 1 if self._mean.device.type == "cpu" else len(pairs)
-        parts = [slice(first, first + step) for first in range(0, len(pairs), step)]
-        crops = [augment(pairs[p], self._mean, self.recipe, generators[p], class_ids[p], self._road) for p in parts]
-        images = torch.cat([image for image, _ in crops]).to(memory_format=torch.channels_last)
-        return images, torch.cat([labels for _, labels in crops])
+        return range(start, start + share)
 
     def _class_weights(self) -> Tensor | None:
         if self.recipe.class_balance == "none":

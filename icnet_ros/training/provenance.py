@@ -38,5 +38,6 @@ def made_from(data: Dataset, counts: npt.NDArray[np.int64], origin: Mapping[str,
 
 
 def image_names(data: Dataset) -> bytes:
-    """Names of the images and their labels, one pair a line."""
-    return "\n".join(f"{pair.image.name} {pair.label.name}" for pair in data.pairs).encode()
+    """Names of the images, their labels and a teacher's predictions, one image a line."""
+    files = ((pair.image, pair.label, *([pair.teacher] if pair.teacher else [])) for pair in data.pairs)
+    return "\n".join(" ".join(file.name for file in pair) for pair in files).encode()

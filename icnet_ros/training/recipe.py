@@ -20,7 +20,8 @@ class Recipe:
     architecture, width, fusion, stride_at, output_stride, head: the network, as in `ModelSpec`.
     loss_weights: of the branches, coarse to fine; (0, 0, 1) is training without label guidance. A
         network with one exit uses the last.
-    crop: (height, width) of the network input. scale: range of the random resize.
+    crop: (height, width) of the network input. scale: range of the random resize. rows: range of the height to which
+        images are resized at random instead, whatever their own; for sources of different sizes. (0, 0): by `scale`.
     class_uniform: share of the crops that are sampled by class, all classes equally often (class uniform
         sampling, Zhu et al., 2019); the others are sampled from shuffled epochs.
     schedule: "poly" decays the rate to 0 by (1 - step / iterations)^power. "trapezoid" keeps it constant and
@@ -38,10 +39,16 @@ class Recipe:
     texture: share of the crops in which all pixels of one class, that of a random pixel, get a drawn surface such as
         cobbles or rubble (`training.samples.texture`), so that the network learns shapes and places, not only surfaces.
     road_texture: share of the crops in which the class "road" gets one, in perspective; these are further crops.
+    dark: share of the crops that are drawn as at dusk or night (`training.conditions.night`). weather: share of further
+        crops in drawn fog, rain or snow (`conditions.weather`). camera: share of the crops with the artefacts of a
+        cheap camera, demosaicing and JPEG (`conditions.camera_pipeline`). The labels stay true.
+    covered: share of the crops in which a covered lens shows nothing of the classes (`conditions.drawn_outliers`).
+    outlier_weight: of the loss that makes the network unsure there and in the images of sources with `outliers: true`.
     sharpness: range of the random blur (down to a Gaussian of 1.5 pixels) or unsharp mask. noise: maximum standard
         deviation of the added Gaussian noise, for pixels 0..255.
     ema: decay of the exponential moving average of the weights, which is saved; 0 saves the last weights.
-    teacher_weight: of the distillation loss, if there is a teacher. temperature: of its softmax.
+    teacher_weight: of the distillation loss, if there is a teacher network or sources have predictions (`teacher:`).
+    temperature: of the teacher network's softmax.
     validate_every: iterations between two validations. validate_images: number of images per validation, evenly
         spaced, of the validation split and of the training split; 0: all validation images and as many training
         images. The last validation always uses 0.
@@ -61,6 +68,7 @@ class Recipe:
     batch: int = 16
     crop: tuple[int, int] = (720, 720)
     scale: tuple[float, float] = (0.5, 2.0)
+    rows: tuple[int, int] = (0, 0)
     class_uniform: float = 0.0
     learning_rate: float = 0.01
     schedule: Literal["poly", "trapezoid"] = "poly"
@@ -83,6 +91,11 @@ class Recipe:
     gamma: float = 0.0
     texture: float = 0.0
     road_texture: float = 0.0
+    dark: float = 0.0
+    weather: float = 0.0
+    camera: float = 0.0
+    covered: float = 0.0
+    outlier_weight: float = 0.5
     sharpness: float = 0.0
     noise: float = 0.0
     teacher_weight: float = 1.0
@@ -102,12 +115,16 @@ class Recipe:
                 raise RecipeError(problem)
         if self.scale[0] > self.scale[1]:
             raise RecipeError(f"scale is {self.scale}, it takes the smaller number first")
+        if self.rows != (0, 0) and not 0 < self.rows[0] <= self.rows[1]:
+            raise RecipeError(f"rows is {self.rows}, it takes a range of positive numbers, or (0, 0)")
         if not any(self.loss_weights):
             raise RecipeError("loss_weights are all 0: nothing would be learnt")
         if (pixels := self.batch * self.crop[0] * self.crop[1]) > MAX_PIXELS:
             raise RecipeError(f"batch and crop are {pixels} pixels, at most {MAX_PIXELS} are trained on at once")
         if self.texture + self.road_texture > 1:
             raise RecipeError(f"texture and road_texture are {self.texture} and {self.road_texture}, together over 1")
+        if self.dark + self.weather > 1:
+            raise RecipeError(f"dark and weather are {self.dark} and {self.weather}, together over 1")
         if self.nesterov and not self.momentum:
             raise RecipeError("nesterov needs a momentum above 0")
 

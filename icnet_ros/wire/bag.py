@@ -1,6 +1,7 @@
 """Reading bags (topic selection, messages as bytes in recorded order) and writing new ones."""
 
 import hashlib
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -181,9 +182,10 @@ class Bag:
         return ""
 
 
-def _readability(topic: Topic) -> tuple[bool, bool, int]:
-    """Sort key: topics with messages, and those of images, first."""
-    return not topic.messages, not has_decoder(topic.kind, topic.encoding), -topic.messages
+def _readability(topic: Topic) -> tuple[bool, float, int]:
+    """Sort key: topics with messages first, and of those the ones of images, in the order of the decoders."""
+    place = preference(topic.kind, topic.encoding) if has_decoder(topic.kind, topic.encoding) else math.inf
+    return not topic.messages, place, -topic.messages
 
 
 def _is_label_map(topic: Topic) -> bool:

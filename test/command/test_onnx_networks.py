@@ -10,6 +10,7 @@ import pytest
 from networks import CLASSES, DESCRIPTION, Small, export
 
 from icnet_ros.checkpoint.file import open_checkpoint
+from icnet_ros.engine.artefacts.onnx_adapter import read_tail
 from icnet_ros.engine.base import EngineOptions, Frame
 from icnet_ros.engine.table import open_engine
 from icnet_ros.wire.bag import BagWriter
@@ -31,7 +32,7 @@ def icnet(*words):
 def folder(tmp_path_factory):
     """A network of one size, and a dataset that it labels without an error."""
     folder = tmp_path_factory.mktemp("onnx")
-    path = export(Small(8), folder / "net.onnx", size=(96, 160), description=DESCRIPTION)
+    path = export(Small(8, full=True), folder / "net.onnx", size=(96, 160), description=DESCRIPTION)
     engine = open_engine("onnxruntime", open_checkpoint(path), EngineOptions("cpu"))
     for kind in ("images", "labels"):
         (folder / "data" / kind).mkdir(parents=True)
@@ -51,6 +52,7 @@ def test_info(folder):
     code, out, _ = icnet("info", folder / "net.onnx")
     assert code == 0
     assert all(word in out for word in ("onnx", "96, 160", "rgb", "road", "car", "sky"))
+    assert all(word in out for word in ("logits, nchw", "Resize (bilinear", "normalisation inside", "equal labels"))
 
 
 def test_segment(folder, tmp_path):
@@ -103,7 +105,7 @@ def test_quantize(folder, tmp_path):
     words = ["--model", folder / "net.onnx", "--data", folder / "data" / "dataset.yaml"]
     code, out, err = icnet("quantize", *words, "--images", 4, "--max-drop", 20)
     assert code == 0, err
-    assert (folder / "net.sub124.int8.onnx").is_file()
+    assert "Resize" in str(read_tail(folder / "net.sub124.int8.onnx"))  # it was calibrated without
     assert "in int8" in out
     code, _, err = icnet(
         "evaluate", *words, "--precision", "int8", "--engine", "openvino", "--json", tmp_path / "f.json"
@@ -120,6 +122,26 @@ def test_training_refuses_it(folder, tmp_path):
     code, _, err = icnet("train", *words)
     assert code == 1
     assert "only a .safetensors checkpoint has weights" in err
+
+
+def test_benchmark_peers_with_the_file_alone(folder, tmp_path):
+    words = [
+        "--model",
+        folder / "net.onnx",
+        "--size",
+        "96x160",
+        "--rounds",
+        2,
+        "--alone",
+        "--json",
+        tmp_path / "p.json",
+    ]
+    code, out, err = icnet("benchmark", "peers", *words)
+    assert code == 0, err
+    (row,) = json.loads((tmp_path / "p.json").read_text())["rows"]
+    assert row["alone_ms"] > 0
+    assert row["alone_equal"] > 0.999
+    assert "OpenVINO alone" in out
 
 
 def test_benchmark_engines(folder, tmp_path):

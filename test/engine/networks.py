@@ -27,7 +27,7 @@ DESCRIPTION = {
 class Small(nn.Module):
     """Three convolutions; logits (N, 3, H / stride, W / stride) with each class somewhere on a picture."""
 
-    def __init__(self, stride=8, *, softmax=False, argmax=False, channels_last=False, normalise=False):
+    def __init__(self, stride=8, *, softmax=False, argmax=False, channels_last=False, normalise=False, full=False):
         super().__init__()
         generator = torch.Generator().manual_seed(stride)
         self.first = nn.Conv2d(3, 8, 3, 2, 1)
@@ -37,6 +37,7 @@ class Small(nn.Module):
             parameter.data = torch.randn(parameter.shape, generator=generator) / max(parameter[0].numel(), 1) ** 0.5
         self.last.bias.data.zero_()
         self.softmax, self.argmax, self.channels_last, self.normalise = softmax, argmax, channels_last, normalise
+        self.full = full  # interpolate the logits to the size of the image
 
     def logits(self, image):
         logits = self.last(F.relu(self.second(F.relu(self.first(image)))))
@@ -48,6 +49,8 @@ class Small(nn.Module):
         if self.normalise:
             image = image.float() / 255 - 0.5
         logits = self.logits(image)
+        if self.full:
+            logits = F.interpolate(logits, image.shape[-2:], mode="bilinear", align_corners=False)
         if self.argmax:
             return logits.argmax(1)
         if self.softmax:

@@ -226,7 +226,7 @@ def test_what_is_missing_is_asked_for_in_one_message(tmp_path):
         ({"std": [float("nan"), 1, 1]}, "finite"),
         ({"classes": "nowhere"}, "no class table 'nowhere'"),
         ({"classes": {"name": "x"}}, "not a class table"),
-        ({"output_kind": "boxes"}, "output_kind is 'boxes', not one of logits, probabilities, labels"),
+        ({"output_kind": "boxes"}, "output_kind is 'boxes', not one of logits, probabilities, sigmoid, labels"),
         ({"output": "boxes"}, "no output 'boxes'; it has answer"),
         ({"input": "image"}, "its input is 'picture'"),
         ({"colour": "rgb"}, "unknown entry 'colour'"),

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from icnet_ros.network.cost import conv_macs, parameters
-from icnet_ros.network.fold import fold_batch_norm
+from icnet_ros.network.fold import fold_batch_norm, for_inference
 from icnet_ros.network.icnet import EXITS, ICNet
 
 
@@ -202,3 +202,16 @@ def test_gradients_reach_every_weight():
     network = ICNet(3, 0.25, EXITS).train()
     sum(logits.square().mean() for logits in network(torch.randn(2, 3, 64, 64))).backward()
     assert [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+@pytest.mark.parametrize("fusion", ["cff", "deconv5"])
+def test_classifying_before_the_last_resize_gives_the_same_logits(fusion):
+    network = ICNet(7, width=0.25, exits=EXITS, fusion=fusion).eval()
+    for height, width in ((64, 96), (65, 97), (129, 290), (33, 40)):
+        image = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(0)) * 60
+        with torch.no_grad():
+            expected, found = network(image), for_inference(network)(image)
+        for one, other in zip(expected, found, strict=True):
+            assert one.shape == other.shape
+            assert (one - other).abs().max() < 1e-4 * one.abs().max()
+    assert not network.classify_first  # a copy was changed, the network of the paper stays as it is

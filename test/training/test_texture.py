@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from icnet_ros.training.conditions.scene_classes import SceneClasses
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.samples.augment import augment
 from icnet_ros.training.samples.texture import RANDOM_NUMBERS, cellular
@@ -70,8 +71,8 @@ def test_the_road_gets_surfaces_of_its_own():
     for seed in range(200):
         generators = [torch.Generator().manual_seed(seed) for _ in range(3)]
         before, ids = augment([(image, labels)], MEAN, plain, generators[:1])
-        after, _ = augment([(image, labels)], MEAN, recipe, generators[1:2], road=3)
-        without, _ = augment([(image, labels.clamp(min=5))], MEAN, recipe, generators[2:], road=3)
+        after, _ = augment([(image, labels)], MEAN, recipe, generators[1:2], scene=SceneClasses(road=3))
+        without, _ = augment([(image, labels.clamp(min=5))], MEAN, recipe, generators[2:], scene=SceneClasses(road=3))
         touched.update(set(ids[0][(before != after)[0].any(0)].tolist()))
         touched["without"] += int((before != without).any())
     assert 85 < touched[3] < 135  # half of the crops and a few of the fifth

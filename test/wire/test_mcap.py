@@ -156,7 +156,11 @@ def test_two_types_and_two_definitions_are_said(tmp_path):
     with (tmp_path / "two.mcap").open("wb") as file:
         writer = Writer(file)
         writer.start(profile="ros2")
-        for kind, text, data in ((IMAGE, b"a", image(1)), (IMAGE, b"b", image(2)), (COMPRESSED_IMAGE, b"c", b"")):
+        for kind, text, data in (
+            (IMAGE, b"a", image(1)),
+            (IMAGE, b"b", image(2)),
+            *2 * ((COMPRESSED_IMAGE, b"c", b""),),
+        ):
             channel = writer.register_channel("/cam", "cdr", writer.register_schema(kind, "ros2msg", text))
             writer.add_message(channel, 5, data, 5)
         writer.finish()
@@ -164,5 +168,5 @@ def test_two_types_and_two_definitions_are_said(tmp_path):
         assert bag.image_topic().kind == IMAGE
         assert [message.data for message in bag.messages("/cam")] == [image(1), image(2)]
         two_types, two_definitions = bag.remarks("/cam")
-    assert "/cam has messages of sensor_msgs/msg/CompressedImage (1) and sensor_msgs/msg/Image (2)" in two_types
+    assert "/cam has messages of sensor_msgs/msg/CompressedImage (2) and sensor_msgs/msg/Image (2)" in two_types
     assert "two.mcap has two definitions of sensor_msgs/msg/Image" in two_definitions

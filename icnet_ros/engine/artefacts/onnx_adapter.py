@@ -15,10 +15,11 @@ from icnet_ros.checkpoint.onnx_graph import Array, Graph
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.artefacts.adapter import probe
 from icnet_ros.engine.artefacts.adapter.follow import LAYOUTS, Cut, chain, follow, watched
+from icnet_ros.engine.artefacts.adapter.loosen import loosen
 from icnet_ros.engine.artefacts.adapter.meaning import check_labels, kind_of
 from icnet_ros.engine.artefacts.adapter.proof import proven, share_equal
 from icnet_ros.engine.artefacts.adapter.surround import Ending, surround
-from icnet_ros.engine.base import EngineError
+from icnet_ros.engine.base import EngineError, one_line
 from icnet_ros.engine.tail import Tail
 
 if TYPE_CHECKING:
@@ -51,17 +52,27 @@ def adapt(checkpoint: Checkpoint, path: Path) -> None:
     )  # fmt: skip
     adapted = surround(network, model, ending)
     quantized = any(node.op_type == "QuantizeLinear" for node in adapted.graph.node)
+    loose = network.input.size is not None and network.spec.input_size is None
+    if loose and network.input.size:
+        loosen(str(checkpoint.path), adapted, network.input.size)
     write_tail(adapted, replace(tail, quantized=quantized))
     onnx.save(adapted, path)
     probed.check(path, ending)
+    if loose:
+        probed.check_other_sizes(path)
 
 
 def read_tail(path: Path) -> Tail:
-    """What `adapt` wrote into a file, or into the one that this was made from; the default for other files."""
+    """What `adapt` wrote into a file, or into the one that this was made from; the default for other files.
+
+    Raises EngineError for a file that cannot be read.
+    """
     import onnx
 
-    model = onnx.load(path, load_external_data=False)
-    return tail_of(model)
+    try:
+        return tail_of(onnx.load(path, load_external_data=False))
+    except Exception as err:  # protobuf errors have no common base class in the API of onnx
+        raise EngineError(f"{path}: {one_line(err)}") from err
 
 
 def tail_of(model: "onnx.ModelProto") -> Tail:
@@ -88,7 +99,7 @@ class _Probed:
         self.source, self.network = str(path), network
         self.spec: ModelSpec = network.spec
         self.graph = Graph(model)
-        first, second = probe.pictures(self.spec)
+        first, second = probe.pictures(self.spec, network.input.size)
         self.pictures = first, second
         self.images = [picture.image(self.spec) for picture in (first, second, first.with_patch())]
         wanted = [network.output, *watched(chain(self.graph, network.output))]
@@ -163,6 +174,18 @@ class _Probed:
         expected = probe.as_map(self.runs[0][ending.value], ending.axes).astype(np.float32)
         if not np.abs(logits[0] - expected).max() <= 1e-3 * max(np.abs(expected).max(), 1e-6):
             raise EngineError(f"{self.source}: the network without its last operators gives other values; report it")
+
+    def check_other_sizes(self, path: Path) -> None:
+        """Raise EngineError unless the file covers pictures of other sizes than that of the export."""
+        import onnx
+
+        for picture in probe.pictures(self.spec):
+            found = probe.run(self.source, onnx.load(path), "image", [picture.image(self.spec)], ["logits"])[0][
+                "logits"
+            ]
+            probe.check_shape(self.source, picture.size, (found.shape[1], found.shape[2]))
+            if not np.isfinite(found).all():
+                raise EngineError(f"{self.source}: it gives NaN or infinity at {picture.size}: leave input_size out")
 
     def _fed(self, image: Array) -> Array:
         """`image` in the layout and type of the network's own input."""

@@ -7,7 +7,7 @@ from icnet_ros.engine.backends.cuda import DTYPES, CudaEngine
 from icnet_ros.engine.backends.host import HostEngine
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.kernels.normalise import Batch
-from icnet_ros.network.fold import fold_batch_norm
+from icnet_ros.network.fold import for_inference
 
 
 def open_torch(checkpoint: Checkpoint, options: EngineOptions) -> Engine:
@@ -33,7 +33,7 @@ class TorchEngine(HostEngine):
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         super().__init__(checkpoint.spec, options)
         torch.set_num_threads(self._threads)
-        network = fold_batch_norm(checkpoint.network([options.exit]))
+        network = for_inference(checkpoint.network([options.exit]))
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def close(self) -> None:
@@ -50,7 +50,7 @@ class TorchEngine(HostEngine):
 def open_torch_on(device: torch.device, checkpoint: Checkpoint, options: EngineOptions) -> CudaEngine:
     """CudaEngine with the eager torch network; `device` is a CPU in tests."""
     dtype = DTYPES[options.precision]
-    network = fold_batch_norm(checkpoint.network([options.exit]))
+    network = for_inference(checkpoint.network([options.exit]))
     network = network.to(device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # few input sizes, which do not change

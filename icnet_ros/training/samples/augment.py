@@ -1,4 +1,4 @@
-"""Random mirror, resize, crop, colour, surface, sharpness and noise, on the device the network trains on.
+"""Random mirror, resize, crop, colour, surface, weather, light and camera, on the device the network trains on.
 
 Nothing here waits for a GPU: whatever depends on pixels stays on the device.
 """
@@ -11,13 +11,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from icnet_ros.training.conditions import camera_pipeline, drawn_outliers, night, weather
+from icnet_ros.training.conditions.scene_classes import SceneClasses
 from icnet_ros.training.loss import IGNORE
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.samples.texture import RANDOM_NUMBERS, cellular
+from icnet_ros.training.targets import OUTLIER, stack_targets
 
 BLUR = 1.5  # pixels, standard deviation of the Gaussian for blur and unsharp mask
-# Random numbers of a crop: scale, place, class and mirror; colour; surface; gamma, sharpness and noise.
-DRAWS = [5, 5, 3 + RANDOM_NUMBERS, 4]
+NO_SCENE = SceneClasses()
+# Random numbers of a crop: scale, place, class and mirror; colour; surface; gamma, sharpness and noise; which of the
+# following; weather; night; camera; covered lens. New ones go to the end, so that the others stay as they were.
+DRAWS = [5, 5, 3 + RANDOM_NUMBERS, 4, 3]
+DRAWS += [part.RANDOM_NUMBERS for part in (weather, night, camera_pipeline, drawn_outliers)]
+NOISE, CONDITIONS = sum(DRAWS[:4]) - 1, sum(DRAWS[:4])
 
 
 def augment(
@@ -26,28 +33,68 @@ def augment(
     recipe: Recipe,
     generators: Sequence[torch.Generator],
     class_ids: Sequence[int | None] | None = None,
-    road: int = IGNORE,
+    scene: SceneClasses = NO_SCENE,
 ) -> tuple[Tensor, Tensor]:
     """A batch of crops.
 
-    pairs: images uint8 (3, H, W) and labels uint8 (H, W), sizes may differ. mean: (3,), 0..255. generators: one for
+    pairs: images uint8 (3, H, W) and labels uint8 (H, W), or targets (4, H, W) as `training.targets` describes them;
+    sizes may differ. mean: (3,), 0..255. generators: one for
     each pair, on the CPU; all that is random comes from them. class_ids: a class that the crop of the pair contains if
-    its image does. road: the class that `road_texture` is about.
-    Returns images float32 (N, 3, h, w) with the mean subtracted and labels int64 (N, h, w). Outside the
-    image: the mean colour and the ignore id.
+    its image does. scene: the classes that `road_texture` and `weather` are about.
+    Returns images float32 (N, 3, h, w) with the mean subtracted and labels int64 (N, h, w), or targets (N, 4, h, w).
+    Outside the image: the mean colour and the ignore id.
     """
     on_cpu = torch.stack([torch.rand(sum(DRAWS), generator=generator) for generator in generators])
-    place, colour, surface, camera = torch.split(to_device(on_cpu, mean.device), DRAWS, dim=1)
+    place, colour, surface, degradation, *conditions = torch.split(to_device(on_cpu, mean.device), DRAWS, dim=1)
     grids = _grids(pairs, class_ids or [None] * len(pairs), place, recipe)
     inside = (grids.abs() <= 1).all(-1)
     pixels = torch.cat([_sample(image, grid, "bilinear") for (image, _), grid in zip(pairs, grids, strict=True)])
-    ids = torch.cat([_sample(labels[None], grid, "nearest") for (_, labels), grid in zip(pairs, grids, strict=True)])
-    ids = ids[:, 0].long()
+    targets = _sample_targets([labels for _, labels in pairs], grids)
+    ids = targets[:, 0] if targets.ndim == 4 else targets
     pixels = _jitter(pixels, recipe, colour)
     if (on_cpu[:, sum(DRAWS[:2])] < recipe.road_texture + recipe.texture).any():
-        pixels = pixels * (1 + _surfaces(ids, recipe, road, surface))[:, None]
-    pixels = _degrade(pixels.clamp(0, 255), recipe, camera, on_cpu[:, -1].tolist()) - mean[:, None, None]
-    return pixels * inside[:, None], torch.where(inside, ids, IGNORE)
+        pixels = pixels * (1 + _surfaces(ids, recipe, scene.road, surface))[:, None]
+    pixels = pixels.clamp(0, 255)
+    if (on_cpu[:, CONDITIONS + 2] < recipe.covered).any():
+        covered = (conditions[0][:, 2] < recipe.covered)[:, None, None]
+        pixels = torch.where(covered[:, None], drawn_outliers.cover(pixels, conditions[4]), pixels)
+        targets = torch.where(covered if targets.ndim == 3 else covered[:, None], _nothing(targets), targets)
+    if recipe.dark or recipe.weather:
+        pixels = _conditions(pixels, ids, recipe, scene, conditions, on_cpu[:, CONDITIONS])
+    pixels = _degrade(pixels, recipe, degradation, on_cpu[:, NOISE].tolist())
+    if (on_cpu[:, CONDITIONS + 1] < recipe.camera).any():
+        sent = camera_pipeline.through_camera(pixels, conditions[3])
+        pixels = torch.where(conditions[0][:, 1, None, None, None] < recipe.camera, sent, pixels)
+    pixels = pixels - mean[:, None, None]
+    return pixels * inside[:, None], torch.where(inside if targets.ndim == 3 else inside[:, None], targets, IGNORE)
+
+
+def _sample_targets(labels: Sequence[Tensor], grids: Tensor) -> Tensor:
+    """Labels (N, h, w) of the crops, or targets (N, 4, h, w)."""
+    drawn = [
+        _sample(one.view(-1, *one.shape[-2:]), grid, "nearest")[0] for one, grid in zip(labels, grids, strict=True)
+    ]
+    return stack_targets([one.squeeze(0).long() for one in drawn])
+
+
+def _nothing(targets: Tensor) -> Tensor:
+    """Targets of crops that show nothing of the classes; ids alone if the targets are ids."""
+    result = torch.full_like(targets, IGNORE)
+    (result[:, 0] if targets.ndim == 4 else result)[:] = OUTLIER
+    return result
+
+
+def _conditions(
+    pixels: Tensor, ids: Tensor, recipe: Recipe, scene: SceneClasses, draws: Sequence[Tensor], on_cpu: Tensor
+) -> Tensor:
+    """Night in `recipe.dark` of the crops, weather in further `recipe.weather`. on_cpu: (N,), draws[0][:, 0]."""
+    kind = draws[0][:, 0, None, None, None]
+    if (on_cpu < recipe.dark).any():
+        pixels = torch.where(kind < recipe.dark, night.night(pixels, ids, draws[2], scene), pixels)
+    if ((on_cpu >= recipe.dark) & (on_cpu < recipe.dark + recipe.weather)).any():
+        wanted = (kind >= recipe.dark) & (kind < recipe.dark + recipe.weather)
+        pixels = torch.where(wanted, weather.weather(pixels, ids, draws[1], scene), pixels)
+    return pixels
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
@@ -60,14 +107,14 @@ def _grids(
 ) -> Tensor:
     """Positions of the pixels of each crop in its image, (N, h, w, 2) of x and y, -1..1 in the image."""
     device = draws.device
-    low, high = (math.log(value) for value in recipe.scale)
-    scale = (low + draws[:, :1] * (high - low)).exp()
-    source = to_device(torch.tensor([labels.shape for _, labels in pairs], dtype=torch.float32), device)
+    source = to_device(torch.tensor([labels.shape[-2:] for _, labels in pairs], dtype=torch.float32), device)
+    low, high = (math.log(value) for value in (recipe.rows if recipe.rows[1] else recipe.scale))
+    scale = (low + draws[:, :1] * (high - low)).exp() / (source[:, :1] if recipe.rows[1] else 1)
     target = to_device(torch.tensor(recipe.crop, dtype=torch.float32), device)
     room = source * scale - target
     offset = draws[:, 1:3] * room  # negative: the picture lies inside the crop
     wanted = [
-        _pixel_of(labels, class_id, draw)
+        _pixel_of(labels if labels.ndim == 2 else labels[0], class_id, draw)
         for (_, labels), class_id, draw in zip(pairs, class_ids, draws[:, 3], strict=True)
     ]
     pixel = torch.stack(wanted)

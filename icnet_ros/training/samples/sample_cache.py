@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from icnet_ros.dataset.base import Dataset, Pair
+from icnet_ros.dataset.pseudo_labels import predictions
 from icnet_ros.training.loss import IGNORE
+from icnet_ros.training.targets import OUTLIER
 
 LARGEST = 8 << 30  # bytes
 
@@ -37,7 +39,10 @@ class SampleCache:
         self._threads = ThreadPoolExecutor(4)
 
     def get(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-        """Images uint8 (3, H, W) and labels uint8 (H, W), 255 where unlabelled. Raises DatasetError."""
+        """Images uint8 (3, H, W) and labels uint8 (H, W), 255 where unlabelled; targets (4, H, W) with a teacher.
+
+        See `training.targets`. Raises DatasetError.
+        """
         return list(self._threads.map(self._get, indices))
 
     def _get(self, index: int) -> tuple[Tensor, Tensor]:
@@ -45,7 +50,10 @@ class SampleCache:
         if key in self._cache:
             return self._cache[key]
         image, labels = self._dataset[index]
-        labels = np.where(labels == self._dataset.classes.ignore, np.uint8(IGNORE), labels)
+        without = OUTLIER if key.outlier else IGNORE
+        labels = np.where(labels == self._dataset.classes.ignore, np.uint8(without), labels)
+        if (taught := predictions(self._dataset, index)) is not None:
+            labels = np.concatenate([labels[None], np.moveaxis(taught, 2, 0)])
         pair = torch.from_numpy(image).permute(2, 0, 1).to(self._device), torch.from_numpy(labels).to(self._device)
         size = sum(tensor.numel() for tensor in pair)
         if size <= self._free:

@@ -449,6 +449,11 @@ def test_what_is_not_recognised_is_said(tmp_path):
         convert(tmp_path, name="cvatt")
     with pytest.raises(DatasetError, match="no such folder"):
         convert(tmp_path / "none")
+    broken = [{"value": {"rle": [1], "brushlabels": ["road"]}}]
+    text(tmp_path / "tasks.json", [{"data": {"image": "a.png"}, "annotations": [{"result": broken}]}])
+    picture(tmp_path / "a.png")
+    with pytest.raises(DatasetError, match="looks like Label Studio JSON, but is not what that writes"):
+        convert(tmp_path)
     text(tmp_path / "x.json", "{")
     with pytest.raises(DatasetError, match=r"x\.json: not readable as JSON"):
         convert(tmp_path)

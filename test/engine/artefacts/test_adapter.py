@@ -162,6 +162,43 @@ def test_a_sigmoid_for_each_class(tmp_path, operators, kind):
         assert np.abs(label_map.confidence / 255.0 - odds.max(0) / odds.sum(0)).max() < 0.01
 
 
+def fixed_inside(inner):
+    """Exported at 128x256, with an interpolation to that size at the end, and `inner` before it."""
+    return [*inner, resize(constants=(None, None, np.array([1, 4, *SIZE])))]
+
+
+def test_a_network_of_one_size_may_take_any(tmp_path):
+    """Labels at other sizes are those of the same network exported with dynamic sizes."""
+    down, back = Op("MaxPool", {"kernel_shape": [2, 2], "strides": [2, 2]}), (None, None, np.array([1, 4, 16, 32]))
+    path = write(
+        tmp_path / "net.onnx", fixed_inside([down, resize(constants=back)]), size=SIZE,
+        description=DESCRIPTION | {"input_size": "any"},
+    )  # fmt: skip
+    whole = write(tmp_path / "whole.onnx", [down, resize(constants=(None, np.array([1, 1, 2, 2], np.float32)))])
+    for size in (SIZE, (160, 96), (96, 320)):
+        labels = [
+            open_engine("onnxruntime", open_checkpoint(one), EngineOptions("cpu")).segment([frame(size)])[0].labels
+            for one in (path, whole)
+        ]
+        assert labels[0].shape == size
+        assert (labels[0] == labels[1]).mean() > 0.999
+
+
+@pytest.mark.parametrize(
+    ("inner", "problem"),
+    [
+        ([Op("Reshape", {}, ([1, 4, 16, 32],))], "its operator Reshape may depend on the size"),
+        ([Op("Add", {}, (np.zeros((1, 4, 16, 32), np.float32),))], "Add has a constant for each place"),
+        ([Op("AveragePool", {"kernel_shape": [5, 5], "pads": [2, 2, 2, 2]})], "may be an adaptive pooling"),
+        ([resize(constants=(None, None, np.array([1, 4, 20, 32])))], "a Resize inside it goes from 16x32 to 20x32"),
+    ],
+)
+def test_what_depends_on_the_size_cannot_take_any(tmp_path, inner, problem):
+    path = write(tmp_path / "net.onnx", fixed_inside(inner), size=SIZE, description=DESCRIPTION | {"input_size": "any"})
+    with pytest.raises(EngineError, match=problem):
+        adapted(path)
+
+
 def model_of(nodes, tensors, *, inputs=None, outputs=None, functions=(), opset=17):
     graph = helper.make_graph(
         nodes, "g",

@@ -61,10 +61,10 @@ def probe_sizes(spec: ModelSpec) -> tuple[tuple[int, int], tuple[int, int]]:
     return (height, height + smallest), (height + 3 * multiple, height + multiple)
 
 
-def pictures(spec: ModelSpec) -> tuple[Picture, Picture]:
-    """Smooth noise with grain, dark enough for a bright patch, of both `probe_sizes`."""
+def pictures(spec: ModelSpec, size: tuple[int, int] | None = None) -> tuple[Picture, Picture]:
+    """Smooth noise with grain, dark enough for a bright patch, of both `probe_sizes`, or of `size`."""
     found = []
-    for seed, (height, width) in enumerate(probe_sizes(spec)):
+    for seed, (height, width) in enumerate((size, size) if size else probe_sizes(spec)):
         generator = np.random.default_rng(seed)
         coarse = generator.uniform(0, 180, (5, 7, 3)).astype(np.float32)
         smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
