@@ -13,7 +13,7 @@ import numpy.typing as npt
 from icnet_ros.dataset.base import Dataset, DatasetError, LabelReader, UInt8
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.image import png_file
-from icnet_ros.wire.stored_picture import read_stored
+from icnet_ros.wire.pictures.stored_picture import read_stored
 
 SURE = 0.75  # share of the first class from which a pixel is labelled
 Float32 = npt.NDArray[np.float32]
