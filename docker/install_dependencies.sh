@@ -5,7 +5,9 @@
 set -euo pipefail
 variant=$1 source=$2
 kinds=(-t buildtool -t build -t exec)
-packages=(safetensors simplejpeg rosbags mcap zstandard lz4 protobuf av plotly onnx openvino "numba>=0.57" "typer>=0.12" "rich>=13")
+packages=(
+  safetensors simplejpeg rosbags mcap zstandard lz4 protobuf av plotly onnx openvino "numba>=0.57" "typer>=0.12" "rich>=13"
+)
 torch=()  # the node needs it on a GPU only
 if [ "${3:-}" = --test ]; then
   kinds+=(-t test)

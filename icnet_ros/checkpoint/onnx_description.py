@@ -101,8 +101,6 @@ def to_spec(values: dict[str, Any], size: tuple[int, int] | None, source: str) -
         mean, std = (tuple(float(value) * 255 / value_range for value in values[key]) for key in ("mean", "std"))
         if not all(map(math.isfinite, mean + std)):
             raise CheckpointError(f"{source}: mean and std must be finite numbers")
-        if values.get("input_size") == "any":
-            size = None
         spec = ModelSpec(
             classes=_classes(values["classes"], source),
             architecture="onnx",

@@ -83,7 +83,8 @@ def read_onnx(path: Path) -> OnnxNetwork:
     if network_input.type != "uint8":
         values = complete(values, head, source)
     check_entries(values, path, source)
-    spec = to_spec(values, network_input.size, source)
+    size = None if values.get("input_size") == "any" else network_input.size
+    spec = to_spec(values, size, source)
     output = _output(path, model, values)
     return OnnxNetwork(spec, model, network_input, output, values.get("output_kind"), head)
 

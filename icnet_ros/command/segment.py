@@ -53,7 +53,7 @@ def segment(
     """Write overlays with a legend, label images (class ids) and colour images; print the share of each class.
 
     For a video also the share of pixels whose label changes from frame to frame. Takes .jpg, .png, .bmp, .ppm, .tif,
-    .webp, and the videos that OpenCV reads: .mp4, .avi, .mkv, .mov, .webm.
+    .webp, .avif, and the videos that OpenCV reads: .mp4, .avi, .mkv, .mov, .webm.
     """
     limit_malloc_arenas()
     return_large_blocks()

@@ -85,6 +85,8 @@ def replay_drive(
                             started, untimed = perf_counter(), labeller.new
             except WireError as err:
                 result.corrupt(str(err))
+        if result.completed and len(result.frames) < len(wanted):
+            result.corrupt(f"{path}: {len(wanted) - len(result.frames)} images were not found where the index has them")
         result.newly_labelled, result.seconds = labeller.new - untimed, perf_counter() - started
     return result
 

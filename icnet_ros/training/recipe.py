@@ -115,14 +115,14 @@ class Recipe:
                 raise RecipeError(problem)
         if self.scale[0] > self.scale[1]:
             raise RecipeError(f"scale is {self.scale}, it takes the smaller number first")
-        if self.rows != (0, 0) and not 0 < self.rows[0] <= self.rows[1]:
-            raise RecipeError(f"rows is {self.rows}, it takes a range of positive numbers, or (0, 0)")
         if not any(self.loss_weights):
             raise RecipeError("loss_weights are all 0: nothing would be learnt")
         if (pixels := self.batch * self.crop[0] * self.crop[1]) > MAX_PIXELS:
             raise RecipeError(f"batch and crop are {pixels} pixels, at most {MAX_PIXELS} are trained on at once")
         if self.texture + self.road_texture > 1:
             raise RecipeError(f"texture and road_texture are {self.texture} and {self.road_texture}, together over 1")
+        if self.rows != (0, 0) and not 0 < self.rows[0] <= self.rows[1]:
+            raise RecipeError(f"rows is {self.rows}, it takes a range of positive numbers, or (0, 0)")
         if self.dark + self.weather > 1:
             raise RecipeError(f"dark and weather are {self.dark} and {self.weather}, together over 1")
         if self.nesterov and not self.momentum:

@@ -159,7 +159,7 @@ def test_two_types_and_two_definitions_are_said(tmp_path):
         for kind, text, data in (
             (IMAGE, b"a", image(1)),
             (IMAGE, b"b", image(2)),
-            *2 * ((COMPRESSED_IMAGE, b"c", b""),),
+            *2 * [(COMPRESSED_IMAGE, b"c", b"")],
         ):
             channel = writer.register_channel("/cam", "cdr", writer.register_schema(kind, "ros2msg", text))
             writer.add_message(channel, 5, data, 5)
