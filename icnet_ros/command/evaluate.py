@@ -130,4 +130,4 @@ def _print_calibration(report: dict[str, Any], folder: Path) -> None:
         values += [on_road.get(key) for key in ("correct_kept", "wrong")]
         table.add_row(str(row["confidence"]), *("-" if value is None else f"{value:.1%}" for value in values))
     console.print(table)
-    console.print(f"reliability diagram and all figures: {folder}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"reliability diagram and all figures: {folder}", soft_wrap=True)

@@ -9,7 +9,7 @@ from icnet_ros.command.console import console, progress_bar, warn, warn_untraine
 from icnet_ros.dataset.base import DatasetError, image_files
 from icnet_ros.dataset.pseudo_labels import encode
 from icnet_ros.engine.base import EngineOptions
-from icnet_ros.wire.picture_file import read_picture
+from icnet_ros.wire.pictures.picture_file import read_picture
 
 
 def pseudo_label(
@@ -53,4 +53,4 @@ def pseudo_label(
                 unfinished.rename(target)
             update("predicting", number, len(files))
     warn(notes)
-    console.print(f"predictions of {len(files)} images: {out}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"predictions of {len(files)} images: {out}", soft_wrap=True)

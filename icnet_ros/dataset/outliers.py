@@ -6,7 +6,7 @@ import numpy as np
 
 from icnet_ros.dataset.base import DatasetError, LabelReader, UInt8
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.picture_file import read_picture
+from icnet_ros.wire.pictures.picture_file import read_picture
 
 
 def unlabelled(ignore: int) -> LabelReader:

@@ -93,10 +93,13 @@ def read_picture(path: Path) -> UInt8:
         content = read_bytes(path)
     except OSError as err:
         raise WireError(f"{path}: cannot be read: {err.strerror or err}") from err
+    if content.startswith(MAGIC):
+        try:
+            check_png(content)
+        except WireError as err:
+            raise WireError(f"{path}: not a readable picture: {err}") from err
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     try:
-        if content.startswith(MAGIC):
-            check_png(content)
         upright = decode_jpeg(content) if content[:2] == b"\xff\xd8" else None
         if upright is not None and not is_turned(content):
             return upright
