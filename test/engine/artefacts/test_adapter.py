@@ -13,7 +13,7 @@ from icnet_ros.checkpoint.file import open_checkpoint
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.engine.artefacts.export import onnx_file
 from icnet_ros.engine.artefacts.onnx_adapter import read_tail
-from icnet_ros.engine.base import EngineError, EngineOptions, Frame
+from icnet_ros.engine.base import EngineError, EngineOptions, Frame, Request
 from icnet_ros.engine.table import open_engine
 
 SQUARE = (160, 160)
@@ -121,7 +121,7 @@ def test_probabilities_are_known_by_their_values(tmp_path, name, engine):
     runner = open_engine(engine, open_checkpoint(path), EngineOptions("cpu"))
     assert runner.tail.kind == "probabilities"
     shown = frame()
-    label_map = runner.segment([shown], confidence=True, scores=[0])[0]
+    label_map = runner.segment([shown], Request(confidence=True, scores=(0,)))[0]
     grouped = open_engine(
         engine, open_checkpoint(path), EngineOptions("cpu", label_groups=str(tmp_path / "groups.yaml"))
     )
@@ -134,7 +134,7 @@ def test_probabilities_are_known_by_their_values(tmp_path, name, engine):
         clear = np.abs(own[0] - 0.5) > 0.01
         assert np.array_equal((groups == 0)[clear], (own[0] > 0.5)[clear])
     else:  # at 1/8: compared at the logits' own places
-        low = runner.segment([Frame(shown.pixels, "rgb", own.shape[1:])], confidence=True)[0]
+        low = runner.segment([Frame(shown.pixels, "rgb", own.shape[1:])], Request(confidence=True))[0]
         assert np.abs(low.confidence / 255.0 - own.max(0)).max() < 0.01
     assert 0 < (groups == 0).mean() < 1
 
@@ -153,7 +153,7 @@ def test_a_sigmoid_for_each_class(tmp_path, operators, kind):
     image = ((shown.pixels - np.array(DESCRIPTION["mean"])) / np.array(DESCRIPTION["std"])).astype(np.float32)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     own = session.run(None, {"image": np.ascontiguousarray(image.transpose(2, 0, 1)[None])})[0][0]
-    label_map = runner.segment([Frame(shown.pixels, "rgb", own.shape[1:])], confidence=True)[0]
+    label_map = runner.segment([Frame(shown.pixels, "rgb", own.shape[1:])], Request(confidence=True))[0]
     # Saturated, 1 and the next smaller number are apart by the rounding of the normalisation.
     assert (label_map.labels == own.argmax(0)).mean() > (0.99 if saturated else 0.9999)
     own = np.clip(own.astype(np.float64), 1e-7, 1 - 1e-7)

@@ -9,7 +9,7 @@ from tails import DESCRIPTION, SIZE, Op, computed, resize, scales, write
 from icnet_ros.checkpoint.file import open_checkpoint
 from icnet_ros.engine.artefacts.export import onnx_file
 from icnet_ros.engine.artefacts.onnx_adapter import read_tail
-from icnet_ros.engine.base import EngineOptions, Frame
+from icnet_ros.engine.base import EngineOptions, Frame, Request
 from icnet_ros.engine.table import open_engine
 
 ARGMAX = Op("ArgMax", {"axis": 1, "keepdims": 0})
@@ -194,7 +194,7 @@ def test_the_engine_takes_the_tail(tmp_path, name):
     assert names(engine.tail) == replaced
     assert engine.tail.equal >= 0.9999
     rgb = picture()
-    label_map = engine.segment([Frame(rgb, "rgb")], confidence=True, scores=[2])[0]
+    label_map = engine.segment([Frame(rgb, "rgb")], Request(confidence=True, scores=(2,)))[0]
     expected = whole(path, rgb)
     if expected.shape[:2] == SIZE:
         assert same(label_map.labels, expected)

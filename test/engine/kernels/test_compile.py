@@ -13,12 +13,13 @@ from icnet_ros.wire.arrays import kernel_input
 LABELLING = """
 import cv2, numpy as np
 from icnet_ros.checkpoint.default import load_model
-from icnet_ros.engine.base import EngineOptions, Frame
+from icnet_ros.engine.base import EngineOptions, Frame, Request
 from icnet_ros.engine.kernels import groups, upsample
 from icnet_ros.engine.kernels.compile import KERNELS, dispatchers
 from icnet_ros.engine.table import open_engine
 from icnet_ros.wire.cloud import decode_depth, encode_cloud
-from icnet_ros.wire.image import decode_image, encode_image, make_header
+from icnet_ros.wire.decoders.image import decode_image
+from icnet_ros.wire.image import encode_image, make_header
 
 header = make_header(1, "camera")
 picture = cv2.resize(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8), (96, 64))
@@ -28,7 +29,7 @@ for options in (EngineOptions(), EngineOptions(label_groups="drivable"), EngineO
     engine = open_engine("openvino", load_model(""), options)
     for frame in (Frame(picture), Frame(received, "rgb"), Frame(picture[:, ::-1]), Frame(picture, size=(32, 48))):
         for confidence in (False, True):
-            found = engine.segment([frame], confidence=confidence, scores=(0, 1))[0]
+            found = engine.segment([frame], Request(confidence=confidence, scores=(0, 1)))[0]
             assert found.labels.shape == frame.label_size
 depth = decode_depth(encode_image(header, np.full((64, 96), 2.0, np.float32), "32FC1"))[1]
 for rgb in (received, picture, picture[:, ::-1]):
