@@ -1,9 +1,11 @@
 """Small exports with known labels, and what `icnet dataset convert` makes of them."""
 
+import io
 import json
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from icnet_ros.dataset.convert import convert
 from icnet_ros.dataset.table import open_dataset
@@ -67,3 +69,20 @@ def converted(folder, **options):
             assert image.shape[:2] == labels.shape
             found[pair.image.stem] = named(labels, dict(enumerate(data.classes.names)))
     return found, counts, done
+
+
+def png(mask):
+    """A PNG file of a mask, as bytes."""
+    content = io.BytesIO()
+    Image.fromarray(mask).save(content, "PNG")
+    return content.getvalue()
+
+
+def check(folder, truth, names, format_, **options):
+    """Convert, and compare all images that `truth` has by stem."""
+    found, counts, done = converted(folder, **options)
+    assert done.format.name == format_
+    assert set(found) == set(truth)
+    for stem, values in truth.items():
+        assert np.array_equal(found[stem], named(values, names)), stem
+    return counts, done

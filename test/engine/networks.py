@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 import yaml
@@ -76,3 +77,9 @@ def export(network, path, *, size=None, description=None, dtype=torch.float32):
     if description is not None:
         path.with_suffix(".yaml").write_text(yaml.safe_dump(description))
     return path
+
+
+def picture(height=120, width=200, seed=0):
+    coarse = torch.rand(1, 3, 9, 14, generator=torch.Generator().manual_seed(seed))
+    full = F.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)
+    return np.ascontiguousarray((255 * full)[0].permute(1, 2, 0).byte().numpy())

@@ -9,6 +9,10 @@ import onnx
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
+from icnet_ros.checkpoint.file import open_checkpoint
+from icnet_ros.engine.artefacts.export import onnx_file
+from icnet_ros.engine.base import Frame
+
 CLASSES = {
     "name": "four",
     "classes": [{"name": name, "colour": [40 * k, 0, 255 - 40 * k]} for k, name in enumerate(("a", "b", "c", "d"))],
@@ -110,3 +114,11 @@ def _size_of_picture(nodes, tensors, value, layout):
         helper.make_node("Concat", [f"channels{number}", f"sides{number}"], [f"sizes{number}"], axis=0),
     ]
     return f"sizes{number}"
+
+
+def adapted(path):
+    return onnx_file(open_checkpoint(path), "sub124")
+
+
+def frame(size=SIZE, seed=3):
+    return Frame(np.random.default_rng(seed).integers(0, 256, (*size, 3)).astype(np.uint8), "rgb")

@@ -20,6 +20,11 @@ def image(number, pixels=PIXELS):
     return encode_image(make_header(BEGAN + number, "cam"), pixels + np.uint8(number), "bgr8")
 
 
+COUNT = 5
+IMAGES = [(BEGAN + number, image(number)) for number in range(COUNT)]
+WHOLE = ({"/cam": IMAGES}, "")  # what `read` gives of them
+
+
 def definition(kind):
     return typestore().generate_msgdef(kind, ros_version=2)[0].encode()
 

@@ -5,8 +5,8 @@ import random
 import numpy as np
 import pytest
 import zstandard
+from foxglove_messages import foxglove_drive
 from recordings import PIXELS, image, read, write_mcap, zstd_transport
-from test_recordings import foxglove_drive
 
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError
