@@ -4,6 +4,9 @@ VP9, the other codec of OpenCV's wheels that browsers play, takes five times as 
 speed of an encoder.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,8 @@ class VideoWriter:
         size = bgr.shape[1], bgr.shape[0]
         if self._video is None:
             self._size = size
-            self._video = cv2.VideoWriter(str(self._path), cv2.VideoWriter.fourcc(*"VP80"), self._rate, size)
+            with _quiet_stderr():
+                self._video = cv2.VideoWriter(str(self._path), cv2.VideoWriter.fourcc(*"VP80"), self._rate, size)
             if not self._video.isOpened():
                 raise VideoError(f"{self._path}: this OpenCV cannot write VP8 video")
         self._video.write(bgr if size == self._size else cv2.resize(bgr, self._size, interpolation=cv2.INTER_AREA))
@@ -38,3 +42,16 @@ class VideoWriter:
         """Complete the file, if there is one."""
         if self._video is not None:
             self._video.release()
+
+
+@contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Keep what C code prints off stderr: OpenCV says there that WebM knows no tag for VP8, whatever its log level."""
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)
