@@ -223,6 +223,7 @@ def test_a_tail_that_gives_other_labels_stays(tmp_path, monkeypatch, caplog):
     from icnet_ros.engine.artefacts.adapter import follow
     from icnet_ros.engine.tail import Interpolation
 
+    monkeypatch.setenv("ICNET_CACHE", str(tmp_path / "cache"))  # another test has the same network
     monkeypatch.setattr(follow, "interpolation", lambda *rest: Interpolation("align_corners"))
     path = write(tmp_path / "net.onnx", [resize("half_pixel")])
     tail = tail_of(path)
