@@ -6,7 +6,8 @@ Every node parameter is an argument. If it is empty, the value of `params_file` 
 node.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from ament_index_python.packages import get_packages_with_prefixes
 from launch.actions import SetEnvironmentVariable, UnsetEnvironmentVariable
@@ -42,7 +43,7 @@ def _nodes(context: LaunchContext) -> list[Any]:
     values = argument_values(context, list(SEGMENTATION))
     given = given_parameters(values)
     check_params_file(values["params_file"])
-    cameras = given.get("cameras", ())
+    cameras = cast("Sequence[str]", given.get("cameras", ()))
     if not cameras and values["image"] != IMAGE:  # else the topics of the cameras of a parameter file stay as they are
         cameras = cameras_in(values["params_file"])
     check_topics(values, cameras)

@@ -70,7 +70,8 @@ def cloned(revision: str, folder: Path) -> Path:
 
 def timed_demo(clone: Path) -> dict[str, float]:
     """Seconds of each step of `make demo`, in order."""
-    name, begun, steps = "environment", monotonic(), {}
+    steps: dict[str, float] = {}
+    name, begun = "environment", monotonic()
     command = ["make", "demo"]
     with subprocess.Popen(command, cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout
