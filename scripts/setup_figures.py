@@ -4,8 +4,8 @@ python scripts/setup_figures.py [--repeat N] [REVISION ...]
 
 Clones each revision (default: HEAD) N times, alternately, into a temporary folder and runs `make demo` there, with the
 caches of pip and uv as they are. Prints the times and sizes as Markdown. The sets of the last clone are then added
-one by one, and docs/images/setup_seconds.png and setup_sizes.png drawn. Needs `make build SETS=train` and the network; in a
-shell that has not sourced scripts/env.sh: .venv/jazzy/bin/python scripts/setup_figures.py.
+one by one, and docs/images/setup_seconds.png and setup_sizes.png drawn. Needs `make build SETS=train` and the network.
+In a shell that has not sourced scripts/env.sh: .venv/jazzy/bin/python scripts/setup_figures.py.
 """
 
 import argparse
