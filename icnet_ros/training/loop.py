@@ -20,6 +20,7 @@ from icnet_ros.checkpoint.file import Checkpoint, build_network, save
 from icnet_ros.checkpoint.model_index import STATE
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.dataset.statistics import absent_classes
+from icnet_ros.engine.base import FrameError
 from icnet_ros.network.fold import for_inference
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
 from icnet_ros.training.errors import DivergedError, RecipeError, StateError
@@ -217,7 +218,10 @@ class Trainer:
             checkpoint = Checkpoint(self._spec, weights, "training")
             ended = self.step == self.recipe.iterations
             device, images = str(self._fabric.device), 0 if ended else self.recipe.validate_images
-            score = validate(checkpoint, self._validation, self._data, device, images, every_exit=ended)
+            try:
+                score = validate(checkpoint, self._validation, self._data, device, images, every_exit=ended)
+            except FrameError as err:  # the loss is finite, the network is not
+                raise self._diverged("the network gives NaN") from err
             row = {"step": self.step, "loss": f"{loss:.5f}", "learning_rate": f"{rate:.6f}"}
             row |= {"images_per_second": f"{speed:.2f}", "miou": f"{score.miou:.5f}"}
             row |= {name: "" if value is None else f"{value:.5f}" for name, value in score.columns.items()}
@@ -255,10 +259,13 @@ class Trainer:
 
     def _check_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
-            raise DivergedError(
-                f"the loss is {loss} at iteration {self.step}: the training has diverged and was stopped. Take a lower "
-                f"learning_rate than {self.recipe.learning_rate:g}; {self.out} holds what was saved before"
-            )
+            raise self._diverged(f"the loss is {loss}")
+
+    def _diverged(self, what: str) -> DivergedError:
+        return DivergedError(
+            f"{what} at iteration {self.step}: the training has diverged and was stopped. Take a lower learning_rate "
+            f"than {self.recipe.learning_rate:g}; {self.out} holds what was saved before"
+        )
 
     @property
     def _log(self) -> Path:

@@ -138,9 +138,9 @@ def test_rows_resize_pictures_of_any_size_alike():
     ("entries", "problem"),
     [
         ({"dark": 0.7, "weather": 0.4}, "together over 1"),
-        ({"camera": 1.5}, "a share in 0..1"),
+        ({"camera": 1.5}, "a number of 0 to 1$"),
         ({"rows": (800, 400)}, "range of positive numbers"),
-        ({"outlier_weight": -1.0}, "0 or a positive number"),
+        ({"outlier_weight": -1.0}, "a number of 0 to 1000"),
     ],
 )
 def test_wrong_entries_are_refused(entries, problem):
