@@ -47,8 +47,8 @@ COMPRESSED_FAULTS = {
     "PNG bomb": (jpeg(2, png_bomb()), "is refused: .* exceeds limit"),
     "corrupt JPEG": (jpeg(2, JPEG[:2] + bytes(len(JPEG) - 4) + JPEG[-2:]), "cannot be decoded|not a JPEG"),
     "truncated JPEG": (jpeg(2, JPEG[: len(JPEG) // 2]), "truncated"),
-    "no JPEG at all": (jpeg(2, b"hello"), "not a JPEG or PNG"),
-    "empty": (jpeg(2, b""), "not a JPEG or PNG"),
+    "no JPEG at all": (jpeg(2, b"hello"), "not a JPEG, PNG, TIFF"),
+    "empty": (jpeg(2, b""), "not a JPEG, PNG, TIFF"),
 }
 
 
