@@ -84,7 +84,7 @@ def test_where_nothing_of_the_classes_is_seen_equal_probabilities_are_best():
 
 def test_a_source_with_a_teacher_and_one_without_reach_the_crops(tmp_path):
     for name in ("day", "indoor", "labels", "teacher"):
-        (tmp_path / f"out_{name}").mkdir()
+        (tmp_path / name).mkdir()
     cv2.imwrite(str(tmp_path / "day" / "a.png"), np.full((40, 50, 3), 9, np.uint8))
     cv2.imwrite(str(tmp_path / "indoor" / "b.png"), np.full((40, 50, 3), 9, np.uint8))
     cv2.imwrite(str(tmp_path / "labels" / "a.png"), np.full((40, 50), 255, np.uint8))
@@ -125,7 +125,7 @@ def test_a_teacher_and_outliers_count_in_the_loss_of_a_training(tmp_path):
     losses = {}
     for name, *weights in (("none", 0, 0), ("teacher", 1, 0), ("outlier", 0, 1)):
         weighted = replace(recipe, teacher_weight=weights[0], outlier_weight=weights[1])
-        (tmp_path / f"out_{name}").mkdir()
+        (tmp_path / name).mkdir()
         fabric = Fabric(accelerator="cpu", devices=1)
         Trainer(weighted, replace(data, pairs=pairs), validation, tmp_path / f"out_{name}", fabric).run(lambda *_: None)
         losses[name] = float(read_rows(tmp_path / f"out_{name}" / "log.csv")[0]["loss"])
