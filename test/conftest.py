@@ -14,13 +14,23 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 ROOT = Path(__file__).parent.parent
+RATES = (
+    "test_benchmark_node.py",
+    "test_deadline.py",
+    "test_demo.py",
+    "test_faults.py",
+    "test_soak.py",
+    "test_cameras.py",
+)
 
 
-def pytest_configure():
+def pytest_configure(config):
     # What engines make of checkpoints stays out of the user's cache; processes of tests inherit this.
     os.environ["ICNET_CACHE"] = tempfile.mkdtemp(prefix="icnet-cache-")
-    # Two lanes share the cores: threads that spin while they wait for each other would take them from the other.
+    # Lanes share the cores: threads that spin while they wait for each other would take them from the others.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if hasattr(config, "workerinput"):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # trainings of tests take 0.6 of the CPU time so
     # A shell starts background jobs with SIGINT ignored, and Python leaves it so: tests of Ctrl-C would wait for ever.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -32,9 +42,9 @@ def pytest_unconfigure():
 def pytest_collection_modifyitems(config, items):
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
-            # Graphs of real processes one after the other, in one lane; the rest, file by file, in the other.
+            # File by file, but what measures rates one after the other, in one lane.
             # Tests must not depend on it: xdist 3.8 does not see the groups of pytest 9.2.
-            lane = "graphs" if item.path.parent.name == "integration" else str(item.path)
+            lane = "rates" if item.path.name in RATES else str(item.path)
             item.add_marker(pytest.mark.xdist_group(lane))
     ros = importlib.util.find_spec("rclpy") is not None
     gpu = _has_gpu()

@@ -1,12 +1,11 @@
 """The commands with a network that is not ICNet."""
 
 import json
-import subprocess
-import sys
 
 import cv2
 import numpy as np
 import pytest
+from forked import icnet
 from networks import CLASSES, DESCRIPTION, Small, export
 
 from icnet_ros.checkpoint.file import open_checkpoint
@@ -19,13 +18,6 @@ from icnet_ros.wire.image import encode_image, make_header
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("openvino")
-
-
-def icnet(*words):
-    done = subprocess.run(
-        [sys.executable, "-m", "icnet_ros.command.main", *map(str, words)], check=False, capture_output=True, text=True
-    )
-    return done.returncode, done.stdout, " ".join(done.stderr.split())
 
 
 @pytest.fixture(scope="module")

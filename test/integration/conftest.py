@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from forked import Forked
 
 from icnet_ros.checkpoint.file import save
 from icnet_ros.dds import profile_environment, this_machine_only
@@ -21,8 +22,14 @@ TIMEOUT = 60.0
 
 
 class Process:
-    def __init__(self, command, environment, log):
+    """`python -m module arguments` with its output in `log`; forked from a server that has imported the libraries, or `fresh`."""
+
+    def __init__(self, module, arguments, environment, log, fresh):
         self.log = log
+        if not fresh:
+            self.popen = Forked(module, arguments, environment, log)
+            return
+        command = [sys.executable, "-m", module, *map(str, arguments)]
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
                 command, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
@@ -63,13 +70,13 @@ class Graph:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
 
-    def start(self, *arguments, module="icnet_ros.node.main"):
+    def start(self, *arguments, module="icnet_ros.node.main", fresh=False):
         log = self.tmp_path / f"process{len(self.processes)}.log"
-        process = Process([sys.executable, "-m", module, *map(str, arguments)], self.environment, log)
+        process = Process(module, arguments, self.environment, log, fresh)
         self.processes.append(process)
         return process
 
-    def start_node(self, model, *remaps, **parameters):
+    def start_node(self, model, *remaps, fresh=False, **parameters):
         """The node with small warm-up frames and these parameters; in fp32, so that its labels can be compared."""
         fixed = {"model": model, "warm_up_width": 64, "warm_up_height": 48, "precision": "fp32"}
         parameters = {**fixed, **parameters}
@@ -78,7 +85,7 @@ class Graph:
             for name, value in parameters.items()
             for w in ("-p", f"{name}:={json.dumps(value) if isinstance(value, bool | list) else value}")
         ]
-        return self.start("--ros-args", *words, *(w for remap in remaps for w in ("-r", remap)))
+        return self.start("--ros-args", *words, *(w for remap in remaps for w in ("-r", remap)), fresh=fresh)
 
     def spin_until(self, done, timeout=TIMEOUT, again=None):
         """Wait for `done`; `again` is called now and every two seconds, to repeat what best effort may lose."""

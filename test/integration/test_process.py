@@ -95,7 +95,7 @@ def test_the_log_level_debug_shows_each_frame(graph, model):
 
 @pytest.mark.parametrize(("words", "code"), [(("--help",), 0), (("bag",), 2), (("--model", "x"), 2)])
 def test_arguments_that_are_not_ros_arguments(graph, words, code):
-    process = graph.start(*words)
+    process = graph.start(*words, fresh=True)
     assert process.popen.wait(30) == code
     assert "usage: ros2 run icnet_ros segmentation_node" in process.text
     if not code:
@@ -104,7 +104,7 @@ def test_arguments_that_are_not_ros_arguments(graph, words, code):
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_an_active_node_in_order(graph, model, sign):
-    process = graph.start_node(model)
+    process = graph.start_node(model, fresh=True)
     camera = graph.camera()
     for number in range(10):
         camera.publish(image(number))
@@ -116,7 +116,7 @@ def test_a_signal_ends_an_active_node_in_order(graph, model, sign):
 
 
 def test_a_signal_while_the_engine_is_being_built(graph, model):
-    process = graph.start_node(model, warm_up_width=4096, warm_up_height=4096)
+    process = graph.start_node(model, fresh=True, warm_up_width=4096, warm_up_height=4096)
     graph.spin_until(lambda: graph.node.count_publishers("/diagnostics"))
     code, seconds = process.interrupt()
     assert (code, seconds < 5) == (0, True), process.text

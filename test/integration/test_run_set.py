@@ -68,7 +68,6 @@ def run_only(tmp_path_factory):
 
 
 @pytest.mark.ros
-@pytest.mark.timeout(600)
 def test_the_demo_labels_a_drive(run_only, tmp_path):
     """make demo, without its build: player, node, recorder and report."""
     run_only("icnet", "demo", "--out", tmp_path)
@@ -80,14 +79,12 @@ def test_the_demo_labels_a_drive(run_only, tmp_path):
 
 
 @pytest.mark.ros
-@pytest.mark.timeout(600)
 def test_pictures_are_labelled(run_only, tmp_path):
     assert "road" in run_only("icnet", "segment", PHOTO, "-o", tmp_path)
     assert list(tmp_path.glob("**/*.png"))
 
 
 @pytest.mark.ros
-@pytest.mark.timeout(600)
 def test_what_needs_more_says_what_to_install(run_only, tmp_path):
     for words, package in (
         (("segment", PHOTO, "-o", tmp_path, "--engine", "torch"), "torch"),
@@ -103,6 +100,5 @@ def test_what_needs_more_says_what_to_install(run_only, tmp_path):
 
 
 @pytest.mark.ros
-@pytest.mark.timeout(600)
 def test_every_other_module_can_be_imported(run_only):
     assert set(run_only("python", "-c", IMPORT_ALL).splitlines()) == NEEDS_MORE

@@ -39,7 +39,7 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("pool", ["processes", "ray"])
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_shared_work_gives_the_same_report(tmp_path, bags, model, sequential, pool):
     if pool == "ray":
         pytest.importorskip("ray", reason="no ray in this environment")

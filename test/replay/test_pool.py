@@ -38,7 +38,7 @@ def test_ctrl_c_is_for_who_started_them():
 
 
 @pytest.mark.parametrize("kind", [ProcessPool, RayPool])
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_stopping_ends_what_was_begun_and_begins_nothing_else(tmp_path, kind, monkeypatch):
     if kind is RayPool:
         pytest.importorskip("ray", reason="no ray in this environment")

@@ -125,7 +125,7 @@ def test_a_teacher_and_outliers_count_in_the_loss_of_a_training(tmp_path):
     losses = {}
     for name, *weights in (("none", 0, 0), ("teacher", 1, 0), ("outlier", 0, 1)):
         weighted = replace(recipe, teacher_weight=weights[0], outlier_weight=weights[1])
-        (tmp_path / name).mkdir()
+        (tmp_path / f"out_{name}").mkdir()
         fabric = Fabric(accelerator="cpu", devices=1)
         Trainer(weighted, replace(data, pairs=pairs), validation, tmp_path / f"out_{name}", fabric).run(lambda *_: None)
         losses[name] = float(read_rows(tmp_path / f"out_{name}" / "log.csv")[0]["loss"])
