@@ -22,7 +22,7 @@ TIMEOUT = 60.0
 
 
 class Process:
-    """`python -m module arguments` with its output in `log`; forked from a server that has imported the libraries, or `fresh`."""
+    """`python -m module arguments` with its output in `log`; `fresh`: not forked, see forked.py."""
 
     def __init__(self, module, arguments, environment, log, fresh):
         self.log = log
