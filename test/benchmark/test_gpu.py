@@ -16,6 +16,7 @@ from icnet_ros.wire.pictures.picture_file import read_picture
 pytest.importorskip("matplotlib")
 
 
+@pytest.mark.nightly
 def test_the_command_on_the_cpu(tmp_path, model):
     words = ["--device", "cpu", "--size", "64x96", "--size", "96x128", "--batch", 2, "--rounds", 2, "--model", model]
     command = [sys.executable, "-m", "icnet_ros.command.main", "benchmark", "gpu", "-o", tmp_path, *words]

@@ -38,7 +38,7 @@ def assert_same(one, other):
     assert without_timings(read_json(one / "report.json")) == without_timings(read_json(other / "report.json"))
 
 
-@pytest.mark.parametrize("pool", ["processes", "ray"])
+@pytest.mark.parametrize("pool", ["processes", pytest.param("ray", marks=pytest.mark.nightly)])
 @pytest.mark.timeout(600)
 def test_shared_work_gives_the_same_report(tmp_path, bags, model, sequential, pool):
     if pool == "ray":

@@ -9,7 +9,7 @@ import time
 import pytest
 from drives import icnet, make_bag, read_json, without_timings
 
-FRAMES = 80
+FRAMES = 60
 SCRIPT = "from icnet_ros.command.main import main; raise SystemExit(main())"
 
 

@@ -37,7 +37,7 @@ def test_ctrl_c_is_for_who_started_them():
     assert outcome.result == "still here"
 
 
-@pytest.mark.parametrize("kind", [ProcessPool, RayPool])
+@pytest.mark.parametrize("kind", [ProcessPool, pytest.param(RayPool, marks=pytest.mark.nightly)])
 @pytest.mark.timeout(600)
 def test_stopping_ends_what_was_begun_and_begins_nothing_else(tmp_path, kind, monkeypatch):
     if kind is RayPool:

@@ -11,12 +11,13 @@ import cv2
 import pytest
 import torch
 import yaml
+from forked import run
 from street import draw_camvid
 
 from icnet_ros.training.state import load_state
 
 RECIPE = {
-    "dataset": "camvid", "width": 0.25, "iterations": 12, "batch": 8, "crop": [64, 96], "scale": [0.8, 1.3],
+    "dataset": "camvid", "width": 0.25, "iterations": 8, "batch": 8, "crop": [64, 96], "scale": [0.8, 1.3],
     "learning_rate": 0.02, "warm_up": 2, "ema": 0.9, "class_balance": "log", "validate_every": 4,
 }  # fmt: skip
 
@@ -94,7 +95,10 @@ def test_two_processes_follow_the_curve_of_one(root, uninterrupted, tmp_path):
 
 
 def test_stopped_before_the_first_validation(root, tmp_path):
-    output = " ".join(finish(start(*command(root, tmp_path, "--stop-after", "1"))).split())
+    _, module, *words = command(root, tmp_path, "--stop-after", "1")
+    code, *streams = run(module, *words, environment=environment())
+    output = " ".join(" ".join(streams).split())
+    assert code == 0, output
     assert "stopped at step 1; resumes at step 0" in output
     assert "the first validation writes best.safetensors" in output
     assert not (tmp_path / "best.safetensors").exists()
