@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(config, items):
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:
             # File by file, but what measures rates one after the other, in one lane.
-            # Tests must not depend on it: xdist 3.8 does not see the groups of pytest 9.2.
+            # Tests must not depend on it.
             lane = "rates" if item.path.name in RATES else str(item.path)
             item.add_marker(pytest.mark.xdist_group(lane))
     ros = importlib.util.find_spec("rclpy") is not None
