@@ -13,7 +13,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from functools import lru_cache
+from multiprocessing.connection import wait
 from pathlib import Path
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -31,8 +33,15 @@ def _start_server():
         os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
 
 
+def _end_with_parent():
+    """A node that outlives a killed test would answer in the tests that follow."""
+    wait([multiprocessing.parent_process().sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def _run(module, arguments, environment, output, errors):
     os.setsid()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
     for path, stream in ((output, sys.stdout), (errors, sys.stderr)):
