@@ -61,6 +61,15 @@ def _has_gpu():
     return torch.cuda.is_available()
 
 
+@pytest.fixture(autouse=True)
+def signal_handlers():
+    """Commands that a test runs in this process set handlers, which would end the process in a later test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def shared():
     """The folder with CamVid and a bag of it, which is no part of the project."""
