@@ -1,4 +1,7 @@
-"""Whether a CameraInfo can be the calibration of a camera."""
+"""Whether a CameraInfo can be the calibration of a camera, and which pixels of the sensor an image shows.
+
+A CameraInfo describes the whole sensor; the delivered image is its region of interest divided by the binning (REP 104).
+"""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -25,11 +28,50 @@ class CameraInfo(Protocol):
 
     width: int
     height: int
+    distortion_model: str
     d: Sequence[float]
     k: Sequence[float]
     r: Sequence[float]
     p: Sequence[float]
+    binning_x: int
+    binning_y: int
     roi: Region
+
+
+def delivered(info: CameraInfo, height: int, width: int) -> tuple[int, int]:
+    """(height, width) of the delivered image; those given where the driver left them at 0."""
+    rows, columns = info.roi.height or info.height, info.roi.width or info.width
+    return rows // (info.binning_y or 1) or height, columns // (info.binning_x or 1) or width
+
+
+def check_view(info: CameraInfo, height: int, width: int) -> None:
+    """Raise ValueError if `info` cannot be that of an image of height x width pixels: its sides have another ratio.
+
+    An image that was only resized has the ratio of its camera. Also raised for a CameraInfo that no camera has.
+    """
+    check_calibration(info)
+    rows, columns = delivered(info, height, width)
+    # A side may be rounded by a pixel.
+    if abs(rows * width - columns * height) > max(rows, columns, height, width):
+        raise ValueError(
+            f"the CameraInfo is of a view of {columns}x{rows}, the image has {width}x{height}: it is of another camera "
+            "or resolution, or the image was cropped"
+        )
+
+
+def for_pixels(matrix: Matrix, info: CameraInfo, height: int, width: int) -> Matrix:
+    """K (3, 3) or P (3, 4) of `info` for an image that shows the delivered view with height x width pixels.
+
+    A matrix of zeros, of an uncalibrated camera, stays one.
+    """
+    rows, columns = delivered(info, height, width)
+    result: Matrix = np.array(matrix, np.float64)
+    if result[0, 0]:
+        result[0, 2] -= info.roi.x_offset
+        result[1, 2] -= info.roi.y_offset
+    result[0] *= width / columns / (info.binning_x or 1)
+    result[1] *= height / rows / (info.binning_y or 1)
+    return result
 
 
 def check_calibration(info: CameraInfo) -> None:

@@ -8,7 +8,8 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from icnet_ros.node.outputs.camera_info import check_view, for_size, of_labels, rectified_matrix
+from icnet_ros.node.outputs.camera_info import for_size, of_labels, rectified_matrix
+from icnet_ros.wire.calibration import check_view
 
 HEADER = Header(frame_id="optical")
 

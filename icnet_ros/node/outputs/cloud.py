@@ -8,8 +8,9 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.node.frame import LabelledFrame, NotYet
 from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.outputs.base import Output, Topic
-from icnet_ros.node.outputs.camera_info import check_view, for_size, rectified_matrix
+from icnet_ros.node.outputs.camera_info import for_size, rectified_matrix
 from icnet_ros.node.parameters import Parameters
+from icnet_ros.wire.calibration import check_view
 from icnet_ros.wire.lidar import label_cloud
 
 QUIET_S = 1.0  # images without a cloud are reported if there was none for so long

@@ -8,8 +8,9 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.node.frame import LabelledFrame, NotYet, resized
 from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.outputs.base import Output, Topic
-from icnet_ros.node.outputs.camera_info import check_view, for_size, rectified_matrix
+from icnet_ros.node.outputs.camera_info import for_size, rectified_matrix
 from icnet_ros.node.parameters import Parameters
+from icnet_ros.wire.calibration import check_view
 from icnet_ros.wire.cloud import encode_cloud
 
 MAX_WAITING = 4  # labelled images that wait for a depth image
