@@ -15,14 +15,17 @@ HIDDEN, FIRST, UPRIGHT, VALUE = np.uint8(1), 2, np.uint8(128), np.uint8(127)
 
 @njit(cache=True, nogil=True)
 def march(  # pragma: no cover
-    pixels: Int32, labels: UInt8, confidence: UInt8, threshold: int, codes: UInt8, polar: UInt8
+    pixels: Int32, nearer: Int32, labels: UInt8, confidence: UInt8, threshold: int, codes: UInt8, polar: UInt8
 ) -> None:  # pragma: no cover
     """Write the code of each sample into `polar` (bearings, radii), outward along each bearing.
 
-    labels: (H * W,). confidence: the same, or empty; labels below `threshold` are hidden. codes: (256,). An upright
-    label counts where it begins, with the bit UPRIGHT; until the ground is seen again, the samples are hidden.
+    nearer: (bearings, 2) step in rows and columns to the pixel that shows what is nearer on the same bearing. labels:
+    (H, W). confidence: the same, or empty; labels below `threshold` are hidden. codes: (256,). An upright label counts
+    where it begins, with the bit UPRIGHT; until the ground is seen again, the samples are hidden. It does not begin
+    where the pixels that are nearer are upright, too: there a bearing meets the side of something in the picture.
     """
     bearings, radii = pixels.shape
+    height, width = labels.shape
     for b in range(bearings):
         behind = False
         for k in range(radii):
@@ -30,11 +33,22 @@ def march(  # pragma: no cover
             if place < 0:
                 polar[b, k] = 0
                 continue
-            code = codes[labels[place]]
-            if confidence.size and confidence[place] < threshold:
+            row, column = place >> 16, place & 0xFFFF
+            code = codes[labels[row, column]]
+            if confidence.size and confidence[row, column] < threshold:
                 code = HIDDEN
             if code & UPRIGHT:
-                polar[b, k] = HIDDEN if behind or (code & VALUE) == HIDDEN else code
+                if behind or (code & VALUE) == HIDDEN:
+                    polar[b, k] = HIDDEN
+                else:
+                    polar[b, k] = code
+                    before = pixels[b, k - 1] if k else -1
+                    if before >= 0:
+                        skipped = max(abs(row - (before >> 16)), abs(column - (before & 0xFFFF)), 1)
+                        row, column = row + skipped * nearer[b, 0], column + skipped * nearer[b, 1]
+                        inside = row >= 0 and row < height and column >= 0 and column < width
+                        if inside and codes[labels[row, column]] & UPRIGHT:
+                            polar[b, k] = HIDDEN
                 behind = True
             else:
                 polar[b, k] = code

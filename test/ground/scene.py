@@ -84,6 +84,23 @@ def boxes_of(*rows):
     return [Box(*row) for row in rows]
 
 
+def lower_edge(scene, origin, seen, count=3600, farthest=8.0):
+    """Points (n, 2) where the picture begins along a bearing, if something stands in front of the ground there."""
+    bearings, radii = np.linspace(-math.pi, math.pi, count, endpoint=False)[:, None], np.arange(0.02, farthest, 0.02)
+    x, y = origin[0] + radii * np.cos(bearings), origin[1] + radii * np.sin(bearings)
+    shown = seen(np.stack([x, y, np.zeros_like(x)], -1).reshape(-1, 3)).reshape(x.shape)
+    first, some = shown.argmax(1), np.flatnonzero(shown.any(1))
+    points = np.stack([x[some, first[some]], y[some, first[some]], np.zeros(len(some))], -1)
+    return points[scene.hidden(origin, points)][:, :2]
+
+
+def obstacles_of(scene, origin, seen):
+    """Points (n, 2) in the picture where something stands: its foot, or where the picture begins."""
+    contacts = scene.contacts(origin)
+    contacts = contacts[seen(np.concatenate([contacts, np.zeros((len(contacts), 1))], 1))]
+    return np.concatenate([contacts, lower_edge(scene, origin, seen)])
+
+
 def reference_grid(scene, origin, seen, resolution, columns, rows, corner, per_side=5):
     """Costs (rows, columns): what stands, else what most of per_side x per_side points of a cell are; -1 unknown.
 
@@ -101,8 +118,7 @@ def reference_grid(scene, origin, seen, resolution, columns, rows, corner, per_s
     values = sorted(set(COSTS.values()))
     counts = np.stack([(cells == value).sum(-1) for value in values], -1)
     grid = np.array(values)[counts.argmax(-1)]
-    contacts = scene.contacts(origin)
-    contacts = contacts[seen(np.concatenate([contacts, np.zeros((len(contacts), 1))], 1))]
+    contacts = obstacles_of(scene, origin, seen)
     column, row = ((contacts - corner) / resolution).astype(int).T
     inside = (contacts >= corner).all(1) & (column < columns) & (row < rows)
     grid[row[inside], column[inside]] = 100
@@ -111,15 +127,14 @@ def reference_grid(scene, origin, seen, resolution, columns, rows, corner, per_s
 
 def reference_scan(scene, origin, seen, angle_min, step, beams, range_max, spacing=0.02):
     """Nearest contact or water in each beam, inf if there is none."""
-    contacts = scene.contacts(origin)
     side = np.arange(-range_max, range_max, spacing)
     xx, yy = np.meshgrid(side, side)
     points = np.stack([xx.reshape(-1), yy.reshape(-1)], -1)
     points = points[scene.ground(points[:, 0], points[:, 1]) == WATER]
     flat = np.concatenate([points, np.zeros((len(points), 1))], 1)
     points = points[~scene.hidden(origin, flat)] if len(points) else points
-    obstacles = np.concatenate([contacts, points])
-    obstacles = obstacles[seen(np.concatenate([obstacles, np.zeros((len(obstacles), 1))], 1))]
+    points = points[seen(np.concatenate([points, np.zeros((len(points), 1))], 1))]
+    obstacles = np.concatenate([obstacles_of(scene, origin, seen), points])
     ranges = np.full(beams, np.inf)
     beam = np.rint((np.arctan2(obstacles[:, 1], obstacles[:, 0]) - angle_min) / step).astype(int)
     distance = np.hypot(*obstacles.T)
