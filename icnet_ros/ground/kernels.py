@@ -15,17 +15,15 @@ HIDDEN, FIRST, UPRIGHT, VALUE = np.uint8(1), 2, np.uint8(128), np.uint8(127)
 
 @njit(cache=True, nogil=True)
 def march(  # pragma: no cover
-    pixels: Int32, nearer: Int32, labels: UInt8, confidence: UInt8, threshold: int, codes: UInt8, polar: UInt8
+    pixels: Int32, aside: Int32, labels: UInt8, confidence: UInt8, threshold: int, codes: UInt8, polar: UInt8
 ) -> None:  # pragma: no cover
     """Write the code of each sample into `polar` (bearings, radii), outward along each bearing.
 
-    nearer: (bearings, 2) step in rows and columns to the pixel that shows what is nearer on the same bearing. labels:
-    (H, W). confidence: the same, or empty; labels below `threshold` are hidden. codes: (256,). An upright label counts
-    where it begins, with the bit UPRIGHT; until the ground is seen again, the samples are hidden. It does not begin
-    where the pixels that are nearer are upright, too: there a bearing meets the side of something in the picture.
+    aside: (bearings,) from a place in the label map to that of the pixel beside it, across the bearing. labels:
+    (H * W,). confidence: the same, or empty; labels below `threshold` are hidden. codes: (256,). An upright label
+    counts where it begins, see `_foot`, with the bit UPRIGHT; until the ground is seen again, the samples are hidden.
     """
     bearings, radii = pixels.shape
-    height, width = labels.shape
     for b in range(bearings):
         behind = False
         for k in range(radii):
@@ -33,27 +31,41 @@ def march(  # pragma: no cover
             if place < 0:
                 polar[b, k] = 0
                 continue
-            row, column = place >> 16, place & 0xFFFF
-            code = codes[labels[row, column]]
-            if confidence.size and confidence[row, column] < threshold:
+            code = codes[labels[place]]
+            if confidence.size and confidence[place] < threshold:
                 code = HIDDEN
             if code & UPRIGHT:
-                if behind or (code & VALUE) == HIDDEN:
-                    polar[b, k] = HIDDEN
-                else:
-                    polar[b, k] = code
-                    before = pixels[b, k - 1] if k else -1
-                    if before >= 0:
-                        skipped = max(abs(row - (before >> 16)), abs(column - (before & 0xFFFF)), 1)
-                        row, column = row + skipped * nearer[b, 0], column + skipped * nearer[b, 1]
-                        inside = row >= 0 and row < height and column >= 0 and column < width
-                        if inside and codes[labels[row, column]] & UPRIGHT:
-                            polar[b, k] = HIDDEN
+                polar[b, k] = HIDDEN
+                if not behind and (code & VALUE) != HIDDEN:
+                    foot = _foot(pixels[b], k, aside[b], labels, codes)
+                    if foot >= 0:
+                        polar[b, foot] = code
                 behind = True
             else:
                 polar[b, k] = code
                 if code != HIDDEN:
                     behind = False
+
+
+@njit(cache=True, nogil=True)
+def _foot(pixels: Int32, first: int, aside: int, labels: UInt8, codes: UInt8) -> int:  # pragma: no cover
+    """Sample of a bearing at which what is upright in sample `first` begins, -1 if that is another sample's.
+
+    A bearing along the side of an upright thing meets pixels of that and of the ground in turn. The thing begins where
+    a pixel beside the bearing, too, is upright for the first time.
+    """
+    k = first
+    while k > 0:
+        place = pixels[k - 1]
+        if place < 0:
+            break
+        if codes[labels[place]] & UPRIGHT:
+            return -1
+        left, right = max(place - aside, 0), min(place + aside, len(labels) - 1)
+        if not (codes[labels[left]] | codes[labels[right]]) & UPRIGHT:
+            break
+        k -= 1
+    return k
 
 
 @njit(cache=True, nogil=True)

@@ -35,9 +35,9 @@ class Members:
 
 @dataclass(frozen=True)
 class Tables:
-    """pixels: (bearings, radii) row << 16 | column of the label that shows each sample, outward; -1 for none.
+    """pixels: (bearings, radii) place in the label map that shows each sample, outward; -1 for none.
 
-    nearer: (bearings, 2) step in rows and columns from a pixel to the one that shows what is nearer on its bearing.
+    aside: (bearings,) from a place in the label map to that of the pixel beside it, across the bearing.
 
     cells: samples of each cell of the grid, row by row. beams: samples of each beam, from near to far, and `ranges`,
     float32, how far each is from the origin. reach: (beams,) farthest range that the camera sees in each beam, 0 for
@@ -46,7 +46,7 @@ class Tables:
     """
 
     pixels: Int32
-    nearer: Int32
+    aside: Int32
     cells: Members
     beams: Members
     ranges: npt.NDArray[np.float32]
@@ -94,7 +94,7 @@ def build_tables(camera: GroundCamera, pose: Floats, ground: float, grid: GridSh
     shown = np.flatnonzero(pixels.reshape(-1) >= 0)
     x, y, distance = x.reshape(-1)[shown], y.reshape(-1)[shown], np.broadcast_to(radii, pixels.shape).reshape(-1)[shown]
     beams, ranges, reach = _beams(x, y, shown, distance * (2 * math.pi / count), scan)
-    return Tables(pixels, _nearer(pixels), _cells(x, y, shown, grid), beams, ranges, reach, project.above())
+    return Tables(pixels, _aside(pixels, camera.width), _cells(x, y, shown, grid), beams, ranges, reach, project.above())
 
 
 class _Projection:
@@ -104,7 +104,7 @@ class _Projection:
         self._camera, self._pose, self._ground = camera, pose, ground
 
     def pixels(self, x: Floats, y: Floats) -> Int32:
-        """row << 16 | column of the pixel that shows each of these points, -1 where none does."""
+        """Place in the label map of the pixel that shows each of these points, -1 where none does."""
         result: Int32 = np.full(x.shape, -1, np.int32)
         for part in _parts(len(x)):
             points = np.stack([x[part], y[part], np.full(x[part].shape, self._ground)], -1).reshape(-1, 3)
@@ -112,7 +112,7 @@ class _Projection:
             with np.errstate(invalid="ignore"):
                 u, v = np.floor(u + 0.5), np.floor(v + 0.5)
                 inside = (u >= 0) & (u < self._camera.width) & (v >= 0) & (v < self._camera.height)
-            found = np.where(inside, v * 65536 + u, -1)
+            found = np.where(inside, v * self._camera.width + u, -1)
             result[part] = np.nan_to_num(found, nan=-1).astype(np.int32).reshape(result[part].shape)
         return result
 
@@ -135,14 +135,12 @@ class _Projection:
         return result
 
 
-def _nearer(pixels: Int32) -> Int32:
-    """See Tables; from the two ends of each bearing in the picture, as bearings are nearly straight there."""
-    shown = pixels >= 0
-    first, last = shown.argmax(1), pixels.shape[1] - 1 - shown[:, ::-1].argmax(1)
-    numbers = np.arange(len(pixels))
-    near, far = pixels[numbers, first], pixels[numbers, last]
-    steps = np.stack([(near >> 16) - (far >> 16), (near & 0xFFFF) - (far & 0xFFFF)], -1)
-    result: Int32 = np.rint(steps / np.maximum(1, np.abs(steps).max(1))[:, None]).astype(np.int32)
+def _aside(pixels: Int32, width: int) -> Int32:
+    """See Tables; by the two ends of each bearing in the picture, as bearings are nearly straight there."""
+    shown, numbers = pixels >= 0, np.arange(len(pixels))
+    near, far = pixels[numbers, shown.argmax(1)], pixels[numbers, -1 - shown[:, ::-1].argmax(1)]
+    upright = np.abs(near // width - far // width) >= np.abs(near % width - far % width)
+    result: Int32 = np.where(upright, 1, width).astype(np.int32)
     return result
 
 

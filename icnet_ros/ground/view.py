@@ -15,7 +15,7 @@ from icnet_ros.ground.tables import HORIZON_STRIDE, Tables, build_tables
 from icnet_ros.wire.arrays import kernel_input
 
 GAP = 0.3  # metres of hidden ground that a beam passes over
-NO_CONFIDENCE: UInt8 = np.zeros((0, 0), np.uint8)
+NO_CONFIDENCE: UInt8 = np.zeros(0, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class GroundView:
         if labels.shape != (self.camera.height, self.camera.width):
             raise ValueError(f"labels of {labels.shape}, the tables are for {self.camera.height, self.camera.width}")
         threshold = 255 * self.settings.confidence
-        sure = NO_CONFIDENCE if confidence is None or not threshold else confidence
+        sure = NO_CONFIDENCE if confidence is None or not threshold else confidence.reshape(-1)
         march(
-            kernel_input(self.tables.pixels, np.int32), kernel_input(self.tables.nearer, np.int32),
-            kernel_input(labels, np.uint8), kernel_input(sure, np.uint8), int(np.ceil(threshold)),
+            kernel_input(self.tables.pixels, np.int32), kernel_input(self.tables.aside, np.int32),
+            kernel_input(labels.reshape(-1), np.uint8), kernel_input(sure, np.uint8), int(np.ceil(threshold)),
             kernel_input(self._codes, np.uint8), self._polar,
         )  # fmt: skip
 

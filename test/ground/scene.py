@@ -10,6 +10,7 @@ import numpy as np
 
 ROAD, GRASS, BOX, SKY, WATER = range(5)
 COSTS = {ROAD: 0, GRASS: 40, BOX: 100, SKY: -1, WATER: 100}
+NOT_SHOWN = -2
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def obstacles_of(scene, origin, seen):
 
 
 def reference_grid(scene, origin, seen, resolution, columns, rows, corner, per_side=5):
-    """Costs (rows, columns): what stands, else what most of per_side x per_side points of a cell are; -1 unknown.
+    """Costs (rows, columns): what stands, else what most of the points of a cell are that the picture shows; -1 unknown.
 
     seen: of points (n, 3), whether they are in the picture.
     """
@@ -111,13 +112,14 @@ def reference_grid(scene, origin, seen, resolution, columns, rows, corner, per_s
     y = corner[1] + resolution * (np.arange(rows)[:, None] + offsets).reshape(-1)
     xx, yy = np.meshgrid(x, y)
     points = np.stack([xx.reshape(-1), yy.reshape(-1), np.zeros(xx.size)], -1)
-    known = seen(points) & ~scene.hidden(origin, points)
-    costs = np.vectorize(COSTS.get)(scene.ground(points[:, 0], points[:, 1]))
-    costs = np.where(known, costs, -1)
+    shown = seen(points)
+    costs = np.array(list(COSTS.values()))[scene.ground(points[:, 0], points[:, 1])]
+    costs[scene.hidden(origin, points)] = -1
+    costs[~shown] = NOT_SHOWN
     cells = costs.reshape(rows, per_side, columns, per_side).transpose(0, 2, 1, 3).reshape(rows, columns, -1)
     values = sorted(set(COSTS.values()))
     counts = np.stack([(cells == value).sum(-1) for value in values], -1)
-    grid = np.array(values)[counts.argmax(-1)]
+    grid = np.where(counts.any(-1), np.array(values)[counts.argmax(-1)], -1)
     contacts = obstacles_of(scene, origin, seen)
     column, row = ((contacts - corner) / resolution).astype(int).T
     inside = (contacts >= corner).all(1) & (column < columns) & (row < rows)
