@@ -51,12 +51,14 @@ mkdir -p "$src/icnet_ros"
 for item in package.xml CMakeLists.txt config demo icnet_ros launch models msg scripts; do
   ln -sfn "$ROOT/$item" "$src/icnet_ros/$item"
 done
-ln -sfn "$ROOT/support/vision_msgs" "$src/vision_msgs"
-for prefix in ${AMENT_PREFIX_PATH//:/ }; do
-  if [ "$prefix" != "$BUILD/install" ] && [ -e "$prefix/share/vision_msgs/package.xml" ]; then
-    [ ! -e "$BUILD/build/vision_msgs" ] || rm -rf "$BUILD/build" "$BUILD/install"  # built with the bundled one
-    rm -rf "$src/vision_msgs"  # ROS has its own
-  fi
+for package in vision_msgs nav_msgs; do
+  ln -sfn "$ROOT/support/$package" "$src/$package"
+  for prefix in ${AMENT_PREFIX_PATH//:/ }; do
+    if [ "$prefix" != "$BUILD/install" ] && [ -e "$prefix/share/$package/package.xml" ]; then
+      [ ! -e "$BUILD/build/$package" ] || rm -rf "$BUILD/build" "$BUILD/install"  # built with the bundled one
+      rm -rf "${src:?}/$package"  # ROS has its own
+    fi
+  done
 done
 log=$BUILD/colcon.txt
 colcon_build() {
@@ -71,7 +73,7 @@ step "$BUILD: colcon build" colcon_build
 # --- Numba's kernels, which would be compiled at the first start otherwise -----------------------
 source scripts/env.sh
 stamp=$BUILD/.kernels
-if [ ! -e "$stamp" ] || [ -n "$(find icnet_ros/engine/kernels icnet_ros/wire -name '*.py' -newer "$stamp")" ]; then
+if [ ! -e "$stamp" ] || [ -n "$(find icnet_ros/engine/kernels icnet_ros/ground icnet_ros/wire -name '*.py' -newer "$stamp")" ]; then
   step "$BUILD: kernels" "$VENV/bin/python" -m icnet_ros.engine.kernels.compile
   touch "$stamp"
 fi

@@ -43,6 +43,17 @@ def load_groups(name: str, classes: ClassTable) -> LabelGroups:
     The names of classes in the file may be those of the checkpoint or of any shipped class table; groups without a
     class of this checkpoint stay, so that their ids are the same for all checkpoints. Raises ClassTableError.
     """
+    path, values = read_groups(name)
+    try:
+        return _parse(values, classes)
+    except ClassTableError as err:
+        raise ClassTableError(f"{path}: {err}") from err
+    except (KeyError, TypeError, ValueError, AttributeError) as err:
+        raise not_groups(path, err) from err
+
+
+def read_groups(name: str) -> tuple[Path, Any]:
+    """Path and content of a file of groups, see `load_groups`. Raises ClassTableError."""
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
         path = share("config", "groups", f"{name}.yaml")
@@ -50,19 +61,18 @@ def load_groups(name: str, classes: ClassTable) -> LabelGroups:
             shipped = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
             raise ClassTableError(f"no label groups {name!r}; there are {shipped}, or name a .yaml file")
     try:
-        values = read_yaml(path)
+        return path, read_yaml(path)
     except OSError as err:
         raise ClassTableError(f"{path}: {err.strerror or err}") from err
     except DocumentError as err:
         raise ClassTableError(str(err)) from err
-    try:
-        return _parse(values, classes)
-    except ClassTableError as err:
-        raise ClassTableError(f"{path}: {err}") from err
-    except (KeyError, TypeError, ValueError, AttributeError) as err:
-        raise ClassTableError(
-            f"{path}: not label groups ({type(err).__name__}: {err}); see config/groups/nav2.yaml for the form"
-        ) from err
+
+
+def not_groups(path: Path, err: Exception) -> ClassTableError:
+    """The error for a file that is valid YAML, but not of label groups."""
+    return ClassTableError(
+        f"{path}: not label groups ({type(err).__name__}: {err}); see config/groups/nav2.yaml for the form"
+    )
 
 
 def _parse(values: Any, classes: ClassTable) -> LabelGroups:

@@ -80,8 +80,9 @@ class GroundCamera:
         return bent
 
 
-def camera_of(info: CameraInfo, image_size: tuple[int, int], label_size: tuple[int, int], rectified: bool | None
-              ) -> GroundCamera:
+def camera_of(
+    info: CameraInfo, image_size: tuple[int, int], label_size: tuple[int, int], rectified: bool | None
+) -> GroundCamera:
     """The camera of a CameraInfo, for label maps of `label_size`; sizes are (height, width).
 
     rectified: whether the image is, so that P holds for it instead of K, D and R; None: it is if D is 0. Raises
@@ -92,11 +93,15 @@ def camera_of(info: CameraInfo, image_size: tuple[int, int], label_size: tuple[i
     distortion = tuple(float(one) for one in info.d)
     if rectified is None:
         rectified = not any(distortion)
-    k, p = (for_pixels(np.reshape(one, shape), info, *label_size) for one, shape in ((info.k, (3, 3)), (info.p, (3, 4))))
+    k, p = (
+        for_pixels(np.reshape(one, shape), info, *label_size) for one, shape in ((info.k, (3, 3)), (info.p, (3, 4)))
+    )
     matrix = p if rectified and p[0, 0] else k
     if not matrix[0, 0] or not matrix[1, 1]:
-        raise GroundError("the camera is not calibrated (K and P of its CameraInfo are 0): calibrate it, for example with "
-                          "`ros2 run camera_calibration cameracalibrator`")
+        raise GroundError(
+            "the camera is not calibrated (K and P of its CameraInfo are 0): calibrate it, for example with "
+            "`ros2 run camera_calibration cameracalibrator`"
+        )
     focal, centre = (float(matrix[0, 0]), float(matrix[1, 1])), (float(matrix[0, 2]), float(matrix[1, 2]))
     if rectified:
         return GroundCamera(*label_size, focal, centre)
@@ -107,8 +112,8 @@ def camera_of(info: CameraInfo, image_size: tuple[int, int], label_size: tuple[i
     known = MODELS.get(info.distortion_model)
     if known is None:
         raise GroundError(
-            f"the distortion model {info.distortion_model!r} of the CameraInfo is none of {', '.join(MODELS)}: subscribe "
-            "to rectified images (image_proc) and set ground_image to rectified"
+            f"the distortion model {info.distortion_model!r} of the CameraInfo is none of {', '.join(MODELS)}: "
+            "subscribe to rectified images (image_proc) and set ground_image to rectified"
         )
     model, counts = known
     if len(distortion) not in counts:

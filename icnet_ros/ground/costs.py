@@ -27,4 +27,3 @@ class ClassCosts:
         for label, (cost, upright) in enumerate(zip(self.costs, self.upright, strict=True)):
             codes[label] = (HIDDEN if cost == UNKNOWN else FIRST + levels.index(cost)) | (UPRIGHT if upright else 0)
         return codes, np.array([UNKNOWN, UNKNOWN, *levels], np.int8)
-

@@ -1,4 +1,4 @@
-"""Poses of cameras above the ground, as (4, 4) matrices from the optical frame (z ahead, y down) to the ground frame."""
+"""Poses of cameras above the ground: (4, 4) matrices from the optical frame (z ahead, y down) to the ground frame."""
 
 import math
 
@@ -34,5 +34,5 @@ def pitch_of(pose: Floats) -> float:
 
 
 def nearly_equal(one: Floats, other: Floats) -> bool:
-    """Whether poses differ by less than 3 mm and 0.02 degrees: at 10 m, by less than a cell of 5 cm for most cameras."""
+    """Whether poses differ by less than 3 mm and 0.02 degrees, which is a few cm of ground at 10 m for most cameras."""
     return bool(np.abs(one[:3, 3] - other[:3, 3]).max() < 0.003 and np.abs(one[:3, :3] - other[:3, :3]).max() < 0.0003)

@@ -1,8 +1,8 @@
 """Look-up tables of one camera, pose and shape of the outputs: computed once, used for every frame.
 
-The ground is sampled in polar coordinates about the point below the camera, at half cells: along a bearing, what stands
-up hides what is behind it, however the camera is pitched and rolled. `pixels` says which pixel shows a sample; each cell
-of the grid and each beam of the scan has the list of its samples.
+The ground is sampled in polar coordinates about the point below the camera, at half cells: along a bearing, what
+stands up hides what is behind it, however the camera is pitched and rolled. `pixels` says which pixel shows a sample; each
+cell of the grid and each beam of the scan has the list of its samples.
 """
 
 import math
@@ -62,18 +62,21 @@ def build_tables(camera: GroundCamera, pose: Floats, ground: float, grid: GridSh
     foot = pose[:2, 3]
     if not np.isfinite(pose).all() or pose[2, 3] - ground <= 0:
         raise GroundError(
-            f"the camera is {pose[2, 3] - ground:.2f} m above the ground: it must be positive; correct the transform of "
-            "the camera, ground_z or camera_height"
+            f"the camera is {pose[2, 3] - ground:.2f} m above the ground: it must be positive; correct the transform "
+            "of the camera, ground_z or camera_height"
         )
-    corners = [(grid.x + i * grid.resolution * grid.columns, grid.y + j * grid.resolution * grid.rows)
-               for i in (0, 1) for j in (0, 1)]
+    corners = [
+        (grid.x + i * grid.resolution * grid.columns, grid.y + j * grid.resolution * grid.rows)
+        for i in (0, 1)
+        for j in (0, 1)
+    ]
     farthest = max([math.dist(foot, corner) for corner in corners] + [float(np.hypot(*foot)) + scan.range_max])
     project = _Projection(camera, pose, ground)
     seen = project.visible(farthest)
     if not seen.any():
         raise GroundError(
-            f"the camera sees no ground within {farthest:.1f} m: it looks up, or its image ends above the ground; correct "
-            "its transform, or camera_pitch (positive looks down)"
+            f"the camera sees no ground within {farthest:.1f} m: it looks up, or its image ends above the ground; "
+            "correct its transform, or camera_pitch (positive looks down)"
         )
     step = grid.resolution / 2
     farthest = min(farthest, float(_coarse_radii(farthest)[min(COARSE_RADII - 1, np.flatnonzero(seen.any(0))[-1] + 1)]))
@@ -85,8 +88,8 @@ def build_tables(camera: GroundCamera, pose: Floats, ground: float, grid: GridSh
     bearings = bearings[bins[(bearings / (2 * math.pi) * COARSE_BEARINGS).astype(int)]]
     if len(bearings) * len(radii) > MAX_SAMPLES:
         raise GroundError(
-            f"cells of {grid.resolution:g} m out to {farthest:.0f} m take {len(bearings) * len(radii)} samples, at most "
-            f"{MAX_SAMPLES}: choose a coarser grid_resolution, or a smaller grid_size_x, grid_size_y, scan_range_max"
+            f"cells of {grid.resolution:g} m out to {farthest:.0f} m take {len(bearings) * len(radii)} samples, at "
+            f"most {MAX_SAMPLES}: choose a coarser grid_resolution, or a smaller grid_size_x, grid_size_y, scan_range_max"
         )
     x = foot[0] + radii * np.cos(bearings)[:, None]
     y = foot[1] + radii * np.sin(bearings)[:, None]
@@ -94,7 +97,9 @@ def build_tables(camera: GroundCamera, pose: Floats, ground: float, grid: GridSh
     shown = np.flatnonzero(pixels.reshape(-1) >= 0)
     x, y, distance = x.reshape(-1)[shown], y.reshape(-1)[shown], np.broadcast_to(radii, pixels.shape).reshape(-1)[shown]
     beams, ranges, reach = _beams(x, y, shown, distance * (2 * math.pi / count), scan)
-    return Tables(pixels, _aside(pixels, camera.width), _cells(x, y, shown, grid), beams, ranges, reach, project.above())
+    return Tables(
+        pixels, _aside(pixels, camera.width), _cells(x, y, shown, grid), beams, ranges, reach, project.above()
+    )
 
 
 class _Projection:
@@ -117,7 +122,7 @@ class _Projection:
         return result
 
     def visible(self, farthest: float) -> npt.NDArray[np.bool_]:
-        """bool (COARSE_BEARINGS, COARSE_RADII): what the camera sees of the ground."""
+        """Bool (COARSE_BEARINGS, COARSE_RADII): what the camera sees of the ground."""
         bearings = (np.arange(COARSE_BEARINGS) + 0.5) * 2 * math.pi / COARSE_BEARINGS
         radii = _coarse_radii(farthest)
         x = self._pose[0, 3] + radii * np.cos(bearings)[:, None]

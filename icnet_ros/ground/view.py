@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from icnet_ros.ground.camera import Floats, GroundCamera
-from icnet_ros.ground.costs import FIRST, HIDDEN, UPRIGHT, ClassCosts
+from icnet_ros.ground.costs import FIRST, UPRIGHT, ClassCosts
 from icnet_ros.ground.kernels import Float32, Int8, UInt8, fill_cells, march, measure_beams
 from icnet_ros.ground.pose import nearly_equal
 from icnet_ros.ground.shapes import GridShape, ScanShape
@@ -87,7 +86,8 @@ class GroundView:
         ranges: Float32 = np.empty(scan.beams, np.float32)
         measure_beams(
             kernel_input(self._polar.reshape(-1), np.uint8), kernel_input(members.starts, np.uint32),
-            kernel_input(members.samples, np.uint32), kernel_input(self.tables.ranges, np.float32), np.uint8(self._obstacle),
+            kernel_input(members.samples, np.uint32), kernel_input(self.tables.ranges, np.float32),
+            np.uint8(self._obstacle),
             np.float32(max(GAP, self.settings.grid.resolution)), np.float32(scan.range_min), np.float32(scan.range_max),
             ranges,
         )  # fmt: skip
@@ -105,5 +105,3 @@ class GroundView:
         """Median over the beams in the field of view of the farthest ground that the camera sees, metres."""
         reach = self.tables.reach
         return float(np.median(reach[reach > 0])) if (reach > 0).any() else 0.0
-
-

@@ -185,7 +185,7 @@ class Camera:
             last_damage=self._last_damage,
             output_error=self.outputs.error(),
             stamp_error=self._stamp_error,
-            metadata={**common.metadata, "input_size": self._input_size},
+            metadata={**common.metadata, "input_size": self._input_size, **self.outputs.figures()},
             counters=vars(counters).copy() if counters is not None else {},
             statistics=self.statistics.summary(now),
             age_ms=self._age_ms,

@@ -28,8 +28,8 @@ class Snapshot:
     images, as the outputs have no subscribers. busy_s: seconds spent on the current frame so far.
     failure: why frames fail at present, "" if they do not. last_failure: why the last one failed that did.
     last_damage: what was wrong with the last image that was damaged.
-    output_error: which outputs that have subscribers cannot be published, and why. degraded: which fallback engine is
-    in use and why, "" if none. duplicates: number of other nodes with this name. stamp_error: why the stamps of the
+    output_error: which outputs that have subscribers cannot be published, or may be wrong, and why. degraded: which
+    fallback engine is in use and why, "" if none. duplicates: number of other nodes with this name. stamp_error: why the stamps of the
     images are invalid, "" if they are valid. no_images: why no images come, "" if unknown.
     metadata: values that do not change while configured.
     statistics: see `Statistics.summary`.
@@ -183,7 +183,11 @@ CONDITIONS = (
     Condition(OK, "no image has come yet", _waiting),
     Condition(WARN, "some of the recent frames failed", _some_failed),
     Condition(WARN, "some of the recent images came damaged, see `damaged_images`", _some_damaged),
-    Condition(WARN, "an output that has subscribers cannot be published", lambda now: now.output_error),
+    Condition(
+        WARN,
+        "an output that has subscribers cannot be published, or contradicts the camera's pose (`~/grid`, `~/scan`)",
+        lambda now: now.output_error,
+    ),
     Condition(WARN, "p95 of `age_ms` is over `age_warning_ms`", _late),
     Condition(WARN, "p95 of `total_ms` is over `latency_budget_ms`", _p95_over_budget),
     Condition(WARN, "more than half of the frames get an earlier exit or a smaller input", _reduced),

@@ -11,13 +11,14 @@ from typing import cast
 from icnet_ros.checkpoint.spec import EXITS, MAX_ROWS
 from icnet_ros.engine.base import PRECISIONS
 from icnet_ros.engine.table import engine_names
+from icnet_ros.node.ground.parameters import GroundParameters
 from icnet_ros.node.parameter import NOTES, Entry, ParameterError, Value, allowed, check, default_of, parameter, text_of
 from icnet_ros.wire.decoders.table import transports
 from icnet_ros.wire.lidar import parse_transform
 
 
 @dataclass(frozen=True)
-class Parameters:
+class Parameters(GroundParameters):
     """Parameters of the segmentation node."""
 
     engine: str = parameter(
@@ -222,6 +223,7 @@ class Parameters:
             raise ParameterError("input_scale and input_rows exclude each other: set one of them to 0")
         if bool(self.output_width) != bool(self.output_height):
             raise ParameterError("output_width and output_height belong together: set both, or leave both at 0")
+        self.check_ground(len(self.cameras))
 
 
 def _check_cameras(names: tuple[str, ...]) -> None:
@@ -236,7 +238,8 @@ def _check_cameras(names: tuple[str, ...]) -> None:
 
 def by_name() -> Mapping[str, Entry]:
     """All parameters by name, in order; metadata: description, choices, range, change."""
-    return {entry.name: entry for entry in fields(Parameters)}
+    own_first = sorted(fields(Parameters), key=lambda entry: hasattr(GroundParameters, entry.name))
+    return {entry.name: entry for entry in own_first}
 
 
 def parse(name: str, text: str) -> Value:

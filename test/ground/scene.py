@@ -103,7 +103,7 @@ def obstacles_of(scene, origin, seen):
 
 
 def reference_grid(scene, origin, seen, resolution, columns, rows, corner, per_side=5):
-    """Costs (rows, columns): what stands, else what most of the points of a cell are that the picture shows; -1 unknown.
+    """Costs (rows, columns): what stands, else what most points of a cell are that the picture shows; -1 unknown.
 
     seen: of points (n, 3), whether they are in the picture.
     """

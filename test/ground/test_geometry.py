@@ -105,7 +105,9 @@ def test_a_box_anywhere_is_where_it_is(height, pitch, roll, yaw, x, distance, be
     pose = pose_of(height, pitch, roll, yaw, x)
     angle = math.radians(yaw + bearing)
     centre = x + distance * math.cos(angle), distance * math.sin(angle)
-    box = boxes_of((centre[0] - side / 2, centre[0] + side / 2, centre[1] - side / 2, centre[1] + side / 2, 0.8 * height))
+    box = boxes_of(
+        (centre[0] - side / 2, centre[0] + side / 2, centre[1] - side / 2, centre[1] + side / 2, 0.8 * height)
+    )
     scene, grid = Scene(box), GridShape(0.1, 100, 100, -5.0, -5.0)
     view, seen = look(scene, pose, grid, ScanShape(range_max=5.0), 240, 320, 260.0)
     reference = reference_grid(scene, pose[:3, 3], seen, 0.1, 100, 100, (-5.0, -5.0), per_side=3)

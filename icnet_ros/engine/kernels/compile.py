@@ -42,6 +42,20 @@ def _run_points() -> None:
     encode_cloud(make_header(0, ""), depth, np.eye(3).reshape(-1), rgb, plane, plane)
 
 
+def _run_ground() -> None:
+    from icnet_ros.ground.camera import GroundCamera
+    from icnet_ros.ground.costs import ClassCosts
+    from icnet_ros.ground.pose import pose_of
+    from icnet_ros.ground.shapes import GridShape, ScanShape
+    from icnet_ros.ground.view import GroundSettings, GroundView
+
+    settings = GroundSettings(GridShape(0.5, 8, 8), ScanShape(beams=8), ClassCosts((0, 100), (False, True)))
+    view = GroundView(GroundCamera(*SIZE, (2.0, 2.0), (1.5, 1.5)), pose_of(1.0), settings)
+    view.look(np.zeros(SIZE, np.uint8))
+    view.cells()
+    view.ranges()
+
+
 # name -> calls the kernel once, as the package calls it. The first takes as long to compile as the others together.
 KERNELS: dict[str, Callable[[], Any]] = {
     "labels": lambda: upsample.label_map(LOGITS, *SIZE),
@@ -50,6 +64,7 @@ KERNELS: dict[str, Callable[[], Any]] = {
     "groups": lambda: groups.group_map(LOGITS, GROUP_OF, IDS, *SIZE, confidence=False),
     "scores": lambda: groups.score_map(LOGITS, GROUP_OF, 1, *SIZE),
     "points": _run_points,
+    "ground": _run_ground,
 }
 
 
@@ -59,6 +74,10 @@ def dispatchers(name: str) -> list[Any]:
         from icnet_ros.wire import cloud
 
         return [cloud._fill]  # noqa: SLF001  compiled ahead, not called
+    if name == "ground":
+        from icnet_ros.ground import kernels
+
+        return [kernels.march, kernels.fill_cells, kernels.measure_beams]
     found: dict[str, list[Any]] = {
         "labels": [upsample._label],  # noqa: SLF001
         "normalise": [normalise._planes],  # noqa: SLF001

@@ -38,12 +38,13 @@ class ReceivedInputs(Protocol):
     """What came beside the images, as far as it was needed. Stamps are in ns since the epoch.
 
     info, depth_info: CameraInfo of the camera, of the depth image; None if none came. tolerance_s: by which stamps may
-    differ from that of the image.
+    differ from that of the image. image_topic: of the images.
     """
 
     info: CameraInfo | None
     depth_info: CameraInfo | None
     tolerance_s: float
+    image_topic: str
 
     def depth_at(self, stamp: int) -> tuple[Header, Depth] | None:
         """Header and metres (H, W) of the nearest depth image, None if none is near enough. Raises WireError."""
@@ -53,3 +54,6 @@ class ReceivedInputs(Protocol):
 
     def cloud_at(self, stamp: int, camera_frame: str) -> tuple[Cloud, Matrix] | None:
         """The nearest cloud, once, and its transform (4, 4) to the camera; None if none is near. Raises ValueError."""
+
+    def camera_in(self, frame: str, stamp: int, camera_frame: str) -> Matrix:
+        """Transform (4, 4) from the camera's frame to `frame` at `stamp`, from tf2. Raises ValueError."""

@@ -48,6 +48,7 @@ class OptionalInputs:
     ) -> None:
         """image_topic: resolved; CameraInfo is expected beside it, as image_transport does."""
         self._node, self._settings = node, settings
+        self.image_topic = image_topic
         prefix = f"{camera}/" if camera else ""
         self._info_topic = node.resolve_topic_name(f"{prefix}camera_info")
         if self._info_topic == node.resolve_topic_name(f"{prefix}camera_info", only_expand=True):  # not remapped
@@ -141,6 +142,18 @@ class OptionalInputs:
         transform = self._transforms.between(str(cloud.header.frame_id), camera_frame, stamp, self.tolerance_s)
         self._drop(POINT_CLOUD, lambda kept: kept is found)
         return cloud, transform
+
+    def camera_in(self, frame: str, stamp: int, camera_frame: str) -> Matrix:
+        """Transform (4, 4) from the camera's frame to `frame` at `stamp`, from tf2. Raises ValueError."""
+        remedy = "set camera_height and camera_pitch"
+        try:
+            return self._transforms.lookup(camera_frame, frame, stamp, self.tolerance_s, remedy)
+        except ValueError as err:
+            if not camera_frame:
+                raise ValueError(
+                    "the images have no frame_id: set it in the camera's driver, or camera_height"
+                ) from err
+            raise
 
     def _nearest(self, kind: str, stamp: int) -> "_Kept | None":
         """The waiting message whose stamp is nearest, if it is within the tolerance."""

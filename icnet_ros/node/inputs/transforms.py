@@ -1,4 +1,4 @@
-"""Transforms between the frames of a sensor and a camera: from a parameter, or from tf2 where it is installed."""
+"""Transforms between the frames of a camera, a sensor and the ground: from tf2, or from a parameter."""
 
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ class Transforms:
     """Looks up transforms; listens to /tf only if the parameter is empty and one is needed."""
 
     def __init__(self, node: Node, fixed: str) -> None:
-        """fixed: "x y z qx qy qz qw" for every pair of frames; "" for tf2. Raises ValueError."""
+        """fixed: "x y z qx qy qz qw" from a LiDAR's frame to the camera's; "" for tf2. Raises ValueError."""
         self._node = node
         self._fixed = parse_transform(fixed) if fixed else None
         self._buffer: tf2_ros.Buffer | None = None
@@ -35,8 +35,12 @@ class Transforms:
         """
         if self._fixed is not None:
             return self._fixed
+        return self.lookup(source, target, stamp, tolerance_s, "set cloud_transform")
+
+    def lookup(self, source: str, target: str, stamp: int, tolerance_s: float, remedy: str) -> Matrix:
+        """As `between`, but from tf2 only. remedy: what to do where tf2_ros is not installed."""
         if tf2_ros is None:
-            raise ValueError("tf2_ros is not installed: set cloud_transform")
+            raise ValueError(f"tf2_ros is not installed: {remedy}")
         if self._buffer is None:
             self._buffer = tf2_ros.Buffer()
             self._listener = tf2_ros.TransformListener(self._buffer, self._node)

@@ -52,6 +52,7 @@ class Output(ABC):
 
     topics: what it publishes on. always: it is published for every frame; its failure is one of the frame. last: it
     is published after all others. needs: what it needs of a frame, beside image and labels; set in `__init__`.
+    warning: why what it publishes may be wrong, "" if nothing says so. figures: its values for /diagnostics.
     """
 
     topics: ClassVar[tuple[Topic, ...]]
@@ -62,6 +63,8 @@ class Output(ABC):
         """settings: those that the engine was built with. Raises EngineError for settings that cannot be used."""
         self.spec, self.settings = spec, settings
         self.needs = Needs()
+        self.warning = ""
+        self.figures: dict[str, str] = {}
         self.publishers: dict[str, Publisher] = {}  # by the names of `topics`
 
     @abstractmethod

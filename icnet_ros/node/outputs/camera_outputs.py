@@ -27,7 +27,7 @@ LOG_PERIOD_S = 5.0  # an error that lasts is logged again after so long
 
 
 class _Error(NamedTuple):
-    """Why an output cannot be published, and when that was logged (monotonic s)."""
+    """Why an output cannot be published or may be wrong, and when that was logged (monotonic s)."""
 
     text: str
     logged: float
@@ -114,25 +114,32 @@ class CameraOutputs:
         except NotYet:
             return
         except ValueError as err:  # also WireError
-            self._failed(name, str(err))
+            self._failed(name, f"no {name}: {err}")
         except Exception as err:  # a defect of one output must not take the labels with it
-            self._failed(name, f"{type(err).__name__}: {err}", traceback.format_exc())
+            self._failed(name, f"no {name}: {type(err).__name__}: {err}", traceback.format_exc())
         else:
-            self._errors.pop(name, None)
+            if output.warning:
+                self._failed(name, f"{name}: {output.warning}")
+            else:
+                self._errors.pop(name, None)
 
     def _failed(self, name: str, text: str, details: str = "") -> None:
-        """Log why an output cannot be published, when that is new and every LOG_PERIOD_S."""
+        """Log why an output cannot be published, or may be wrong, when that is new and every LOG_PERIOD_S."""
         now, before = perf_counter(), self._errors.get(name, _Error("", -math.inf))
         logged = before.logged
         if text != before.text or now - logged > LOG_PERIOD_S:
             prefix = f"{self._camera}: " if self._camera else ""
-            self._node.get_logger().warning("\n".join(filter(None, (f"{prefix}no {name}: {text}", details))))
+            self._node.get_logger().warning("\n".join(filter(None, (prefix + text, details))))
             logged = now
         self._errors[name] = _Error(text, logged)
 
     def error(self) -> str:
-        """Which outputs that have subscribers cannot be published, and why; "" if all can."""
-        return "; ".join(f"no {name}: {error.text}" for name, error in list(self._errors.items()))
+        """Which outputs that have subscribers cannot be published, or may be wrong, and why; "" if all are well."""
+        return "; ".join(error.text for error in list(self._errors.values()))
+
+    def figures(self) -> dict[str, str]:
+        """Values of the outputs for /diagnostics."""
+        return {key: value for output in self.outputs.values() for key, value in output.figures.items()}
 
     def forget(self, *, errors: bool = False) -> None:
         """Drop earlier frames that outputs wait with, as after a jump of the clock; with `errors`, also those."""

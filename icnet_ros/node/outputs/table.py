@@ -10,6 +10,7 @@ from icnet_ros.node.outputs.camera_info import LabelCameraInfo
 from icnet_ros.node.outputs.cloud import Cloud
 from icnet_ros.node.outputs.color import Color
 from icnet_ros.node.outputs.confidence import Confidence
+from icnet_ros.node.outputs.ground import Ground
 from icnet_ros.node.outputs.label_info import LabelInfo
 from icnet_ros.node.outputs.labels import CompressedLabels, Labels
 from icnet_ros.node.outputs.latency import Latency
@@ -28,6 +29,7 @@ OUTPUTS: dict[str, type[Output]] = {
     "overlay": Overlay,
     "points": Points,
     "cloud": Cloud,
+    "ground": Ground,
     "label_info": LabelInfo,
     "latency": Latency,
 }

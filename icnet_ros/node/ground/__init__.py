@@ -1,0 +1,1 @@
+"""What the outputs ~/grid and ~/scan are set up with."""
