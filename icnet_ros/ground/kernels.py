@@ -100,7 +100,7 @@ def fill_cells(  # pragma: no cover
         most = np.int64(HIDDEN)
         for code in range(FIRST, len(costs)):
             if counts[code] > counts[most] or (counts[code] == counts[most] > 0 and most != HIDDEN):
-                most = code
+                most = np.int64(code)
         cells[cell] = costs[max(most, standing)]
 
 

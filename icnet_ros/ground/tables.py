@@ -1,8 +1,8 @@
 """Look-up tables of one camera, pose and shape of the outputs: computed once, used for every frame.
 
 The ground is sampled in polar coordinates about the point below the camera, at half cells: along a bearing, what
-stands up hides what is behind it, however the camera is pitched and rolled. `pixels` says which pixel shows a sample; each
-cell of the grid and each beam of the scan has the list of its samples.
+stands up hides what is behind it, however the camera is pitched and rolled. `pixels` says which pixel shows a sample.
+Each cell of the grid and each beam of the scan has the list of its samples.
 """
 
 import math
@@ -89,7 +89,7 @@ def build_tables(camera: GroundCamera, pose: Floats, ground: float, grid: GridSh
     if len(bearings) * len(radii) > MAX_SAMPLES:
         raise GroundError(
             f"cells of {grid.resolution:g} m out to {farthest:.0f} m take {len(bearings) * len(radii)} samples, at "
-            f"most {MAX_SAMPLES}: choose a coarser grid_resolution, or a smaller grid_size_x, grid_size_y, scan_range_max"
+            f"most {MAX_SAMPLES}: choose a coarser grid_resolution, or a smaller grid and scan_range_max"
         )
     x = foot[0] + radii * np.cos(bearings)[:, None]
     y = foot[1] + radii * np.sin(bearings)[:, None]

@@ -29,8 +29,8 @@ class Snapshot:
     failure: why frames fail at present, "" if they do not. last_failure: why the last one failed that did.
     last_damage: what was wrong with the last image that was damaged.
     output_error: which outputs that have subscribers cannot be published, or may be wrong, and why. degraded: which
-    fallback engine is in use and why, "" if none. duplicates: number of other nodes with this name. stamp_error: why the stamps of the
-    images are invalid, "" if they are valid. no_images: why no images come, "" if unknown.
+    fallback engine is in use and why, "" if none. duplicates: number of other nodes with this name. stamp_error: why
+    the stamps of the images are invalid, "" if they are valid. no_images: why no images come, "" if unknown.
     metadata: values that do not change while configured.
     statistics: see `Statistics.summary`.
     """
