@@ -16,6 +16,7 @@ import typer
 from icnet_ros.checkpoint.classes import ClassTableError
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.benchmark.app import app as benchmark
+from icnet_ros.command.ground.calibrate import calibrate_ground
 from icnet_ros.command.compare import compare
 from icnet_ros.command.console import errors, print_problem
 from icnet_ros.command.dataset import app as dataset
@@ -36,6 +37,7 @@ from icnet_ros.command.training.quantize import quantize
 from icnet_ros.command.training.train import train
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.engine.base import EngineError
+from icnet_ros.ground.errors import GroundError
 from icnet_ros.interrupt import INTERRUPTED
 from icnet_ros.live.processes import DemoError
 from icnet_ros.packages import needed_for
@@ -60,6 +62,7 @@ EXPECTED = (
     StateError,
     DivergedError,
     QuantizeError,
+    GroundError,
     GroundTruthError,
     GateError,
     CompareError,
@@ -95,6 +98,7 @@ for command in (
 ):
     app.command()(command)
 app.command("import")(import_weights)
+app.command("calibrate-ground")(calibrate_ground)
 app.add_typer(dataset, name="dataset")
 app.add_typer(model, name="model")
 app.add_typer(cache, name="cache")

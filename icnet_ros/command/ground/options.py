@@ -1,0 +1,57 @@
+"""Options of commands that project onto the ground: where the camera is, and its calibration."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from icnet_ros.ground.camera import Floats, GroundCamera, camera_of
+from icnet_ros.ground.pose import pose_of
+from icnet_ros.wire.calibration_file import read_calibration
+
+Height = Annotated[
+    float, typer.Option("--camera-height", "--height", min=0.0, help="Height of the camera above the ground, metres.")
+]
+Pitch = Annotated[float, typer.Option("--camera-pitch", "--pitch", help="Degrees by which the camera looks down.")]
+Roll = Annotated[float, typer.Option("--camera-roll", "--roll", help="Degrees by which the camera leans to its right.")]
+Fov = Annotated[
+    float, typer.Option("--fov", min=0.0, max=179.0, help="Horizontal angle of view in degrees, without --camera-info.")
+]
+CameraInfoFile = Annotated[
+    Path | None, typer.Option("--camera-info", help="Calibration file (YAML) of camera_calibration.")
+]
+Rectified = Annotated[
+    bool, typer.Option("--rectified", help="Images are rectified: P of the calibration holds, not K.")
+]
+
+
+@dataclass(frozen=True)
+class CameraOptions:
+    """What the options say."""
+
+    height: float
+    pitch: float
+    roll: float
+    fov: float = 0.0
+    info: Path | None = None
+    rectified: bool = False
+
+    def pose(self) -> Floats:
+        """Raises typer.BadParameter without a height."""
+        if not self.height > 0:
+            raise typer.BadParameter("--camera-height is needed: metres of the camera above the ground")
+        return pose_of(self.height, self.pitch, self.roll)
+
+    def camera(self, height: int, width: int) -> GroundCamera:
+        """Camera for images of this size. Raises WireError, GroundError, typer.BadParameter without a calibration."""
+        size = height, width
+        if self.info is not None:
+            return camera_of(read_calibration(self.info), size, size, rectified=self.rectified)
+        if not self.fov:
+            raise typer.BadParameter(
+                "name the calibration with --camera-info FILE, or the angle of view with --fov DEGREES"
+            )
+        focal = width / 2 / math.tan(math.radians(self.fov) / 2)
+        return GroundCamera(height, width, (focal, focal), ((width - 1) / 2, (height - 1) / 2))
