@@ -2,8 +2,8 @@
 
     ros2 launch icnet_ros nav2_scan.launch.py image:=/camera/image_raw
 
-The transform from the camera to base_link comes from tf2, or from camera_height:=1.2 camera_pitch:=10. The parameters of
-Nav2 are in config/nav2_scan.yaml. Takes the other arguments of segmentation.launch.py, too.
+The transform from the camera to base_link comes from tf2, or from camera_height:=1.2 camera_pitch:=10. The parameters
+of Nav2 are in config/nav2_scan.yaml. Takes the other arguments of segmentation.launch.py, too.
 """
 
 from icnet_ros.node.launching.arguments import argument_values, include_segmentation, launch_description

@@ -16,13 +16,13 @@ import typer
 from icnet_ros.checkpoint.classes import ClassTableError
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.command.benchmark.app import app as benchmark
-from icnet_ros.command.ground.calibrate import calibrate_ground
 from icnet_ros.command.compare import compare
 from icnet_ros.command.console import errors, print_problem
 from icnet_ros.command.dataset import app as dataset
 from icnet_ros.command.demo import demo
 from icnet_ros.command.doctor import doctor
 from icnet_ros.command.evaluate import evaluate
+from icnet_ros.command.ground.calibrate import calibrate_ground
 from icnet_ros.command.models.cache import app as cache
 from icnet_ros.command.models.export import export
 from icnet_ros.command.models.import_weights import import_weights

@@ -7,6 +7,22 @@ import typer
 from rich.table import Table
 
 from icnet_ros.command.console import console, errors, progress_bar, warn_untrained
+from icnet_ros.command.ground.options import (
+    GRID,
+    CameraInfoFile,
+    CameraOptions,
+    Costs,
+    Fov,
+    Grid,
+    Ground,
+    Height,
+    Pitch,
+    Rectified,
+    Roll,
+    ScanRange,
+    open_ground,
+    parse_grid,
+)
 from icnet_ros.command.options import (
     Damaged,
     DamagedChoice,
@@ -25,6 +41,7 @@ from icnet_ros.command.options import (
 from icnet_ros.engine.base import EngineOptions, LabelMap
 from icnet_ros.engine.inference import InferenceSettings
 from icnet_ros.files import read_bytes
+from icnet_ros.ground.shapes import ScanShape
 from icnet_ros.malloc import limit_malloc_arenas, return_large_blocks
 from icnet_ros.replay.files import find_media, segment_media
 from icnet_ros.report.annotation.base import Prelabelled
@@ -49,6 +66,16 @@ def segment(
     damaged: Damaged = DamagedChoice.FAIL,
     export_for: ExportFor = "",
     alpha: Annotated[float, typer.Option(min=0.0, max=1.0, help="Opacity of the class colours.")] = 0.5,
+    ground: Ground = False,
+    camera_height: Height = 0.0,
+    camera_pitch: Pitch = 0.0,
+    camera_roll: Roll = 0.0,
+    fov: Fov = 0.0,
+    camera_info: CameraInfoFile = None,
+    rectified: Rectified = False,
+    grid: Grid = GRID,
+    scan_range: ScanRange = 10.0,
+    costs: Costs = "nav2",
 ) -> None:
     """Write overlays with a legend, label images (class ids) and colour images; print the share of each class.
 
@@ -58,6 +85,10 @@ def segment(
     limit_malloc_arenas()
     return_large_blocks()
     media = find_media(source)
+    camera = CameraOptions(camera_height, camera_pitch, camera_roll, fov, camera_info, rectified)
+    shapes = parse_grid(grid), ScanShape(range_max=scan_range)
+    if ground:
+        camera.pose()
     if export_for:
         check_tool(export_for)
         if media.video:
@@ -85,6 +116,7 @@ def segment(
             alpha,
             lambda done, total: update("segmenting", done, total),
             export if writer else None,
+            ground=open_ground(camera, shapes, runner.spec.classes, label_groups, costs) if ground else None,
             damaged=damaged.value,
         )
     runner.close()

@@ -32,12 +32,14 @@ def draw_ground(bgr: UInt8, camera: GroundCamera, pose: Floats, ground: float = 
     for side in SIDES:
         colour = (255, 255, 255) if side == 0 else (255, 200, 80)
         _draw(picture, _pixels(camera, pose, on_ground(along, np.full(200, float(side)))), colour, thick)
+    written = np.inf
     across = np.linspace(min(SIDES), max(SIDES), 80)
     for distance in DISTANCES:
         points = _pixels(camera, pose, on_ground(np.full(80, float(distance)), across))
         _draw(picture, points, (80, 220, 255), thick * (2 if distance in (5, 10, 20) else 1))
         u, v = points[40]
-        if np.isfinite(u) and 0 <= u < camera.width and 0 <= v < camera.height:
+        if 0 <= u < camera.width and 0 <= v < camera.height and np.abs(written - v) > 16 * thick:
+            written = v
             for colour, width in (((0, 0, 0), 4), ((255, 255, 255), 1)):
                 place = (round(u) + 6, round(v) - 4)
                 cv2.putText(picture, f"{distance} m", place, FONT, 0.5 * thick, colour, width * thick, cv2.LINE_AA)

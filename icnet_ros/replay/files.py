@@ -14,6 +14,7 @@ from icnet_ros.engine.base import Engine, Frame, FrameError, LabelMap, Request
 from icnet_ros.files import check_regular
 from icnet_ros.render.painter import Painter, UInt8, legend
 from icnet_ros.render.video import VideoWriter
+from icnet_ros.replay.ground import GroundDrive, GroundFiles, OpenView
 from icnet_ros.replay.labelling import DamagedImages
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.pictures.jpeg import DamagedImageError
@@ -81,6 +82,7 @@ def segment_media(
     progress: Callable[[int, int], None],
     observe: Callable[[str, Path, LabelMap], None] | None = None,
     *,
+    ground: OpenView | None = None,
     damaged: DamagedImages = "fail",
 ) -> MediaSummary:
     """Label every frame.
@@ -89,7 +91,8 @@ def segment_media(
     OUT/NAME_colour.webm and OUT/NAME_labels/000000.png, ... Label files hold class ids, colour files the classes in
     their colours; below each overlay is a legend. Also OUT/coverage.json.
     A picture of a folder that cannot be labelled is left out and named in the summary. observe: called with the
-    name of the results of each picture, its file, and its labels and confidence. damaged: see DamagedImages.
+    name of the results of each picture, its file, and its labels and confidence. ground: also write grids and scans, see
+    GroundFiles; those of a video to OUT/NAME_ground. damaged: see DamagedImages.
     Raises MediaError if a result would overwrite an input, and if nothing could be labelled.
     """
     _check_overwrites(media, out)
@@ -108,6 +111,7 @@ def segment_media(
     with (
         closing(VideoWriter(out / f"{stem}_overlay.webm", media.rate)) as overlays,
         closing(VideoWriter(out / f"{stem}_colour.webm", media.rate)) as colours,
+        _ground_drive(out / f"{stem}_ground", ground if media.video else None, media.rate) as drive,
     ):
         for number, (name, read) in enumerate(_frames(media)):
             try:
@@ -138,11 +142,15 @@ def segment_media(
                 overlays.write(overlay)
                 colours.write(colour)
                 _write(out / f"{name}_labels" / f"{number:06d}.png", labels)
+                if drive is not None:
+                    drive.add(number, round(1e9 * number / media.rate), overlay[: len(labels)], labels)
             else:
                 if observe is not None:
                     observe(name, media.paths[number], found)
                 for ending, result in zip(ENDINGS, (overlay, labels, colour), strict=True):
                     _write(out / f"{name}{ending}", result)
+                if ground is not None:
+                    GroundFiles(ground).write_picture(out, name, overlay[: len(labels)], labels)
             progress(number + 1, media.count)
     if not totals.sum():
         raise MediaError("; ".join(failed) or f"{media.paths[0]}: no frame could be read from this video")
@@ -154,6 +162,15 @@ def segment_media(
     return MediaSummary(
         coverage, float(np.mean(changed)) if changed else None, frames, tuple(failed), tuple(incomplete)
     )
+
+
+@contextmanager
+def _ground_drive(folder: Path, ground: OpenView | None, rate: float) -> Iterator[GroundDrive | None]:
+    if ground is None:
+        yield None
+        return
+    with closing(GroundDrive(folder, ground, rate)) as drive:
+        yield drive
 
 
 def _check_overwrites(media: Media, out: Path) -> None:

@@ -27,7 +27,8 @@ def calibrate_ground(
     """Draw the metres of the ground and the horizon on a picture, for a camera of this height, pitch and roll.
 
     The numbers are right where the red line lies on the horizon, the lines along lie beside what runs straight ahead,
-    and the lines across lie where a tape measure says. They are the node's parameters camera_height, camera_pitch, camera_roll.
+    and the lines across lie where a tape measure says. They are the node's parameters camera_height, camera_pitch and
+    camera_roll.
     """
     options = CameraOptions(height, pitch, roll, fov, camera_info, rectified)
     pose, bgr = options.pose(), read_picture(image)

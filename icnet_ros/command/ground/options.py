@@ -1,14 +1,19 @@
 """Options of commands that project onto the ground: where the camera is, and its calibration."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.checkpoint.costs import load_costs
 from icnet_ros.ground.camera import Floats, GroundCamera, camera_of
 from icnet_ros.ground.pose import pose_of
+from icnet_ros.ground.shapes import GridShape, ScanShape
+from icnet_ros.ground.view import GroundSettings, GroundView
 from icnet_ros.wire.calibration_file import read_calibration
 
 Height = Annotated[
@@ -24,6 +29,17 @@ CameraInfoFile = Annotated[
 ]
 Rectified = Annotated[
     bool, typer.Option("--rectified", help="Images are rectified: P of the calibration holds, not K.")
+]
+
+GRID = "10x10,0.05,0,-5"
+Ground = Annotated[
+    bool,
+    typer.Option("--ground", help="Also write the occupancy grid (PNG and YAML of map_server) and the scan (CSV)."),
+]
+Grid = Annotated[str, typer.Option("--grid", help="SIZE_XxSIZE_Y,RESOLUTION,X,Y of the grid and its corner, metres.")]
+ScanRange = Annotated[float, typer.Option("--scan-range", min=0.1, help="scan_range_max, metres.")]
+Costs = Annotated[
+    str, typer.Option("--ground-costs", help="Label groups with costs, where --label-groups is not given.")
 ]
 
 
@@ -55,3 +71,24 @@ class CameraOptions:
             )
         focal = width / 2 / math.tan(math.radians(self.fov) / 2)
         return GroundCamera(height, width, (focal, focal), ((width - 1) / 2, (height - 1) / 2))
+
+
+def parse_grid(text: str) -> GridShape:
+    """The value of --grid. Raises typer.BadParameter."""
+    try:
+        size, *rest = text.split(",")
+        size_x, size_y = (float(one) for one in size.split("x"))
+        resolution, x, y = (float(one) for one in rest)
+        if not 0.005 <= resolution <= 10:
+            raise ValueError
+    except ValueError:
+        raise typer.BadParameter(f"--grid is {text!r}; it takes five numbers, such as {GRID}") from None
+    return GridShape.of_size(size_x, size_y, resolution, x, y)
+
+
+def open_ground(
+    options: CameraOptions, shapes: tuple[GridShape, ScanShape], classes: ClassTable, label_groups: str, costs: str
+) -> Callable[[int, int], GroundView]:
+    """Views for label maps of a height and width. Raises ClassTableError for groups without costs."""
+    settings = GroundSettings(*shapes, load_costs(classes, label_groups, costs))
+    return lambda height, width: GroundView(options.camera(height, width), options.pose(), settings)
