@@ -91,8 +91,8 @@ def segment_media(
     OUT/NAME_colour.webm and OUT/NAME_labels/000000.png, ... Label files hold class ids, colour files the classes in
     their colours; below each overlay is a legend. Also OUT/coverage.json.
     A picture of a folder that cannot be labelled is left out and named in the summary. observe: called with the
-    name of the results of each picture, its file, and its labels and confidence. ground: also write grids and scans, see
-    GroundFiles; those of a video to OUT/NAME_ground. damaged: see DamagedImages.
+    name of the results of each picture, its file, and its labels and confidence. ground: also write grids and scans,
+    see GroundFiles; those of a video to OUT/NAME_ground. damaged: see DamagedImages.
     Raises MediaError if a result would overwrite an input, and if nothing could be labelled.
     """
     _check_overwrites(media, out)

@@ -34,6 +34,8 @@ def test_the_policy_names_the_topics_and_services_of_the_node(graph, model):
         "/camera/camera_info",
         "/depth/image",
         "/depth/camera_info",
+        "/tf",
+        "/tf_static",
     }  # for outputs that have subscribers
     assert allowed("topic", "subscribe") - optional == {"/camera/image_raw", "/camera/image_raw/compressed", "/clock"}
     assert served - OPTIONAL == allowed("service", "reply") - OPTIONAL

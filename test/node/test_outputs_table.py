@@ -98,6 +98,8 @@ def frame(confidence=True, scored=(), inputs=None, **settings):
         ("camera_info", Needs(camera_info=True)),
         ("points", Needs(confidence=True, depth=True)),
         ("cloud", Needs(confidence=True, camera_info=True, cloud=True)),
+        ("grid", Needs(camera_info=True)),
+        ("scan", Needs(camera_info=True)),
         ("overlay/compressed", Needs()),
         ("scores/channels", Needs()),
     ],
@@ -191,6 +193,9 @@ def test_an_output_that_fails_costs_only_itself(node, monkeypatch):
     fragile.error = None
     outputs.publish(frame())
     assert (outputs.error(), publisher.sent) == ("", [b"published"])
+    fragile.warning, fragile.figures = "it may be wrong", {"share": "0.5"}
+    outputs.publish(frame())
+    assert (outputs.error(), outputs.figures()) == ("fragile: it may be wrong", {"share": "0.5"})
     fragile.error = ValueError("no depth")
     outputs.publish(frame())
     publisher.subscribers = 0

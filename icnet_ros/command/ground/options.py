@@ -34,7 +34,7 @@ Rectified = Annotated[
 GRID = "10x10,0.05,0,-5"
 Ground = Annotated[
     bool,
-    typer.Option("--ground", help="Also write the occupancy grid (PNG and YAML of map_server) and the scan (CSV)."),
+    typer.Option("--ground", help="Also write the occupancy grid (PNG and YAML for map_server) and the scan."),
 ]
 Grid = Annotated[str, typer.Option("--grid", help="SIZE_XxSIZE_Y,RESOLUTION,X,Y of the grid and its corner, metres.")]
 ScanRange = Annotated[float, typer.Option("--scan-range", min=0.1, help="scan_range_max, metres.")]
