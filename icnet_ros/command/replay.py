@@ -12,6 +12,22 @@ from rich.table import Table
 
 from icnet_ros.command.bag_listing import list_contents
 from icnet_ros.command.console import console, errors, print_problem, progress_bar, warn_untrained
+from icnet_ros.command.ground.options import (
+    GRID,
+    CameraInfoFile,
+    CameraOptions,
+    Costs,
+    Fov,
+    Grid,
+    Ground,
+    Height,
+    Pitch,
+    Rectified,
+    Roll,
+    ScanRange,
+    open_drives,
+    parse_grid,
+)
 from icnet_ros.command.options import (
     Damaged,
     DamagedChoice,
@@ -29,6 +45,7 @@ from icnet_ros.command.options import (
     Threads,
 )
 from icnet_ros.engine.base import EngineOptions
+from icnet_ros.ground.shapes import ScanShape
 
 if TYPE_CHECKING:
     from icnet_ros.replay.workers.pool import WorkerPool
@@ -100,6 +117,16 @@ def replay(
             "--list", metavar="BAG", help="Show what is in a bag, and exit.", is_eager=True, callback=list_contents
         ),
     ] = None,
+    ground: Ground = False,
+    camera_height: Height = 0.0,
+    camera_pitch: Pitch = 0.0,
+    camera_roll: Roll = 0.0,
+    fov: Fov = 0.0,
+    camera_info: CameraInfoFile = None,
+    rectified: Rectified = False,
+    grid: Grid = GRID,
+    scan_range: ScanRange = 10.0,
+    costs: Costs = "nav2",
     as_json: Json = False,
 ) -> None:
     """Label every frame of one or more drives once, in order, and report scores, flicker and latency.
@@ -122,6 +149,9 @@ def replay(
     options = EngineOptions(device, precision, exit_, threads, label_groups=label_groups, rotate=rotate, mask=mask)
     inference = InferenceSettings(model, engine, options)
     spec = inference.spec()
+    camera = CameraOptions(camera_height, camera_pitch, camera_roll, fov, camera_info, rectified)
+    shapes = parse_grid(grid), ScanShape(range_max=scan_range)
+    views = open_drives(camera, shapes, spec.classes, label_groups, costs) if ground else None
     gates = [Gate.parse(text, names(spec.classes.names)) for text in fail_if or ()]
     selection = Selection(
         "", ground_truth_topic, str(ground_truth or ""), str(mapping or ""), start, end, stride, limit, sync_tolerance
@@ -144,6 +174,7 @@ def replay(
         overlay=overlay,
         video=video,
         rerun=rerun,
+        ground=views,
         export_worst=export_worst,
         export_every=export_every,
         export_for=export_for,

@@ -35,10 +35,14 @@ METADATA = (
 
 @dataclass
 class PagePictures:
-    """JPEG files for the page: overlays along the drive by frame number, and panels of the worst frames."""
+    """JPEG files for the page: overlays along the drive by frame number, and panels of the worst frames.
+
+    birdseye: path of the video of the ground, beside the page; "" if there is none.
+    """
 
     thumbnails: dict[int, bytes] = field(default_factory=dict)
     worst: list[tuple[FrameRecord, list[tuple[str, bytes]]]] = field(default_factory=list)
+    birdseye: str = ""
 
 
 def write_page(
@@ -74,6 +78,7 @@ def write_page(
             (_caption(frame, start), [(name, _source(jpeg)) for name, jpeg in panel])
             for frame, panel in pictures.worst
         ],
+        birdseye=pictures.birdseye,
         metadata=[(name, entries[name]) for name in METADATA if entries.get(name)]
         + [(f"version of {name}", value) for name, value in report["versions"].items()],
         **_scripts(figures),

@@ -15,6 +15,7 @@ from icnet_ros.metrics.frame import UInt8
 from icnet_ros.render.contact_sheet import FRAMES, contact_sheet
 from icnet_ros.render.painter import Painter, side_by_side
 from icnet_ros.render.video import VideoWriter
+from icnet_ros.replay.ground import GroundDrive, OpenView
 from icnet_ros.replay.labelled_frames import LabelledFrame
 from icnet_ros.replay.results.frame_record import FrameRecord
 from icnet_ros.replay.results.result_store import ResultStore
@@ -22,12 +23,19 @@ from icnet_ros.replay.workers.background import Background
 from icnet_ros.report.report_json import worst_first
 from icnet_ros.wire.bag import BagWriter
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE
-from icnet_ros.wire.image import encode_image, encode_jpeg, jpeg_file
+from icnet_ros.wire.image import encode_image, encode_jpeg, jpeg_file, stamp_ns
 from icnet_ros.wire.pictures.picture_file import write_picture
 
 LABELS, CONFIDENCE, OVERLAY = "/icnet/labels", "/icnet/confidence", "/icnet/overlay/compressed"
 THUMBNAILS, WORST = 120, 6  # pictures in the page
 THUMBNAIL_WIDTH, PANEL_WIDTH = 360, 480  # pixels
+
+
+def frame_rate(records: Sequence[FrameRecord]) -> float:
+    """Frames per second of the recording; 15 if that is not known."""
+    gaps = np.diff([record.recorded_ns for record in records])
+    gaps = gaps[gaps > 0]
+    return float(np.clip(1e9 / np.median(gaps), 0.1, 120)) if gaps.size else 15.0
 
 
 class PaintedFrame:
@@ -89,10 +97,7 @@ class OverlayVideo(Output):
     """overlay.webm, at the frame rate of the recording."""
 
     def __init__(self, path: Path, records: Sequence[FrameRecord]) -> None:
-        gaps = np.diff([record.recorded_ns for record in records])
-        gaps = gaps[gaps > 0]
-        rate = float(np.clip(1e9 / np.median(gaps), 0.1, 120)) if gaps.size else 15.0
-        self._video = VideoWriter(path, rate)
+        self._video = VideoWriter(path, frame_rate(records))
         self._stack = ExitStack()
         self._stack.callback(self._video.close)
         self._background = self._stack.enter_context(Background())  # encodes beside the other outputs
@@ -104,6 +109,22 @@ class OverlayVideo(Output):
     def close(self) -> None:
         """See Output."""
         self._stack.close()
+
+
+class Ground(Output):
+    """ground/: the occupancy grid and scan of each frame, and birdseye.webm with both beside the overlay."""
+
+    def __init__(self, folder: Path, open_view: OpenView, records: Sequence[FrameRecord]) -> None:
+        self._drive = GroundDrive(folder, open_view, frame_rate(records))
+
+    def add(self, frame: PaintedFrame) -> None:
+        """See Output. Raises GroundError for a camera that cannot see the ground."""
+        record = frame.frame.record
+        self._drive.add(record.number, stamp_ns(frame.frame.header), frame.overlay, frame.frame.labels)
+
+    def close(self) -> None:
+        """See Output."""
+        self._drive.close()
 
 
 class ContactSheet(Output):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.render.painter import Painter
-from icnet_ros.replay.drives import PREDICTIONS
+from icnet_ros.replay.drives import PREDICTIONS, Drive
+from icnet_ros.replay.ground import OpenView
 from icnet_ros.replay.ground_truth import open_ground_truth
 from icnet_ros.replay.labelled_frames import labelled_frames
 from icnet_ros.replay.metadata import RunMetadata
@@ -19,6 +20,7 @@ from icnet_ros.report.document import Report
 from icnet_ros.report.html import PagePictures, write_page
 from icnet_ros.report.outputs import (
     ContactSheet,
+    Ground,
     Output,
     OverlayVideo,
     PaintedFrame,
@@ -37,7 +39,8 @@ class OutputOptions:
     """Outputs in addition to report.json, frames.csv and report.html.
 
     confidence, overlay: also write the stored confidence maps, the overlays into the predictions bag. rerun: file for
-    the Rerun viewer. export_worst, export_every: frames for `AnnotationExport`, 0 for none; export_for: its tool.
+    the Rerun viewer. ground: for a drive, the views for its grids and scans. export_worst, export_every: frames for
+    `AnnotationExport`, 0 for none; export_for: its tool.
     """
 
     predictions: bool = True
@@ -45,6 +48,7 @@ class OutputOptions:
     overlay: bool = False
     video: bool = True
     rerun: Path | None = None
+    ground: Callable[[Drive], OpenView] | None = None
     export_worst: int = 0
     export_every: int = 0
     export_for: str = "cvat"
@@ -107,6 +111,8 @@ def _write_outputs(
             add(PredictionsBag(bag, store, confidence=options.confidence, overlay=options.overlay))
         if options.video:
             add(OverlayVideo(folder / "overlay.webm", records))
+        if options.ground is not None:
+            add(Ground(folder / "ground", options.ground(drive), records))
         text = caption(drive_result.metadata, result, spec)
         add(ContactSheet(folder / "contact_sheet.png", records, spec.classes, text))
         if options.rerun is not None:
@@ -142,4 +148,4 @@ def _write_outputs(
             for output in outputs:
                 output.add(painted)
             progress(done, len(records))
-    return PagePictures(thumbnails.jpegs, worst.panels)
+    return PagePictures(thumbnails.jpegs, worst.panels, "ground/birdseye.webm" if options.ground else "")

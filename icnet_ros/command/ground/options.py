@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,13 @@ from icnet_ros.ground.camera import Floats, GroundCamera, camera_of
 from icnet_ros.ground.pose import pose_of
 from icnet_ros.ground.shapes import GridShape, ScanShape
 from icnet_ros.ground.view import GroundSettings, GroundView
+from icnet_ros.wire.bag import open_bag
+from icnet_ros.wire.calibration import CameraInfo
 from icnet_ros.wire.calibration_file import read_calibration
+from icnet_ros.wire.cdr import CAMERA_INFO, deserialise
+
+if TYPE_CHECKING:
+    from icnet_ros.replay.drives import Drive
 
 Height = Annotated[
     float, typer.Option("--camera-height", "--height", min=0.0, help="Height of the camera above the ground, metres.")
@@ -60,11 +66,15 @@ class CameraOptions:
             raise typer.BadParameter("--camera-height is needed: metres of the camera above the ground")
         return pose_of(self.height, self.pitch, self.roll)
 
-    def camera(self, height: int, width: int) -> GroundCamera:
-        """Camera for images of this size. Raises WireError, GroundError, typer.BadParameter without a calibration."""
+    def camera(self, height: int, width: int, recorded: CameraInfo | None = None) -> GroundCamera:
+        """Camera for images of this size. recorded: CameraInfo of a bag, which counts if no option is given.
+
+        Raises WireError, GroundError, typer.BadParameter without a calibration.
+        """
         size = height, width
-        if self.info is not None:
-            return camera_of(read_calibration(self.info), size, size, rectified=self.rectified)
+        info = read_calibration(self.info) if self.info is not None else None if self.fov else recorded
+        if info is not None:
+            return camera_of(info, size, size, rectified=self.rectified)
         if not self.fov:
             raise typer.BadParameter(
                 "name the calibration with --camera-info FILE, or the angle of view with --fov DEGREES"
@@ -92,3 +102,21 @@ def open_ground(
     """Views for label maps of a height and width. Raises ClassTableError for groups without costs."""
     settings = GroundSettings(*shapes, load_costs(classes, label_groups, costs))
     return lambda height, width: GroundView(options.camera(height, width), options.pose(), settings)
+
+
+def open_drives(
+    options: CameraOptions, shapes: tuple[GridShape, ScanShape], classes: ClassTable, label_groups: str, costs: str
+) -> Callable[["Drive"], Callable[[int, int], GroundView]]:
+    """The same for each drive, whose bag may hold the calibration, beside the images."""
+    settings, pose = GroundSettings(*shapes, load_costs(classes, label_groups, costs)), options.pose()
+
+    def open_drive(drive: "Drive") -> Callable[[int, int], GroundView]:
+        with open_bag(drive.bag) as bag:
+            base = bag.image_topic(drive.selection.image_topic).base
+            topic = f"{base.rpartition('/')[0]}/camera_info"
+            message = next(iter(bag.messages(topic)), None)
+        recorded = None if message is None else deserialise(message.content(), CAMERA_INFO)
+        found = options if "rect" not in base else replace(options, rectified=True)
+        return lambda height, width: GroundView(found.camera(height, width, recorded), pose, settings)
+
+    return open_drive
