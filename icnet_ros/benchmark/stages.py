@@ -8,18 +8,31 @@ import torch
 
 from icnet_ros.benchmark import plain
 from icnet_ros.benchmark.timing import Progress, interleaved
+from icnet_ros.checkpoint.costs import load_costs
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.groups import load_groups
 from icnet_ros.engine.base import Frame, UInt8
 from icnet_ros.engine.kernels import upsample
 from icnet_ros.engine.kernels.groups import group_map, score_map
 from icnet_ros.engine.kernels.normalise import normalise
+from icnet_ros.ground.camera import GroundCamera
+from icnet_ros.ground.costs import ClassCosts
+from icnet_ros.ground.pose import pose_of
+from icnet_ros.ground.shapes import GridShape, ScanShape
+from icnet_ros.ground.view import GroundSettings, GroundView
 from icnet_ros.render.painter import Painter
 from icnet_ros.wire.cloud import encode_cloud
 from icnet_ros.wire.decoders.image import decode_image
 from icnet_ros.wire.image import encode_image, encode_jpeg, encode_png, make_header
 
 GROUPS = "nav2"
+
+
+def _ground_view(height: int, width: int, costs: ClassCosts) -> GroundView:
+    """The default grid, 200x200 at 5 cm, and 360 beams; a camera at 1.2 m that looks down by 10 degrees."""
+    focal = 0.7 * width
+    camera = GroundCamera(height, width, (focal, focal), (width / 2, height / 2))
+    return GroundView(camera, pose_of(1.2, pitch=10), GroundSettings(GridShape(), ScanShape(beams=360), costs))
 
 
 def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, progress: Progress) -> list[dict[str, Any]]:
@@ -48,6 +61,7 @@ def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, prog
     depth = np.full((height, width), 2.0, np.float32)
     k = np.array([width, 0, width / 2, 0, width, height / 2, 0, 0, 1], np.float64)
     data = encode_image(header, frame, "bgr8")
+    view = _ground_view(height, width, load_costs(spec.classes, "", GROUPS))
     ours: dict[str, Callable[[], object]] = {
         "decode": lambda: decode_image(data),
         "preprocess": lambda: normalise([Frame(frame)], spec, size, planar=True, out=batch),
@@ -61,6 +75,7 @@ def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, prog
         "encode labels as PNG": lambda: encode_png(header, labels),
         "color": lambda: painter.colour(labels),
         "points": lambda: encode_cloud(header, depth, k, frame, labels, labels),
+        "grid and scan": lambda: (view.look(labels), view.cells(), view.ranges()),
         "encode overlay as JPEG": lambda: encode_jpeg(header, frame),
     }
     others: dict[str, Callable[[], object]] = {
