@@ -16,7 +16,7 @@ LAYERS = (
     (("checkpoint", "weights and their meaning"),),
     (("network", "torch modules"),),
 )
-SHARED = (("wire", "messages, bags"), ("render", "pictures, video"))
+SHARED = (("wire", "messages, bags"), ("render", "pictures, video"), ("ground", "grid, scan"))
 LIVE = (
     ("DDS bytes", "image message"),
     ("node/camera", "receives"),
@@ -82,7 +82,7 @@ def architecture() -> str:
         body.append(box(740, middle, 160, (bottom - top - gap) / 2, FILLS[6], name, text))
     body.append(
         f'<text x="20" y="{bottom + 30}" class="s">An arrow reads "imports from"; a package may use every layer below '
-        "it. wire and render import none of the others and are used by all.</text>"
+        "it. wire, render and ground import none of the others and are used by all.</text>"
     )
     return page(920, bottom + 48, body)
 

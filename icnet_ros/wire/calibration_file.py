@@ -13,7 +13,7 @@ def _no_region() -> Any:
     return SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Calibration:
     """See sensor_msgs/CameraInfo."""
 
