@@ -78,8 +78,8 @@ def architecture() -> str:
             body.append(f'<path d="M{middle},{y - gap} V{y - 1}" stroke="{SOFT}" marker-end="url(#a)"/>')
     bottom = top + len(LAYERS) * (height + gap) - gap
     for place, (name, text) in enumerate(SHARED):
-        middle = top + place * (bottom - top + gap) / 2
-        body.append(box(740, middle, 160, (bottom - top - gap) / 2, FILLS[6], name, text))
+        middle = top + place * (bottom - top + gap) / len(SHARED)
+        body.append(box(740, middle, 160, (bottom - top + gap) / len(SHARED) - gap, FILLS[6], name, text))
     body.append(
         f'<text x="20" y="{bottom + 30}" class="s">An arrow reads "imports from"; a package may use every layer below '
         "it. wire, render and ground import none of the others and are used by all.</text>"
