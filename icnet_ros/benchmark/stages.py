@@ -35,6 +35,12 @@ def _ground_view(height: int, width: int, costs: ClassCosts) -> GroundView:
     return GroundView(camera, pose_of(1.2, pitch=10), GroundSettings(GridShape(), ScanShape(beams=360), costs))
 
 
+def _grid_and_scan(view: GroundView, labels: UInt8) -> None:
+    view.look(labels)
+    view.cells()
+    view.ranges()
+
+
 def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, progress: Progress) -> list[dict[str, Any]]:
     """Rows {stage, ms, plain_ms, speedup, different}; the last three are None without a reference in `plain`.
 
@@ -75,7 +81,7 @@ def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, prog
         "encode labels as PNG": lambda: encode_png(header, labels),
         "color": lambda: painter.colour(labels),
         "points": lambda: encode_cloud(header, depth, k, frame, labels, labels),
-        "grid and scan": lambda: (view.look(labels), view.cells(), view.ranges()),
+        "grid and scan": lambda: _grid_and_scan(view, labels),
         "encode overlay as JPEG": lambda: encode_jpeg(header, frame),
     }
     others: dict[str, Callable[[], object]] = {

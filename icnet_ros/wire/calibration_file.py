@@ -1,5 +1,6 @@
 """Calibration files of camera_calibration and camera_info_manager (YAML) -> CameraInfo."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,11 +20,11 @@ class Calibration:
 
     width: int
     height: int
-    k: list[float]
-    d: list[float] = field(default_factory=list)
+    k: Sequence[float]
+    d: Sequence[float] = field(default_factory=list)
     distortion_model: str = "plumb_bob"
-    r: list[float] = field(default_factory=lambda: [0.0] * 9)
-    p: list[float] = field(default_factory=lambda: [0.0] * 12)
+    r: Sequence[float] = field(default_factory=lambda: [0.0] * 9)
+    p: Sequence[float] = field(default_factory=lambda: [0.0] * 12)
     binning_x: int = 0
     binning_y: int = 0
     roi: Any = field(default_factory=_no_region)
