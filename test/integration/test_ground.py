@@ -97,7 +97,7 @@ def test_what_is_missing_is_explained_and_then_grid_and_scan_are_those_of_a_ray_
         "scan_beams": 360, "scan_range_max": 4.0,
     }  # fmt: skip
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
-    graph.start("--ros-args", *words, module="icnet_example")
+    graph.start("--ros-args", *words, module="icnet_example", fresh=True)  # tf2_ros is the stand-in
     labels, _ = graph.listen(Image, "/icnet/labels")
     # As Nav2 subscribes: StaticLayer to a latched map, ObstacleLayer and collision_monitor to sensor data.
     grids, _ = graph.listen(
@@ -133,7 +133,7 @@ def test_what_is_missing_is_explained_and_then_grid_and_scan_are_those_of_a_ray_
     wait_for("no ground: the camera is not calibrated (K and P of its CameraInfo are 0)")
     info = camera_info()
     wait_for('no transform from front to base_link at the image\'s stamp: "base_link" passed')
-    assert "publish it on /tf_static, or set camera_height" in statuses[-1].status[0].message
+    assert "publish the transform on /tf_static, or set camera_height" in statuses[-1].status[0].message
     transform(-60)
     wait_for("the camera sees no ground within")
     transform(PITCH, -0.2)
