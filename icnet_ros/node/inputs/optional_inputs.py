@@ -145,15 +145,9 @@ class OptionalInputs:
 
     def camera_in(self, frame: str, stamp: int, camera_frame: str) -> Matrix:
         """Transform (4, 4) from the camera's frame to `frame` at `stamp`, from tf2. Raises ValueError."""
-        remedy = "set camera_height and camera_pitch"
-        try:
-            return self._transforms.lookup(camera_frame, frame, stamp, self.tolerance_s, remedy)
-        except ValueError as err:
-            if not camera_frame:
-                raise ValueError(
-                    "the images have no frame_id: set it in the camera's driver, or camera_height"
-                ) from err
-            raise
+        if not camera_frame:
+            raise ValueError("the images have no frame_id, which their driver should set")
+        return self._transforms.lookup(camera_frame, frame, stamp, self.tolerance_s, "install tf2_ros_py")
 
     def _nearest(self, kind: str, stamp: int) -> "_Kept | None":
         """The waiting message whose stamp is nearest, if it is within the tolerance."""

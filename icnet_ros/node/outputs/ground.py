@@ -19,7 +19,7 @@ from icnet_ros.wire.ground import encode_grid, encode_scan
 
 START_S = 2.0  # CameraInfo and /tf come so long after the first frame that needs them
 ABOVE = 0.1  # share of the ground above the horizon from which on the pose is doubted
-REMEDY = "publish it on /tf_static, or set camera_height and camera_pitch; ground_frame is a frame of the robot"
+REMEDY = "publish the transform on /tf_static, or set camera_height and camera_pitch"
 
 
 class Ground(Output):
