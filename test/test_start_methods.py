@@ -59,7 +59,12 @@ def run(request, tmp_path):
 def test_a_library_that_starts_a_process_does_not_start_the_program_again(run, tmp_path, script):
     (tmp_path / "icnet_ros").mkdir()
     (tmp_path / "icnet_ros" / "__init__.py").touch()
-    for module, name in (("entry", script), ("node.main", "main"), ("node.evaluator", "main"), ("command.main", "main")):
+    for module, name in (
+        ("entry", script),
+        ("node.main", "main"),
+        ("node.evaluator", "main"),
+        ("command.main", "main"),
+    ):
         file = tmp_path / "icnet_ros" / f"{module.replace('.', '/')}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         (file.parent / "__init__.py").touch()

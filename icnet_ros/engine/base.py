@@ -37,7 +37,8 @@ class Frame:
     """One picture: `pixels` uint8 (H, W, 3), channels in `order`.
 
     pixels may be `wire.device.DevicePixels`, which engines on a GPU take from where they are; others copy them by
-    `numpy.asarray`. size: (height, width) of its label map, None for the picture's own. Labels of another size are computed from the
+    `numpy.asarray`.
+    size: (height, width) of its label map, None for the picture's own. Labels of another size are computed from the
     logits, not resized. camera: its name, for what is set for each camera.
     """
 
@@ -82,8 +83,8 @@ class LabelMap:
     the class in `labels`, or None if it was not requested. scores: float32 (H, W, n), probabilities of the n classes
     that were requested, or None. stages: milliseconds of each of STAGES. input_rows: height of the network's input, 0
     if unknown. reduced: a faster exit or a smaller input than the most accurate one was used, to keep a deadline.
-    device: the same labels on the device, of frames that were there; None if there are none, or if `labels` were changed
-    afterwards.
+    device: the same labels on the device, of frames that were there; None if there are none, or if `labels` were
+    changed afterwards.
     """
 
     labels: UInt8

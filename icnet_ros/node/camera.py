@@ -105,9 +105,7 @@ class Camera:
             **overridable(IMAGE_QOS, OVERRIDABLE),
         }
         if self._backends:
-            self._subscription = BufferSubscription(
-                self._node, self._images.topic, on_image, self._backends, **options
-            )
+            self._subscription = BufferSubscription(self._node, self._images.topic, on_image, self._backends, **options)
         else:
             self._subscription = BytesSubscription(
                 self._node, self._images.message_class, self._images.topic, on_image, **options

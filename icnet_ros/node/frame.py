@@ -26,7 +26,7 @@ class NotYet(Exception):  # noqa: N818  no error
 
 
 class ReceivedImage(NamedTuple):
-    """An image message: its bytes, or where it is on a device; when the callback got it (monotonic s, node clock ns)."""
+    """An image message: its bytes, or where it is on a device; when it came (monotonic s, node clock ns)."""
 
     data: bytes | memoryview | DeviceImage
     monotonic: float

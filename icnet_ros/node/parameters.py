@@ -121,8 +121,8 @@ class Parameters:
     )
     buffer_backends: str = parameter(
         "",
-        "Memory in which raw images may come (ROS 2 Lyrical on): cuda, or any; engines torch and tensorrt take them from "
-        "there. Never run on a GPU. Empty: the CPU's.",
+        "Memory in which raw images may come (ROS 2 Lyrical on): cuda, or any; engines torch and tensorrt take them "
+        "from there. Never run on a GPU. Empty: the CPU's.",
         change="inactive",
     )
     warm_up_width: int = parameter(

@@ -18,7 +18,6 @@ from icnet_ros.node.ros.graph import why_no_images
 from icnet_ros.wire.cdr import IMAGE
 from icnet_ros.wire.decoders.image import decode_image
 
-
 # Put before the middleware in a process: serialised messages are taken from it, and lost.
 LOSSY = """
 #define _GNU_SOURCE
@@ -38,7 +37,8 @@ int rmw_take_serialized_message(void *subscription, void *message, bool *taken, 
   return status;
 }
 
-int rmw_take_serialized_message_with_info(void *subscription, void *message, bool *taken, void *info, void *allocation) {
+int rmw_take_serialized_message_with_info(
+    void *subscription, void *message, bool *taken, void *info, void *allocation) {
   int (*take)(void *, void *, bool *, void *, void *) = middleware("rmw_take_serialized_message_with_info");
   int status = take(subscription, message, taken, info, allocation);
   *taken = false;

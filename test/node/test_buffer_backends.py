@@ -24,8 +24,8 @@ from icnet_ros.wire.decoders.image import decode_image
 from icnet_ros.wire.device import DevicePixels
 
 
-@pytest.fixture
-def lyrical(monkeypatch):
+@pytest.fixture(name="lyrical")
+def like_lyrical(monkeypatch):
     """rclpy as of ROS 2 Lyrical, with the backend "demo"."""
     fake_buffers.install(monkeypatch)
     fake_buffers.copies.clear()
@@ -37,21 +37,24 @@ def on_device(**fields):
     return message
 
 
+@pytest.mark.usefixtures("lyrical")
 @pytest.mark.parametrize(("setting", "names"), [("", []), ("cpu", []), ("demo", ["demo"]), ("any", ["demo"])])
-def test_backends_that_are_installed(lyrical, setting, names):
+def test_backends_that_are_installed(setting, names):
     assert list(open_backends(setting)) == names
 
 
+@pytest.mark.usefixtures("lyrical")
 @pytest.mark.parametrize(
     ("setting", "words"),
     [("cuda", "needs the Python package cuda_buffer"), ("demo, rocm", "has 'rocm'; the node reads cuda, demo")],
 )
-def test_a_backend_that_cannot_be_used(lyrical, setting, words):
+def test_a_backend_that_cannot_be_used(setting, words):
     with pytest.raises(EngineError, match=words):
         open_backends(setting)
 
 
-def test_any_without_a_backend_is_an_error(lyrical, monkeypatch):
+@pytest.mark.usefixtures("lyrical")
+def test_any_without_a_backend_is_an_error(monkeypatch):
     monkeypatch.delitem(fake_buffers.buffer_backends.BACKENDS, "demo")
     with pytest.raises(EngineError, match="none is installed"):
         open_backends("any")
@@ -71,8 +74,9 @@ def test_compressed_images_are_never_there():
         Parameters(buffer_backends="any", input_transport="compressed")
 
 
+@pytest.mark.usefixtures("lyrical")
 @pytest.mark.parametrize("encoding", ["bgr8", "rgb8", "bgra8", "mono8"])
-def test_pixels_and_header_are_those_of_the_message(lyrical, encoding):
+def test_pixels_and_header_are_those_of_the_message(encoding):
     channels = {"mono8": 1, "bgra8": 4}.get(encoding, 3)
     message = image(encoding=encoding, width=16, step=16 * channels + 7, height=5)
     del message.data[(16 * channels + 7) * 5 :]
@@ -91,6 +95,7 @@ def test_pixels_and_header_are_those_of_the_message(lyrical, encoding):
     assert fake_buffers.copies == [len(message.data)]
 
 
+@pytest.mark.usefixtures("lyrical")
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
@@ -100,12 +105,13 @@ def test_pixels_and_header_are_those_of_the_message(lyrical, encoding):
         ({"width": 2**20, "height": 2**20}, "over the limit"),
     ],
 )
-def test_sizes_that_do_not_fit_the_data(lyrical, fields, words):
+def test_sizes_that_do_not_fit_the_data(fields, words):
     with pytest.raises(WireError, match=words):
         DeviceImage(on_device(**fields), fake_buffers.Demo()).picture(10**7)
 
 
-def test_other_encodings_are_copied_and_decoded_as_ever(lyrical):
+@pytest.mark.usefixtures("lyrical")
+def test_other_encodings_are_copied_and_decoded_as_ever():
     message = on_device(encoding="yuv422_yuy2", width=16, step=32, height=5)
     assert not DeviceImage.readable(message)
     assert decode_image(on_host(message)).pixels.shape == (5, 16, 3)

@@ -272,7 +272,7 @@ def _tensor(array: Any, device: torch.device) -> Tensor:
     """The memory of an array with `__cuda_array_interface__` or `__dlpack__` as a tensor."""
     if hasattr(array, "__cuda_array_interface__"):
         return torch.as_tensor(array, device=device)
-    tensor: Tensor = torch.from_dlpack(array)
+    tensor: Tensor = torch.utils.dlpack.from_dlpack(array)
     return tensor
 
 

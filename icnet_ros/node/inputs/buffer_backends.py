@@ -33,7 +33,7 @@ class Backend(Protocol):
     def read(
         self, buffer: Buffer, shape: tuple[int, ...], strides: tuple[int, ...], stream: int | None
     ) -> AbstractContextManager[object]:
-        """The values as an array with `__cuda_array_interface__` or `__dlpack__`; strides in bytes. See DevicePixels."""
+        """The values as an array, see DevicePixels.open_on; strides in bytes."""
 
     def write(self, labels: DeviceLabels) -> Buffer:
         """New buffer with the labels, row by row."""
@@ -76,12 +76,16 @@ def open_backends(setting: str) -> Mapping[str, Backend]:
     if not names:
         return {}
     if "acceptable_buffer_backends" not in signature(Node.create_subscription).parameters:
-        raise EngineError("buffer_backends needs ROS 2 Lyrical or later: this rclpy takes no such messages. Set it to ''")
+        raise EngineError(
+            "buffer_backends needs ROS 2 Lyrical or later: this rclpy takes no such messages. Set it to ''"
+        )
     wanted = list(BACKENDS) if "any" in names else names
     found: dict[str, Backend] = {}
     for name in wanted:
         if name not in BACKENDS:
-            raise EngineError(f"buffer_backends has {name!r}; the node reads {', '.join(BACKENDS)}, or any of them: any")
+            raise EngineError(
+                f"buffer_backends has {name!r}; the node reads {', '.join(BACKENDS)}, or any of them: any"
+            )
         try:
             found[name] = BACKENDS[name]()
         except ImportError as err:

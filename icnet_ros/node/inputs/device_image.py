@@ -33,7 +33,8 @@ class DeviceImage:
         needed = step * (height - 1) + width * channels
         if step < width * channels or len(message.data) < needed:
             raise WireError(
-                f"{len(message.data)} bytes of data for {height} rows of {width} {message.encoding} pixels with step {step}"
+                f"{len(message.data)} bytes of data for {height} rows of {width} {message.encoding} pixels "
+                f"with step {step}"
             )
         shape, strides = (height, width, channels), (step, channels, 1)
         pixels = DevicePixels(
