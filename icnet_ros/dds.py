@@ -52,10 +52,7 @@ def middleware_limits(name: str, version: str) -> str:
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
     if name != FAST_DDS or not BUFFER_AWARE <= numbers < SERIALIZED:
         return ""
-    limits = [
-        "it delivers nothing from typed publishers, such as cameras, to serialised subscriptions: after 2 s the node "
-        "takes typed images, which costs more CPU time"
-    ]
+    limits = ["serialised subscriptions get nothing from cameras: after 2 s the node takes typed images"]
     if numbers < LATCHED:
-        limits.append("late joiners miss latched images, and wake-ups are lost (before 9.4.9)")
+        limits.append("late joiners miss latched images, and wake-ups are lost")
     return f"{'; '.join(limits)}. Newer packages, or RMW_IMPLEMENTATION=rmw_cyclonedds_cpp, do better"
