@@ -56,7 +56,7 @@ def test_the_node_labels_images_where_they_are(graph, model):
     (graph.tmp_path / "sitecustomize.py").write_text(LYRICAL)
     path = (graph.tmp_path, Path(__file__).parent, *filter(None, [graph.environment.get("PYTHONPATH")]))
     graph.environment.update(PYTHONPATH=os.pathsep.join(map(str, path)), ICNET_FAKE_BUFFERS="1")
-    process = graph.start_node(model, engine="torch", buffer_backends="any")
+    process = graph.start_node(model, fresh=True, engine="torch", buffer_backends="any")
     labels, _ = graph.listen(Image, "/icnet/labels")
     camera = graph.camera()
     graph.spin_until(lambda: labels, again=lambda: camera.publish(image()))

@@ -54,7 +54,7 @@ def test_the_node_labels_images_of_a_camera_that_the_middleware_delivers_only_ty
     command = ["cc", "-shared", "-fPIC", "-o", library, "-x", "c", "-", "-ldl"]
     subprocess.run(command, input=LOSSY, text=True, check=True)
     graph.environment["LD_PRELOAD"] = str(library)
-    process = graph.start_node(model, engine="torch")
+    process = graph.start_node(model, fresh=True, engine="torch")
     graph.companion = graph.node.create_publisher(Image, "/image/_buf_cpu", 10)
     labels, _ = graph.listen(Image, "/icnet/labels")
     camera = graph.camera()
