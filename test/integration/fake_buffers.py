@@ -5,7 +5,6 @@ messages whose data is of an accepted backend come with it as a Buffer.
 """
 
 import array
-import os
 from contextlib import contextmanager
 
 import numpy as np
@@ -73,7 +72,3 @@ class Plainly:
     @staticmethod
     def setitem(target, name, value):
         target[name] = value
-
-
-if os.environ.get("ICNET_FAKE_BUFFERS"):  # `import fake_buffers` in sitecustomize
-    install(Plainly)

@@ -21,12 +21,16 @@ from icnet_ros.node.inputs.device_image import DeviceImage
 from icnet_ros.node.ros.qos import IMAGE_QOS
 from icnet_ros.wire.decoders.image import decode_image
 
-# Before the node: rclpy as of Lyrical, and the engine for GPUs with its network on the CPU.
+# The node with rclpy as of Lyrical, and the engine for GPUs with its network on the CPU.
 LYRICAL = """
+import sys
+
 import fake_buffers
 import torch
 from icnet_ros.engine.backends import torch as backend
+from icnet_ros.node.main import main
 
+fake_buffers.install(fake_buffers.Plainly)
 backend.TorchEngine = lambda checkpoint, options: backend.open_torch_on(torch.device("cpu"), checkpoint, options)
 write = fake_buffers.Demo.write
 
@@ -35,6 +39,7 @@ def said(self, labels):
     return write(self, labels)
 
 fake_buffers.Demo.write = said
+sys.exit(main())
 """
 
 
@@ -53,10 +58,14 @@ def test_the_backend_is_negotiated(graph, monkeypatch, publishers, accepted):
 
 
 def test_the_node_labels_images_where_they_are(graph, model):
-    (graph.tmp_path / "sitecustomize.py").write_text(LYRICAL)
+    (graph.tmp_path / "lyrical_node.py").write_text(LYRICAL)
     path = (graph.tmp_path, Path(__file__).parent, *filter(None, [graph.environment.get("PYTHONPATH")]))
-    graph.environment.update(PYTHONPATH=os.pathsep.join(map(str, path)), ICNET_FAKE_BUFFERS="1")
-    process = graph.start_node(model, fresh=True, engine="torch", buffer_backends="any")
+    graph.environment["PYTHONPATH"] = os.pathsep.join(map(str, path))
+    parameters = {"model": model, "engine": "torch", "device": "cpu", "precision": "fp32", "buffer_backends": "any"}
+    words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
+    process = graph.start(
+        "--ros-args", *words, "-p", "warm_up_width:=64", "-p", "warm_up_height:=48", module="lyrical_node"
+    )
     labels, _ = graph.listen(Image, "/icnet/labels")
     camera = graph.camera()
     graph.spin_until(lambda: labels, again=lambda: camera.publish(image()))
