@@ -1,7 +1,9 @@
-"""DDS settings: large images with Fast DDS, discovery."""
+"""DDS settings: large images with Fast DDS, discovery, what a version of the middleware lacks."""
 
 import os
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from icnet_ros.share import share
 
@@ -9,6 +11,10 @@ from icnet_ros.share import share
 OLD, NEW = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
 LOCALHOST_ONLY_DISTROS = ("foxy", "galactic", "humble")  # before ROS_AUTOMATIC_DISCOVERY_RANGE
 OLD_DISTROS = (*LOCALHOST_ONLY_DISTROS, "iron", "jazzy")
+FAST_DDS = "rmw_fastrtps_cpp"  # the default of every distribution
+BUFFER_AWARE = (9, 4, 6)  # rmw_fastrtps with companion topics for uint8[], ROS 2 Lyrical
+SERIALIZED = (9, 5, 0)  # from here on they reach serialised subscriptions (#881); no 9.4 up to 9.4.10 lists it
+LATCHED = (9, 4, 9)  # late joiners get latched uint8[] (#898), no wake-up is lost (#900)
 
 
 def profile_environment(profile: str = "", environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -27,3 +33,26 @@ def this_machine_only(environment: Mapping[str, str] = os.environ) -> dict[str, 
     if environment.get("ROS_DISTRO") in LOCALHOST_ONLY_DISTROS:
         return {"ROS_LOCALHOST_ONLY": "1"}
     return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+
+
+def middleware_version(name: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Version of an installed middleware such as rmw_fastrtps_cpp, from its package.xml; "" if it is not found."""
+    for prefix in filter(None, environment.get("AMENT_PREFIX_PATH", "").split(":")):
+        try:
+            text = (Path(prefix) / "share" / name / "package.xml").read_text()
+        except OSError:
+            continue
+        found = re.search(r"<version>\s*([^<\s]+)\s*</version>", text)
+        return found[1] if found else ""
+    return ""
+
+
+def middleware_limits(name: str, version: str) -> str:
+    """What the node cannot do well with this version of a middleware, and what to do; "" if nothing is known."""
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+    if name != FAST_DDS or not BUFFER_AWARE <= numbers < SERIALIZED:
+        return ""
+    limits = ["serialised subscriptions get nothing from cameras: after 2 s the node takes typed images"]
+    if numbers < LATCHED:
+        limits.append("late joiners miss latched images, and wake-ups are lost")
+    return f"{'; '.join(limits)}. Newer packages, or RMW_IMPLEMENTATION=rmw_cyclonedds_cpp, do better"

@@ -18,7 +18,7 @@ from rich.text import Text
 from icnet_ros.checkpoint.default import model_path
 from icnet_ros.command.console import console
 from icnet_ros.command.sets import SETS
-from icnet_ros.dds import NEW, OLD, OLD_DISTROS
+from icnet_ros.dds import FAST_DDS, NEW, OLD, OLD_DISTROS, middleware_limits, middleware_version
 from icnet_ros.engine.artefacts.cache_entries import cache_folder
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import ENGINES, auto_candidates, extra_of, installed_library
@@ -31,7 +31,6 @@ BY_PIP = (
 )  # fmt: skip
 ENGINE_PACKAGES = ("torch", "onnx", "onnxruntime", "openvino")
 PACKAGES = ("numpy", "opencv-python-headless", *BY_PIP, *ENGINE_PACKAGES)
-FAST_DDS = "rmw_fastrtps_cpp"  # the default of every distribution
 SHARED_MEMORY = 128 * 2**20  # two participants with the 64 MiB segment of config/fastdds.xml
 
 
@@ -145,8 +144,13 @@ def ros(environment: Mapping[str, str]) -> Iterator[Finding]:
             "" if built else "the messages of icnet_ros are not built: colcon build, then source install/setup.bash"
         )
         yield Finding("ROS 2", "messages", "found" if built else "missing", advice)
-    for name, default in (("ROS_DOMAIN_ID", "0"), ("RMW_IMPLEMENTATION", "the default of the distribution")):
-        yield Finding("ROS 2", name, environment.get(name, default))
+    yield Finding("ROS 2", "ROS_DOMAIN_ID", environment.get("ROS_DOMAIN_ID", "0"))
+    middleware = environment.get("RMW_IMPLEMENTATION", "")
+    name = middleware or FAST_DDS
+    installed = middleware_version(name, environment)
+    yield Finding("ROS 2", "RMW_IMPLEMENTATION", middleware or "the default of the distribution")
+    if here or installed:
+        yield Finding("ROS 2", name, installed or "not found", hint=middleware_limits(name, installed))
     profiles = {name: environment[name] for name in (OLD, NEW) if environment.get(name)}
     advice = hint = ""
     if len(profiles) == 2:

@@ -79,7 +79,8 @@ class AdaptedEngine(Engine):
         if not self._rotate:
             return frame
         size = frame.label_size if self._rotate == 180 else frame.label_size[::-1]
-        return Frame(np.asarray(cv2.rotate(frame.pixels, ROTATIONS[self._rotate]), np.uint8), frame.order, size)
+        turned = cv2.rotate(np.asarray(frame.pixels), ROTATIONS[self._rotate])
+        return Frame(np.asarray(turned, np.uint8), frame.order, size)
 
     def _finish(self, frame: Frame, label_map: LabelMap) -> LabelMap:
         arrays: list[Any] = [label_map.labels, label_map.confidence, label_map.scores]
@@ -90,7 +91,7 @@ class AdaptedEngine(Engine):
             for array, value in zip(arrays, (self.spec.classes.ignore, 0, 0), strict=True):
                 if array is not None:
                     array[masked] = value
-        return replace(label_map, labels=arrays[0], confidence=arrays[1], scores=arrays[2])
+        return replace(label_map, labels=arrays[0], confidence=arrays[1], scores=arrays[2], device=None)
 
 
 class Mask:

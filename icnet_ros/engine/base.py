@@ -36,6 +36,8 @@ def one_line(err: BaseException) -> str:
 class Frame:
     """One picture: `pixels` uint8 (H, W, 3), channels in `order`.
 
+    pixels may be `wire.device.DevicePixels`, which engines on a GPU take from where they are; others copy them by
+    `numpy.asarray`.
     size: (height, width) of its label map, None for the picture's own. Labels of another size are computed from the
     logits, not resized. camera: its name, for what is set for each camera.
     """
@@ -60,6 +62,19 @@ class Frame:
         return self.size or (self.pixels.shape[0], self.pixels.shape[1])
 
 
+class DeviceLabels(Protocol):
+    """The labels of a frame in the memory of the device that made them.
+
+    shape: (H, W). stream: handle of the CUDA stream on which they are made and copied, None without one.
+    """
+
+    shape: tuple[int, int]
+    stream: int | None
+
+    def copy_to(self, target: object) -> None:
+        """Enqueue a copy into an array uint8 (H, W) with `__cuda_array_interface__` or `__dlpack__`."""
+
+
 @dataclass(frozen=True)
 class LabelMap:
     """The segmentation of one frame, of size `Frame.label_size`.
@@ -68,6 +83,8 @@ class LabelMap:
     the class in `labels`, or None if it was not requested. scores: float32 (H, W, n), probabilities of the n classes
     that were requested, or None. stages: milliseconds of each of STAGES. input_rows: height of the network's input, 0
     if unknown. reduced: a faster exit or a smaller input than the most accurate one was used, to keep a deadline.
+    device: the same labels on the device, of frames that were there; None if there are none, or if `labels` were
+    changed afterwards.
     """
 
     labels: UInt8
@@ -76,6 +93,7 @@ class LabelMap:
     stages: Mapping[str, float] = field(default_factory=dict)
     input_rows: int = 0
     reduced: bool = False
+    device: DeviceLabels | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,10 @@ from rclpy.logging import LoggingSeverity
 from icnet_ros.engine.base import Engine, LabelMap
 from icnet_ros.node.diagnostics import Snapshot
 from icnet_ros.node.frame import DecodedFrame, LabelledFrame, ReceivedImage, milliseconds, stamp_error
+from icnet_ros.node.inputs.buffer_backends import open_backends
+from icnet_ros.node.inputs.buffer_subscription import BufferSubscription
 from icnet_ros.node.inputs.bytes_subscription import BytesSubscription
+from icnet_ros.node.inputs.device_image import DeviceImage
 from icnet_ros.node.inputs.image_input import ImageInput
 from icnet_ros.node.inputs.optional_inputs import OptionalInputs
 from icnet_ros.node.inputs.transforms import Transforms
@@ -37,11 +40,12 @@ class Camera:
         self.name = name
         topic = node.resolve_topic_name(f"{name}/image".lstrip("/"))
         self._images = ImageInput(topic, settings.input_transport)
+        self._backends = open_backends(settings.buffer_backends)
         self._inputs = OptionalInputs(node, name, topic, settings, transforms)
         self.outputs = CameraOutputs(node, name, engine.spec, settings)  # last: it opens publishers
         self.statistics = Statistics(settings.statistics_window_s)
         self._node, self._engine = node, engine
-        self._subscription: BytesSubscription | None = None
+        self._subscription: BytesSubscription | BufferSubscription | None = None
         self._publish_ms = 0.0  # running mean
         self.forget()
 
@@ -80,11 +84,12 @@ class Camera:
             return
         last = -math.inf  # when an image was taken, in steps of the period
 
-        def on_image(data: bytes | memoryview) -> None:
+        def on_image(data: bytes | memoryview | DeviceImage) -> None:
             nonlocal last
             now = perf_counter()
             self._last_image, self._image_seen = now, True
-            self._images.received(data)
+            if not isinstance(data, DeviceImage):
+                self._images.received(data)
             if rate := max_rate():
                 period = 1 / rate
                 if now < last + (1 - TOLERANCE) * period:  # images come a little early or late
@@ -95,14 +100,16 @@ class Camera:
             self.statistics.arrived(now, dropped=dropped)
 
         self._last_image = perf_counter()
-        self._subscription = BytesSubscription(
-            self._node,
-            self._images.message_class,
-            self._images.topic,
-            on_image,
-            event_callbacks=subscription_events(self._node, self._images.topic),
+        options = {
+            "event_callbacks": subscription_events(self._node, self._images.topic),
             **overridable(IMAGE_QOS, OVERRIDABLE),
-        )
+        }
+        if self._backends:
+            self._subscription = BufferSubscription(self._node, self._images.topic, on_image, self._backends, **options)
+        else:
+            self._subscription = BytesSubscription(
+                self._node, self._images.message_class, self._images.topic, on_image, **options
+            )
         self._node.get_logger().info(f"active, images from {self._subscription.topic_name}")
 
     def unsubscribe(self) -> None:
@@ -119,8 +126,12 @@ class Camera:
 
     def decode(self, received: ReceivedImage, taken: float, settings: Parameters, counters: Counters) -> DecodedFrame:
         """Decode an image message. Raises WireError, or ValueError if the size of the labels is not known yet."""
+        data = received.data
         try:
-            picture = self._images.decode(received.data, settings.max_pixels)
+            if isinstance(data, DeviceImage):
+                picture = data.picture(settings.max_pixels)
+            else:
+                picture = self._images.decode(data, settings.max_pixels)
         except DamagedImageError as err:
             counters.damaged += 1
             self.statistics.damaged(perf_counter())

@@ -11,6 +11,7 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 
 from icnet_ros.engine.base import Float32, Frame, LabelMap, UInt8
+from icnet_ros.node.inputs.device_image import DeviceImage
 from icnet_ros.node.inputs.needs import ReceivedInputs
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.worker import Counters
@@ -25,9 +26,9 @@ class NotYet(Exception):  # noqa: N818  no error
 
 
 class ReceivedImage(NamedTuple):
-    """Bytes of an image message, and when the callback received them (monotonic s, node clock ns)."""
+    """An image message: its bytes, or where it is on a device; when it came (monotonic s, node clock ns)."""
 
-    data: bytes | memoryview
+    data: bytes | memoryview | DeviceImage
     monotonic: float
     clock_ns: int
 

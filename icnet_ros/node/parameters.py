@@ -120,6 +120,12 @@ class Parameters(GroundParameters):
         choices=lambda: tuple(transports()),
         change="inactive",
     )
+    buffer_backends: str = parameter(
+        "",
+        "Memory in which raw images may come (ROS 2 Lyrical on): cuda, or any; engines torch and tensorrt take them "
+        "from there. Never run on a GPU. Empty: the CPU's.",
+        change="inactive",
+    )
     warm_up_width: int = parameter(
         640, "Width in pixels of the frames the engine is warmed up with.", low=32, high=16384, change="inactive"
     )
@@ -219,6 +225,8 @@ class Parameters(GroundParameters):
                 raise ParameterError(
                     "cloud_transform is that of one camera: with several, publish the transforms on /tf"
                 )
+        if self.buffer_backends and self.input_transport != "raw":
+            raise ParameterError("buffer_backends is for raw images: set input_transport to raw")
         if self.input_scale and self.input_rows:
             raise ParameterError("input_scale and input_rows exclude each other: set one of them to 0")
         if bool(self.output_width) != bool(self.output_height):

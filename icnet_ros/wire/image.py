@@ -18,7 +18,8 @@ DEFAULT_MAX_PIXELS = 64_000_000
 class Picture:
     """A decoded image message: its `header`, `pixels` uint8 (H, W, 3) with channels in `order`.
 
-    `pixels` may be a view into the message bytes: read only, rows possibly padded. late: how many messages came between
+    `pixels` may be a view into the message bytes: read only, rows possibly padded; or `device.DevicePixels`, which
+    numpy.asarray copies to the CPU. late: how many messages came between
     its own and the one that completed it, in a video.
     """
 
@@ -30,8 +31,8 @@ class Picture:
     def bgr(self) -> UInt8:
         """The pixels in BGR order; copied only if they are RGB."""
         if self.order == "bgr":
-            return self.pixels
-        swapped: UInt8 = cv2.cvtColor(self.pixels, cv2.COLOR_RGB2BGR)
+            return np.asarray(self.pixels)
+        swapped: UInt8 = cv2.cvtColor(np.asarray(self.pixels), cv2.COLOR_RGB2BGR)
         return swapped
 
 

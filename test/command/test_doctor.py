@@ -119,6 +119,25 @@ def test_no_hint_for_fast_dds_with_another_middleware():
     assert (finding.advice, finding.hint) == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("name", "version", "typed", "late"),
+    [
+        ("rmw_fastrtps_cpp", "8.4.4", False, False),  # Jazzy
+        ("rmw_fastrtps_cpp", "9.4.7", True, True),
+        ("rmw_fastrtps_cpp", "9.4.10", True, False),
+        ("rmw_fastrtps_cpp", "9.5.0", False, False),
+        ("rmw_cyclonedds_cpp", "9.4.7", False, False),
+    ],
+)
+def test_the_middleware_is_named_with_what_its_version_lacks(tmp_path, name, version, typed, late):
+    (package := tmp_path / "share" / name).mkdir(parents=True)
+    (package / "package.xml").write_text(f"<package><name>{name}</name><version>{version}</version></package>")
+    environment = {"RMW_IMPLEMENTATION": name, "AMENT_PREFIX_PATH": f"/none:{tmp_path}"}
+    finding = by_name(doctor.ros(environment))[name]
+    assert (finding.value, finding.advice) == (version, "")
+    assert ("takes typed images" in finding.hint, "late joiners miss" in finding.hint) == (typed, late)
+
+
 def test_opencv_of_the_system_is_found(monkeypatch):
     def no_wheels(name):
         raise PackageNotFoundError(name)

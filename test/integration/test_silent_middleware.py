@@ -1,5 +1,7 @@
 """A middleware that delivers nothing to serialised subscriptions, as rmw_fastrtps 9.4 of ROS 2 Lyrical."""
 
+import shutil
+import subprocess
 from time import monotonic
 
 import pytest
@@ -15,6 +17,49 @@ from icnet_ros.node.inputs.serialized_subscription import SerializedSubscription
 from icnet_ros.node.ros.graph import why_no_images
 from icnet_ros.wire.cdr import IMAGE
 from icnet_ros.wire.decoders.image import decode_image
+
+# Put before the middleware in a process: serialised messages are taken from it, and lost.
+LOSSY = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdbool.h>
+
+static void *middleware(const char *name) {
+  void *library = dlopen("librmw_implementation.so", RTLD_LAZY | RTLD_NOLOAD);
+  if (!library) library = dlopen("librmw_fastrtps_cpp.so", RTLD_LAZY | RTLD_NOLOAD);  /* rcl of PyPI is linked to it */
+  return dlsym(library, name);
+}
+
+int rmw_take_serialized_message(void *subscription, void *message, bool *taken, void *allocation) {
+  int (*take)(void *, void *, bool *, void *) = middleware("rmw_take_serialized_message");
+  int status = take(subscription, message, taken, allocation);
+  *taken = false;
+  return status;
+}
+
+int rmw_take_serialized_message_with_info(
+    void *subscription, void *message, bool *taken, void *info, void *allocation) {
+  int (*take)(void *, void *, bool *, void *, void *) = middleware("rmw_take_serialized_message_with_info");
+  int status = take(subscription, message, taken, info, allocation);
+  *taken = false;
+  return status;
+}
+"""
+
+
+def test_the_node_labels_images_of_a_camera_that_the_middleware_delivers_only_typed(graph, model):
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler (cc)")
+    library = graph.tmp_path / "lossy.so"
+    command = ["cc", "-shared", "-fPIC", "-o", library, "-x", "c", "-", "-ldl"]
+    subprocess.run(command, input=LOSSY, text=True, check=True)
+    graph.environment["LD_PRELOAD"] = str(library)
+    process = graph.start_node(model, fresh=True, engine="torch")
+    graph.companion = graph.node.create_publisher(Image, "/image/_buf_cpu", 10)
+    labels, _ = graph.listen(Image, "/icnet/labels")
+    camera = graph.camera()
+    graph.spin_until(lambda: labels, again=lambda: camera.publish(image()))
+    assert "typed ones are taken" in process.text
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from icnet_ros.engine.base import LABELS_ONLY, Engine, Frame, LabelMap, Request
+from icnet_ros.wire.device import DevicePixels
 
 V = TypeVar("V")
 # Compiled networks and buffers are kept for this many shapes of frames and outputs: a camera has one, or some if frames
@@ -20,11 +21,11 @@ MAX_STRIP_PIXELS = 4_000_000
 
 
 class Batched(Engine, ABC):
-    """Runs consecutive frames of equal size and channel order as one batch."""
+    """Runs consecutive frames of equal size, channel order and place as one batch."""
 
     @abstractmethod
     def _segment_batch(self, frames: list[Frame], request: Request) -> list[LabelMap]:
-        """Label maps of frames of one size, channel order and label size."""
+        """Label maps of frames of one size, channel order and label size, all on a device or all on the CPU."""
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """See Engine. Whatever is compiled on first use is compiled now."""
@@ -35,12 +36,16 @@ class Batched(Engine, ABC):
     def segment(self, frames: Sequence[Frame], request: Request = LABELS_ONLY) -> list[LabelMap]:
         """See Engine."""
         label_maps: list[LabelMap] = []
-        for _, group in groupby(frames, key=lambda frame: (frame.pixels.shape, frame.order, frame.label_size)):
+        for _, group in groupby(frames, key=_kind):
             alike = list(group)
             size = 1 if self.spec.architecture == "onnx" else len(alike)  # other networks may take one image only
             for first in range(0, len(alike), size):
                 label_maps += self._segment_batch(alike[first : first + size], request)
         return label_maps
+
+
+def _kind(frame: Frame) -> tuple[object, ...]:
+    return frame.pixels.shape, frame.order, frame.label_size, isinstance(frame.pixels, DevicePixels)
 
 
 class LruCache(Generic[V]):

@@ -17,6 +17,7 @@ from icnet_ros.engine.base import STAGES, EngineError, EngineOptions, Frame, Fra
 from icnet_ros.engine.grouping import Grouping
 from icnet_ros.engine.kernels.ondevice import Places, label, label_groups, places, prepare, probabilities
 from icnet_ros.engine.tail import Tail
+from icnet_ros.wire.device import DevicePixels
 
 log = logging.getLogger(__name__)
 Network = Callable[[Tensor], Tensor]
@@ -26,6 +27,8 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 class CudaEngine(Batched):
     """Uploads frames from pinned memory, runs all stages on the device, downloads uint8 label maps.
 
+    Frames that are on a device already are copied there, not through the CPU, and their labels can be had there, too.
+    That was never run on a GPU, only with a network on the CPU.
     The stages are captured as CUDA graphs once per frame size, one graph per stage so that each can be
     timed. network: maps the output of `prepare` to logits (N, C, h, w).
     """
@@ -71,7 +74,10 @@ class CudaEngine(Batched):
         check_size(frames[0], size)
         try:
             swap_channels = frames[0].order != self.spec.channel_order
-            buffers = _Shape((len(frames), height, width), frames[0].label_size, request.confidence, request.scores)
+            resident = isinstance(frames[0].pixels, DevicePixels)
+            buffers = _Shape(
+                (len(frames), height, width), frames[0].label_size, request.confidence, request.scores, resident
+            )
             # Streams, events and graphs belong to the current device of the thread, which is GPU 0 at first.
             with torch.cuda.device(self._device) if self._device.type == "cuda" else nullcontext():
                 run = self._run(buffers, size, swap_channels)
@@ -94,6 +100,7 @@ class CudaEngine(Batched):
                 of_frame(run.scores, number),
                 stages,
                 size[0],
+                device=_Labels(run.device_labels[number]) if resident and run.device_labels is not None else None,
             )
             for number in range(len(frames))
         ]
@@ -112,12 +119,13 @@ class CudaEngine(Batched):
 
 
 class _Shape(NamedTuple):
-    """What the buffers of a run depend on: (frames, height, width), label size, outputs."""
+    """What the buffers of a run depend on: (frames, height, width), label size, outputs, whether frames are there."""
 
     frames: tuple[int, int, int]
     labels: tuple[int, int]
     confidence: bool
     scores: tuple[int, ...]
+    on_device: bool
 
 
 class _Run:
@@ -135,7 +143,8 @@ class _Run:
     ) -> None:
         pinned = device.type == "cuda"
         size = (shape.frames[0], *shape.labels)
-        self.frames = torch.empty((*shape.frames, 3), dtype=torch.uint8, pin_memory=pinned)
+        from_host = (0, *shape.frames[1:]) if shape.on_device else shape.frames
+        self.frames = torch.empty((*from_host, 3), dtype=torch.uint8, pin_memory=pinned)
         self.labels = torch.empty(size, dtype=torch.uint8, pin_memory=pinned)
         self.confidence = torch.empty_like(self.labels, pin_memory=pinned) if shape.confidence else None
         channels = len(shape.scores)
@@ -144,7 +153,9 @@ class _Run:
         self._group_of = None if grouping.groups is None else torch.from_numpy(grouping.group_of).to(device)
         self._ids = torch.from_numpy(grouping.ids).to(device)
         self.finite = torch.ones((), dtype=torch.bool, pin_memory=pinned)
-        self._uploaded = torch.empty_like(self.frames, device=device)
+        self._on_device = shape.on_device
+        self.device_labels: Tensor | None = None  # of the last call; written over by the next
+        self._uploaded = torch.empty((*shape.frames, 3), dtype=torch.uint8, device=device)
         self._to_input, self._network, self._device = to_input, network, device
         self._align_corners = grouping.spec.align_corners
         self._input_size, self._tail = input_size, tail
@@ -155,8 +166,12 @@ class _Run:
 
     def __call__(self, pixels: Sequence[UInt8]) -> list[float]:
         """Fill `labels` and `confidence`; returns the milliseconds of each stage."""
-        for buffer, image in zip(self.frames.numpy(), pixels, strict=True):
-            np.copyto(buffer, image)
+        if self._on_device:
+            for target, image in zip(self._uploaded, pixels, strict=True):
+                _copy_on_device(target, image)
+        else:
+            for buffer, image in zip(self.frames.numpy(), pixels, strict=True):
+                np.copyto(buffer, image)
         if self._device.type != "cuda":
             times = [perf_counter()]
             for stage in self._stages:
@@ -194,7 +209,8 @@ class _Run:
         self._stages = [graph.replay for graph in graphs]
 
     def _preprocess(self) -> None:
-        self._uploaded.copy_(self.frames, non_blocking=True)
+        if not self._on_device:
+            self._uploaded.copy_(self.frames, non_blocking=True)
         self._batch = self._to_input(self._uploaded)
 
     def _infer(self) -> None:
@@ -223,9 +239,42 @@ class _Run:
             )
             self.scores.copy_(scores.permute(0, 2, 3, 1), non_blocking=True)
         self.labels.copy_(labels, non_blocking=True)
+        self.device_labels = labels
         if self.confidence is not None and confidence is not None:
             self.confidence.copy_(confidence, non_blocking=True)
 
 
 def _event() -> torch.cuda.Event:
     return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+
+
+class _Labels:
+    """See DeviceLabels: a copy, as the buffer of the run is written over by the next frames."""
+
+    def __init__(self, labels: Tensor) -> None:
+        self._labels = labels.clone()
+        self.shape = (int(labels.shape[0]), int(labels.shape[1]))
+        self.stream = _stream(labels.device)
+
+    @torch.inference_mode()
+    def copy_to(self, target: object) -> None:
+        """See DeviceLabels."""
+        _tensor(target, self._labels.device).copy_(self._labels, non_blocking=True)
+
+
+def _copy_on_device(target: Tensor, pixels: Any) -> None:
+    """Copy DevicePixels into `target` (H, W, 3)."""
+    with pixels.open_on(_stream(target.device)) as array:
+        target.copy_(_tensor(array, target.device)[..., :3], non_blocking=True)  # one channel is repeated
+
+
+def _tensor(array: Any, device: torch.device) -> Tensor:
+    """The memory of an array with `__cuda_array_interface__` or `__dlpack__` as a tensor."""
+    if hasattr(array, "__cuda_array_interface__"):
+        return torch.as_tensor(array, device=device)
+    tensor: Tensor = torch.utils.dlpack.from_dlpack(array)
+    return tensor
+
+
+def _stream(device: torch.device) -> int | None:
+    return int(torch.cuda.current_stream(device).cuda_stream) if device.type == "cuda" else None

@@ -25,7 +25,7 @@ def normalise(
     shape = (len(frames), 3, height, width) if planar else (len(frames), height, width, 3)
     batch = out if out is not None and out.shape == shape else np.empty(shape, np.float32)
     for pixels, frame in zip(batch, frames, strict=True):
-        source = frame.pixels
+        source: UInt8 = np.asarray(frame.pixels)
         if frame.order != spec.channel_order:
             source = cv2.cvtColor(source, cv2.COLOR_BGR2RGB)  # reverses the channels, so it also serves RGB to BGR
         if source.shape[:2] != (height, width):

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+import numpy as np
 from sensor_msgs.msg import PointCloud2
 
 from icnet_ros.checkpoint.spec import ModelSpec
@@ -69,5 +70,6 @@ class Points(Output):
         check_view(info, rows, columns)
         k = rectified_matrix(for_size(info, frame.header, rows, columns))
         picture = frame.picture
-        rgb = resized(picture.pixels if picture.order == "rgb" else picture.bgr()[..., ::-1], depth.shape)
+        pixels = np.asarray(picture.pixels) if picture.order == "rgb" else picture.bgr()[..., ::-1]
+        rgb = resized(pixels, depth.shape)
         self.send("points", encode_cloud(frame.header, depth, k, rgb, frame.labels, confidence))

@@ -1,0 +1,52 @@
+"""Subscription to images that may come in the memory of a device (rosidl::Buffer of ROS 2 Lyrical)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+
+from icnet_ros.node.inputs.buffer_backends import Backend
+from icnet_ros.node.inputs.device_image import DeviceImage, on_host
+
+
+class BufferSubscription:
+    """Calls back with a DeviceImage where the data is in memory of one of `backends`, else with the message's bytes.
+
+    The publisher and the middleware choose for each image: rmw_fastrtps_cpp and rmw_zenoh_cpp know such memory, others
+    deliver bytes. options: further arguments of `Node.create_subscription`.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        topic: str,
+        callback: Callable[[bytes | memoryview | DeviceImage], None],
+        backends: Mapping[str, Backend],
+        **options: Any,
+    ) -> None:
+        self._node, self._callback, self._backends = node, callback, backends
+        self._seen: set[str] = set()  # backends that images came in
+        names = ",".join(backends)
+        self._subscription = node.create_subscription(
+            Image, topic, self._received, acceptable_buffer_backends=names, **options
+        )
+        self.topic_name = str(self._subscription.topic_name)
+
+    def _received(self, message: Image) -> None:
+        name = getattr(message.data, "backend_type", "cpu")
+        if name not in self._seen:
+            self._seen.add(name)
+            self._node.get_logger().info(f"images on {self.topic_name} come in memory of backend {name}")
+        backend = self._backends.get(name)
+        if backend is not None and DeviceImage.readable(message):
+            self._callback(DeviceImage(message, backend))
+        else:
+            self._callback(on_host(message))
+
+    def check(self) -> None:
+        """Typed messages come with every middleware."""
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscription)
