@@ -35,7 +35,8 @@ class Tail:
     cut: the operators of the network that the engine replaces, in their order. reason: why there are none, or no more.
     kind, layout: of the network's output: "logits", "probabilities", "sigmoid" or "labels", and the order of its axes.
     equal: share of the labels that were those of the whole network when the operators were cut, 1 if none were.
-    quantized: the network came with int8 operators of its own. moved: convolutions done before interpolations inside it.
+    quantized: the network came with int8 operators of its own. moved: its convolutions that are done before
+    interpolations.
     """
 
     interpolation: Interpolation | None = None

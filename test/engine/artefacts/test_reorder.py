@@ -2,14 +2,21 @@
 
 import numpy as np
 import pytest
+import yaml
+from networks import CLASSES, DESCRIPTION, picture
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
+from icnet_ros.checkpoint.file import open_checkpoint  # noqa: E402
 from icnet_ros.checkpoint.onnx_graph import Graph  # noqa: E402
-from icnet_ros.engine.artefacts.adapter import probe  # noqa: E402
+from icnet_ros.engine.artefacts import onnx_adapter  # noqa: E402
+from icnet_ros.engine.artefacts.adapter import linear, probe  # noqa: E402
 from icnet_ros.engine.artefacts.adapter.proof import share_same_order  # noqa: E402
 from icnet_ros.engine.artefacts.adapter.reorder import reorder, values_needed  # noqa: E402
+from icnet_ros.engine.artefacts.export import onnx_file  # noqa: E402
+from icnet_ros.engine.base import EngineOptions, Frame  # noqa: E402
+from icnet_ros.engine.table import open_engine  # noqa: E402
 
 BILINEAR = 'mode = "linear", coordinate_transformation_mode = "half_pixel"'
 ENCODER = """
@@ -59,8 +66,8 @@ MOVED = {
     "nearest": 'u = Resize <mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor">'
     "(b, , scales)\n out = Conv (u, W16, bias)",
     "cubic": 'u = Resize <mode = "cubic"> (b, , scales)\n out = Conv (u, W16, bias)',
-    "axes": f"all = Shape (a)\n sides = Slice (all, two, four)\n u = Resize <{BILINEAR}, axes = [2, 3]> (b, , , sides)\n"
-    "out = Conv (u, W16, bias)",
+    "axes": "all = Shape (a)\n sides = Slice (all, two, four)\n"
+    f"u = Resize <{BILINEAR}, axes = [2, 3]> (b, , , sides)\n out = Conv (u, W16, bias)",
     "two interpolations": f"u = Resize <{BILINEAR}> (c, , scales)\n v = Resize <{BILINEAR}> (u, , scales)\n"
     "out = Conv (v, W16, bias)",
     "nested": RESIZED + f"j = Concat <axis = 1> (a, up1)\n u = Resize <{BILINEAR}> (j, , scales)\n"
@@ -97,10 +104,11 @@ def build(body, opset=17):
         return generator.normal(0, 1 / np.sqrt(np.prod(shape[1:])), shape).astype(np.float32)
 
     constants = {
-        "W3": weights(16, 3, 3, 3), "W16": weights(2, 16, 1, 1), "W16b": weights(2, 16, 1, 1), "W2": weights(2, 2, 1, 1),
+        "W3": np.abs(weights(16, 3, 3, 3)), "W16": weights(2, 16, 1, 1), "W16b": weights(2, 16, 1, 1),
+        "W2": weights(2, 2, 1, 1),
         "W16k3": weights(2, 16, 3, 3), "W16wide": weights(96, 16, 1, 1), "W32": weights(2, 32, 1, 1),
         "W48": weights(2, 48, 1, 1), "W64": weights(2, 64, 1, 1), "W192": weights(2, 192, 1, 1),
-        "Wp": weights(64, 16, 1, 1), "P": weights(16, 64), "bias": weights(2), "bias_p": weights(64),
+        "Wp": weights(64, 16, 1, 1), "P": weights(16, 64), "bias": 0.1 * weights(2), "bias_p": 0.1 * weights(64),
         "scales": np.array([1, 1, 2, 2], np.float32), "roi": np.array([0, 0, 0.1, 0, 1, 1, 0.9, 1], np.float32),
     }  # fmt: skip
     sizes = {"zero": 0, "one": 1, "two": 2, "four": 4, "minus": -1, "channels": 16, "wide": 64}
@@ -138,8 +146,8 @@ def test_results_are_the_same_with_fewer_products(name):
         expected, actual = outputs(model, size), outputs(changed, size)
         assert np.abs(actual - expected).max() < 1e-5 * np.abs(expected).max()
     makers = Graph(changed).makers
-    assert all("Resize" not in makers[node.input[0]].op_type for node in makers.values() if node.op_type == "Conv"
-               and node.input[0] in makers)  # fmt: skip
+    read = [makers[node.input[0]] for node in makers.values() if node.op_type == "Conv" and node.input[0] in makers]
+    assert not [node.name for node in read if node.op_type == "Resize"]
 
 
 @pytest.mark.parametrize("name", NOT_MOVED)
@@ -149,3 +157,89 @@ def test_stays_as_it_is(name):
     changed, moved = reordered(model)
     assert moved == ()
     assert changed is model
+
+
+TO_IMAGE = """
+    from = Shape (scores)
+    front = Slice (from, zero, two)
+    picture = Shape (image)
+    back = Slice (picture, two, four)
+    size = Concat <axis = 0> (front, back)
+"""
+LABELLED = (
+    MOVED["projections"].replace("out =", "scores =") + TO_IMAGE
+    + f"whole = Resize <{BILINEAR}> (scores, , , size)\n out = ArgMax <axis = 1, keepdims = 0> (whole)"
+)  # fmt: skip
+# The convolution at the picture's size is the last operator but for ArgMax: behind it, the interpolation is a tail.
+LAST = (
+    f"big = Concat <axis = 0> (one, channels, back)\n u = Resize <{BILINEAR}> (a, , , big)\n"
+    "scores = Conv (u, W16, bias)\n out = ArgMax <axis = 1, keepdims = 0> (scores)"
+)  # fmt: skip
+
+
+def labelled(body, path):
+    """A network of two classes that gives labels, and its description."""
+    model = build(body)
+    del model.graph.output[:]
+    shape = [1, "h", "w"]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("out", onnx.TensorProto.INT64, shape))
+    onnx.save(model, path)
+    description = DESCRIPTION | {"classes": CLASSES | {"classes": CLASSES["classes"][:2]}}
+    path.with_suffix(".yaml").write_text(yaml.safe_dump(description))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch, tmp_path):
+    monkeypatch.setattr(linear, "LEAST", 1.0)  # the networks here are small
+    monkeypatch.setenv("ICNET_CACHE", str(tmp_path / "cache"))
+
+
+BODIES = {"inside": LABELLED, "at the end": TO_IMAGE.replace("(scores)", "(a)").split("size =")[0] + LAST}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_engine_gives_the_labels_of_the_whole_network(tmp_path, name):
+    path = labelled(BODIES[name], tmp_path / "net.onnx")
+    checkpoint = open_checkpoint(path)
+    tail = onnx_adapter.read_tail(onnx_file(checkpoint, "sub124"))
+    assert len(tail.moved) == 1
+    assert tail.cut == ("Resize (bilinear, half_pixel)", "ArgMax")
+    bgr = picture(96, 160)
+    image = probe.Picture(bgr[..., ::-1]).image(checkpoint.spec)
+    expected = onnxruntime.InferenceSession(str(path)).run(None, {"image": image})[0][0]
+    labels = open_engine("onnxruntime", checkpoint, EngineOptions("cpu")).segment([Frame(bgr)])[0].labels
+    assert len(np.unique(expected)) == 2
+    assert (labels == expected).mean() > 0.9999
+
+
+def test_a_network_whose_labels_change_stays_as_it_is(tmp_path, monkeypatch, caplog):
+    def wrong(model, shapes, pixels):
+        changed, moved = reorder(model, shapes, pixels)
+        for tensor in changed.graph.initializer:
+            if tensor.name.startswith("reordered0/") and len(tensor.dims) == 4:
+                values = onnx.numpy_helper.to_array(tensor)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(values * 1.01, tensor.name))
+        return changed, moved
+
+    monkeypatch.setattr(onnx_adapter, "reorder", wrong)
+    path = labelled(BODIES["at the end"], tmp_path / "net.onnx")
+    tail = onnx_adapter.read_tail(onnx_file(open_checkpoint(path), "sub124"))
+    assert tail.moved == ()
+    assert "is not reordered" in caplog.text
+
+
+def test_order_of_classes_is_compared():
+    values = np.random.default_rng(0).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    other = values.copy()
+    assert share_same_order(values, other, 1) == 1
+    other[0, :, 0, 0] = np.roll(other[0, :, 0, 0], 1)
+    assert share_same_order(values, other, 1) == 0
+    values[0, :, 0, 0] = other[0, :, 0, 0] = 1, 1, 0
+    other[0, 1, 0, 0] += 1e-6  # a tie
+    assert share_same_order(values, other, 1) == 1 - 1 / 64
+    other[0, 0, 0, 0] = np.nan
+    assert share_same_order(values, other, 1) == 0
+    labels = values.argmax(1)
+    assert share_same_order(labels, labels.copy(), None) == 1
+    assert share_same_order(labels, 2 - labels, None) == 0

@@ -1,8 +1,9 @@
 """Finds 1x1 convolutions behind interpolations, and what it costs to do them before.
 
 Both are linear, and an interpolation treats all channels alike: conv(resize(x)) = resize(conv(x)), and of joined
-channels conv(concat(a, b)) = conv_a(a) + conv_b(b). Decoders as that of SegFormer interpolate all stages of their encoder to
-the largest, join them and convolve; before the interpolation the same convolution has a fraction of the multiplications.
+channels conv(concat(a, b)) = conv_a(a) + conv_b(b). Decoders as that of SegFormer interpolate all stages of their
+encoder to the largest, join them and convolve; before the interpolation the same convolution has a fraction of the
+multiplications.
 """
 
 from collections.abc import Mapping, Sequence

@@ -71,7 +71,7 @@ class _Move:
         self._model.graph.node.extend(nodes)
 
     def _write(self, part: Part, weights: Array, bias: Array | None) -> str:
-        """The name of the convolved part. The bias is added once; interpolations keep it, as their weights' sum is 1."""
+        """The name of the convolved part. The bias is added once; interpolations keep it."""
         if part.kind == "leaf":
             return self._leaf(part.value, weights, bias)
         if part.kind == "resize":
