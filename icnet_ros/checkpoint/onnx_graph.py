@@ -1,6 +1,7 @@
 """Walks and edits ONNX graphs."""
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,15 @@ class Graph:
         """Nodes that read a value; nodes whose branches read it count, too."""
         return [node for node in self.model.graph.node if value in set(read_by(node))]
 
+    @cached_property
+    def readers(self) -> dict[str, list[Any]]:
+        """`users` of every value that has some, as the graph was when this was first read."""
+        found: dict[str, list[Any]] = {}
+        for node in self.model.graph.node:
+            for name in set(read_by(node)):
+                found.setdefault(name, []).append(node)
+        return found
+
     def shape(self, name: str) -> tuple[int, ...] | None:
         """Of a constant of any size; None for what is computed."""
         if name in self._initializers:
@@ -69,33 +79,37 @@ class Graph:
         values = attributes(node)
         return tuple(values["value"].dims) if "value" in values else ()
 
-    def constant(self, name: str) -> Array | None:
-        """A small constant, also if it is converted or reshaped afterwards; None for what is computed."""
+    def constant(self, name: str, most: int | None = MAX_CONSTANT) -> Array | None:
+        """A constant, also if it is converted or reshaped afterwards; None for what is computed.
+
+        most: elements that it may have; None for a larger one.
+        """
         from onnx import numpy_helper
+
+        def is_small(dims: Iterable[int]) -> bool:
+            return most is None or bool(np.prod(list(dims), dtype=int) <= most)
 
         if name in self._initializers:
             tensor = self._initializers[name]
-            return (
-                numpy_helper.to_array(tensor, self._folder) if np.prod(tensor.dims, dtype=int) <= MAX_CONSTANT else None
-            )
+            return numpy_helper.to_array(tensor, self._folder) if is_small(tensor.dims) else None
         node = self.makers.get(name)
         if node is None:
             return None
         if node.op_type == "Constant":
             values = attributes(node)
             if "value" in values:
-                small = np.prod(values["value"].dims) <= MAX_CONSTANT
+                small = is_small(values["value"].dims)
                 return numpy_helper.to_array(values["value"], self._folder) if small else None
             key = next(iter(values), "")
             if key not in ("value_float", "value_floats", "value_int", "value_ints"):
                 return None
             return np.array(values[key], np.float32 if "float" in key else np.int64)
-        return self._converted(node)
+        return self._converted(node, most)
 
-    def _converted(self, node: Any) -> Array | None:
+    def _converted(self, node: Any, most: int | None) -> Array | None:
         if node.op_type not in ("Identity", "Cast", "Reshape", "Unsqueeze", "Squeeze"):
             return None
-        value = self.constant(node.input[0])
+        value = self.constant(node.input[0], most)
         if value is None or node.op_type == "Identity":
             return value
         from onnx import helper

@@ -35,7 +35,8 @@ class Tail:
     cut: the operators of the network that the engine replaces, in their order. reason: why there are none, or no more.
     kind, layout: of the network's output: "logits", "probabilities", "sigmoid" or "labels", and the order of its axes.
     equal: share of the labels that were those of the whole network when the operators were cut, 1 if none were.
-    quantized: the network came with int8 operators of its own.
+    quantized: the network came with int8 operators of its own. moved: its convolutions that are done before
+    interpolations.
     """
 
     interpolation: Interpolation | None = None
@@ -47,6 +48,7 @@ class Tail:
     layout: str = "nhwc"
     equal: float = 1.0
     quantized: bool = False
+    moved: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """One line of JSON, for the metadata of an ONNX file."""
@@ -59,7 +61,7 @@ class Tail:
         if (interpolation := values["interpolation"]) is not None:
             scales = interpolation["scales"]
             values["interpolation"] = Interpolation(**{**interpolation, "scales": tuple(scales) if scales else None})
-        return cls(**{**values, "cut": tuple(values["cut"])})
+        return cls(**{**values, "cut": tuple(values["cut"]), "moved": tuple(values["moved"])})
 
     def __str__(self) -> str:
         return ", ".join(self.cut) or "nothing"

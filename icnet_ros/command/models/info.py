@@ -80,6 +80,8 @@ def _network(path: Path) -> list[tuple[str, str]]:
     except (EngineError, ModuleNotFoundError) as err:
         return [*rows, ("output", f"cannot be used: {err}")]
     rows += [("output", f"{tail.kind}, {tail.layout}"), ("done by the engine", str(tail))]
+    if tail.moved:
+        rows.append(("moved before interpolations", ", ".join(tail.moved)))
     if tail.cut:
         rows.append(("equal labels", f"{tail.equal:.4%} of those of the whole network"))
     return [*rows, *([("not done by the engine", tail.reason)] if tail.reason else [])]

@@ -11,13 +11,14 @@ import numpy as np
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.onnx_file import OnnxNetwork, load_with_data, read_onnx
-from icnet_ros.checkpoint.onnx_graph import Array, Graph
+from icnet_ros.checkpoint.onnx_graph import Array, Graph, attributes
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.artefacts.adapter import probe
 from icnet_ros.engine.artefacts.adapter.follow import LAYOUTS, Cut, chain, follow, watched
 from icnet_ros.engine.artefacts.adapter.loosen import loosen
 from icnet_ros.engine.artefacts.adapter.meaning import check_labels, kind_of
-from icnet_ros.engine.artefacts.adapter.proof import proven, share_equal
+from icnet_ros.engine.artefacts.adapter.proof import proven, share_equal, share_same_order
+from icnet_ros.engine.artefacts.adapter.reorder import reorder, values_needed
 from icnet_ros.engine.artefacts.adapter.surround import Ending, surround
 from icnet_ros.engine.base import EngineError, one_line
 from icnet_ros.engine.tail import Tail
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import onnx
 
 log = logging.getLogger(__name__)
-FORMAT = 2  # of adapted files; part of their key in the cache
+FORMAT = 3  # of adapted files; part of their key in the cache
 INVERSES: dict[str, Literal["log", "logit"]] = {"probabilities": "log", "sigmoid": "logit"}  # by kind of output
 TAIL_KEY = "icnet_tail"  # of their metadata
 
@@ -44,18 +45,19 @@ def adapt(checkpoint: Checkpoint, path: Path) -> None:
     began = monotonic()
     network = read_onnx(checkpoint.path)
     model = load_with_data(checkpoint.path, network.model)
-    probed = _Probed(checkpoint.path, network, model)
+    model, moved, probed = _with_fewer_products(checkpoint.path, network, model)
     tail, ending = probed.ending()
     log.info(
-        "%s: output %s of %s; the engine replaces: %s%s (%.1f s)",
-        checkpoint.path, tail.kind, tail.layout, tail, f" ({tail.reason})" if tail.reason else "", monotonic() - began,
+        "%s: output %s of %s; the engine replaces: %s%s%s (%.1f s)",
+        checkpoint.path, tail.kind, tail.layout, tail, f" ({tail.reason})" if tail.reason else "",
+        f"; moved before interpolations: {', '.join(moved)}" if moved else "", monotonic() - began,
     )  # fmt: skip
     adapted = surround(network, model, ending)
     quantized = any(node.op_type == "QuantizeLinear" for node in adapted.graph.node)
     loose = network.input.size is not None and network.spec.input_size is None
     if loose and network.input.size:
         loosen(str(checkpoint.path), adapted, network.input.size)
-    write_tail(adapted, replace(tail, quantized=quantized))
+    write_tail(adapted, replace(tail, quantized=quantized, moved=moved))
     onnx.save(adapted, path)
     probed.check(path, ending)
     if loose:
@@ -92,6 +94,28 @@ def write_tail(model: "onnx.ModelProto", tail: Tail) -> None:
     onnx.helper.set_model_props(model, {**kept, TAIL_KEY: tail.to_json()})
 
 
+def _with_fewer_products(
+    path: Path, network: OnnxNetwork, model: "onnx.ModelProto"
+) -> "tuple[onnx.ModelProto, tuple[str, ...], _Probed]":
+    """The network with 1x1 convolutions before interpolations instead of behind, and the names of those.
+
+    It stays as it is if that saves little, or changes labels. Raises EngineError for a network that does not run.
+    """
+    probed = _Probed(path, network, model)
+    image = probed.images[0]
+    if wanted := values_needed(model):
+        shapes = probe.shapes(probed.source, model, network.input.name, probed.fed(image), wanted)
+        changed, moved = reorder(model, shapes, image.shape[2] * image.shape[3])
+        if moved:
+            ours = _Probed(path, network, changed)
+            share = ours.share_same(probed)
+            if proven([share]):
+                ours.output = probed.output  # what the labels of the cut network are compared with
+                return changed, moved, ours
+            log.warning("%s: is not reordered: %.2f%% of the labels would be the same", path, 100 * share)
+    return model, (), probed
+
+
 class _Probed:
     """A network and what it gives for two pictures, and for the first one with a bright patch."""
 
@@ -104,16 +128,14 @@ class _Probed:
         self.images = [picture.image(self.spec) for picture in (first, second, first.with_patch())]
         wanted = [network.output, *watched(chain(self.graph, network.output))]
         self.runs = probe.run(
-            self.source, model, network.input.name, [self._fed(image) for image in self.images], wanted
+            self.source, model, network.input.name, [self.fed(image) for image in self.images], wanted
         )
         self.output = [one[network.output] for one in self.runs]
 
     def ending(self) -> tuple[Tail, Ending]:
         """What the engine does after the network, and where the network ends. Raises EngineError."""
         stated, classes = self.network.output_kind, len(self.spec.classes)
-        first = self.output[0]
-        labels = stated == "labels" or (stated is None and np.issubdtype(first.dtype, np.integer))
-        layout = _layout(self.source, first.shape, labels, self.network)
+        labels, layout = self._meaning()
         maps = [probe.as_map(values, LAYOUTS[layout]) for values in self.output]
         for picture, values in zip(self.pictures, maps[:2], strict=True):
             probe.check_shape(self.source, picture.size, (values.shape[0], values.shape[1]))
@@ -146,6 +168,23 @@ class _Probed:
         if kind == "logits" and isinstance(found, Cut) and "Sigmoid" in found.operators:
             kind = "sigmoid"  # its values before the sigmoid are the logits
         return tail, Ending(self.network.output, "", (axes[0], axes[1], axes[2]), INVERSES.get(kind, ""))
+
+    def _meaning(self) -> tuple[bool, str]:
+        """Whether the output is labels, and its layout. Raises EngineError."""
+        stated, first = self.network.output_kind, self.output[0]
+        labels = stated == "labels" or (stated is None and np.issubdtype(first.dtype, np.integer))
+        return labels, _layout(self.source, first.shape, labels, self.network)
+
+    def share_same(self, other: "_Probed") -> float:
+        """Share of the labels that are those of `other`, 0 if one differs beyond rounding. Raises EngineError."""
+        labels, layout = self._meaning()
+        name, axis = self.network.output, LAYOUTS[layout][0]
+        chosen = next((node for node in chain(self.graph, name) if node.op_type == "ArgMax"), None)
+        if labels and chosen is not None:  # its values show ties
+            name, axis = chosen.input[0], attributes(chosen).get("axis", 0)
+        return min(
+            share_same_order(one[name], mine[name], axis) for one, mine in zip(other.runs, self.runs, strict=True)
+        )
 
     def _cut(
         self, cut: Cut, values: Array, output: Array, layout: str, labels: bool, share: float
@@ -187,7 +226,7 @@ class _Probed:
             if not np.isfinite(found).all():
                 raise EngineError(f"{self.source}: it gives NaN or infinity at {picture.size}: leave input_size out")
 
-    def _fed(self, image: Array) -> Array:
+    def fed(self, image: Array) -> Array:
         """`image` in the layout and type of the network's own input."""
         given = self.network.input
         if given.type == "uint8":

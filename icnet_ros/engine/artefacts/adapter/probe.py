@@ -98,6 +98,21 @@ def run(
     return [{key: np.asarray(value) for key, value in zip(wanted, one, strict=True)} for one in results]
 
 
+def shapes(
+    source: str, model: "onnx.ModelProto", name: str, image: Array, wanted: Sequence[str]
+) -> dict[str, tuple[int, ...]]:
+    """Shapes of values by name, as `run`, without keeping the values. Raises EngineError."""
+    import onnx
+
+    measuring = onnx.ModelProto()
+    measuring.CopyFrom(model)
+    del measuring.graph.output[:]
+    outputs = {value: f"shape/{value}" for value in wanted}
+    measuring.graph.node.extend([onnx.helper.make_node("Shape", [value], [out]) for value, out in outputs.items()])
+    found = run(source, measuring, name, [image], list(outputs.values()))[0]
+    return {value: tuple(int(side) for side in found[out]) for value, out in outputs.items()}
+
+
 def check_shape(source: str, picture: tuple[int, int], output: tuple[int, int]) -> None:
     """Raise EngineError unless an output (height, width) can cover a picture of this size.
 

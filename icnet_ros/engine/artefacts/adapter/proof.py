@@ -38,6 +38,23 @@ def share_equal(
     return 1 - len(differing) / ours.size
 
 
+def share_same_order(expected: Array, actual: Array, axis: int | None) -> float:
+    """Share of the places where the same class has the largest value; 0 if another one differs beyond rounding.
+
+    axis: that of the classes; None: the values are labels, all of which must be the same.
+    """
+    if expected.shape != actual.shape or not np.isfinite(actual.astype(np.float64)).all():
+        return 0.0
+    if axis is None:
+        return float((expected == actual).all())
+    tie = FP16_TIE if expected.dtype == np.float16 else TIE
+    chosen = actual.argmax(axis)
+    lost = expected.max(axis) - np.take_along_axis(expected, np.expand_dims(chosen, axis), axis).squeeze(axis)
+    if not (lost <= tie * np.abs(expected).max()).all():
+        return 0.0
+    return float((chosen == expected.argmax(axis)).mean())
+
+
 def _all_ties(
     logits: Array, axes: Axes, pixels: Array, ours: UInt8, theirs: Array, output: Array, labels: bool
 ) -> bool:
