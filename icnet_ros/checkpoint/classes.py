@@ -81,8 +81,8 @@ def _check_ids(entries: Any) -> None:
     for place, entry in enumerate(entries):
         if entry.get("id", place) != place:
             raise ClassTableError(
-                f"{entry['name']!r} has the id {entry['id']!r} and is number {place} of the list, from 0: ids are places in "
-                "the list. Order it by id without gaps; ids that files have are for `mapping`"
+                f"{entry['name']!r} has the id {entry['id']!r} and is number {place} of the list, from 0: ids are "
+                "places in the list. Order it by id without gaps; ids that files have are for `mapping`"
             )
 
 

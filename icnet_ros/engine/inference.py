@@ -35,11 +35,11 @@ class InferenceSettings:
         return read_groups(spec, self.options.label_groups)
 
     def open(self, checkpoint: Checkpoint) -> Engine:
-        """The engine for the checkpoint, of `load`; warns of label groups that no pixel can have. Raises EngineError."""
+        """The engine for the checkpoint, of `load`; warns of groups that no pixel can have. Raises EngineError."""
         groups = self.groups(checkpoint.spec)
         if groups is not None and groups.empty:
             log.warning(
-                "label_groups %s: no class of the checkpoint is in %s, so no pixel gets that label; the checkpoint has %s",
+                "label_groups %s: no class of the checkpoint is in %s, so no pixel gets that label; its classes are %s",
                 self.options.label_groups, ", ".join(groups.empty), ", ".join(checkpoint.spec.classes.names),
             )  # fmt: skip
         return open_engine(self.engine, checkpoint, self.options)

@@ -47,7 +47,7 @@ class OnlineEvaluation:
         """
         self._fold = None if groups is None else groups.fold()
         source = classes if groups is None else groups.source
-        self._ids = AnnotatedIds(source, lambda *words: self.result.warn(*words), REMEDY)
+        self._ids = AnnotatedIds(source, self._warn, REMEDY)
         self._store = ResultStore(out)
         self._store.prepare("live", resume=False)
         self.result = ReplayResult(image, ground_truth, matrix=ConfusionMatrix(len(classes), classes.ignore))
@@ -58,6 +58,9 @@ class OnlineEvaluation:
         self.scored = self._annotated = 0
         self._count = 0
         self._stages: dict[int, StageTimes] = {}
+
+    def _warn(self, text: str, at: int) -> None:
+        self.result.warn(text, at)
 
     @property
     def miou(self) -> float | None:

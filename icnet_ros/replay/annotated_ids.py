@@ -10,7 +10,7 @@ from icnet_ros.metrics.frame import UInt8
 
 
 class AnnotatedIds:
-    """Warns of ids in ground truth that are no class: they count nowhere, and the others may be those of other classes."""
+    """Warns of ids in ground truth that are no class: they count nowhere, and the others may mean other classes."""
 
     def __init__(self, classes: ClassTable, warn: Callable[[str, int], None], remedy: str) -> None:
         """classes: whose ids the ground truth should have. warn: takes a text and a place, see DataWarning.
@@ -31,8 +31,8 @@ class AnnotatedIds:
             self._first = int(found[0])
         self._warn(
             f"the ground truth has ids that are no class of {self._classes.name}, such as {self._first}; they count "
-            "nowhere. If it has the ids of another label set, the others mean other classes, too: give the class of each "
-            f"id with {self._remedy}, lines of the form `{self._first}: {self._classes.names[0]}` or "
+            "nowhere. If it has the ids of another label set, the others mean other classes, too: give the class of "
+            f"each id with {self._remedy}, lines of the form `{self._first}: {self._classes.names[0]}` or "
             f"`{self._first}: ignore`",
             place,
         )

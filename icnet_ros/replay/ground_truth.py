@@ -138,8 +138,8 @@ class FolderGroundTruth:
             raise GroundTruthError(f"{file}: {err}") from err
         if self._classes is not None and (wrong := misplaced_colour(picture, self._classes)):
             raise GroundTruthError(
-                f"{file}: its palette has the colours of the classes, but in another order than their ids: {wrong}. Give "
-                "the class of each index with --mapping"
+                f"{file}: its palette has the colours of the classes, but in another order than their ids: {wrong}. "
+                "Give the class of each index with --mapping"
             )
         return labels
 
@@ -230,9 +230,7 @@ def open_ground_truth(
     found: GroundTruth
     if selection.ground_truth_folder:
         result.ground_truth = selection.ground_truth_folder
-        found = FolderGroundTruth(
-            Path(selection.ground_truth_folder), index.images, source if table is None else None
-        )
+        found = FolderGroundTruth(Path(selection.ground_truth_folder), index.images, source if table is None else None)
     elif (topic := index.ground_truth) is not None:
 
         def read(places: Sequence[int]) -> Iterator[IndexedMessage]:

@@ -63,7 +63,7 @@ def test_the_backbone_stays_and_all_else_learns(data, tmp_path, start):
 
 def test_without_it_the_backbone_learns(data, tmp_path, start):
     state = trained(data, tmp_path / "out", start, replace(RECIPE, frozen="none", iterations=2))
-    changed = {name.split(".")[0] for name, value in state.network.items() if not torch.equal(value, start.weights[name])}
+    changed = {name.split(".")[0] for name, value in state.network.items() if (value != start.weights[name]).any()}
     assert changed >= set(BACKBONE)
 
 

@@ -20,7 +20,7 @@ def freeze(network: nn.Module, recipe: Recipe, start: Start) -> None:
     """Take the frozen layers out of the gradient. Raises RecipeError if their weights would be random."""
     layers = frozen_layers(recipe)
     if layers and start.backbone is None and not start.weights:
-        raise RecipeError(f"frozen: {recipe.frozen} keeps the initial weights, and there are none: give --init, --backbone")
+        raise RecipeError(f"frozen: {recipe.frozen} keeps initial weights; there are none: give --init or --backbone")
     for name in layers:
         network.get_submodule(name).requires_grad_(requires_grad=False)
 
