@@ -54,7 +54,7 @@ class Recipe:
         images. The last validation always uses 0.
     patience: the training ends after so many validations in a row without a better mIoU; 0: never before its time.
     frozen: "backbone": the ResNet keeps its initial weights and batch norm statistics; only what comes after it and the
-        branch of the full resolution are trained. A third less time for each iteration; for very few images.
+        branch of the full resolution are trained, in about half the time. It needs --init or --backbone.
     input_scale: of the checkpoint, see `ModelSpec`; if it is not 1, the height of the training images becomes
         its frame_height. For validation and use: the crops of the training have `scale`, which should lie around it.
     """
