@@ -92,7 +92,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("-o", type=Path, required=True)
+    parser.add_argument("--recipe", default="finetune", help="finetune or finetune_frozen")
+    parser.add_argument("--iterations", type=int, default=60)
     given = parser.parse_args()
+    RECIPE.update(base=given.recipe, iterations=given.iterations, validate_every=given.iterations)
     points = []
     for count in COUNTS:
         for seed in SEEDS:

@@ -55,8 +55,12 @@ class ClassTable:
 
     @classmethod
     def from_dict(cls, values: Any, source: str = "class table") -> "ClassTable":
-        """Inverse of `to_dict`. Raises ClassTableError that names `source` and what is wrong."""
+        """Inverse of `to_dict`. Raises ClassTableError that names `source` and what is wrong.
+
+        An entry may have an `id`, which must be its place in the list.
+        """
         try:
+            _check_ids(values["classes"])
             return cls(
                 name=str(values["name"]),
                 names=tuple(str(entry["name"]) for entry in values["classes"]),
@@ -70,6 +74,16 @@ class ClassTable:
                 f"{source}: not a class table ({type(err).__name__}: {err}); "
                 "see config/classes/camvid.yaml for the form"
             ) from err
+
+
+def _check_ids(entries: Any) -> None:
+    """Raise ClassTableError for an `id` that is not the place in the list: label maps would have another one."""
+    for place, entry in enumerate(entries):
+        if entry.get("id", place) != place:
+            raise ClassTableError(
+                f"{entry['name']!r} has the id {entry['id']!r} and is number {place} of the list, from 0: ids are "
+                "places in the list. Order it by id without gaps; ids that files have are for `mapping`"
+            )
 
 
 def load_classes(name: str | Path) -> ClassTable:

@@ -30,6 +30,11 @@ class LabelGroups:
         """Label of each group; the last one is `classes.ignore`."""
         return (*range(len(self.classes)), self.classes.ignore)
 
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """Names of the groups without a class of the checkpoint: no pixel gets their label."""
+        return tuple(name for index, name in enumerate(self.classes.names) if index not in self.group_of)
+
     def fold(self) -> npt.NDArray[np.uint8]:
         """Table (256,) from ids of `source`, as in annotations, to ids of the groups; other ids are ignored."""
         table = np.full(256, self.classes.ignore, np.uint8)

@@ -171,19 +171,31 @@ def _index(name: Any, target: ClassTable, stored: str, where: str) -> int:
     return target.names.index(name)
 
 
-def _check_palette(picture: StoredPicture, ids: npt.NDArray[np.int16], colours: _Colours, path: Path) -> None:
-    """Raise DatasetError if an index that occurs has the colour of another class."""
+def misplaced_colour(picture: StoredPicture, classes: ClassTable) -> str:
+    """The first index of a palette picture that has the colour of a class with another id, "" if there is none."""
+    if len(set(classes.colours)) < len(classes):
+        return ""
+    stored, rules = of_table(classes), LabelRules()
+    return _misplaced(picture, id_table(stored, classes, rules, ""), _colour_table(stored, classes, rules, ""))
+
+
+def _misplaced(picture: StoredPicture, ids: npt.NDArray[np.int16], colours: _Colours) -> str:
     palette = np.zeros((0, 3), np.uint8) if picture.palette is None else picture.palette
-    used = np.flatnonzero(np.bincount(picture.values.reshape(-1), minlength=256))
+    used = np.flatnonzero(np.bincount(picture.values.reshape(-1), minlength=256)) if len(palette) else np.zeros(0, int)
     used = used[used < len(palette)]
     meant = colours.find(_packed(palette[used]))
     wrong = used[(meant != UNKNOWN) & (ids[used] != UNKNOWN) & (ids[used] != meant)]
-    if wrong.size:
-        index, colour = int(wrong[0]), ",".join(map(str, palette[wrong[0]]))
+    if not wrong.size:
+        return ""
+    return f"index {wrong[0]} has the colour {','.join(map(str, palette[wrong[0]]))} of another class"
+
+
+def _check_palette(picture: StoredPicture, ids: npt.NDArray[np.int16], colours: _Colours, path: Path) -> None:
+    """Raise DatasetError if an index that occurs has the colour of another class."""
+    if found := _misplaced(picture, ids, colours):
         raise DatasetError(
-            f"{path}: its palette has the colours of the classes, but in another order than their ids: index {index} "
-            f"has the colour {colour} of another class. Add `encoding: colours` if the colours are right, `encoding: "
-            "ids` if the indices are"
+            f"{path}: its palette has the colours of the classes, but in another order than their ids: {found}. Add "
+            "`encoding: colours` if the colours are right, `encoding: ids` if the indices are"
         )
 
 

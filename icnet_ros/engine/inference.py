@@ -1,5 +1,6 @@
 """Which network labels frames, on which engine, and how: what the command line and the node's parameters both say."""
 
+import logging
 from dataclasses import dataclass, field, replace
 
 from icnet_ros.checkpoint.default import load_model, load_model_spec
@@ -9,6 +10,8 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.base import Engine, EngineOptions
 from icnet_ros.engine.grouping import published_spec, read_groups
 from icnet_ros.engine.table import open_engine
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,13 @@ class InferenceSettings:
         return read_groups(spec, self.options.label_groups)
 
     def open(self, checkpoint: Checkpoint) -> Engine:
-        """The engine for the checkpoint, of `load`. Raises EngineError."""
+        """The engine for the checkpoint, of `load`; warns of groups that no pixel can have. Raises EngineError."""
+        groups = self.groups(checkpoint.spec)
+        if groups is not None and groups.empty:
+            log.warning(
+                "label_groups %s: no class of the checkpoint is in %s, so no pixel gets that label; its classes are %s",
+                self.options.label_groups, ", ".join(groups.empty), ", ".join(checkpoint.spec.classes.names),
+            )  # fmt: skip
         return open_engine(self.engine, checkpoint, self.options)
 
     def on(self, engine: str, options: EngineOptions | None = None) -> "InferenceSettings":

@@ -9,6 +9,7 @@ from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.groups import LabelGroups
 from icnet_ros.metrics.confusion import ConfusionMatrix
 from icnet_ros.metrics.frame import PreviousFrame, UInt8
+from icnet_ros.replay.annotated_ids import AnnotatedIds
 from icnet_ros.replay.metadata import RunMetadata
 from icnet_ros.replay.results.frame_record import FrameRecord
 from icnet_ros.replay.results.result import ReplayResult
@@ -17,6 +18,7 @@ from icnet_ros.report.document import Report
 from icnet_ros.report.html import PagePictures, write_page
 from icnet_ros.report.report_json import write_report_json
 
+REMEDY = "`icnet replay` of a recording and --mapping FILE"
 MAX_WAITING = 60  # label maps, or ground truth, that wait for their counterpart
 
 
@@ -44,6 +46,8 @@ class OnlineEvaluation:
         the checkpoint, which the ground truth has.
         """
         self._fold = None if groups is None else groups.fold()
+        source = classes if groups is None else groups.source
+        self._ids = AnnotatedIds(source, self._warn, REMEDY)
         self._store = ResultStore(out)
         self._store.prepare("live", resume=False)
         self.result = ReplayResult(image, ground_truth, matrix=ConfusionMatrix(len(classes), classes.ignore))
@@ -54,6 +58,9 @@ class OnlineEvaluation:
         self.scored = self._annotated = 0
         self._count = 0
         self._stages: dict[int, StageTimes] = {}
+
+    def _warn(self, text: str, at: int) -> None:
+        self.result.warn(text, at)
 
     @property
     def miou(self) -> float | None:
@@ -78,6 +85,7 @@ class OnlineEvaluation:
         self._annotated += 1
         if not stamp:  # it cannot be matched
             return
+        self._ids.check(labels, stamp)
         self._annotations[stamp] = labels if self._fold is None else self._fold[labels]
         while len(self._annotations) > MAX_WAITING:
             del self._annotations[next(iter(self._annotations))]

@@ -10,9 +10,11 @@ import numpy.typing as npt
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.groups import LabelGroups
+from icnet_ros.dataset.label_files import misplaced_colour
 from icnet_ros.documents import DocumentError, read_yaml
 from icnet_ros.files import read_bytes
 from icnet_ros.metrics.frame import UInt8
+from icnet_ros.replay.annotated_ids import AnnotatedIds
 from icnet_ros.replay.drive_index import DriveIndex
 from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.results.result import ReplayResult
@@ -23,7 +25,7 @@ from icnet_ros.wire.decoders.base import Decoder
 from icnet_ros.wire.decoders.image import ImageDecoder
 from icnet_ros.wire.decoders.table import open_decoder
 from icnet_ros.wire.index import IndexedMessage, TopicIndex
-from icnet_ros.wire.pictures.stored_picture import label_image
+from icnet_ros.wire.pictures.stored_picture import ids_of, stored
 
 UNLISTED = -1
 IGNORE = "ignore"  # in a mapping: pixels that count nowhere
@@ -99,8 +101,12 @@ class TopicGroundTruth:
 class FolderGroundTruth:
     """Folder of 8-bit PNGs, named by frame number (000012.png) or stamp (ns), or one per image in order."""
 
-    def __init__(self, folder: Path, images: TopicIndex) -> None:
-        """images: of the whole bag, as far as it can be read. Raises GroundTruthError."""
+    def __init__(self, folder: Path, images: TopicIndex, classes: ClassTable | None = None) -> None:
+        """images: of the whole bag, as far as it can be read. classes: those of the ids; None if a mapping says it.
+
+        Raises GroundTruthError.
+        """
+        self._classes = classes
         count = len(images.recorded)
         files = sorted(folder.glob("*.png")) if folder.is_dir() else []
         if not files:
@@ -121,14 +127,36 @@ class FolderGroundTruth:
             )
 
     def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
-        """See GroundTruth. Raises GroundTruthError for a file that is no label image."""
+        """See GroundTruth. Raises GroundTruthError for a file that is no label image, or has another palette."""
         file = self._by_key.get(stamp if self._stamped else number)
         if file is None:
             return None
         try:
-            return label_image(read_bytes(file))
+            picture = stored(read_bytes(file))
+            labels = ids_of(picture)
         except (OSError, ValueError, SyntaxError) as err:
             raise GroundTruthError(f"{file}: {err}") from err
+        if self._classes is not None and (wrong := misplaced_colour(picture, self._classes)):
+            raise GroundTruthError(
+                f"{file}: its palette has the colours of the classes, but in another order than their ids: {wrong}. "
+                "Give the class of each index with --mapping"
+            )
+        return labels
+
+
+class CheckedGroundTruth:
+    """Ground truth that should have class ids; warns of others."""
+
+    def __init__(self, ground_truth: GroundTruth, classes: ClassTable, warn: Callable[[str, int], None]) -> None:
+        """classes: whose ids it should have. warn: see AnnotatedIds."""
+        self._ground_truth, self._ids = ground_truth, AnnotatedIds(classes, warn, "--mapping FILE")
+
+    def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
+        """See GroundTruth."""
+        found = self._ground_truth.of(number, stamp, recorded)
+        if found is not None:
+            self._ids.check(found, number)
+        return found
 
 
 class MappedGroundTruth:
@@ -202,7 +230,7 @@ def open_ground_truth(
     found: GroundTruth
     if selection.ground_truth_folder:
         result.ground_truth = selection.ground_truth_folder
-        found = FolderGroundTruth(Path(selection.ground_truth_folder), index.images)
+        found = FolderGroundTruth(Path(selection.ground_truth_folder), index.images, source if table is None else None)
     elif (topic := index.ground_truth) is not None:
 
         def read(places: Sequence[int]) -> Iterator[IndexedMessage]:
@@ -222,6 +250,8 @@ def open_ground_truth(
         elif table is not None:
             result.warn("there is a --mapping, but no ground truth", -1)
         return None
+    if table is None:
+        found = CheckedGroundTruth(found, source, result.warn)
     for ids in (table, None if groups is None else groups.fold().astype(np.int16)):
         if ids is not None:
             found = MappedGroundTruth(found, ids)

@@ -25,6 +25,7 @@ from icnet_ros.network.fold import for_inference
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
 from icnet_ros.training.errors import DivergedError, RecipeError, StateError
 from icnet_ros.training.loss import adjust_logits, cascade_loss, distillation_loss
+from icnet_ros.training.pretrained.frozen import averaged, freeze, set_training, trained_parameters
 from icnet_ros.training.provenance import LABELS, data_origin, image_names, made_from
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.samples.crops import Crops
@@ -103,6 +104,7 @@ class Trainer:
         if saved is not None:
             self._check_same(saved)
             self._network.load_state_dict(saved.network)
+        freeze(self._network, recipe, start)
         optimiser = _optimiser(self._network, recipe)
         self._model, self._optimiser = fabric.setup(self._network, optimiser)
         self._ema = {key: value.clone() for key, value in self._network.state_dict().items()}
@@ -114,7 +116,7 @@ class Trainer:
                 log.warning("the validation split is another one than before: its first score is the best so far")
                 self._best = 0.0
             self._ema = {key: value.to(fabric.device) for key, value in saved.ema.items()}
-            for name, parameter in self._network.named_parameters():
+            for name, parameter in trained_parameters(self._network):
                 self._optimiser.state[parameter]["momentum_buffer"] = saved.momentum[name].to(fabric.device)
 
     def _counted(self, split: Dataset) -> npt.NDArray[np.int64]:
@@ -141,7 +143,7 @@ class Trainer:
             labels = targets.labels
             # Of dropout, the only layer that draws.
             torch.manual_seed(recipe.seed * 1_000_003 + self.step * fabric.world_size + fabric.global_rank)
-            self._model.train()
+            set_training(self._model, self._network, recipe)
             logits = self._model(images)
             weights = recipe.loss_weights[-len(logits) :]
             loss = cascade_loss(logits, labels, weights, balance, recipe.hardest, recipe.label_smoothing, recipe.lovasz)
@@ -204,7 +206,7 @@ class Trainer:
         # A smaller decay in the first steps, so that the average forgets the initial weights.
         decay = min(self.recipe.ema, (self.step + 1) / (self.step + 10)) if self.recipe.ema else 0.0
         values = self._network.state_dict()
-        floats = [key for key, value in values.items() if value.is_floating_point()]
+        floats = averaged(self._network, self.recipe)
         average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
         average([self._ema[key] for key in floats], [values[key] for key in floats], None)
 
@@ -236,7 +238,7 @@ class Trainer:
                 save(self.out / "best.safetensors", spec, weights, half=True)
             momentum = {
                 name: self._optimiser.state[p].get("momentum_buffer", torch.zeros_like(p))
-                for name, p in self._network.named_parameters()
+                for name, p in trained_parameters(self._network)
             }
             network = self._network.state_dict()
             recipe = self.recipe.to_dict()
@@ -280,8 +282,8 @@ class Trainer:
 
 def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     """SGD; weight decay on convolution weights only."""
-    kernels = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
+    kernels = [p for _, p in trained_parameters(network) if p.ndim > 1]
+    others = [p for _, p in trained_parameters(network) if p.ndim <= 1]
     groups: list[dict[str, Any]] = [
         {"params": kernels, "weight_decay": recipe.weight_decay},
         {"params": others, "weight_decay": 0.0},

@@ -53,6 +53,8 @@ class Recipe:
         spaced, of the validation split and of the training split; 0: all validation images and as many training
         images. The last validation always uses 0.
     patience: the training ends after so many validations in a row without a better mIoU; 0: never before its time.
+    frozen: "backbone": the ResNet keeps its initial weights and batch norm statistics; only what comes after it and the
+        branch of the full resolution are trained, in about half the time. It needs --init or --backbone.
     input_scale: of the checkpoint, see `ModelSpec`; if it is not 1, the height of the training images becomes
         its frame_height. For validation and use: the crops of the training have `scale`, which should lie around it.
     """
@@ -101,6 +103,7 @@ class Recipe:
     teacher_weight: float = 1.0
     temperature: float = 1.0
     ema: float = 0.0
+    frozen: Literal["none", "backbone"] = "none"
     input_scale: float = 1.0
     validate_every: int = 1000
     validate_images: int = 0

@@ -23,6 +23,10 @@ def test_an_unknown_name_lists_the_known_ones():
         ("name: x\nclasses: [{name: a, colour: [0, 0, 0]}, {name: b, colour: [1, 1, 256]}]", "three of 0..255"),
         ("name: x\nclasses: [{name: a, colour: [0, 0, 0]}, {name: b}]", "colour"),
         ("name: x\nignore: 1\nclasses: [{name: a, colour: [0, 0, 0]}, {name: b, colour: [1, 1, 1]}]", "ignore id 1"),
+        (
+            "name: x\nclasses: [{name: a, id: 7, colour: [0, 0, 0]}, {name: b, id: 8, colour: [1, 1, 1]}]",
+            "'a' has the id 7 and is number 0 of the list, from 0",
+        ),
         ("just words", "not a class table"),
         ("a: [", "while parsing"),
     ],

@@ -78,3 +78,17 @@ def test_a_bad_file_is_named_and_explained(tmp_path, old, new, problem):
 def test_an_unknown_name_lists_the_shipped_ones():
     with pytest.raises(ClassTableError, match="no label groups 'nav3'; there are drivable, nav2, outdoor"):
         load_groups("nav3", ABC)
+
+
+def test_ids_in_a_file_are_places_in_its_list(tmp_path):
+    """Labels are places; other ids would be ignored."""
+    (tmp_path / "g.yaml").write_text(GOOD.replace("name: way", "id: 0, name: way"))
+    assert load_groups(str(tmp_path / "g.yaml"), ABC).group_of == (0, 1, 1)
+    (tmp_path / "g.yaml").write_text(GOOD.replace("name: way", "id: 7, name: way"))
+    with pytest.raises(ClassTableError, match="'way' has the id 7 and is number 0 of the list"):
+        load_groups(str(tmp_path / "g.yaml"), ABC)
+
+
+def test_groups_without_a_class_of_the_checkpoint_are_named():
+    assert load_groups("nav2", load_classes("cityscapes")).empty == ()
+    assert load_groups("nav2", load_classes("street_groups")).empty == ("dynamic",)

@@ -38,7 +38,12 @@ def read_stored(path: Path, *, few_bits: bool = False) -> StoredPicture:
 
 def label_image(content: bytes) -> npt.NDArray[np.uint8]:
     """Class ids (H, W) of a picture: grey, indices of a palette, or the id in each channel. Raises WireError."""
-    ids = stored(content).values
+    return ids_of(stored(content))
+
+
+def ids_of(picture: StoredPicture) -> npt.NDArray[np.uint8]:
+    """`label_image` of a picture that is decoded."""
+    ids = picture.values
     if ids.ndim == 3:
         if any((ids[..., channel] != ids[..., 0]).any() for channel in (1, 2)):
             raise WireError("it holds colours, not class ids")
