@@ -32,7 +32,7 @@ from icnet_ros.training.samples.crops import Crops
 from icnet_ros.training.samples.sampling import Sampler, label_counts
 from icnet_ros.training.start import FROM_SCRATCH, Start, check_teacher, network_spec
 from icnet_ros.training.state import State, load_state, save_state
-from icnet_ros.training.targets import outlier_loss, soft_label_loss
+from icnet_ros.training.targets import OUTLIER, outlier_loss, soft_label_loss
 from icnet_ros.training.validation import validate
 
 log = logging.getLogger(__name__)
@@ -150,8 +150,9 @@ class Trainer:
             if self._teacher is not None:
                 with torch.no_grad(), fabric.autocast():
                     teacher_logits = self._teacher(images)[-1]
+                known = labels.masked_fill(targets.outliers, OUTLIER)  # of which the teacher network may be sure
                 loss = loss + recipe.teacher_weight * distillation_loss(
-                    logits, teacher_logits, labels, weights, recipe.temperature
+                    logits, teacher_logits, known, weights, recipe.temperature
                 )
             if self._taught:
                 loss = loss + recipe.teacher_weight * soft_label_loss(logits, targets, weights, balance)

@@ -93,8 +93,8 @@ def distillation_loss(
     """Weighted KL divergence of each branch from the teacher's prediction (Hinton et al., 2015); a scalar.
 
     teacher: logits (N, C, H', W') of its deepest exit, resized to each branch. labels: (N, H, W) int64.
-    Pixels that the teacher predicts wrongly are ignored, unlabelled pixels are used. The divergence is
-    averaged over the used pixels and multiplied by temperature squared.
+    Pixels that the teacher predicts wrongly are ignored, as are those of an id that is no class; unlabelled pixels are
+    used. The divergence is averaged over the used pixels and multiplied by temperature squared.
     """
     total = logits[0].new_zeros(())
     for weight, branch in zip(weights, logits, strict=True):

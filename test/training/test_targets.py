@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from street import street
 
+from icnet_ros.checkpoint.file import untrained
 from icnet_ros.dataset.outliers import unlabelled
 from icnet_ros.dataset.pseudo_labels import encode
 from icnet_ros.dataset.table import open_dataset
@@ -131,3 +132,24 @@ def test_a_teacher_and_outliers_count_in_the_loss_of_a_training(tmp_path):
         losses[name] = float(read_rows(tmp_path / f"out_{name}" / "log.csv")[0]["loss"])
     assert losses["teacher"] > losses["none"]
     assert losses["outlier"] > losses["none"]
+
+
+def test_a_teacher_network_teaches_nothing_about_outliers(tmp_path):
+    """It is sure of what it has never seen, against which the loss of outliers works."""
+    data, validation = street(tmp_path, "train", 2, seed=0), street(tmp_path, "val", 1, seed=1)
+    hidden = [
+        pair._replace(label=pair.image, read=unlabelled(data.classes.ignore), outlier=True) for pair in data.pairs
+    ]
+    recipe = Recipe(
+        dataset="street", width=0.25, iterations=1, batch=2, crop=(64, 96), learning_rate=0.02, validate_every=1,
+        outlier_weight=0.0,
+    )  # fmt: skip
+    for name, pairs in (("seen", data.pairs), ("outliers", hidden)):
+        teacher = untrained(data.classes, 0.25, seed=1)
+        fabric = Fabric(accelerator="cpu", devices=1)
+        (tmp_path / name).mkdir()
+        trainer = Trainer(recipe, replace(data, pairs=pairs), validation, tmp_path / name, fabric, teacher=teacher)
+        trainer.run(lambda *_: None)
+    loss = float(read_rows(tmp_path / "outliers" / "log.csv")[0]["loss"])
+    assert loss == 0
+    assert float(read_rows(tmp_path / "seen" / "log.csv")[0]["loss"]) > 0
