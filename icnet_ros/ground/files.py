@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from icnet_ros.ground.kernels import Float32, Int8, UInt8
+from icnet_ros.ground.arrays import Float32, Int8, UInt8
 from icnet_ros.ground.shapes import GridShape, ScanShape
 from icnet_ros.wire.pictures.picture_file import write_picture
 

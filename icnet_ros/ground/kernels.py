@@ -1,14 +1,10 @@
 """Kernels from label maps to the polar map, and from that to grid and scan."""
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-UInt8 = npt.NDArray[np.uint8]
-Int8 = npt.NDArray[np.int8]
-Int32 = npt.NDArray[np.int32]
-UInt32 = npt.NDArray[np.uint32]  # of places: numba need not look for negative ones
-Float32 = npt.NDArray[np.float32]
+from icnet_ros.ground.arrays import Float32, Int8, Int32, UInt8, UInt32
+
 # As in `costs`: numba takes them for constants.
 HIDDEN, FIRST, UPRIGHT, VALUE = np.uint8(1), 2, np.uint8(128), np.uint8(127)
 

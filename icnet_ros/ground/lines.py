@@ -5,8 +5,8 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
+from icnet_ros.ground.arrays import UInt8
 from icnet_ros.ground.camera import Floats, GroundCamera
-from icnet_ros.ground.kernels import UInt8
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 DISTANCES = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50)  # metres ahead of the camera

@@ -5,9 +5,10 @@ from functools import cached_property
 
 import numpy as np
 
+from icnet_ros.ground.arrays import Float32, Int8, UInt8
 from icnet_ros.ground.camera import Floats, GroundCamera
 from icnet_ros.ground.costs import FIRST, UPRIGHT, ClassCosts
-from icnet_ros.ground.kernels import Float32, Int8, UInt8, fill_cells, march, measure_beams
+from icnet_ros.ground.kernels import fill_cells, march, measure_beams
 from icnet_ros.ground.pose import nearly_equal
 from icnet_ros.ground.shapes import GridShape, ScanShape
 from icnet_ros.ground.tables import HORIZON_STRIDE, Tables, build_tables

@@ -3,17 +3,20 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from icnet_ros.ground.arrays import UInt8
 from icnet_ros.ground.files import paint_map, scan_header, scan_row, write_map
-from icnet_ros.ground.kernels import UInt8
-from icnet_ros.ground.view import GroundView
 from icnet_ros.render.video import VideoWriter
 from icnet_ros.wire.pictures.picture_file import write_picture
 
-OpenView = Callable[[int, int], GroundView]  # of label maps of this height and width
+if TYPE_CHECKING:  # numba, which takes a second, is for those who ask for the ground
+    from icnet_ros.ground.view import GroundView
+
+OpenView = Callable[[int, int], "GroundView"]  # of label maps of this height and width
 
 
 class GroundFiles:
@@ -23,7 +26,7 @@ class GroundFiles:
         self._open = open_view
         self._view: GroundView | None = None
 
-    def look(self, labels: UInt8) -> GroundView:
+    def look(self, labels: UInt8) -> "GroundView":
         """The view that has taken in this label map. Raises GroundError."""
         size = labels.shape[0], labels.shape[1]
         if self._view is None or (self._view.camera.height, self._view.camera.width) != size:
@@ -67,7 +70,7 @@ class GroundDrive:
         self._stack.close()
 
 
-def beside(overlay: UInt8, view: GroundView) -> UInt8:
+def beside(overlay: UInt8, view: "GroundView") -> UInt8:
     """The overlay and, as high as that, the grid and the scan from above; BGR (H, W, 3)."""
     height = overlay.shape[0]
     settings = view.settings

@@ -13,13 +13,13 @@ from icnet_ros.checkpoint.costs import load_costs
 from icnet_ros.ground.camera import Floats, GroundCamera, camera_of
 from icnet_ros.ground.pose import pose_of
 from icnet_ros.ground.shapes import GridShape, ScanShape
-from icnet_ros.ground.view import GroundSettings, GroundView
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.calibration import CameraInfo
 from icnet_ros.wire.calibration_file import read_calibration
 from icnet_ros.wire.cdr import CAMERA_INFO, deserialise
 
 if TYPE_CHECKING:
+    from icnet_ros.ground.view import GroundView
     from icnet_ros.replay.drives import Drive
 
 Height = Annotated[
@@ -98,19 +98,23 @@ def parse_grid(text: str) -> GridShape:
 
 def open_ground(
     options: CameraOptions, shapes: tuple[GridShape, ScanShape], classes: ClassTable, label_groups: str, costs: str
-) -> Callable[[int, int], GroundView]:
+) -> Callable[[int, int], "GroundView"]:
     """Views for label maps of a height and width. Raises ClassTableError for groups without costs."""
+    from icnet_ros.ground.view import GroundSettings, GroundView  # numba takes a second to import
+
     settings = GroundSettings(*shapes, load_costs(classes, label_groups, costs))
     return lambda height, width: GroundView(options.camera(height, width), options.pose(), settings)
 
 
 def open_drives(
     options: CameraOptions, shapes: tuple[GridShape, ScanShape], classes: ClassTable, label_groups: str, costs: str
-) -> Callable[["Drive"], Callable[[int, int], GroundView]]:
+) -> Callable[["Drive"], Callable[[int, int], "GroundView"]]:
     """The same for each drive, whose bag may hold the calibration, beside the images."""
+    from icnet_ros.ground.view import GroundSettings, GroundView
+
     settings, pose = GroundSettings(*shapes, load_costs(classes, label_groups, costs)), options.pose()
 
-    def open_drive(drive: "Drive") -> Callable[[int, int], GroundView]:
+    def open_drive(drive: "Drive") -> Callable[[int, int], "GroundView"]:
         with open_bag(drive.bag) as bag:
             base = bag.image_topic(drive.selection.image_topic).base
             topic = f"{base.rpartition('/')[0]}/camera_info"
