@@ -246,8 +246,7 @@ def _check_cameras(names: tuple[str, ...]) -> None:
 
 def by_name() -> Mapping[str, Entry]:
     """All parameters by name, in order; metadata: description, choices, range, change."""
-    own_first = sorted(fields(Parameters), key=lambda entry: hasattr(GroundParameters, entry.name))
-    return {entry.name: entry for entry in own_first}
+    return {entry.name: entry for entry in sorted(fields(Parameters), key=lambda e: hasattr(GroundParameters, e.name))}
 
 
 def parse(name: str, text: str) -> Value:

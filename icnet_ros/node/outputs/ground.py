@@ -15,7 +15,7 @@ from icnet_ros.node.frame import LabelledFrame, NotYet
 from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.outputs.base import LATCHED, Output, Topic
 from icnet_ros.node.parameters import Parameters
-from icnet_ros.wire.ground import encode_grid, encode_scan
+from icnet_ros.node.ground.messages import encode_grid, encode_scan
 
 START_S = 2.0  # CameraInfo and /tf come so long after the first frame that needs them
 ABOVE = 0.1  # share of the ground above the horizon from which on the pose is doubted
