@@ -12,10 +12,10 @@ from icnet_ros.ground.camera import Floats, GroundCamera, camera_of
 from icnet_ros.ground.pose import nearly_equal
 from icnet_ros.ground.view import GroundSettings, GroundView
 from icnet_ros.node.frame import LabelledFrame, NotYet
+from icnet_ros.node.ground.messages import encode_grid, encode_scan
 from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.outputs.base import LATCHED, Output, Topic
 from icnet_ros.node.parameters import Parameters
-from icnet_ros.node.ground.messages import encode_grid, encode_scan
 
 START_S = 2.0  # CameraInfo and /tf come so long after the first frame that needs them
 ABOVE = 0.1  # share of the ground above the horizon from which on the pose is doubted
