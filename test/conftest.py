@@ -39,6 +39,7 @@ def pytest_unconfigure():
     shutil.rmtree(os.environ["ICNET_CACHE"], ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config, items):
     if config.pluginmanager.hasplugin("xdist"):
         for item in items:

@@ -5,6 +5,7 @@ A node needs six seconds of CPU time to start, five of them to import its librar
 arguments and output, but without the start and the end of a Python interpreter. Tests of these use `subprocess`.
 """
 
+import gc
 import multiprocessing
 import multiprocessing.forkserver
 import os
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from functools import lru_cache
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -51,7 +53,16 @@ def _run(module, arguments, environment, output, errors):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path[:0] = filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    finally:
+        # multiprocessing ends processes without what an interpreter does at its end: Fast DDS would leave its shared memory.
+        if "rclpy" in sys.modules:
+            from rclpy.utilities import get_default_context
+
+            gc.collect()
+            with suppress(Exception):
+                get_default_context().destroy()
 
 
 class Forked:
