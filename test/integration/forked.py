@@ -56,7 +56,7 @@ def _run(module, arguments, environment, output, errors):
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
-        # multiprocessing ends processes without what an interpreter does at its end: Fast DDS would leave its shared memory.
+        # multiprocessing ends without what an interpreter does at its end: Fast DDS would leave its shared memory.
         if "rclpy" in sys.modules:
             from rclpy.utilities import get_default_context
 
