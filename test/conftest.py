@@ -64,11 +64,9 @@ def _has_gpu():
 
 @pytest.fixture(autouse=True)
 def signal_handlers():
-    """Commands that a test runs in this process set handlers, which would end the process in a later test."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    """Commands that fixtures and tests run in this process set handlers, which would end the process in a later test."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @pytest.fixture
