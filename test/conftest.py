@@ -64,7 +64,7 @@ def _has_gpu():
 
 @pytest.fixture(autouse=True)
 def signal_handlers():
-    """Commands that fixtures and tests run in this process set handlers, which would end the process in a later test."""
+    """Commands that run in this process set handlers, which would end it in a later test."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
