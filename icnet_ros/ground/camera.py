@@ -1,6 +1,7 @@
 """Which pixel of a label map shows a point in front of the camera, with the distortion models of CameraInfo."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -122,9 +123,10 @@ def camera_of(
             f"{' or '.join(map(str, counts))}: correct the camera's calibration file"
         )
     camera = GroundCamera(*label_size, focal, centre, model, distortion, rotation)
-    return GroundCamera(*label_size, focal, centre, model, distortion, rotation, _invertible_radius(camera))
+    return replace(camera, radius=_invertible_radius(camera))
 
 
+@lru_cache(maxsize=32)  # a camera is read for each frame
 def _invertible_radius(camera: GroundCamera) -> float:
     """Distance from the axis (tan of the angle) from which on the distortion polynomial folds the image back."""
     angles = np.linspace(0, np.arctan(MAX_RADIUS), 2000)

@@ -88,8 +88,7 @@ class Camera:
             nonlocal last
             now = perf_counter()
             self._last_image, self._image_seen = now, True
-            if not isinstance(data, DeviceImage):
-                self._images.received(data)
+            self._images.received(data)
             if rate := max_rate():
                 period = 1 / rate
                 if now < last + (1 - TOLERANCE) * period:  # images come a little early or late
@@ -126,12 +125,8 @@ class Camera:
 
     def decode(self, received: ReceivedImage, taken: float, settings: Parameters, counters: Counters) -> DecodedFrame:
         """Decode an image message. Raises WireError, or ValueError if the size of the labels is not known yet."""
-        data = received.data
         try:
-            if isinstance(data, DeviceImage):
-                picture = data.picture(settings.max_pixels)
-            else:
-                picture = self._images.decode(data, settings.max_pixels)
+            picture = self._images.decode(received.data, settings.max_pixels)
         except DamagedImageError as err:
             counters.damaged += 1
             self.statistics.damaged(perf_counter())

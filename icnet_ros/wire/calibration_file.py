@@ -49,9 +49,9 @@ def read_calibration(path: Path) -> Calibration:
             numbers("distortion_coefficients", 0), str(values.get("distortion_model", "plumb_bob")),
             numbers("rectification_matrix", 9), numbers("projection_matrix", 12),
         )  # fmt: skip
+    except WireError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError) as err:
-        if isinstance(err, WireError):
-            raise
         raise WireError(
             f"{path}: no calibration file ({type(err).__name__}: {err}); it has image_width, image_height, "
             "camera_matrix and so on, as camera_calibration writes it"

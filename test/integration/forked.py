@@ -17,8 +17,9 @@ import tempfile
 import threading
 from contextlib import suppress
 from functools import lru_cache
-from multiprocessing.connection import wait
 from pathlib import Path
+
+from icnet_ros.replay.workers.processes import exit_with_parent
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["preloaded"])
@@ -35,15 +36,10 @@ def _start_server():
         os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
 
 
-def _end_with_parent():
-    """A node that outlives a killed test would answer in the tests that follow."""
-    wait([multiprocessing.parent_process().sentinel])
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def _run(module, arguments, environment, output, errors):
     os.setsid()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # A node that outlives a killed test would answer in the tests that follow.
+    threading.Thread(target=exit_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
     for path, stream in ((output, sys.stdout), (errors, sys.stderr)):

@@ -40,6 +40,7 @@ class Ground(Output):
     def __init__(self, spec: ModelSpec, settings: Parameters) -> None:
         super().__init__(spec, settings)
         self.needs = Needs(confidence=settings.ground_confidence > 0, camera_info=True)
+        self._fixed_pose = settings.camera_pose()
         self._ground: GroundSettings | None = None
         self._view: GroundView | None = None
         self._build: _Build | None = None
@@ -71,9 +72,8 @@ class Ground(Output):
         return camera_of(frame.camera_info, frame.picture.pixels.shape[:2], frame.labels.shape, rectified=rectified)
 
     def _pose(self, frame: LabelledFrame) -> Floats:
-        pose = self.settings.camera_pose()
-        if pose is not None:
-            return pose
+        if self._fixed_pose is not None:
+            return self._fixed_pose
         try:
             return frame.inputs.camera_in(self.settings.ground_frame, frame.stamp, str(frame.header.frame_id))
         except ValueError as err:

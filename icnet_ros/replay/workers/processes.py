@@ -87,10 +87,11 @@ _stopped: Event  # set in worker processes only, by _start_worker
 def _start_worker(stopped: Event) -> None:
     global _stopped  # noqa: PLW0603  an initializer can only store its argument in a global
     _stopped = stopped
-    Thread(target=_exit_with_parent, daemon=True).start()
+    Thread(target=exit_with_parent, daemon=True).start()
 
 
-def _exit_with_parent() -> None:
+def exit_with_parent() -> None:
+    """End this process when that which started it through multiprocessing has ended."""
     if (parent := multiprocessing.parent_process()) is not None:
         wait_for([parent.sentinel])
         os._exit(1)

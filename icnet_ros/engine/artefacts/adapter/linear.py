@@ -212,12 +212,10 @@ def _best(graph: Graph, part: Part, outputs: int) -> tuple[float, Part]:
     channels, rows, columns = part.shape[1:]
     elements = float(outputs * rows * columns)
     leaf = Part("leaf", part.value, part.shape)
-    found = projection(graph, part.value) if part.kind == "leaf" else None
-    before = (found.weights.shape[1] if found else channels) * elements if part.kind == "leaf" else (
-        _before(graph, part) + channels * elements
-    )  # fmt: skip
     if part.kind == "leaf":
-        return before, leaf
+        found = projection(graph, part.value)
+        return (found.weights.shape[1] if found else channels) * elements, leaf
+    before = _before(graph, part) + channels * elements
     chosen = [_best(graph, one, outputs) for one in part.parts]
     after = sum(cost for cost, _ in chosen)
     parts = tuple(one for _, one in chosen)
