@@ -24,7 +24,7 @@ lint:
 	@scripts/bootstrap.sh train test
 	@source scripts/env.sh && scripts/lint.sh
 test: lint
-	@source scripts/env.sh && python -m pytest -n 3 --dist loadgroup $(ARGS)
+	@source scripts/env.sh && python -m pytest -n 3 --dist loadgroup --max-worker-restart 0 $(ARGS)
 docs:
 	@scripts/docs.sh
 clean:

@@ -24,6 +24,7 @@ def demo(
     bag: Annotated[Path | None, typer.Option(help="ROS 2 bag; a drive made of one photograph if not given.")] = None,
     engine: Annotated[str, typer.Option(help="Engine of the node.")] = "",
     precision: EnginePrecision = "",
+    exit_: Annotated[str, typer.Option("--exit", help="Exit of the node; auto keeps up with the images.")] = "auto",
     model: Model = "",
     rate: Annotated[float, typer.Option(min=0.01, max=100.0, help="Playback rate of the bag.")] = 1.0,
     image_topic: Annotated[str, typer.Option(help="Image topic, if the bag has several.")] = "",
@@ -49,7 +50,8 @@ def demo(
     path = model_path(model)
     file = str(path) if model else ""
     sample_labels = spec.classes.names == load_classes("cityscapes").names
-    options = DemoOptions(out, bag, engine, file, rate, image_topic, ground_truth_topic, precision, sample_labels)
+    topics = (image_topic, ground_truth_topic)
+    options = DemoOptions(out, bag, engine, file, rate, *topics, precision, exit_, sample_labels)
     with locked(out):
         with progress_bar("starting the node") as update:
             run = run_demo(options, update)
@@ -82,6 +84,9 @@ def _print(summary: "Summary") -> None:
         f"{frames['published']} published = {frames['labelled']} labelled + {frames['dropped']} dropped + "
         f"{frames['failed']} failed + {frames['lost']} lost; {summary['fps'] or 0:.1f} labels/s",
     )
+    if len(summary["steps"]) > 1:
+        steps = (f"{count} by {step}" for step, count in summary["steps"].items())
+        console.print(f"frames by exit and rows, to keep up with the images: {', '.join(steps)}")
     score = "no ground truth"
     if summary["miou"] is not None:
         score = f"{summary['pixel_accuracy']:.0%} of the pixels right, mIoU {summary['miou']:.3f}"

@@ -31,6 +31,7 @@ class DemoOptions:
     image_topic: str = ""
     ground_truth_topic: str = ""
     precision: str = ""
+    exit: str = "auto"
     sample_labels: bool = False
 
 
@@ -119,6 +120,7 @@ def _node_arguments(options: DemoOptions, image: Topic, height: int, width: int)
         "input_transport": transport,
         "warm_up_width": str(max(32, width)),
         "warm_up_height": str(max(32, height)),
+        "exit": options.exit,
         **({"engine": options.engine} if options.engine else {}),
         **({"precision": options.precision} if options.precision else {}),
         **({"model": str(Path(options.model).absolute())} if options.model else {}),

@@ -21,13 +21,14 @@ def write_demo_report(
     recording = read_recording(run.recording)
     drive_result = replay_recording(run, recording, spec, out, lambda done, total: progress("scoring", done, total))
     last = recording.latencies[-1] if recording.latencies else None
+    exits = {entry.exit for entry in recording.latencies}
     drive_result.metadata = {
         "bag": str(run.bag),
         "bag_sha256": bag_hash(run.bag),
         "checkpoint": Path(checkpoint).stem,
         "trained": spec.trained,
         "engine": last.engine if last else None,
-        "exit": last.exit if last else None,
+        "exit": "auto" if len(exits) > 1 else next(iter(exits), None),
         "live": summarise_run(run, recording),
     }
     options = OutputOptions(predictions=False)

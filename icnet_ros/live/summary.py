@@ -1,6 +1,7 @@
 """Live part of the report of a demo: frame counts, rates and latencies."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 from icnet_ros.files import write_text
@@ -48,6 +49,7 @@ def summarise_run(run: DemoRun, recording: Recording) -> LiveRun:
             "failed": failed,
             "lost": published - labelled - dropped - failed,
         },
+        "steps": Counter(f"{entry.exit} at {entry.input_rows} rows" for entry in recording.latencies),
         "labels_without_image": len(recording.labels.keys() - sent.keys()),
         "fps": (labelled - 1) / span if span else None,
         "latency_ms": {

@@ -46,7 +46,7 @@ class Camera:
         self.statistics = Statistics(settings.statistics_window_s)
         self._node, self._engine = node, engine
         self._subscription: BytesSubscription | BufferSubscription | None = None
-        self._publish_ms = 0.0  # running mean
+        self.publish_ms = 0.0  # running mean
         self.forget()
 
     def use(self, settings: Parameters) -> None:
@@ -143,7 +143,7 @@ class Camera:
 
     def remaining_ms(self, frame: DecodedFrame, budget_ms: float) -> float:
         """Time left for the engine: the budget minus the time since arrival and the mean publishing time."""
-        return budget_ms - milliseconds(perf_counter(), frame.received.monotonic) - self._publish_ms
+        return budget_ms - milliseconds(perf_counter(), frame.received.monotonic) - self.publish_ms
 
     def publish(
         self,
@@ -162,7 +162,7 @@ class Camera:
         stages, pixels = frame.stages, frame.picture.pixels
         self._age_ms, self._stamp_error = stages["age_ms"], stamp_error(frame.published_ns, frame.stamp)
         self._input_size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-        self._publish_ms += 0.1 * (stages["publish_ms"] - self._publish_ms)
+        self.publish_ms += 0.1 * (stages["publish_ms"] - self.publish_ms)
         self.statistics.finished(perf_counter(), stages, frame.exit, reduced=label_map.reduced)
         self.failure = ""
         logger = self._node.get_logger()

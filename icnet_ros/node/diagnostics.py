@@ -157,13 +157,15 @@ def _p95_over_budget(now: Snapshot) -> str:
 
 def _reduced(now: Snapshot) -> str:
     reduced = now.statistics.get("reduced_ratio", 0.0)
-    words = f"{reduced:.0%} of the frames get an earlier exit or a smaller input, to keep latency_budget_ms"
+    purpose = "keep latency_budget_ms" if now.parameters.latency_budget_ms else "keep up with the images"
+    words = f"{reduced:.0%} of the frames get an earlier exit or a smaller input, to {purpose}"
     return words if reduced > REDUCED_WARNING else ""
 
 
 def _drops(now: Snapshot) -> str:
     drops = now.statistics.get("drop_ratio", 0.0)
     words = f"{drops:.0%} of the frames are dropped: images come faster than they can be segmented"
+    words += "" if now.parameters.exit == "auto" else " (exit auto is faster and coarser then)"
     return words if drops > now.parameters.drop_warning else ""
 
 

@@ -45,8 +45,8 @@ class Parameters(GroundParameters):
     )
     exit: str = parameter(
         "sub124",
-        "Branch of the network: sub4 is fastest, sub124 most accurate; auto: the most accurate branch and input size "
-        "that keep latency_budget_ms. A node configured with auto may change it while active.",
+        "Branch of the network: sub4 is fastest, sub124 most accurate; auto: the best branch and input size that keep "
+        "latency_budget_ms, or else keep up with the images. A node configured with auto may change it while active.",
         choices=(*EXITS, "auto"),
         change="inactive",
     )

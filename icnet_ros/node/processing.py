@@ -10,7 +10,7 @@ from rclpy.node import Node
 
 from icnet_ros.engine.base import Engine, EngineError, LabelMap, Request
 from icnet_ros.node.camera import Camera
-from icnet_ros.node.frame import DecodedFrame, ReceivedImage
+from icnet_ros.node.frame import DecodedFrame, ReceivedImage, milliseconds
 from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.worker import Counters
@@ -60,11 +60,22 @@ class FrameProcessor:
 
     def _request(self, frames: list[DecodedFrame], settings: Parameters) -> Request:
         """What the outputs of all these cameras need."""
-        budget, needs = settings.latency_budget_ms or math.inf, Needs()
+        needs = Needs()
         for frame in frames:
             needs |= self._cameras[frame.camera].outputs.needs(settings)
-        remaining = min(self._cameras[frame.camera].remaining_ms(frame, budget) for frame in frames)
-        return Request(needs.confidence, needs.scores, settings.exit, remaining)
+        return Request(needs.confidence, needs.scores, settings.exit, self._remaining_ms(frames, settings))
+
+    def _remaining_ms(self, frames: list[DecodedFrame], settings: Parameters) -> float:
+        """Time left for the engine: to keep the budget or, without one, to be ready before an image must be dropped."""
+        cameras = [self._cameras[frame.camera] for frame in frames]
+        if budget := settings.latency_budget_ms:
+            return min(camera.remaining_ms(frame, budget) for camera, frame in zip(cameras, frames, strict=True))
+        now = perf_counter()
+        images_per_s = sum(camera.statistics.image_rate(now) for camera in self._cameras.values())
+        if not images_per_s:
+            return math.inf
+        spent_ms = milliseconds(now, frames[0].taken) + sum(camera.publish_ms for camera in cameras)
+        return 1000 * len(frames) / images_per_s - spent_ms
 
     @contextmanager
     def _reporting_failures(self, *cameras: str) -> Iterator[None]:

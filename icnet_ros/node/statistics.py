@@ -3,11 +3,15 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping
+from itertools import islice, pairwise
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
 
 PERCENTILES = (50, 95, 99)
+LAST = 20  # intervals between images whose median is their period: a gap, as of a paused bag, does not count
+SILENT_S = 1.0  # after which a camera does not count as sending images
 
 
 class _Finished(NamedTuple):
@@ -37,6 +41,14 @@ class Statistics:
             self._arrivals.append(now)
             if dropped:
                 self._drops.append(now)
+
+    def image_rate(self, now: float) -> float:
+        """Images per second by the median interval of the last ones; 0 where none came for a second."""
+        with self._lock:
+            last = list(islice(reversed(self._arrivals), LAST + 1))
+        if len(last) < 2 or last[0] < now - SILENT_S:
+            return 0.0
+        return 1 / max(median(late - early for late, early in pairwise(last)), 1e-6)
 
     def finished(self, now: float, stages: Mapping[str, float], exit_: str, *, reduced: bool = False) -> None:
         """Record a frame labelled at `now` (s) by `exit_`; stages: milliseconds by stage; reduced: see LabelMap."""

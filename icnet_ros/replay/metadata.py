@@ -18,10 +18,11 @@ class LiveRun(TypedDict, total=False):
     """Of a live run. frames: counts. labels_without_image: labels whose stamp no image had. fps: labels per second.
 
     latency_ms: by stage, as the node measured them. image_to_labels_ms: from publishing an image to receiving its
-    labels, measured outside the node.
+    labels, measured outside the node. steps: frames by exit and rows of the network's input.
     """
 
     frames: dict[str, int]
+    steps: dict[str, int]
     labels_without_image: int
     fps: float | None
     latency_ms: dict[str, Percentiles | None]

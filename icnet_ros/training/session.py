@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.dataset.table import open_dataset
+from icnet_ros.replay.folder_lock import locked
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.start import check_trainable
@@ -66,6 +68,10 @@ class Session:
     def hidden(self) -> bool:
         """Whether this process prints nothing: only the first of several does."""
         return bool(self.fabric.global_rank > 0)
+
+    def holding(self, folder: Path) -> AbstractContextManager[None]:
+        """No other training writes into `folder` meanwhile. Raises WireError if one does."""
+        return nullcontext() if self.hidden else locked(folder)
 
 
 @dataclass(frozen=True)

@@ -111,12 +111,12 @@ class Graph:
         subscription = self.node.create_subscription(kind, topic, messages.append, qos)
         return messages, subscription
 
-    def camera(self, topic="/image", kind=None):
-        """A best-effort publisher, once the node has subscribed."""
+    def camera(self, topic="/image", kind=None, reliability="best_effort"):
+        """A publisher, once the node has subscribed."""
         from rclpy.qos import QoSProfile, ReliabilityPolicy
         from sensor_msgs.msg import Image
 
-        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.get_from_short_key(reliability))
         publisher = self.node.create_publisher(kind or Image, topic, qos)
         self.spin_until(lambda: publisher.get_subscription_count() > 0)
         self.spin_for(0.5)  # a match is reported before the other side is ready

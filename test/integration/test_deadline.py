@@ -1,4 +1,4 @@
-"""Exit auto: the deepest exit that keeps the budget, said with every frame."""
+"""Exit auto: the deepest exit that keeps the budget or keeps up with the camera, said with every frame."""
 
 import numpy as np
 import pytest
@@ -62,6 +62,32 @@ def test_the_budget_decides_the_exit_and_may_change(graph, model):
     segment()
     assert exits[-1] == "sub24"
     assert "deactivate it" in graph.set("threads", 1).reason
+
+
+def test_without_a_budget_it_keeps_up_with_the_camera(graph, model):
+    """Images faster than any exit labels them, then so slow that all have time."""
+    graph.start_node(model, engine="torch", exit="auto")
+    latencies, _ = graph.listen(FrameLatency, "/icnet/latency")
+    camera = graph.camera()
+    picture = pixels(240, 320, 1)
+    numbers = iter(range(1, 10_000))
+
+    def publish(images, seconds):
+        for _ in range(images):
+            camera.publish(image(next(numbers), picture))
+        graph.spin_for(seconds)
+
+    publish(1, 0.5)
+    for _ in range(200):
+        publish(5, 0.01)
+        if latencies[-1].exit == "sub4":
+            break
+    assert [latencies[0].exit, latencies[-1].exit] == ["sub124", "sub4"]
+    for _ in range(80):
+        publish(1, 0.3)
+        if latencies[-1].exit == "sub124":
+            break
+    assert latencies[-1].exit == "sub124"
 
 
 def test_an_exit_that_was_not_built_is_refused(graph, model):

@@ -46,7 +46,7 @@ def bag(tmp_path, tiny):
 @pytest.mark.usefixtures("domain")
 def test_demo(tmp_path, bag, model):
     seen = []
-    options = DemoOptions(tmp_path / "out", bag, "torch", str(model), rate=0.3)
+    options = DemoOptions(tmp_path / "out", bag, "torch", str(model), rate=0.3, exit="sub124")
     run = run_demo(options, lambda what, done, total: seen.append((what, done, total)))
     assert seen[-1] == ("playing", 12, 12)
     summary = write_demo_report(run, load(model).spec, "tiny", tmp_path / "out", lambda *_: None)
@@ -56,6 +56,7 @@ def test_demo(tmp_path, bag, model):
     assert (frames["lost"], frames["failed"], summary["labels_without_image"]) == (0, 0, 0)
     assert frames["labelled"] >= 6
     assert (summary["engine"], summary["trained"], summary["checkpoint"]) == ("torch", True, "tiny")
+    assert summary["steps"] == {"sub124 at 60 rows": frames["labelled"]}
     assert summary["latency_ms"]["total"]["p50"] > 0
     assert not {"transport", "age"} & set(summary["latency_ms"])  # not known with simulated time
     assert summary["latency_ms"]["inference"]["p50"] < summary["image_to_labels_ms"]["p50"] < 5_000

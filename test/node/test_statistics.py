@@ -51,6 +51,20 @@ def test_reset_and_silence():
     assert statistics.summary(8.0) == silent
 
 
+def test_the_rate_of_images_ignores_gaps_and_ends_with_them():
+    statistics = Statistics(window=10.0)
+    assert statistics.image_rate(0.0) == 0.0
+    statistics.arrived(0.0, dropped=False)
+    assert statistics.image_rate(0.0) == 0.0
+    for now in (0.1, 0.2, 0.3, 0.4, 3.4, 3.5, 3.6):
+        statistics.arrived(now, dropped=False)
+    assert statistics.image_rate(3.7) == pytest.approx(10.0)
+    assert statistics.image_rate(4.7) == 0.0
+    for number in range(30):
+        statistics.arrived(5 + number / 50, dropped=True)
+    assert statistics.image_rate(5.6) == pytest.approx(50.0)
+
+
 def test_the_share_of_damaged_images():
     statistics = Statistics(window=5.0)
     for now in (1.0, 2.0, 3.0, 4.0):

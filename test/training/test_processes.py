@@ -14,6 +14,7 @@ import yaml
 from forked import run
 from street import draw_camvid
 
+from icnet_ros.replay.folder_lock import locked
 from icnet_ros.training.state import load_state
 
 RECIPE = {
@@ -102,3 +103,12 @@ def test_stopped_before_the_first_validation(root, tmp_path):
     assert "stopped at step 1; resumes at step 0" in output
     assert "the first validation writes best.safetensors" in output
     assert not (tmp_path / "best.safetensors").exists()
+
+
+def test_a_folder_has_one_training_at_a_time(root, tmp_path):
+    _, module, *words = command(root, tmp_path)
+    with locked(tmp_path):
+        code, _, errors = run(module, *words, environment=environment())
+    assert code == 1
+    assert f"process {os.getpid()} writes its results there" in " ".join(errors.split())
+    assert list(tmp_path.iterdir()) == []

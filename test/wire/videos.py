@@ -1,5 +1,7 @@
 """Videos for tests: encoded with PyAV, as messages of the types that cameras send."""
 
+import os
+from contextlib import contextmanager
 from fractions import Fraction
 
 import numpy as np
@@ -29,6 +31,15 @@ def scenes(count, height=96, width=128):
         yield picture
 
 
+@contextmanager
+def usual_priority():
+    """libsvtav1, run by root, makes this thread and all that it starts real-time ones: nothing else would run."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    yield
+    os.sched_setscheduler(0, *before)
+
+
+@usual_priority()
 def encode(encoder, pictures, *, gop=5, b_frames=0, pix_fmt="yuv420p", options=None):
     """[(packet, number of the picture that is in it)] in the order of the stream."""
     pictures = list(pictures)

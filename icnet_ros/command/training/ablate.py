@@ -48,7 +48,7 @@ def ablate(
     session = open_session(chosen, data, root, Hardware(accelerator, devices, nodes, precision))
     start = from_backbone(backbone) if backbone else FROM_SCRATCH
     setting = AblationConfig(chosen, session.data, session.validation, out, session.fabric, baseline_width, start)
-    with progress_bar("reading the data", hidden=session.hidden) as update:
+    with session.holding(out), progress_bar("reading the data", hidden=session.hidden) as update:
         rows = run(setting, only or GROUPS, update)
     if session.hidden:
         return

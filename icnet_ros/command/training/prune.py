@@ -49,7 +49,7 @@ def prune(
     chosen = load_recipe(recipe, iterations=iterations)
     session = open_session(chosen, data, root, Hardware(accelerator, devices, nodes, precision))
     plan = width_schedule(checkpoint.spec.width, keep * checkpoint.spec.width, steps)
-    with progress_bar("reading the data", hidden=session.hidden) as update:
+    with session.holding(out), progress_bar("reading the data", hidden=session.hidden) as update:
         result = prune_progressively(
             checkpoint,
             plan,

@@ -62,7 +62,7 @@ def train(
     teacher_checkpoint = load(teacher) if teacher else None
     out.mkdir(parents=True, exist_ok=True)
     session = open_session(chosen, data, root, Hardware(accelerator, devices, nodes, precision), without or ())
-    with progress_bar("reading the data", hidden=session.hidden) as update:
+    with session.holding(out), progress_bar("reading the data", hidden=session.hidden) as update:
         trainer = Trainer(chosen, session.data, session.validation, out, session.fabric, start, teacher_checkpoint)
         if trainer.step and not session.hidden:
             console.print(f"resuming at step {trainer.step}")
