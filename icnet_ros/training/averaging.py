@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
-from icnet_ros.training.start import join_licences
+from icnet_ros.training.start import LOGIT_SHIFT, join_licences, shift_of
 
 # What the checkpoints must have in common: their tensors have to mean the same.
 EQUAL = (
@@ -59,4 +60,7 @@ def average(checkpoints: Sequence[Checkpoint], shares: Sequence[float]) -> tuple
     ]
     licence = join_licences([one.spec.data_licence for one in checkpoints])
     training = {**first.spec.training, "averaged": averaged}
+    shift = np.average([shift_of(one) for one in checkpoints], 0, shares)
+    if shift.any():
+        training[LOGIT_SHIFT] = shift.round(6).tolist()
     return replace(first.spec, training=training, metrics={}, data_licence=licence), weights

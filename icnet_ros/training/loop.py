@@ -30,7 +30,7 @@ from icnet_ros.training.provenance import LABELS, data_origin, image_names, made
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.samples.crops import Crops
 from icnet_ros.training.samples.sampling import Sampler, label_counts
-from icnet_ros.training.start import FROM_SCRATCH, Start, check_teacher, network_spec
+from icnet_ros.training.start import FROM_SCRATCH, LOGIT_SHIFT, Start, check_teacher, network_spec
 from icnet_ros.training.state import State, load_state, save_state
 from icnet_ros.training.targets import OUTLIER, outlier_loss, soft_label_loss
 from icnet_ros.training.validation import validate
@@ -91,7 +91,8 @@ class Trainer:
         self._crops = Crops(data, sampler, recipe, self._spec.mean, fabric.device, fabric.world_size)
         self.step, self._best, self.without_gain = 0, 0.0, 0
         if saved is None:
-            start.apply(self._network, self._spec.classes.names, lambda: self._crops(range(8))[0])
+            initial = start.unadjusted() if recipe.logit_adjustment else start
+            initial.apply(self._network, self._spec.classes.names, lambda: self._crops(range(8))[0])
         self._origin = {**start.origin, "data": data_origin(data)}
         self._teacher: nn.Module | None = None
         if teacher is not None:
@@ -216,8 +217,9 @@ class Trainer:
         if self._fabric.global_rank == 0:
             counts = {key: value for key, value in self._network.state_dict().items() if not value.is_floating_point()}
             weights = self._ema = self._ema | {key: value.clone() for key, value in counts.items()}
+            provenance = {**self._origin, "recipe": self.recipe.to_dict(), "step": self.step}
             if self.recipe.logit_adjustment and (balance := self._class_weights()) is not None:
-                weights = adjust_logits(weights, balance, self.recipe.logit_adjustment)
+                weights, provenance[LOGIT_SHIFT] = adjust_logits(weights, balance, self.recipe.logit_adjustment)
             checkpoint = Checkpoint(self._spec, weights, "training")
             ended = self.step == self.recipe.iterations
             device, images = str(self._fabric.device), 0 if ended else self.recipe.validate_images
@@ -234,7 +236,6 @@ class Trainer:
             subset = 0 < self.recipe.validate_images < len(self._validation.subsample(0))
             if score.miou >= self._best or (ended and subset):
                 self._best = score.miou
-                provenance = {**self._origin, "recipe": self.recipe.to_dict(), "step": self.step}
                 spec = replace(self._spec, training=provenance, metrics=score.metrics)
                 save(self.out / "best.safetensors", spec, weights, half=True)
             momentum = {

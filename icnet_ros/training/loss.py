@@ -121,12 +121,19 @@ def _quantile(values: Tensor, share: float) -> Tensor | float:
     return values.kthvalue(min(values.numel(), 1 + int(share * values.numel()))).values
 
 
-def adjust_logits(weights: Mapping[str, Tensor], class_weights: Tensor, amount: float) -> dict[str, Tensor]:
-    """State dict of a network whose classifiers subtract `amount` * log(class weight) from the logits.
+def adjust_logits(
+    weights: Mapping[str, Tensor], class_weights: Tensor, amount: float
+) -> tuple[dict[str, Tensor], list[float]]:
+    """State dict of a network whose logits are less by `amount` * log(class weight), and by how much for each class.
 
     A loss with class weights makes the probability of each class too large by its weight; this undoes a part of it
     (post-hoc logit adjustment, Menon et al., 2021).
     """
     shift = amount * class_weights.log()
+    return subtract_from_logits(weights, shift), [round(value, 6) for value in shift.tolist()]
+
+
+def subtract_from_logits(weights: Mapping[str, Tensor], shift: Tensor) -> dict[str, Tensor]:
+    """State dict of a network whose classifiers give logits less by `shift` (classes,)."""
     biases = {f"{layer}.bias" for layer in CLASSIFIERS}
     return {key: value - shift.to(value) if key in biases else value for key, value in weights.items()}

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ from icnet_ros.dataset.base import Dataset
 from icnet_ros.files import read_bytes
 from icnet_ros.network.icnet import ICNet
 from icnet_ros.network.pspnet import PSPNet50
-from icnet_ros.training.loss import CLASSIFIERS
+from icnet_ros.training.loss import CLASSIFIERS, subtract_from_logits
 from icnet_ros.training.pretrained.backbone import load_backbone
 from icnet_ros.training.pretrained.stem import rewrite_stem
 from icnet_ros.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
+
+LOGIT_SHIFT = "logit_shift"  # in the header: what was subtracted from the logits of each class, see `logit_shift`
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Start:
     backbone: file of an ImageNet ResNet-50. weights: state dict of a network of the same architecture and width;
     its classifiers may differ, or be absent in imported ones. classes: names of the classes of `weights`. licence: of
     the data of `weights`. fixed_height: the checkpoint has a frame_height even if the recipe's input_scale is 1.
-    origin: provenance, for the header of the checkpoint.
+    logit_shift: by class, what their training subtracted from the logits when it saved them. origin: provenance, for
+    the header of the checkpoint.
     """
 
     backbone: Path | None = None
@@ -39,6 +42,7 @@ class Start:
     classes: tuple[str, ...] = ()
     licence: str = ""
     fixed_height: bool = False
+    logit_shift: tuple[float, ...] = ()
     origin: dict[str, Any] = field(default_factory=dict)
 
     def apply(self, network: ICNet | PSPNet50, classes: Sequence[str], images: Callable[[], Tensor]) -> None:
@@ -66,6 +70,13 @@ class Start:
                 )
             network.load_state_dict({key: weights[key] for key in own})
 
+    def unadjusted(self) -> "Start":
+        """As before the logits were shifted: a training that shifts them at its end would do so twice."""
+        if not any(self.logit_shift):
+            return self
+        weights = subtract_from_logits(self.weights, -torch.tensor(self.logit_shift))
+        return replace(self, weights=weights, logit_shift=())
+
 
 def _rows(weight: Tensor, old: Sequence[str], new: Sequence[str]) -> Tensor:
     """Rows of a classifier (classes, ...) for other classes."""
@@ -92,8 +103,18 @@ def from_checkpoint(checkpoint: Checkpoint) -> Start:
         weights=checkpoint.weights,
         classes=checkpoint.spec.classes.names,
         licence=checkpoint.spec.data_licence,
+        logit_shift=shift_of(checkpoint),
         origin={"init": {"name": checkpoint.name, "sha256": checkpoint.sha256}},
     )
+
+
+def shift_of(checkpoint: Checkpoint) -> tuple[float, ...]:
+    """What its training subtracted from the logits of each class; zeros if nothing. Raises CheckpointError."""
+    classes = len(checkpoint.spec.classes)
+    shift = checkpoint.spec.training.get(LOGIT_SHIFT, [0.0] * classes)
+    if not isinstance(shift, list) or len(shift) != classes or not all(isinstance(one, int | float) for one in shift):
+        raise CheckpointError(f"{checkpoint.name}: its header's {LOGIT_SHIFT} is no number for each class")
+    return tuple(shift)
 
 
 def check_trainable(checkpoint: Checkpoint) -> None:

@@ -1,6 +1,7 @@
 """Averages of checkpoints."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -37,6 +38,14 @@ def test_the_command_writes_the_weighted_mean(parts, tmp_path, monkeypatch):
     found = mean.spec.training["averaged"]
     assert [(entry["share"], entry["sha256"]) for entry in found] == [(0.75, first.sha256), (0.25, second.sha256)]
     assert mean.spec.metrics == {}
+
+
+def test_the_shift_of_the_logits_is_averaged_too():
+    first, second = (untrained(CLASSES, 0.25, seed) for seed in range(2))
+    shifted = replace(first, spec=replace(first.spec, training={"logit_shift": [float(n) for n in range(11)]}))
+    spec, _ = average([shifted, second], [3, 1])
+    assert spec.training["logit_shift"] == [0.75 * n for n in range(11)]
+    assert "logit_shift" not in average([first, second], [3, 1])[0].training
 
 
 def test_what_cannot_be_averaged(parts, tmp_path, monkeypatch, capsys):

@@ -249,6 +249,16 @@ def test_initial_weights_without_auxiliary_classifiers(data, tmp_path):
         trainer(data, tmp_path / "other", start=Start(weights=broken))
 
 
+def test_a_training_from_a_saved_one_begins_before_its_logits_were_adjusted(data, tmp_path):
+    recipe = replace(RECIPE, logit_adjustment=0.5, iterations=3)
+    trainer(data, tmp_path / "first", recipe).run(lambda *_: None)
+    trained = load_state(tmp_path / "first" / "state.safetensors").ema["cls.bias"]
+    saved = load(tmp_path / "first" / "best.safetensors")
+    assert not torch.allclose(saved.weights["cls.bias"].float(), trained, atol=0.05)
+    again = trainer(data, tmp_path / "again", recipe, start=from_checkpoint(saved))
+    assert torch.allclose(again._network.state_dict()["cls.bias"], trained, atol=0.01)
+
+
 def test_a_teacher_passes_its_licence_on(data):
     spec = replace(network_spec(RECIPE, data[0], Start()), data_licence="research only")
     teacher = Checkpoint(spec, {}, "teacher")

@@ -1,5 +1,7 @@
 """Initial weights, teachers and the adjustment of logits."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -25,10 +27,23 @@ def test_logit_adjustment_undoes_the_class_weights():
         before = network(image)
         for amount in (0.0, 0.5, 1.0):
             adjusted = ICNet(3, 0.25, EXITS).eval()
-            adjusted.load_state_dict(adjust_logits(network.state_dict(), balance, amount))
+            adjusted.load_state_dict(adjust_logits(network.state_dict(), balance, amount)[0])
             for one, other in zip(before, adjusted(image), strict=True):
                 expected = one.softmax(1) / balance[:, None, None] ** amount
                 assert torch.allclose(other.softmax(1), expected / expected.sum(1, keepdim=True), atol=1e-5)
+
+
+def test_a_training_that_goes_on_does_not_adjust_the_logits_twice():
+    table = load_classes("camvid")
+    first = checkpoint(table)
+    weights, shift = adjust_logits(first.weights, torch.linspace(0.5, 4, 11), 0.5)
+    saved = Checkpoint(replace(first.spec, training={"logit_shift": shift}), weights, "saved")
+    for start, expected in ((from_checkpoint(saved), weights), (from_checkpoint(saved).unadjusted(), first.weights)):
+        network = ICNet(11, 0.25, EXITS)
+        start.apply(network, table.names, lambda: torch.zeros(0))
+        assert all(torch.allclose(value, expected[key], atol=1e-5) for key, value in network.state_dict().items())
+    with pytest.raises(CheckpointError, match="no number for each class"):
+        from_checkpoint(replace(saved, spec=replace(first.spec, training={"logit_shift": ["much"] * 11})))
 
 
 def test_a_start_keeps_the_rows_of_known_classes_and_refuses_another_width():
