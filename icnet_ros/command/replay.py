@@ -20,6 +20,7 @@ from icnet_ros.command.ground.options import (
     Fov,
     Grid,
     Ground,
+    GroundFrame,
     Height,
     Pitch,
     Rectified,
@@ -126,6 +127,7 @@ def replay(
     rectified: Rectified = False,
     grid: Grid = GRID,
     scan_range: ScanRange = 10.0,
+    ground_frame: GroundFrame = "base_link",
     costs: Costs = "nav2",
     as_json: Json = False,
 ) -> None:
@@ -151,7 +153,7 @@ def replay(
     spec = inference.spec()
     camera = CameraOptions(camera_height, camera_pitch, camera_roll, fov, camera_info, rectified)
     shapes = parse_grid(grid), ScanShape(range_max=scan_range)
-    views = open_drives(camera, shapes, spec.classes, label_groups, costs) if ground else None
+    views = open_drives(camera, shapes, spec.classes, label_groups, costs, ground_frame) if ground else None
     gates = [Gate.parse(text, names(spec.classes.names)) for text in fail_if or ()]
     selection = Selection(
         "", ground_truth_topic, str(ground_truth or ""), str(mapping or ""), start, end, stride, limit, sync_tolerance
@@ -165,6 +167,9 @@ def replay(
         raise typer.BadParameter("--rerun takes one drive")
     if ground_truth and len(drives) > 1:
         raise typer.BadParameter("--ground-truth belongs to one drive: name one bag, and one camera with --image-topic")
+    for drive in drives if views else ():
+        if not drive.error:
+            views(drive)  # a camera whose pose is not known is an error now, not after the labelling
     if not spec.trained:
         warn_untrained("labels", model)
     pool = _worker_pool(ray, workers, threads)

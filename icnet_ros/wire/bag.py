@@ -14,6 +14,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from icnet_ros.files import check_regular, open_regular, writing
 from icnet_ros.share import share
 from icnet_ros.wire.cdr import WireError, typestore
+from icnet_ros.wire.decoders.base import ImageInfo
 from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, may_be_labels, open_decoder, preference
 from icnet_ros.wire.storage.files import FILES, Storage, open_storage
 from icnet_ros.wire.topic import Message, Topic
@@ -33,7 +34,7 @@ class Bag:
 
     def __init__(self, storage: Storage, path: Path) -> None:
         self._storage = storage
-        self._encodings: dict[Topic, str] = {}
+        self._first: dict[Topic, ImageInfo | None] = {}
         self._by_name: dict[str, Topic] = {}
         for topic in sorted(storage.topics(), key=_readability):
             self._by_name.setdefault(topic.name, topic)
@@ -122,6 +123,12 @@ class Bag:
         except Exception as err:  # rosbags raises many exception types for corrupt files
             raise WireError(f"{self.path}: damaged: {type(err).__name__}: {err}") from err
 
+    def first_image(self, topic: Topic) -> ImageInfo | None:
+        """What the first message that can be read says of its image; None if there is none."""
+        if topic not in self._first:
+            self._first[topic] = self._read_first(topic)
+        return self._first[topic]
+
     def role(self, topic: Topic) -> str:
         """What a replay takes a topic for: "camera", "depth", ...; "" if it holds no images."""
         if not has_decoder(topic.kind, topic.encoding):
@@ -170,16 +177,15 @@ class Bag:
 
     def _encoding(self, topic: Topic) -> str:
         """Encoding, or format of a compressed image, of the first message that can be read; "" if there is none."""
-        if topic not in self._encodings:
-            self._encodings[topic] = self._read_encoding(topic)
-        return self._encodings[topic]
+        found = self.first_image(topic)
+        return found.encoding if found else ""
 
-    def _read_encoding(self, topic: Topic) -> str:
+    def _read_first(self, topic: Topic) -> ImageInfo | None:
         with suppress(WireError):  # the bag is corrupt
             for message in islice(self.messages(topic.name), PROBED):
                 with suppress(WireError):  # the message is
-                    return open_decoder(topic.kind, topic.encoding).peek(message.data).encoding
-        return ""
+                    return open_decoder(topic.kind, topic.encoding).peek(message.data)
+        return None
 
 
 def _readability(topic: Topic) -> tuple[bool, float, int]:

@@ -12,6 +12,7 @@ from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.costs import load_costs
 from icnet_ros.ground.camera import Floats, GroundCamera, camera_of
 from icnet_ros.ground.pose import pose_of
+from icnet_ros.ground.recorded_pose import recorded_pose
 from icnet_ros.ground.shapes import GridShape, ScanShape
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.calibration import CameraInfo
@@ -37,6 +38,12 @@ Rectified = Annotated[
     bool, typer.Option("--rectified", help="Images are rectified: P of the calibration holds, not K.")
 ]
 
+GroundFrame = Annotated[
+    str,
+    typer.Option(
+        "--ground-frame", help="Frame of grid and scan in the bag's /tf_static, which count without --camera-height."
+    ),
+]
 GRID = "10x10,0.05,0,-5"
 Ground = Annotated[
     bool,
@@ -107,20 +114,28 @@ def open_ground(
 
 
 def open_drives(
-    options: CameraOptions, shapes: tuple[GridShape, ScanShape], classes: ClassTable, label_groups: str, costs: str
+    options: CameraOptions,
+    shapes: tuple[GridShape, ScanShape],
+    classes: ClassTable,
+    label_groups: str,
+    costs: str,
+    ground_frame: str,
 ) -> Callable[["Drive"], Callable[[int, int], "GroundView"]]:
-    """The same for each drive, whose bag may hold the calibration, beside the images."""
+    """The same for each drive, whose bag may hold the calibration and, on /tf_static, the camera's pose."""
     from icnet_ros.ground.view import GroundSettings, GroundView
 
-    settings, pose = GroundSettings(*shapes, load_costs(classes, label_groups, costs)), options.pose()
+    settings = GroundSettings(*shapes, load_costs(classes, label_groups, costs))
 
     def open_drive(drive: "Drive") -> Callable[[int, int], "GroundView"]:
         with open_bag(drive.bag) as bag:
-            base = bag.image_topic(drive.selection.image_topic).base
-            topic = f"{base.rpartition('/')[0]}/camera_info"
+            images = bag.image_topic(drive.selection.image_topic)
+            topic = f"{images.base.rpartition('/')[0]}/camera_info"
             message = next(iter(bag.messages(topic)), None)
-        recorded = None if message is None else deserialise(message.content(), CAMERA_INFO)
-        found = options if "rect" not in base else replace(options, rectified=True)
+            recorded = None if message is None else deserialise(message.content(), CAMERA_INFO)
+            first = bag.first_image(images)
+            frame = first.header.frame_id if first else ""
+            pose = options.pose() if options.height else recorded_pose(bag, frame, ground_frame)
+        found = options if "rect" not in images.base else replace(options, rectified=True)
         return lambda height, width: GroundView(found.camera(height, width, recorded), pose, settings)
 
     return open_drive
