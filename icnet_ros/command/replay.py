@@ -167,9 +167,10 @@ def replay(
         raise typer.BadParameter("--rerun takes one drive")
     if ground_truth and len(drives) > 1:
         raise typer.BadParameter("--ground-truth belongs to one drive: name one bag, and one camera with --image-topic")
-    for drive in drives if views else ():
-        if not drive.error:
-            views(drive)  # a camera whose pose is not known is an error now, not after the labelling
+    if views is not None:
+        for drive in drives:
+            if not drive.error:
+                views(drive)  # a camera whose pose is not known is an error now, not after the labelling
     if not spec.trained:
         warn_untrained("labels", model)
     pool = _worker_pool(ray, workers, threads)

@@ -283,12 +283,6 @@ def test_a_width_that_leaves_fractions_of_channels(data, tmp_path):
         trainer(data, tmp_path / "out", replace(RECIPE, width=0.3))
 
 
-def test_a_network_that_was_trained_on_other_input_is_refused(tiny):
-    imported = Checkpoint(replace(tiny.spec, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)), tiny.weights, "imported")
-    with pytest.raises(CheckpointError, match="trained with mean"):
-        from_checkpoint(imported)
-
-
 @pytest.mark.parametrize("wrong", [{"momentum": 1}, {"momentum": -0.1}, {"architecture": "icnett"}, {"warm_up": -5},
                                    {"weight_decay": -1.0}, {"nesterov": True, "momentum": 0.0}])  # fmt: skip
 def test_recipes_that_could_not_be_trained(wrong):

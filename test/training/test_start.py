@@ -62,6 +62,12 @@ def test_a_start_keeps_the_rows_of_known_classes_and_refuses_another_width():
         from_checkpoint(other).apply(ICNet(11, 0.5, EXITS), new, lambda: torch.zeros(0))
 
 
+def test_a_network_that_was_trained_on_other_input_is_refused(tiny):
+    imported = Checkpoint(replace(tiny.spec, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)), tiny.weights, "imported")
+    with pytest.raises(CheckpointError, match="trained with mean"):
+        from_checkpoint(imported)
+
+
 def test_a_teacher_must_see_and_know_the_same():
     camvid = load_classes("camvid")
     student = ModelSpec(camvid, 0.25)
