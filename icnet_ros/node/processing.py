@@ -16,6 +16,8 @@ from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.worker import Counters
 from icnet_ros.wire.cdr import WireError
 
+FIRST_RATE = 30.0  # Hz, of a camera that has sent one image: too fine a step would cost the ones that follow
+
 
 class FrameProcessor:
     """Labels images of one or more cameras with one engine. Called on the worker's thread."""
@@ -73,7 +75,9 @@ class FrameProcessor:
         now = perf_counter()
         images_per_s = sum(camera.statistics.image_rate(now) for camera in self._cameras.values())
         if not images_per_s:
-            return math.inf
+            if any(self._counters(frame.camera).received > 1 for frame in frames):
+                return math.inf
+            images_per_s = FIRST_RATE
         spent_ms = milliseconds(now, frames[0].taken) + sum(camera.publish_ms for camera in cameras)
         return 1000 * len(frames) / images_per_s - spent_ms
 

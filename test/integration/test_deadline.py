@@ -82,7 +82,7 @@ def test_without_a_budget_it_keeps_up_with_the_camera(graph, model):
         publish(5, 0.01)
         if latencies[-1].exit == "sub4":
             break
-    assert [latencies[0].exit, latencies[-1].exit] == ["sub124", "sub4"]
+    assert latencies[-1].exit == "sub4"
     for _ in range(80):
         publish(1, 0.3)
         if latencies[-1].exit == "sub124":
