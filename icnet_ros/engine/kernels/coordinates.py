@@ -9,6 +9,7 @@ Weight = npt.NDArray[np.float32]
 Index = npt.NDArray[np.int64]
 # Of rows and of columns: the source coordinate at or before each target coordinate, and the weight of the next one.
 Axes = tuple[Index, Weight, Index, Weight]
+TIE = 1e-6  # what is so near to a half is one for ONNX Runtime (1.32)
 
 
 def network_axes(
@@ -73,4 +74,4 @@ def _round(position: Weight, rounding: str) -> npt.NDArray[np.float64]:
         return np.floor(x)
     if rounding == "ceil":
         return np.ceil(x)
-    return np.ceil(x - 0.5) if rounding == "round_prefer_floor" else np.floor(x + 0.5)
+    return np.ceil(x - 0.5 - TIE) if rounding == "round_prefer_floor" else np.floor(x + 0.5 + TIE)
