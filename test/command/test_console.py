@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from drives import make_bag
 from rich.table import Table
 
 from icnet_ros.checkpoint.file import save
@@ -126,3 +127,11 @@ def test_markup_in_the_names_of_results_and_classes(tmp_path, tiny, capfd):
     assert "[red]" in shown
     assert "[/x]" in shown
     assert f"results in {out}" in shown.replace("\n", "")
+
+
+def test_markup_in_the_names_of_replays(tmp_path, engine, model):
+    bag = make_bag(tmp_path / "bag", engine, frames=2)
+    words = ("--model", model, "--engine", "torch", "--no-video")
+    assert icnet("replay", bag, "--out", tmp_path / "[x]", *words) == 0
+    assert icnet("compare", tmp_path / "[x]", tmp_path / "[x]", "--out", tmp_path / "[red]" / "[y]") == 0
+    assert (tmp_path / "[x]" / "report.json").is_file()

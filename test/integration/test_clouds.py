@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
+from icnet_ros.msg import FrameLatency
 from messages import calibration, engine, image, pixels
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
@@ -177,3 +178,11 @@ def test_a_lidar_cloud_gets_the_labels_of_its_pixels(graph, node, model):
         assert row["label"] == label
         assert math.isclose(row["confidence"], confidence, abs_tol=1e-6)
     assert 50 < seen < 450
+    # One that has no room for two more fields: it has no labels, but the frames have.
+    latencies, _ = graph.listen(FrameLatency, "/icnet/latency")
+    cloud.height = cloud.width = cloud.row_step = 0
+    cloud.point_step, cloud.data = 2**32 - 4, b""
+    graph.spin_until(lambda: "no cloud:" in node.process.text, again=again)
+    count = len(latencies)
+    graph.spin_until(lambda: len(latencies) > count, again=again)
+    assert latencies[-1].failed == 0

@@ -8,6 +8,7 @@ import yaml
 import zstandard
 from mcap.writer import Writer as McapWriter
 from recordings import COUNT, IMAGES, WHOLE, image, read, write_mcap
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from icnet_ros.wire.bag import BagWriter, open_bag
@@ -25,12 +26,20 @@ ODD_DEFINITIONS = {
 }
 
 
-def bag(path, storage=StoragePlugin.MCAP, compression=None):
-    writer = Writer(path, version=8, storage_plugin=storage)
+NEVER = QosTime(9223372036, 854775807)
+OFFERED = Qos(
+    QosHistory.KEEP_LAST, 10, QosReliability.BEST_EFFORT, QosDurability.VOLATILE,
+    NEVER, NEVER, QosLiveliness.AUTOMATIC, NEVER, avoid_ros_namespace_conventions=False,
+)  # fmt: skip
+
+
+def bag(path, storage=StoragePlugin.MCAP, compression=None, version=8):
+    """Version 9 of metadata.yaml has QoS as a list, version 8 as a text."""
+    writer = Writer(path, version=version, storage_plugin=storage)
     if compression is not None:
         writer.set_compression(compression, CompressionFormat.ZSTD)
     with writer:
-        topic = writer.add_connection("/cam", IMAGE, typestore=typestore())
+        topic = writer.add_connection("/cam", IMAGE, typestore=typestore(), offered_qos_profiles=[OFFERED])
         for time, data in IMAGES:
             writer.write(topic, time, data)
     return path
@@ -49,10 +58,11 @@ def topic_of(information):
 
 
 @STORAGES
+@pytest.mark.parametrize("version", [8, 9])
 @pytest.mark.parametrize("profiles", ["- reliability: reliable\n  depth: 3", "[]", [], [{"reliability": 1}], None, 7])
-def test_qos_edited_for_playback_drops_no_topic(tmp_path, storage, profiles):
+def test_qos_edited_for_playback_drops_no_topic(tmp_path, storage, version, profiles):
     path = edit(
-        bag(tmp_path / "bag", storage),
+        bag(tmp_path / "bag", storage, version=version),
         lambda information: topic_of(information)["topic_metadata"].update(offered_qos_profiles=profiles),
     )
     assert read(path) == WHOLE
@@ -146,7 +156,13 @@ def test_definitions_of_other_topics_are_not_needed(tmp_path, odd):
         )
         database.execute("INSERT INTO messages (topic_id, timestamp, data) VALUES (2, 5, x'00010000')")
     database.close()
-    assert read(path, "/cam") == WHOLE
+    listed = {"name": "/other", "type": kind}
+
+    def list_other(information):
+        topics = information["topics_with_message_count"]
+        topics.append({"topic_metadata": topics[0]["topic_metadata"] | listed, "message_count": 1})
+
+    assert read(edit(path, list_other), "/cam") == WHOLE
     files = {"/cam": (IMAGE, IMAGES), "/other": (kind, [(5, b"\0\1\0\0")], (encoding, "cdr", text.encode()))}
     assert read(write_mcap(tmp_path / "x.mcap", files), "/cam") == WHOLE
     with open_bag(path) as opened:

@@ -99,10 +99,12 @@ def with_if():
 
 
 def with_loop():
-    """Adds `raw`, a value from outside, three times."""
+    """Adds `raw` and the mean of the input, values from outside, three times."""
     body = helper.make_graph(
         [
-            helper.make_node("Add", ["sum_in", "raw"], ["sum_out"]),
+            helper.make_node("ReduceMean", ["image"], ["mean"], keepdims=1),
+            helper.make_node("Add", ["raw", "mean"], ["brighter"]),  # the same for all classes
+            helper.make_node("Add", ["sum_in", "brighter"], ["sum_out"]),
             helper.make_node("Identity", ["condition_in"], ["condition_out"]),
         ],
         "body",

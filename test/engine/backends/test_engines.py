@@ -140,9 +140,12 @@ def test_too_small_a_frame(tiny, cpu_engine):
 
 
 def test_a_frame_of_few_wide_rows_is_refused_before_it_fills_the_memory(tiny, cpu_engine):
-    checkpoint = replace(tiny, spec=replace(tiny.spec, frame_height=96))
-    with pytest.raises(ValueError, match=r"this 20000x1 frame gives the network 1920000x96, over 4000000 pixels"):
-        cpu_engine(checkpoint).segment([Frame(np.zeros((1, 20_000, 3), np.uint8))])
+    checkpoint = replace(tiny, spec=replace(tiny.spec, frame_height=512))
+    for width, height, wide in ((1024, 64, 8192), (64, 1, 32768)):
+        with pytest.raises(
+            ValueError, match=rf"this {width}x{height} frame gives the network {wide}x512, over 4000000"
+        ):
+            cpu_engine(checkpoint).segment([Frame(np.zeros((height, width, 3), np.uint8))])
 
 
 @pytest.mark.parametrize(
