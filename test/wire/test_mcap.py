@@ -1,9 +1,12 @@
 """mcap files with and without each part that the specification makes optional are read exactly."""
 
 import random
+import struct
+import tracemalloc
 from itertools import product
 
 import pytest
+import zstandard
 from mcap.data_stream import RecordBuilder
 from mcap.records import (
     Channel,
@@ -170,3 +173,28 @@ def test_two_types_and_two_definitions_are_said(tmp_path):
         two_types, two_definitions = bag.remarks("/cam")
     assert "/cam has messages of sensor_msgs/msg/CompressedImage (2) and sensor_msgs/msg/Image (2)" in two_types
     assert "two.mcap has two definitions of sensor_msgs/msg/Image" in two_definitions
+
+
+@pytest.mark.parametrize("declared", [3 << 20, 900 << 20])
+@pytest.mark.parametrize("compression", ["", "zstd"])
+def test_memory_is_not_taken_for_what_a_chunk_declares(tmp_path, compression, declared):
+    """A file that was cut off in a chunk, and a chunk whose zstd data has no size."""
+    path, content = drive(tmp_path / "x.mcap")
+    whole = path.read_bytes()
+    offset = whole.index(b"\x06", len(MAGIC) + 9)
+    _, length, start, end, unpacked = struct.unpack_from("<BQQQQ", whole, offset)
+    records = whole[offset + 9 + 40 : offset + 9 + length]
+    assert len(records) == unpacked
+    packed = zstandard.ZstdCompressor(write_content_size=False).compress(records) if compression else records
+    said = len(packed) if compression else declared
+    head = struct.pack("<QQQII", start, end, declared, 0, len(compression)) + compression.encode()
+    path.write_bytes(
+        whole[:offset] + struct.pack("<BQ", 6, len(head) + 8 + said) + head + struct.pack("<Q", said) + packed
+    )
+    tracemalloc.start()
+    found, problem = read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found["/cam"] == content[: len(found["/cam"])] != []
+    assert "cut off" in problem
+    assert peak < 50 * len(whole) + (2 << 20)

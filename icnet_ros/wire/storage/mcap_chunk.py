@@ -1,5 +1,6 @@
 """Unpacks a chunk of an mcap file, as far as it is whole."""
 
+import os
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -62,10 +63,19 @@ class UnpackedChunk:
         self.problem = self.problem or "its last record is cut off"
 
 
+def read_declared(file: BinaryIO, length: int) -> bytes:
+    """`length` bytes, as many as a record says it has, or the rest of the file.
+
+    `read` would allocate as much memory as it is asked for, whatever the file holds.
+    """
+    left = os.fstat(file.fileno()).st_size - file.tell()
+    return file.read(max(0, min(length, left)))
+
+
 def unpack_records(file: BinaryIO, chunk: McapChunk) -> UnpackedChunk:
     """Records of a chunk, as far as they can be unpacked; `problem` says why some cannot."""
     file.seek(chunk.data)
-    packed = file.read(chunk.packed)
+    packed = read_declared(file, chunk.packed)
     content, problem = packed, "" if len(packed) == chunk.packed else "it is cut off"
     if chunk.compression in ("zstd", "lz4"):
         content, found = _unpacked(packed, chunk)
@@ -80,12 +90,14 @@ def unpack_records(file: BinaryIO, chunk: McapChunk) -> UnpackedChunk:
 def _unpacked(packed: bytes, chunk: McapChunk) -> tuple[bytes, str]:
     """What can be unpacked, and why the rest cannot."""
     try:
-        if chunk.compression == "zstd":
+        # Without a size in its header, `decompress` would allocate what the chunk declares.
+        if chunk.compression == "zstd" and zstandard.frame_content_size(packed) >= 0:
             return zstandard.ZstdDecompressor().decompress(packed, max_output_size=chunk.unpacked), ""
-        whole = lz4.frame.LZ4FrameDecompressor()
-        content = whole.decompress(packed, max_length=MAX_CHUNK_BYTES)
-        if whole.eof:
-            return content, ""
+        if chunk.compression == "lz4":
+            whole = lz4.frame.LZ4FrameDecompressor()
+            content = whole.decompress(packed, max_length=MAX_CHUNK_BYTES)
+            if whole.eof:
+                return content, ""
     except (zstandard.ZstdError, RuntimeError, EOFError, MemoryError):
         pass
     parts: list[bytes] = []

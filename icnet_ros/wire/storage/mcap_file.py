@@ -10,7 +10,7 @@ from typing import BinaryIO
 from mcap.opcode import Opcode
 
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.storage.mcap_chunk import McapChunk, unpack_records
+from icnet_ros.wire.storage.mcap_chunk import McapChunk, read_declared, unpack_records
 from icnet_ros.wire.storage.mcap_layout import MAGIC, mcap_layout, records
 from icnet_ros.wire.storage.payload import Payload, as_cdr
 from icnet_ros.wire.topic import Message, Topic, sum_topics, without_comments
@@ -102,7 +102,7 @@ class McapFile:
                     return
                 found: Iterable[Entry] = ()
                 if opcode == Opcode.MESSAGE:
-                    content = file.read(length)
+                    content = read_declared(file, length)
                     whole = len(content) == length >= MESSAGE_HEADER.size
                     found = _message(content, offset, 0, wanted) if whole else ()
                 elif offset in chunks:

@@ -22,7 +22,7 @@ from mcap.opcode import Opcode
 from mcap.records import Channel, Schema
 
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.storage.mcap_chunk import MAX_CHUNK_BYTES, RECORD_HEADER, McapChunk, unpack_records
+from icnet_ros.wire.storage.mcap_chunk import MAX_CHUNK_BYTES, RECORD_HEADER, McapChunk, read_declared, unpack_records
 
 MAGIC = b"\x89MCAP0\r\n"
 ZSTD_HEADER = 18  # bytes, at most
@@ -116,7 +116,7 @@ def _walk(file: BinaryIO, size: int, layout: McapLayout) -> None:
             elif opcode == Opcode.MESSAGE:
                 layout.loose[struct.unpack("<H", file.read(2))[0]] += 1
             elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-                layout.declare(parse_record(opcode, file.read(length)))
+                layout.declare(parse_record(opcode, read_declared(file, length)))
             elif opcode == Opcode.DATA_END:
                 return
             layout.cut = layout.cut or ("" if whole else CUT_OFF)
@@ -177,14 +177,14 @@ def _summary(file: BinaryIO, size: int, layout: McapLayout) -> _Summary | None:
         if opcode == Opcode.FOOTER:
             break
         if opcode in (Opcode.SCHEMA, Opcode.CHANNEL):
-            summary.records.append(parse_record(opcode, file.read(length)))
+            summary.records.append(parse_record(opcode, read_declared(file, length)))
         elif opcode == Opcode.CHUNK_INDEX:
             first, last, offset, size_of_chunk = struct.unpack("<QQQQ", file.read(32))
             summary.chunks[offset] = first, last, size_of_chunk
         elif opcode == Opcode.STATISTICS:
             file.read(42)  # counts of everything, first and last time
             (pairs,) = struct.unpack("<I", file.read(4))
-            summary.counts.update(dict(struct.iter_unpack("<HQ", file.read(pairs))))
+            summary.counts.update(dict(struct.iter_unpack("<HQ", read_declared(file, pairs))))
     return summary
 
 
