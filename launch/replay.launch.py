@@ -6,6 +6,7 @@ frames.csv into `out`. Takes the other arguments of segmentation.launch.py, too.
 """
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch_ros.actions import Node, SetRemap
 
-from icnet_ros.node.launching.arguments import argument_values, include_segmentation, launch_description, typed
+from icnet_ros.node.launching.arguments import (
+    argument_values,
+    full_namespace,
+    include_segmentation,
+    launch_description,
+    typed,
+)
+from icnet_ros.node.parameter import ParameterError
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.decoders.table import topic_of, transport_of
 from launch import LaunchContext, LaunchDescription
@@ -40,6 +48,8 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _actions(context: LaunchContext) -> list[Any]:
+    if find_spec("ros2bag") is None:
+        raise ParameterError("the bag is played by `ros2 bag`: install the ROS package ros2bag")
     values = argument_values(context, ARGUMENTS)
     namespace = context.launch_configurations.get("namespace", "")
     groups = context.launch_configurations.get("label_groups", "")
@@ -70,7 +80,7 @@ def _actions(context: LaunchContext) -> list[Any]:
         sigterm_timeout=REPORT_S,
         sigkill_timeout=REPORT_S,
     )
-    node = "/".join(["", *namespace.strip("/").split("/"), "icnet"]).replace("//", "/")
+    node = "/" + f"{full_namespace(context, namespace)}/icnet".strip("/")
     play = ["ros2", "bag", "play", path, "--clock", "--rate", values["rate"], "--delay", DISCOVERY_S]
     play += ["--loop"] if values["loop"].lower() == "true" else []
     play += ["--topics", *inputs]
@@ -81,8 +91,9 @@ def _actions(context: LaunchContext) -> list[Any]:
         emulate_tty=False,
     )
 
-    def ended(_: ProcessExited, context: LaunchContext) -> list[Any]:
-        shutdown = EmitEvent(event=Shutdown(reason="playback of the bag has finished"))
+    def ended(event: ProcessExited, context: LaunchContext) -> list[Any]:
+        how = f"failed with exit code {event.returncode}" if event.returncode else "has finished"
+        shutdown = EmitEvent(event=Shutdown(reason=f"playback of the bag {how}"))
         return [] if context.is_shutdown else [TimerAction(period=LAST_FRAMES_S, actions=[shutdown])]
 
     return [

@@ -24,6 +24,7 @@ from icnet_ros.node.launching.arguments import (
     cameras_in,
     check_params_file,
     check_topics,
+    full_namespace,
     given_parameters,
     launch_description,
     remappings,
@@ -50,7 +51,7 @@ def _nodes(context: LaunchContext) -> list[Any]:
     rviz = values["rviz"].lower() == "true"
     if rviz and "rviz2" not in get_packages_with_prefixes():
         raise ParameterError("rviz:=true needs rviz2, which is not installed")  # launch would leave the node behind
-    logger = ".".join(part for part in (*values["namespace"].split("/"), "icnet") if part)
+    logger = f"{full_namespace(context, values['namespace'])}/icnet".strip("/").replace("/", ".")
     profile = profile_environment(values["dds_profile"], context.environment)
 
     def segmentation() -> LifecycleNode:

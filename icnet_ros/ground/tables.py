@@ -76,7 +76,7 @@ def build_tables(camera: GroundCamera, pose: Floats, ground: float, grid: GridSh
     if not seen.any():
         raise GroundError(
             f"the camera sees no ground within {farthest:.1f} m: it looks up, or its image ends above the ground; "
-            "correct its transform, or camera_pitch (positive looks down)"
+            "correct its transform (from the optical frame, z ahead), or camera_pitch (positive looks down)"
         )
     step = grid.resolution / 2
     farthest = min(farthest, float(_coarse_radii(farthest)[min(COARSE_RADII - 1, np.flatnonzero(seen.any(0))[-1] + 1)]))

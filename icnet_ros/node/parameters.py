@@ -172,7 +172,7 @@ class Parameters(GroundParameters):
     )
     points_tolerance_s: float = parameter(
         0.05,
-        "Seconds by which the stamps of image and depth image (~/points) or cloud (~/cloud) may differ.",
+        "Seconds by which the stamps of image and depth image or cloud may differ, and by which /tf may be late.",
         low=0.0,
         high=10.0,
     )

@@ -1,11 +1,13 @@
 """The launch file under the real launch system, checked with the ros2 command line."""
 
+import importlib.util
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from icnet_ros.checkpoint.file import load
 from icnet_ros.dds import NEW, OLD
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import open_engine
+from icnet_ros.node.launching.arguments import full_namespace
 from icnet_ros.node.parameters import by_name
 from icnet_ros.share import share
 
@@ -243,6 +246,23 @@ def test_the_other_launch_files_refuse_unknown_arguments(launch, file, required)
     log = launch.start("enigne:=torch", required, file=file)
     assert launch.popen.wait(30) == 1
     assert "did you mean engine?" in log.read_text()
+
+
+def test_a_replay_needs_ros2_bag(launch):
+    if importlib.util.find_spec("ros2bag"):
+        pytest.skip("ros2bag is installed")
+    log = launch.start("bag:=/none", file="replay.launch.py")
+    assert launch.popen.wait(30) == 1
+    assert "install the ROS package ros2bag" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("pushed", "namespace", "full"),
+    [("", "", ""), ("", "front", "front"), ("/robot", "", "robot"), ("/robot", "front", "robot/front"),
+     ("/robot", "/front", "front")],
+)  # fmt: skip
+def test_namespaces_of_including_launch_files_count(pushed, namespace, full):
+    assert full_namespace(SimpleNamespace(launch_configurations={"ros_namespace": pushed}), namespace) == full
 
 
 def test_every_parameter_of_the_node_is_an_argument(launch, model):

@@ -159,13 +159,18 @@ def test_the_transform_listener_is_released(monkeypatch):
         def lookup_transform(self, target, source, time):
             raise LookupError
 
-    fake = types.SimpleNamespace(Buffer=Buffer, TransformListener=Listener, TransformException=LookupError)
+    fake = types.SimpleNamespace(
+        Buffer=Buffer, TransformListener=Listener, TransformException=LookupError, ExtrapolationException=KeyError
+    )
     monkeypatch.setattr(transforms, "tf2_ros", fake)
     found = Transforms(Node(), "")
     for _ in range(2):
         with pytest.raises(ValueError, match="no transform from lidar to front"):
             found.between("lidar", "front", 10**9, 0.05)
-    found.close()
+    found.check()
+    assert not released
+    monkeypatch.setattr(transforms, "IDLE_S", 0.0)
+    found.check()
     found.close()
     assert released == [1]
 
@@ -176,8 +181,9 @@ def test_a_transform_is_that_of_the_images_stamp_or_a_little_older(monkeypatch):
 
     class Buffer:
         def lookup_transform(self, target, source, time):
+            assert (target, source) == ("front", "odom")
             if time.nanoseconds > latest:
-                raise LookupError("would require extrapolation into the future")
+                raise IndexError("would require extrapolation into the future. ")
             at = time.nanoseconds or latest
             place = types.SimpleNamespace(x=at / 10**8, y=0.0, z=0.0)
             turn = types.SimpleNamespace(x=0.0, y=0.0, z=0.0, w=1.0)
@@ -188,10 +194,37 @@ def test_a_transform_is_that_of_the_images_stamp_or_a_little_older(monkeypatch):
             )
 
     listener = lambda *_: types.SimpleNamespace(unregister=lambda: None)  # noqa: E731
-    fake = types.SimpleNamespace(Buffer=Buffer, TransformListener=listener, TransformException=LookupError)
+    fake = types.SimpleNamespace(
+        Buffer=Buffer, TransformListener=listener, TransformException=LookupError, ExtrapolationException=IndexError
+    )
     monkeypatch.setattr(transforms, "tf2_ros", fake)
     found = Transforms(Node(), "")
-    assert found.between("odom", "front", 900_000_000, 0.05)[0, 3] == pytest.approx(9.0)
+    assert found.between("/odom", "front", 900_000_000, 0.05)[0, 3] == pytest.approx(9.0)
     assert found.between("odom", "front", 1_040_000_000, 0.05)[0, 3] == pytest.approx(10.0)
-    with pytest.raises(ValueError, match=r"from odom to front at the image's stamp: .*extrapolation"):
+    with pytest.raises(ValueError, match=r"extrapolation into the future; does its publisher run"):
         found.between("odom", "front", 1_060_000_000, 0.05)
+
+
+def test_transforms_of_a_bag_that_begins_again(monkeypatch):
+    """tf2 refuses what is 10 s older than its newest: without /clock, nothing else tells it of a new round."""
+    cleared = []
+
+    class Buffer:
+        def lookup_transform(self, target, source, time):
+            raise LookupError
+
+        def clear(self):
+            cleared.append(1)
+
+    listener = lambda *_: types.SimpleNamespace(unregister=lambda: None)  # noqa: E731
+    fake = types.SimpleNamespace(
+        Buffer=Buffer, TransformListener=listener, TransformException=LookupError, ExtrapolationException=KeyError
+    )
+    monkeypatch.setattr(transforms, "tf2_ros", fake)
+    found = Transforms(Node(), "")
+    for second, clears in ((30, 0), (31, 0), (25, 0), (3, 1), (4, 1), (40, 1), (10, 2)):
+        with pytest.raises(ValueError, match="publish the transform on /tf_static, or set cloud_transform"):
+            found.between("lidar", "front", second * 10**9, 0.05)
+        assert len(cleared) == clears, second
+    with pytest.raises(ValueError, match="no frame_id"):
+        found.between("", "front", 10**9, 0.05)

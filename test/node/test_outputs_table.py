@@ -189,7 +189,13 @@ def test_an_output_that_fails_costs_only_itself(node, monkeypatch):
     fragile.error = NotYet()
     outputs.publish(frame())
     assert outputs.error() == "no fragile: TypeError: a defect", "nothing was published since"
-    assert all(len(node.publishers[name].sent) == 7 for name in ("labels", "color", "latency"))
+    node.logged = []
+    for number in range(3):
+        fragile.error = ValueError(f"no transform at {number}.5 s")  # as tf2 says it
+        outputs.publish(frame())
+        assert outputs.error() == f"no fragile: no transform at {number}.5 s"
+    assert len(node.logged) == 1, "a text of which only the numbers are new is not"
+    assert all(len(node.publishers[name].sent) == 10 for name in ("labels", "color", "latency"))
     fragile.error = None
     outputs.publish(frame())
     assert (outputs.error(), publisher.sent) == ("", [b"published"])

@@ -145,9 +145,8 @@ class OptionalInputs:
 
     def camera_in(self, frame: str, stamp: int, camera_frame: str) -> Matrix:
         """Transform (4, 4) from the camera's frame to `frame` at `stamp`, from tf2. Raises ValueError."""
-        if not camera_frame:
-            raise ValueError("the images have no frame_id, which their driver should set")
-        return self._transforms.lookup(camera_frame, frame, stamp, self.tolerance_s, "install tf2_ros_py")
+        instead = "set camera_height and camera_pitch"
+        return self._transforms.lookup(camera_frame, frame, stamp, self.tolerance_s, instead)
 
     def _nearest(self, kind: str, stamp: int) -> "_Kept | None":
         """The waiting message whose stamp is nearest, if it is within the tolerance."""
@@ -180,7 +179,8 @@ class OptionalInputs:
         self._subscriptions.clear()
 
     def check(self) -> None:
-        """Look whether messages come, see BytesSubscription."""
+        """Look whether messages come, see BytesSubscription, and whether transforms are still needed."""
+        self._transforms.check()
         for subscription in self._subscriptions.values():
             if isinstance(subscription, BytesSubscription):
                 subscription.check()

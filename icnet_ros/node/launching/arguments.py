@@ -54,6 +54,12 @@ SEGMENTATION: Arguments = {
 }
 
 
+def full_namespace(context: LaunchContext, namespace: str) -> str:
+    """Of a node in `namespace`, without slashes around it: launch files that include this one may push another."""
+    pushed = "" if namespace.startswith("/") else context.launch_configurations.get("ros_namespace", "")
+    return "/".join(part for part in (*pushed.split("/"), *namespace.split("/")) if part)
+
+
 def launch_description(
     file: str, arguments: Arguments, act: Callable[[LaunchContext], Sequence[LaunchDescriptionEntity]]
 ) -> LaunchDescription:

@@ -1,6 +1,7 @@
 """All outputs of one camera: their publishers, what they need, and why one of them cannot be published."""
 
 import math
+import re
 import traceback
 from functools import partial
 from time import perf_counter
@@ -31,6 +32,11 @@ class _Error(NamedTuple):
 
     text: str
     logged: float
+
+
+def _without_numbers(text: str) -> str:
+    """To compare texts of which only the numbers differ from frame to frame, such as the stamps in those of tf2."""
+    return re.sub(r"[-+]?\d[\d.]*", "0", text)
 
 
 class CameraOutputs:
@@ -127,7 +133,7 @@ class CameraOutputs:
         """Log why an output cannot be published, or may be wrong, when that is new and every LOG_PERIOD_S."""
         now, before = perf_counter(), self._errors.get(name, _Error("", -math.inf))
         logged = before.logged
-        if text != before.text or now - logged > LOG_PERIOD_S:
+        if _without_numbers(text) != _without_numbers(before.text) or now - logged > LOG_PERIOD_S:
             prefix = f"{self._camera}: " if self._camera else ""
             self._node.get_logger().warning("\n".join(filter(None, (prefix + text, details))))
             logged = now

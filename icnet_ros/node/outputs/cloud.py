@@ -13,7 +13,7 @@ from icnet_ros.node.parameters import Parameters
 from icnet_ros.wire.calibration import check_view
 from icnet_ros.wire.lidar import label_cloud
 
-QUIET_S = 1.0  # images without a cloud are reported if there was none for so long
+QUIET_S = 2.0  # images without a cloud are reported if there was none for so long
 NO_CLOUD = "no cloud or CameraInfo for this image; are their topics and stamps right?"
 
 
@@ -28,12 +28,18 @@ class Cloud(Output):
         self.needs = Needs(confidence=True, camera_info=True, cloud=True)
         self._last, self._error = perf_counter(), NO_CLOUD
 
+    def skip(self) -> None:
+        """See Output."""
+        self._last, self._error = perf_counter(), NO_CLOUD
+
     def publish(self, frame: LabelledFrame) -> None:
         """See Output. A LiDAR is slower than a camera: most images have no cloud."""
         try:
             published = self._publish_nearest(frame)
         except ValueError as err:
             self._error = str(err)
+            if perf_counter() - self._last <= QUIET_S:  # /tf and CameraInfo come a little after the first frame
+                raise NotYet from None
             raise
         if published:
             self._last, self._error = perf_counter(), NO_CLOUD

@@ -19,7 +19,6 @@ from icnet_ros.node.parameters import Parameters
 
 START_S = 2.0  # CameraInfo and /tf come so long after the first frame that needs them
 ABOVE = 0.1  # share of the ground above the horizon from which on the pose is doubted
-REMEDY = "publish the transform on /tf_static, or set camera_height and camera_pitch"
 
 
 class Ground(Output):
@@ -74,10 +73,7 @@ class Ground(Output):
     def _pose(self, frame: LabelledFrame) -> Floats:
         if self._fixed_pose is not None:
             return self._fixed_pose
-        try:
-            return frame.inputs.camera_in(self.settings.ground_frame, frame.stamp, str(frame.header.frame_id))
-        except ValueError as err:
-            raise ValueError(f"{err}; {REMEDY}") from err
+        return frame.inputs.camera_in(self.settings.ground_frame, frame.stamp, str(frame.header.frame_id))
 
     def _renew(self, frame: LabelledFrame, camera: GroundCamera, pose: Floats) -> LabelledFrame:
         """Take the tables that were computed, and return the frame to publish with them.
