@@ -65,7 +65,8 @@ class FrameProcessor:
         needs = Needs()
         for frame in frames:
             needs |= self._cameras[frame.camera].outputs.needs(settings)
-        return Request(needs.confidence, needs.scores, settings.exit, self._remaining_ms(frames, settings))
+        remaining = self._remaining_ms(frames, settings) if settings.exit == "auto" else math.inf
+        return Request(needs.confidence, needs.scores, settings.exit, remaining)
 
     def _remaining_ms(self, frames: list[DecodedFrame], settings: Parameters) -> float:
         """Time left for the engine: to keep the budget or, without one, to be ready before an image must be dropped."""
