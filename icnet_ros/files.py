@@ -43,10 +43,12 @@ def check_regular(path: str | Path) -> Path:
 def read_bytes(path: str | Path, limit: int = 0) -> bytes:
     """Content of a regular file. Raises OSError, also if it is larger than `limit` bytes; 0: no limit."""
     with open_regular(path) as file:
-        content = file.read(limit + 1 if limit else -1)
-    if limit and len(content) > limit:
-        raise FileTooLargeError(errno.EFBIG, f"larger than {limit} bytes, the most that is read of such a file", path)
-    return content
+        # A read of `limit` bytes would allocate as many, whatever the file holds; one without a limit does not.
+        if limit and os.fstat(file.fileno()).st_size > limit:
+            raise FileTooLargeError(
+                errno.EFBIG, f"larger than {limit} bytes, the most that is read of such a file", path
+            )
+        return file.read()
 
 
 def read_text(path: str | Path, limit: int = 0) -> str:

@@ -158,7 +158,7 @@ def network_spec(recipe: Recipe, data: Dataset, start: Start, teacher: Checkpoin
 
 def join_licences(licences: Sequence[str]) -> str:
     """The different licences, one after another."""
-    return "; ".join(dict.fromkeys(one for one in licences if one))
+    return "; ".join(dict.fromkeys(one for licence in licences for one in licence.split("; ") if one))
 
 
 def check_teacher(teacher: Checkpoint, student: ModelSpec) -> None:
