@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from icnet_ros.node.worker import SILENT_S
+
 PERCENTILES = (50, 95, 99)
 LAST = 20  # intervals between images whose median is their period: a gap, as of a paused bag, does not count
-SILENT_S = 1.0  # after which a camera does not count as sending images
 
 
 class _Finished(NamedTuple):

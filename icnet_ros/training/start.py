@@ -23,7 +23,7 @@ from icnet_ros.training.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
-LOGIT_SHIFT = "logit_shift"  # in the header: what was subtracted from the logits of each class, see `logit_shift`
+LOGIT_SHIFT = "logit_shift"  # in the header: what was subtracted from the logits of each class, see `adjust_logits`
 
 
 @dataclass(frozen=True)

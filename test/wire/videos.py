@@ -35,8 +35,10 @@ def scenes(count, height=96, width=128):
 def usual_priority():
     """libsvtav1, run by root, makes this thread and all that it starts real-time ones: nothing else would run."""
     before = os.sched_getscheduler(0), os.sched_getparam(0)
-    yield
-    os.sched_setscheduler(0, *before)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
 
 
 @usual_priority()

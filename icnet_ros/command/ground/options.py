@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,6 +127,7 @@ def open_drives(
 
     settings = GroundSettings(*shapes, load_costs(classes, label_groups, costs))
 
+    @cache
     def open_drive(drive: "Drive") -> Callable[[int, int], "GroundView"]:
         with open_bag(drive.bag) as bag:
             images = bag.image_topic(drive.selection.image_topic)
