@@ -21,7 +21,6 @@ from icnet_ros.checkpoint.model_index import STATE
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.dataset.statistics import absent_classes
 from icnet_ros.engine.base import FrameError
-from icnet_ros.network.fold import for_inference
 from icnet_ros.training.curve import append_row, draw_curve, read_rows, write_rows
 from icnet_ros.training.errors import DivergedError, RecipeError, StateError
 from icnet_ros.training.loss import adjust_logits, cascade_loss, distillation_loss
@@ -30,7 +29,7 @@ from icnet_ros.training.provenance import LABELS, data_origin, image_names, made
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.samples.crops import Crops
 from icnet_ros.training.samples.sampling import Sampler, label_counts
-from icnet_ros.training.start import FROM_SCRATCH, LOGIT_SHIFT, Start, check_teacher, network_spec
+from icnet_ros.training.start import FROM_SCRATCH, LOGIT_SHIFT, Start, network_spec, teacher_network
 from icnet_ros.training.state import State, load_state, save_state
 from icnet_ros.training.targets import OUTLIER, outlier_loss, soft_label_loss
 from icnet_ros.training.validation import validate
@@ -96,10 +95,8 @@ class Trainer:
         self._origin = {**start.origin, "data": data_origin(data)}
         self._teacher: nn.Module | None = None
         if teacher is not None:
-            check_teacher(teacher, self._spec)
+            self._teacher = teacher_network(teacher, self._spec, recipe).to(fabric.device)
             self._origin["teacher"] = {"name": teacher.name, "sha256": teacher.sha256}
-            folded = for_inference(teacher.network(teacher.spec.exits[-1:])).to(fabric.device)
-            self._teacher = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._made_from = made_from(data, self._counts, self._origin)
         self._validated_on = sha256(checked.tobytes() + image_names(validation)).hexdigest()
         if saved is not None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import ARCHITECTURES, CheckpointError, ModelSpec
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.files import read_bytes
+from icnet_ros.network.fold import for_inference
 from icnet_ros.network.icnet import ICNet
 from icnet_ros.network.pspnet import PSPNet50
 from icnet_ros.training.loss import CLASSIFIERS, subtract_from_logits
@@ -72,10 +73,11 @@ class Start:
 
     def unadjusted(self) -> "Start":
         """As before the logits were shifted: a training that shifts them at its end would do so twice."""
-        if not any(self.logit_shift):
-            return self
-        weights = subtract_from_logits(self.weights, -torch.tensor(self.logit_shift))
-        return replace(self, weights=weights, logit_shift=())
+        return replace(self, weights=_shifted_back(self.weights, self.logit_shift), logit_shift=())
+
+
+def _shifted_back(weights: Mapping[str, Tensor], shift: Sequence[float]) -> Mapping[str, Tensor]:
+    return subtract_from_logits(weights, -torch.tensor(shift)) if any(shift) else weights
 
 
 def _rows(weight: Tensor, old: Sequence[str], new: Sequence[str]) -> Tensor:
@@ -159,6 +161,18 @@ def network_spec(recipe: Recipe, data: Dataset, start: Start, teacher: Checkpoin
 def join_licences(licences: Sequence[str]) -> str:
     """The different licences, one after another."""
     return "; ".join(dict.fromkeys(one for licence in licences for one in licence.split("; ") if one))
+
+
+def teacher_network(teacher: Checkpoint, student: ModelSpec, recipe: Recipe) -> nn.Module:
+    """Its last exit, folded; with the logits that its own loss saw if those of the student are shifted at the end only.
+
+    Raises CheckpointError.
+    """
+    check_teacher(teacher, student)
+    if recipe.logit_adjustment:
+        teacher = replace(teacher, weights=_shifted_back(teacher.weights, shift_of(teacher)))
+    folded = for_inference(teacher.network(teacher.spec.exits[-1:]))
+    return folded.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
 
 
 def check_teacher(teacher: Checkpoint, student: ModelSpec) -> None:

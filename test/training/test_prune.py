@@ -127,6 +127,25 @@ def test_a_pruned_network_sees_frames_at_as_many_rows_as_before(tmp_path, scale,
         prune(0.1875, 0.1875)
 
 
+def test_a_pruned_network_is_not_adjusted_twice(tmp_path):
+    data = street(tmp_path, "train", 4, seed=0), street(tmp_path, "val", 2, seed=1)
+    classes = data[0].classes
+    shift = torch.linspace(-1, 1, len(classes))
+    wide = replace(spec(0.25), classes=classes, training={"logit_shift": shift.tolist()})
+    network = build_network(wide)
+    for name, value in network.state_dict().items():
+        if name.startswith("cls."):
+            value.zero_()
+    checkpoint = Checkpoint(wide, network.state_dict(), "wide")
+    still = replace(RECIPE, iterations=1, validate_every=1, batch=2, learning_rate=1e-9, weight_decay=0.0, ema=0.0)
+    recipe = replace(still, class_balance="log", logit_adjustment=0.5)
+    fabric = Fabric(accelerator="cpu", devices=1)
+    result = prune_progressively(checkpoint, [0.125], recipe, *data, tmp_path / "out", fabric, lambda *_: None)
+    saved = load(result.checkpoint)
+    expected = shift - torch.tensor(saved.spec.training["logit_shift"])
+    assert torch.allclose(saved.weights["cls.bias"], expected, atol=1e-3)
+
+
 def test_pruning_in_steps_retrains_and_resumes(tmp_path):
     data = street(tmp_path, "train", 12, seed=0), street(tmp_path, "val", 4, seed=1)
     fabric = Fabric(accelerator="cpu", devices=1)

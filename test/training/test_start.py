@@ -10,7 +10,8 @@ from icnet_ros.checkpoint.file import Checkpoint, build_network
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 from icnet_ros.network.icnet import EXITS, ICNet
 from icnet_ros.training.loss import adjust_logits
-from icnet_ros.training.start import check_teacher, from_checkpoint
+from icnet_ros.training.recipe import Recipe
+from icnet_ros.training.start import check_teacher, from_checkpoint, teacher_network
 
 
 def checkpoint(classes, width=0.25, **changes):
@@ -44,6 +45,19 @@ def test_a_training_that_goes_on_does_not_adjust_the_logits_twice():
         assert all(torch.allclose(value, expected[key], atol=1e-5) for key, value in network.state_dict().items())
     with pytest.raises(CheckpointError, match="no number for each class"):
         from_checkpoint(replace(saved, spec=replace(first.spec, training={"logit_shift": ["much"] * 11})))
+
+
+def test_a_student_whose_logits_are_shifted_learns_from_those_that_its_teacher_learned():
+    table = load_classes("camvid")
+    first = checkpoint(table)
+    weights, shift = adjust_logits(first.weights, torch.linspace(0.5, 4, 11), 0.5)
+    teacher = Checkpoint(replace(first.spec, training={"logit_shift": shift}), weights, "saved")
+    images = torch.randn(1, 3, 64, 64)
+    recipe = Recipe(dataset="camvid", class_balance="log")
+    with torch.inference_mode():
+        for amount, expected in ((0.5, first), (0.0, teacher)):
+            student = teacher_network(teacher, first.spec, replace(recipe, logit_adjustment=amount))
+            assert torch.allclose(student(images)[-1], expected.network()(images)[-1], atol=1e-4)
 
 
 def test_a_start_keeps_the_rows_of_known_classes_and_refuses_another_width():

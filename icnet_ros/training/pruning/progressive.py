@@ -18,7 +18,7 @@ from icnet_ros.training.loop import Progress, Trainer
 from icnet_ros.training.pruning.filters import narrower, pruned
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.session import recipe_for
-from icnet_ros.training.start import Start
+from icnet_ros.training.start import Start, shift_of
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ def prune_progressively(
             weights=weights,
             licence=current.spec.data_licence,
             fixed_height=current.spec.frame_height > 0,
+            logit_shift=shift_of(current),
             origin=origin,
         )
         folder = out / f"width-{width:g}"
