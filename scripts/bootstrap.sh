@@ -61,19 +61,22 @@ for package in vision_msgs nav_msgs; do
   done
 done
 log=$BUILD/colcon.txt
-colcon_build() {
-  colcon --log-base "$BUILD/log" build --base-paths "$src" --build-base "$BUILD/build" \
-    --install-base "$BUILD/install" --merge-install --symlink-install \
+colcon_build() {  # without colcon's limit by the load, which on a busy machine leaves one job
+  MAKEFLAGS=-j$(nproc) colcon --log-base "$BUILD/log" build --base-paths "$src" \
+    --build-base "$BUILD/build" --install-base "$BUILD/install" --merge-install --symlink-install \
     --cmake-args -DBUILD_TESTING=OFF "-DPython3_EXECUTABLE=$VENV/bin/python" -DPython3_FIND_VIRTUALENV=ONLY \
     -Wno-dev --no-warn-unused-cli >"$log" 2>&1 ||
     { tail -n 40 "$log" >&2; fail "colcon build failed; the whole log is $log"; }
 }
-step "$BUILD: colcon build" colcon_build
-
-# --- Numba's kernels, which would be compiled at the first start otherwise -----------------------
-source scripts/env.sh
+# Numba's kernels, which would be compiled at the first start otherwise. They need no messages: both builds leave cores idle.
 stamp=$BUILD/.kernels
-if [ ! -e "$stamp" ] || [ -n "$(find icnet_ros/engine/kernels icnet_ros/ground icnet_ros/wire -name '*.py' -newer "$stamp")" ]; then
-  step "$BUILD: kernels" "$VENV/bin/python" -m icnet_ros.engine.kernels.compile
-  touch "$stamp"
-fi
+compile_kernels() { "$VENV/bin/python" -m icnet_ros.engine.kernels.compile && touch "$stamp"; }
+build_all() {
+  local kernels=
+  if [ ! -e "$stamp" ] || [ -n "$(find icnet_ros/engine/kernels icnet_ros/ground icnet_ros/wire -name '*.py' -newer "$stamp")" ]; then
+    compile_kernels & kernels=$!
+  fi
+  colcon_build
+  [ -z "$kernels" ] || wait "$kernels" || fail "the kernels could not be compiled, see above"
+}
+step "$BUILD: messages and kernels" build_all

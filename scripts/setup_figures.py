@@ -26,8 +26,7 @@ IMAGES = ROOT / "docs" / "images"
 # First line of each step in the output of `make demo`, and the name of the step.
 STEPS = (
     (r"== .*(set run|Python environment)", "packages"),
-    (r"== .*colcon", "build"),
-    (r"== .*kernels", "kernels"),
+    (r"== .*(colcon|kernels)", "messages and kernels"),
     (r"(starting|playing|segmenting)", "play the drive"),
     (r"(scoring|writing)", "report"),
 )
@@ -116,10 +115,12 @@ def draw_seconds(runs: Mapping[str, Mapping[str, float]], picture: Path) -> None
     figure = Figure(figsize=(9, 1.6 + 0.7 * len(runs)), layout="constrained")
     panel = figure.subplots()
     names = list(dict.fromkeys(step for steps in runs.values() for step in steps))
+    for number, name in enumerate(names):
+        panel.bar(0, 0, color=f"C{number}", label=name)  # every step in the legend, whichever revision has it
     for row, steps in enumerate(runs.values()):
         left = 0.0
         for step, seconds in steps.items():
-            panel.barh(row, seconds, left=left, color=f"C{names.index(step)}", label=step if row == 0 else None)
+            panel.barh(row, seconds, left=left, color=f"C{names.index(step)}")
             panel.text(left + seconds / 2, row, f"{seconds:.0f}", ha="center", va="center", fontsize=8)
             left += seconds
     panel.set_yticks(range(len(runs)), list(runs))

@@ -37,32 +37,60 @@ endfunction()
 """
 
 
-@pytest.mark.parametrize("late", [False, True])
-def test_the_package_starts_whatever_is_installed_last(tmp_path, late):
+def installed(tmp_path: Path, *settings: str) -> Path:
+    """Prefix into which the package is installed from a copy of the sources; again if it was before."""
     if shutil.which("cmake") is None:
         pytest.skip("no cmake")
-    for package in ("ament_cmake", "ament_cmake_python", "rosidl_default_generators", "std_msgs"):
-        folder = tmp_path / "prefix" / "share" / package / "cmake"
-        folder.mkdir(parents=True)
-        (folder / f"{package}Config.cmake").write_text(AMENT if package == "ament_cmake" else "")
     source, build, prefix = tmp_path / "source", tmp_path / "build", tmp_path / "installed"
-    source.mkdir()
-    shutil.copy(ROOT / "CMakeLists.txt", source)
-    for folder in ("icnet_ros", "scripts"):
-        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for folder in ("config", "demo", "launch", "models"):
-        (source / folder).mkdir()
-    settings = (f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}", f"-DCMAKE_INSTALL_PREFIX={prefix}", f"-DLATE={late:d}")
-    for words in (("-S", source, "-B", build, "-DBUILD_TESTING=OFF", *settings), ("--install", build)):
+    if not source.exists():
+        for package in ("ament_cmake", "ament_cmake_python", "rosidl_default_generators", "std_msgs"):
+            folder = tmp_path / "prefix" / "share" / package / "cmake"
+            folder.mkdir(parents=True)
+            (folder / f"{package}Config.cmake").write_text(AMENT if package == "ament_cmake" else "")
+        source.mkdir()
+        shutil.copy(ROOT / "CMakeLists.txt", source)
+        for folder in ("icnet_ros", "scripts"):
+            shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        for folder in ("config", "demo", "launch", "models"):
+            (source / folder).mkdir()
+    places = f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}", f"-DCMAKE_INSTALL_PREFIX={prefix}"
+    for words in (
+        ("-S", source, "-B", build, "-DBUILD_TESTING=OFF", *places, *(f"-D{one}" for one in settings)),
+        ("--install", build),
+    ):
         done = subprocess.run(["cmake", *map(str, words)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+    return prefix
+
+
+def version(prefix: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(map(str, (prefix / "lib" / "python", *filter(None, sys.path[1:]))))
-    environment = {**os.environ, "PYTHONPATH": path}
     command = [sys.executable, str(prefix / "lib" / "icnet_ros" / "icnet"), "--version"]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_package_starts_whatever_is_installed_last(tmp_path, late):
+    prefix = installed(tmp_path, f"LATE={late:d}")
+    done = version(prefix, tmp_path)
     assert (done.returncode, done.stdout) == (0, f"icnet_ros {__version__}\n"), done.stderr
-    installed = (prefix / "lib" / "python" / "icnet_ros" / "__init__.py").read_text()
-    assert bool(installed) is not late  # the stand-in does what it is for
+    init = (prefix / "lib" / "python" / "icnet_ros" / "__init__.py").read_text()
+    assert bool(init) is not late  # the stand-in does what it is for
+
+
+def test_a_symlink_install_sees_new_files_and_replaces_a_copy(tmp_path):
+    installed(tmp_path)
+    source, prefix = tmp_path / "source" / "icnet_ros", installed(tmp_path, "AMENT_CMAKE_SYMLINK_INSTALL=1")
+    package = prefix / "lib" / "python" / "icnet_ros"
+    assert (package / "wire").resolve() == source / "wire"
+    (source / "wire" / "new.py").write_text("")
+    assert (package / "wire" / "new.py").exists()
+    assert (prefix / "share" / "icnet_ros" / "models").is_symlink()
+    assert not (package / "msg").is_symlink()
+    installed(tmp_path, "AMENT_CMAKE_SYMLINK_INSTALL=1")  # the link is replaced, not what it points to
+    assert (source / "wire" / "image.py").exists()
+    assert version(prefix, tmp_path).stdout == f"icnet_ros {__version__}\n"
 
 
 @pytest.mark.parametrize("script", ["icnet", "segmentation_node", "evaluation_node"])

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,9 +49,14 @@ for name, run in KERNELS.items():
 """
 
 
-def python(*arguments, **environment):
+def python(*arguments, cwd=None, **environment):
     result = subprocess.run(
-        [sys.executable, *arguments], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        [sys.executable, *arguments],
+        env={**os.environ, **environment},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout.splitlines()
@@ -64,6 +70,17 @@ def test_frames_run_exactly_what_is_compiled_ahead():
     lines = python("-c", LABELLING)
     assert {line.split()[0] for line in lines} == set(kernels.KERNELS)
     assert [line for line in lines if line.split()[1:] != ["1", "0"]] == []
+
+
+def test_the_package_that_was_built_has_them_in_its_cache(tmp_path):
+    """The node runs from build/, `make build` compiles from the checkout: both must mean the same files."""
+    code = "from icnet_ros.engine.kernels import compile as k; print(k.PACKAGES)\n"
+    code += "print([name for name in k.KERNELS if not k._is_cached(name)])"
+    place, missing = python("-c", code, cwd=tmp_path)
+    if Path(__file__).parents[3] in (Path(place), *Path(place).parents) and "build" in Path(place).parts:
+        assert missing == "[]"
+    else:
+        pytest.skip(f"icnet_ros is not that of `make build`, but of {place}")
 
 
 def test_an_engine_has_kernels_compiled_by_another_process(tmp_path):
