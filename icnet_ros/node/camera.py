@@ -18,6 +18,7 @@ from icnet_ros.node.inputs.device_image import DeviceImage
 from icnet_ros.node.inputs.image_input import ImageInput
 from icnet_ros.node.inputs.optional_inputs import OptionalInputs
 from icnet_ros.node.inputs.transforms import Transforms
+from icnet_ros.node.outputs.base import Output
 from icnet_ros.node.outputs.camera_outputs import CameraOutputs
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.ros.graph import why_no_images
@@ -121,7 +122,7 @@ class Camera:
     def update_inputs(self, settings: Parameters) -> None:
         """Subscribe to what the outputs that have subscribers need beside the images."""
         if self._subscription is not None:
-            self._inputs.update(self.outputs.needs(settings))
+            self._inputs.update(self.outputs.wanted(settings).needs)
 
     def decode(self, received: ReceivedImage, taken: float, settings: Parameters, counters: Counters) -> DecodedFrame:
         """Decode an image message. Raises WireError, or ValueError if the size of the labels is not known yet."""
@@ -149,16 +150,17 @@ class Camera:
         self,
         decoded: DecodedFrame,
         label_map: LabelMap,
+        outputs: dict[str, Output],
         scored: tuple[int, ...],
         counters: Counters,
         settings: Parameters,
     ) -> None:
-        """Publish a frame on all outputs that are wanted. scored: classes that the label map has scores of."""
+        """Publish a frame on its outputs, those that were wanted. scored: classes that the label map has scores of."""
         engine = self._engine
         frame = LabelledFrame(
             decoded, label_map, scored, engine.name, engine.exit, settings, self._inputs, counters, perf_counter()
         )
-        self.outputs.publish(frame)
+        self.outputs.publish(frame, outputs)
         stages, pixels = frame.stages, frame.picture.pixels
         self._age_ms, self._stamp_error = stages["age_ms"], stamp_error(frame.published_ns, frame.stamp)
         self._input_size = f"{pixels.shape[1]}x{pixels.shape[0]}"

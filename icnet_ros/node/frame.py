@@ -73,17 +73,17 @@ class LabelledFrame:
     started: float
     published_ns: int = 0
 
-    @property
+    @cached_property
     def picture(self) -> Picture:
         """The image."""
         return self.decoded.picture
 
-    @property
+    @cached_property
     def header(self) -> Header:
         """Header of the image."""
         return self.picture.header
 
-    @property
+    @cached_property
     def stamp(self) -> int:
         """Stamp of the image in nanoseconds since the epoch."""
         return stamp_ns(self.header)
@@ -95,7 +95,7 @@ class LabelledFrame:
 
     @property
     def confidence(self) -> UInt8:
-        """uint8 (H, W), 0..255. Raises NotYet if a subscriber came while this frame was labelled."""
+        """uint8 (H, W), 0..255. Raises NotYet if the frame was labelled without it."""
         if self.label_map.confidence is None:
             raise NotYet
         return self.label_map.confidence

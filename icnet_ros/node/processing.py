@@ -2,13 +2,14 @@
 
 import math
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import or_
 from time import perf_counter
 
 from rclpy.node import Node
 
-from icnet_ros.engine.base import Engine, EngineError, LabelMap, Request
+from icnet_ros.engine.base import Engine, EngineError, Request
 from icnet_ros.node.camera import Camera
 from icnet_ros.node.frame import DecodedFrame, ReceivedImage, milliseconds
 from icnet_ros.node.inputs.needs import Needs
@@ -39,34 +40,39 @@ class FrameProcessor:
         taken, settings = perf_counter(), self._settings()
         frames: list[DecodedFrame] = []
         for name, image in received.items():
-            with self._reporting_failures(name):
+            try:
                 frames.append(self._cameras[name].decode(image, taken, settings, self._counters(name)))
+            except BaseException as err:
+                self._report(err, name)
         return self._label(frames) if frames else set()
 
     def _label(self, frames: list[DecodedFrame]) -> set[str]:
-        done: set[str] = set()
-        label_maps: list[LabelMap] = []
-        settings, alone = self._settings(), len(frames) < 2
-        request = self._request(frames, settings)
-        # One bad frame fails a whole batch: which one has failed shows when each is tried alone.
-        with self._reporting_failures(*(frame.camera for frame in frames)) if alone else suppress(BaseException):
+        settings, names = self._settings(), [frame.camera for frame in frames]
+        try:
+            wanted = {name: self._cameras[name].outputs.wanted(settings) for name in names}
+            request = self._request(frames, settings, [one.needs for one in wanted.values()])
             label_maps = self._engine.segment([frame.frame for frame in frames], request)
-        if not label_maps and not alone:
-            return done.union(*(self._label([frame]) for frame in frames))
-        for frame, label_map in zip(frames, label_maps, strict=False):
-            with self._reporting_failures(frame.camera):
-                camera = self._cameras[frame.camera]
-                camera.publish(frame, label_map, request.scores, self._counters(frame.camera), settings)
-                done.add(frame.camera)
+        except BaseException as err:
+            if len(frames) > 1:  # one bad frame fails a whole batch: which one shows when each is tried alone
+                return {name for frame in frames for name in self._label([frame])}
+            self._report(err, *names)
+            return set()
+        done: set[str] = set()
+        for name, frame, label_map in zip(names, frames, label_maps, strict=False):
+            try:
+                self._cameras[name].publish(
+                    frame, label_map, wanted[name].outputs, request.scores, self._counters(name), settings
+                )
+                done.add(name)
+            except BaseException as err:
+                self._report(err, name)
         return done
 
-    def _request(self, frames: list[DecodedFrame], settings: Parameters) -> Request:
+    def _request(self, frames: list[DecodedFrame], settings: Parameters, needs: list[Needs]) -> Request:
         """What the outputs of all these cameras need."""
-        needs = Needs()
-        for frame in frames:
-            needs |= self._cameras[frame.camera].outputs.needs(settings)
         remaining = self._remaining_ms(frames, settings) if settings.exit == "auto" else math.inf
-        return Request(needs.confidence, needs.scores, settings.exit, remaining)
+        total = reduce(or_, needs)
+        return Request(total.confidence, total.scores, settings.exit, remaining)
 
     def _remaining_ms(self, frames: list[DecodedFrame], settings: Parameters) -> float:
         """Time left for the engine: to keep the budget or, without one, to be ready before an image must be dropped."""
@@ -82,20 +88,15 @@ class FrameProcessor:
         spent_ms = milliseconds(now, frames[0].taken) + sum(camera.publish_ms for camera in cameras)
         return 1000 * len(frames) / images_per_s - spent_ms
 
-    @contextmanager
-    def _reporting_failures(self, *cameras: str) -> Iterator[None]:
-        """Log exceptions and store them as the failure of these cameras, so that the thread survives."""
-        try:
-            yield
-        except WireError as err:
+    def _report(self, err: BaseException, *cameras: str) -> None:
+        """Log why frames of these cameras failed and store it as their failure; whatever it was, the thread goes on."""
+        if isinstance(err, WireError):
             failure = f"unusable image: {err}"
-        except (EngineError, ValueError) as err:
+        elif isinstance(err, EngineError | ValueError):
             failure = f"frame not segmented: {err}"
-        except BaseException as err:  # SystemExit would end the thread too
+        else:  # SystemExit would end the thread too
             failure = f"frame not segmented: {type(err).__name__}: {err}"
-            self._node.get_logger().error(traceback.format_exc(), throttle_duration_sec=10.0)
-        else:
-            return
+            self._node.get_logger().error("".join(traceback.format_exception(err)), throttle_duration_sec=10.0)
         for name in cameras:
             self._cameras[name].fail(failure)
             self._node.get_logger().error(f"{name}: {failure}".lstrip(": "), throttle_duration_sec=5.0)

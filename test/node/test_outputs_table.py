@@ -90,6 +90,10 @@ def frame(confidence=True, scored=(), inputs=None, **settings):
     return LabelledFrame(decoded, label_map, scored, "torch", "sub4", Parameters(**settings), inputs, Counters(), 0.0)
 
 
+def publish(outputs, labelled):
+    outputs.publish(labelled, outputs.wanted(labelled.settings).outputs)
+
+
 @pytest.mark.parametrize(
     ("topic", "needs"),
     [
@@ -107,19 +111,19 @@ def frame(confidence=True, scored=(), inputs=None, **settings):
 def test_a_subscriber_makes_the_node_ask_for_what_its_output_needs(node, topic, needs):
     outputs = opened(node, score_classes=("sky", "road"))
     settings = Parameters()
-    assert (outputs.needs(settings), outputs.has_subscribers()) == (Needs(), False)
+    assert (outputs.wanted(settings).needs, outputs.has_subscribers()) == (Needs(), False)
     node.publishers[topic].subscribers = 1
-    assert outputs.needs(settings) == needs
+    assert outputs.wanted(settings).needs == needs
     assert outputs.has_subscribers() == (topic != "scores/channels")
-    assert outputs.needs(Parameters(publish_confidence=False)) == (Needs() if topic == "confidence" else needs)
+    assert outputs.wanted(Parameters(publish_confidence=False)).needs == (Needs() if topic == "confidence" else needs)
 
 
 def test_needs_of_several_outputs_are_united(node):
     outputs = opened(node, confidence_threshold=0.5)
-    assert outputs.needs(Parameters()) == Needs(confidence=True), "the threshold needs it for every frame"
+    assert outputs.wanted(Parameters()).needs == Needs(confidence=True), "the threshold needs it for every frame"
     for topic in ("scores", "cloud"):
         node.publishers[topic].subscribers = 1
-    assert outputs.needs(Parameters()) == Needs(True, tuple(range(11)), camera_info=True, cloud=True)
+    assert outputs.wanted(Parameters()).needs == Needs(True, tuple(range(11)), camera_info=True, cloud=True)
     assert Needs(scores=(3, 1)) | Needs(scores=(1, 2)) == Needs(scores=(3, 1, 2))
 
 
@@ -128,29 +132,29 @@ def test_only_what_has_subscribers_is_published_and_the_latency_last(node, monke
     sent = []
     for name, publisher in node.publishers.items():
         monkeypatch.setattr(publisher, "publish", lambda _, name=name: sent.append(name))
-    outputs.publish(frame())
+    publish(outputs, frame())
     assert sent == ["labels", "latency"]
     sent.clear()
     for name in ("color", "overlay/compressed", "confidence"):
         node.publishers[name].subscribers = 1
-    outputs.publish(frame())
+    publish(outputs, frame())
     assert sent == ["labels", "confidence", "color", "overlay/compressed", "latency"]
 
 
 def test_channels_are_those_of_the_output_whatever_else_was_scored(node):
     outputs = opened(node, score_classes=("road", "sky"))
     node.publishers["scores"].subscribers = 1
-    outputs.publish(frame(scored=(0, 5, 3)))
+    publish(outputs, frame(scored=(0, 5, 3)))
     message = node.publishers["scores"].sent[0]
     values = np.frombuffer(message[-4 * 6 * 2 * 4 :], np.float32).reshape(4, 6, 2)
     assert np.allclose(values[0, 0], [0.3, 0.0])
-    outputs.publish(frame(scored=(0,)))  # a subscriber that came while the frame was labelled
+    publish(outputs, frame(scored=(0,)))  # labelled without what it needs
     assert (len(node.publishers["scores"].sent), outputs.error()) == (1, "")
 
 
 def test_pixels_below_the_threshold_are_unlabelled_in_every_output(node):
     outputs = opened(node, confidence_threshold=0.5)
-    outputs.publish(frame(confidence_threshold=0.5))
+    publish(outputs, frame(confidence_threshold=0.5))
     assert (decode_labels(node.publishers["labels"].sent[0])[1] == 255).all()
 
 
@@ -159,15 +163,15 @@ class Fragile(Output):
 
     topics = (Topic("fragile", Image, "sensor_msgs/Image"),)
     error: Exception | None = None
-    skipped = 0
+    resets = 0
 
     def publish(self, frame):
         if self.error is not None:
             raise self.error
         self.send("fragile", b"published")
 
-    def skip(self):
-        self.skipped += 1
+    def reset(self):
+        self.resets += 1
 
 
 def test_an_output_that_fails_costs_only_itself(node, monkeypatch):
@@ -181,32 +185,32 @@ def test_an_output_that_fails_costs_only_itself(node, monkeypatch):
         fragile.error, node.logged = error, []
         for second in (0.0, 1.0, 6.0):
             now[0] += second
-            outputs.publish(frame())
+            publish(outputs, frame())
             assert outputs.error() == f"no fragile: {text}"
         assert len(node.logged) == 2, "when it is new, and after 5 s"
         assert node.logged[0].startswith(f"no fragile: {text}")
         assert ("Traceback" in node.logged[0]) == (text != "no depth")
     fragile.error = NotYet()
-    outputs.publish(frame())
+    publish(outputs, frame())
     assert outputs.error() == "no fragile: TypeError: a defect", "nothing was published since"
     node.logged = []
     for number in range(3):
         fragile.error = ValueError(f"no transform at {number}.5 s")  # as tf2 says it
-        outputs.publish(frame())
+        publish(outputs, frame())
         assert outputs.error() == f"no fragile: no transform at {number}.5 s"
     assert len(node.logged) == 1, "a text of which only the numbers are new is not"
     assert all(len(node.publishers[name].sent) == 10 for name in ("labels", "color", "latency"))
     fragile.error = None
-    outputs.publish(frame())
+    publish(outputs, frame())
     assert (outputs.error(), publisher.sent) == ("", [b"published"])
     fragile.warning, fragile.figures = "it may be wrong", {"share": "0.5"}
-    outputs.publish(frame())
+    publish(outputs, frame())
     assert (outputs.error(), outputs.figures()) == ("fragile: it may be wrong", {"share": "0.5"})
     fragile.error = ValueError("no depth")
-    outputs.publish(frame())
+    publish(outputs, frame())
     publisher.subscribers = 0
-    outputs.publish(frame())
-    assert (outputs.error(), fragile.skipped) == ("", 1)
+    publish(outputs, frame())
+    assert (outputs.error(), fragile.resets) == ("", 2), "before its first frame, and when nobody wants it any more"
 
 
 def test_labels_that_cannot_be_published_are_a_failed_frame(node, monkeypatch):
@@ -217,7 +221,7 @@ def test_labels_that_cannot_be_published_are_a_failed_frame(node, monkeypatch):
 
     monkeypatch.setattr(node.publishers["labels"], "publish", full)
     with pytest.raises(RuntimeError, match="no memory"):
-        outputs.publish(frame())
+        publish(outputs, frame())
 
 
 def test_settings_that_cannot_be_used_leave_no_publisher(node):

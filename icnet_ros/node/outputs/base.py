@@ -66,6 +66,7 @@ class Output(ABC):
         self.warning = ""
         self.figures: dict[str, str] = {}
         self.publishers: dict[str, Publisher] = {}  # by the names of `topics`
+        self._per_frame = [topic.name for topic in self.topics if not topic.latched]
 
     @abstractmethod
     def publish(self, frame: LabelledFrame) -> None:
@@ -75,8 +76,8 @@ class Output(ABC):
         """Whether the parameters, which may change while the node runs, allow it."""
         return True
 
-    def skip(self) -> None:  # noqa: B027  most keep nothing
-        """Called in place of `publish` for frames that nobody wants, and when the node is activated."""
+    def reset(self) -> None:  # noqa: B027  most keep nothing
+        """Called before it is published for the first frame, when frames are no longer wanted, and on activation."""
 
     def latched(self, topic: str) -> Stamped:
         """The message of a latched topic. Its header gets the time of publishing."""
@@ -88,11 +89,11 @@ class Output(ABC):
 
     def wanted(self, settings: Parameters) -> bool:
         """Whether it is to be published for the next frame."""
-        return self.always or (self.enabled(settings) and self.has_subscribers())
+        return self.always or (self.has_subscribers() and self.enabled(settings))
 
     def has_subscribers(self) -> bool:
         """Whether a topic that is published for each frame has subscribers."""
-        return any(self.subscribed(topic.name) for topic in self.topics if not topic.latched)
+        return any(map(self.subscribed, self._per_frame))
 
     def send(self, topic: str, message: object) -> None:
         """Publish a message, or its bytes, on one of the topics."""

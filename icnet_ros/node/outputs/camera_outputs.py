@@ -34,6 +34,13 @@ class _Error(NamedTuple):
     logged: float
 
 
+class Wanted(NamedTuple):
+    """Outputs that are published for a frame, by name and in order, and what they need of it."""
+
+    outputs: dict[str, Output]
+    needs: Needs
+
+
 def _without_numbers(text: str) -> str:
     """To compare texts of which only the numbers differ from frame to frame, such as the stamps in those of tf2."""
     return re.sub(r"[-+]?\d[\d.]*", "0", text)
@@ -47,6 +54,7 @@ class CameraOutputs:
         self._node, self._camera = node, camera
         self._errors: dict[str, _Error] = {}  # by output
         self._announced = 0  # subscribers of latched topics when they were last counted
+        self._last: set[str] = set()  # names of the outputs that were wanted for the last frame
         self._reported: set[str] = set()  # endpoints of subscribers with an incompatible QoS
         self._publishers: list[Publisher] = []
         self.outputs = {name: output(spec, settings) for name, output in OUTPUTS.items()}
@@ -87,32 +95,33 @@ class CameraOutputs:
     def _latched(self) -> list[tuple[Output, Topic]]:
         return [(output, topic) for output in self.outputs.values() for topic in output.topics if topic.latched]
 
-    def needs(self, settings: Parameters) -> Needs:
-        """What the next frame needs for the outputs that will be published."""
-        total = Needs()
-        for _, output in self._ordered:
-            if output.wanted(settings):
-                total |= output.needs
-        return total
+    def wanted(self, settings: Parameters) -> Wanted:
+        """What is to be published for the next frame."""
+        outputs = {name: output for name, output in self._ordered if output.wanted(settings)}
+        needs = Needs()
+        for output in outputs.values():
+            needs |= output.needs
+        return Wanted(outputs, needs)
 
     def has_subscribers(self) -> bool:
         """Whether anyone subscribes to what is computed from images."""
         return any(output.has_subscribers() for _, output in self._ordered)
 
-    def publish(self, frame: LabelledFrame) -> None:
-        """Publish a frame on every output that is wanted.
+    def publish(self, frame: LabelledFrame, outputs: dict[str, Output]) -> None:
+        """Publish a frame on the outputs that `wanted` gave before it was labelled.
 
         Raises what an output raises that is published for every frame; others only log why they cannot be published.
         """
-        for name, output in self._ordered:
+        for name in self._last ^ outputs.keys():
+            self.outputs[name].reset()
+            self._errors.pop(name, None)
+        self._last = set(outputs)
+        for name, output in outputs.items():
             if output.always:
                 output.publish(frame)
                 frame.published_ns = frame.published_ns or self._node.get_clock().now().nanoseconds
-            elif output.wanted(frame.settings):
-                self._try(name, output, frame)
             else:
-                output.skip()
-                self._errors.pop(name, None)
+                self._try(name, output, frame)
 
     def _try(self, name: str, output: Output, frame: LabelledFrame) -> None:
         try:
@@ -150,7 +159,7 @@ class CameraOutputs:
     def forget(self, *, errors: bool = False) -> None:
         """Drop earlier frames that outputs wait with, as after a jump of the clock; with `errors`, also those."""
         for output in self.outputs.values():
-            output.skip()
+            output.reset()
         if errors:
             self._errors = {}
 

@@ -28,7 +28,7 @@ class Cloud(Output):
         self.needs = Needs(confidence=True, camera_info=True, cloud=True)
         self._last, self._error = perf_counter(), NO_CLOUD
 
-    def skip(self) -> None:
+    def reset(self) -> None:
         """See Output."""
         self._last, self._error = perf_counter(), NO_CLOUD
 

@@ -46,7 +46,7 @@ class Ground(Output):
         self._started: float | None = None
         self._doubt = 0.0  # running mean of the share above the horizon
 
-    def skip(self) -> None:
+    def reset(self) -> None:
         """See Output."""
         self._started, self._doubt, self.warning, self.figures = None, 0.0, "", {}
 

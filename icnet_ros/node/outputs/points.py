@@ -26,9 +26,9 @@ class Points(Output):
     def __init__(self, spec: ModelSpec, settings: Parameters) -> None:
         super().__init__(spec, settings)
         self.needs = Needs(confidence=True, depth=True)
-        self.skip()
+        self.reset()
 
-    def skip(self) -> None:
+    def reset(self) -> None:
         """See Output."""
         self._waiting: deque[LabelledFrame] = deque(maxlen=MAX_WAITING)
 
