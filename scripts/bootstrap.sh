@@ -51,14 +51,13 @@ mkdir -p "$src/icnet_ros"
 for item in package.xml CMakeLists.txt config demo icnet_ros launch models msg scripts; do
   ln -sfn "$ROOT/$item" "$src/icnet_ros/$item"
 done
-for package in vision_msgs nav_msgs; do
-  ln -sfn "$ROOT/support/$package" "$src/$package"
-  for prefix in ${AMENT_PREFIX_PATH//:/ }; do
-    if [ "$prefix" != "$BUILD/install" ] && [ -e "$prefix/share/$package/package.xml" ]; then
-      [ ! -e "$BUILD/build/$package" ] || rm -rf "$BUILD/build" "$BUILD/install"  # built with the bundled one
-      rm -rf "${src:?}/$package"  # ROS has its own
-    fi
-  done
+ln -sfn "$ROOT/support/vision_msgs" "$src/vision_msgs"
+for prefix in ${AMENT_PREFIX_PATH//:/ }; do  # ROS has its own
+  [ "$prefix" = "$BUILD/install" ] || [ ! -e "$prefix/share/vision_msgs/package.xml" ] || rm -rf "${src:?}/vision_msgs"
+done
+rm -rf "${src:?}/nav_msgs"  # bundled by earlier versions
+for package in vision_msgs nav_msgs; do  # what was built of it would hide that of ROS
+  [ -e "$src/$package" ] || [ ! -e "$BUILD/build/$package" ] || rm -rf "$BUILD/build" "$BUILD/install"
 done
 log=$BUILD/colcon.txt
 colcon_build() {  # without colcon's limit by the load, which on a busy machine leaves one job

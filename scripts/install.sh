@@ -77,7 +77,7 @@ PY
 install_set() {
   if [ -n "$SYSTEM_ROS" ]; then
     local constraints=(-c "$VENV/constraints.txt")
-    [ "$1" != run ] || command -v colcon >/dev/null || pip_install colcon-bash colcon-core colcon-cmake colcon-parallel-executor colcon-ros
+    [ "$1" != run ] || command -v colcon >/dev/null || pip_install colcon-bash colcon-core colcon-cmake colcon-ros
     step "$VENV: requirements of set $1" pip_install "${constraints[@]}" -r "requirements/$1.in"
     [ "$1" != train ] || step "$VENV: torch" install_torch "${constraints[@]}"
   else
