@@ -156,9 +156,12 @@ def save(path: str | Path, spec: ModelSpec, weights: "Mapping[str, Tensor]", *, 
     _write(path, serialise(tensors, metadata={HEADER_KEY: spec.to_json()}))
 
 
-def replace_spec(path: Path, spec: ModelSpec) -> None:
-    """Write another ModelSpec into the header of a checkpoint, atomically; its tensors stay as they are stored."""
-    _write(path, replace_metadata(path.read_bytes(), {HEADER_KEY: spec.to_json()}))
+def replace_spec(path: Path, spec: ModelSpec, out: Path | None = None) -> None:
+    """Write another ModelSpec into the header of a checkpoint, atomically; its tensors stay as they are stored.
+
+    out: the file to write; default: `path` itself.
+    """
+    _write(out or path, replace_metadata(path.read_bytes(), {HEADER_KEY: spec.to_json()}))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -56,7 +56,7 @@ class ModelSpec:
     metrics: dict[str, Any] = field(default_factory=dict)
     data_licence: str = ""
     architecture: Literal["icnet", "icnet_two_pass", "pspnet50", "onnx"] = "icnet"
-    fusion: Literal["cff", "deconv3", "deconv5", "deconv7"] = "cff"
+    fusion: Literal["cff", "cff_coarse", "deconv3", "deconv5", "deconv7"] = "cff"
     stride_at: Literal["reduce", "conv3"] = "reduce"
     output_stride: Literal[8, 16, 32] = 8
     head: Literal["concat", "sum"] = "concat"
@@ -77,7 +77,7 @@ class ModelSpec:
                 raise CheckpointError(f"{name} is {getattr(self, name)!r}, not {words}")
         for name, allowed in (
             ("architecture", tuple(ARCHITECTURES)),
-            ("fusion", ("cff", "deconv3", "deconv5", "deconv7")),
+            ("fusion", ("cff", "cff_coarse", "deconv3", "deconv5", "deconv7")),
             ("stride_at", ("reduce", "conv3")),
             ("output_stride", (8, 16, 32)),
             ("head", ("concat", "sum")),

@@ -26,7 +26,7 @@ from icnet_ros.network.layers import (
 from icnet_ros.network.pyramid import SumPyramid, Windows
 
 Exit = Literal["sub4", "sub24", "sub124"]
-Fusion = Literal["cff", "deconv3", "deconv5", "deconv7"]
+Fusion = Literal["cff", "cff_coarse", "deconv3", "deconv5", "deconv7"]
 EXITS: tuple[Exit, ...] = get_args(Exit)  # coarse to fine
 
 
@@ -35,15 +35,22 @@ class CascadeFeatureFusion(nn.Module):
 
     `low` (N, C1, h, w) and `high` (N, C2, 2h or 2h - 1, ...) -> (N, C3, size of `high`).
     Batch norm before the sum, ReLU after it.
+
+    coarse: the 3x3 convolves the coarse map, without dilation, and its result is upsampled: a quarter of the work.
+    Upsampling by 2 commutes with a convolution, but for the zeros beyond the border, and for a small shift where
+    `high` has 2h rows or columns: with aligned corners they are not quite twice as dense.
     """
 
-    def __init__(self, low: int, high: int, outputs: int) -> None:
+    def __init__(self, low: int, high: int, outputs: int, *, coarse: bool = False) -> None:
         super().__init__()
-        self.low = ConvBN(low, outputs, 3, dilation=2, relu=False)
+        self.coarse = coarse
+        self.low = ConvBN(low, outputs, 3, dilation=1 if coarse else 2, relu=False)
         self.high = ConvBN(high, outputs, 1, relu=False)
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
-        return F.relu(self.low(resize(low, (high.shape[-2], high.shape[-1]))) + self.high(high), inplace=True)
+        size = high.shape[-2], high.shape[-1]
+        low = resize(self.low(low), size) if self.coarse else self.low(resize(low, size))
+        return F.relu(low + self.high(high), inplace=True)
 
 
 class DeconvFusion(nn.Module):
@@ -60,8 +67,8 @@ class DeconvFusion(nn.Module):
 
 def fusion_unit(kind: Fusion, low: int, high: int, outputs: int) -> nn.Module:
     """Build a fusion unit. Raises ValueError for an unknown `kind`."""
-    if kind == "cff":
-        return CascadeFeatureFusion(low, high, outputs)
+    if kind in ("cff", "cff_coarse"):
+        return CascadeFeatureFusion(low, high, outputs, coarse=kind == "cff_coarse")
     if kind not in get_args(Fusion):
         raise ValueError(f"fusion {kind!r} is not one of {get_args(Fusion)}")
     return DeconvFusion(low, high, outputs, int(kind.removeprefix("deconv")))
@@ -91,7 +98,7 @@ class ICNet(nn.Module):
         `("sub124",)` is the deployed network and all three are the training network, whose coarse
         exits are the auxiliary heads of cascade label guidance.
     windows: pyramid pooling windows; "official" runs at 1025 x 2049 only.
-    fusion: "cff" is ICNet; the others are the baselines of table 3.
+    fusion: "cff" is ICNet, "cff_coarse" a cheaper form of it; the others are the baselines of table 3.
     stride_at: layer with the stride in the first block of stage 3; "conv3" is a variant of other implementations.
 
     Logits are float (N, classes, h, w) with h = ceil(H / 16), ceil(H / 8) and ceil(H / 4) for

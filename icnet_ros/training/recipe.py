@@ -62,7 +62,7 @@ class Recipe:
     dataset: str = ""
     architecture: Literal["icnet", "pspnet50"] = "icnet"
     width: float = 0.5
-    fusion: Literal["cff", "deconv3", "deconv5", "deconv7"] = "cff"
+    fusion: Literal["cff", "cff_coarse", "deconv3", "deconv5", "deconv7"] = "cff"
     stride_at: Literal["reduce", "conv3"] = "reduce"
     output_stride: Literal[8, 16, 32] = 8
     head: Literal["concat", "sum"] = "concat"

@@ -24,7 +24,7 @@ def specs(draw):
         exits=tuple(name for name in known if name in wanted),
         width=draw(st.sampled_from([0.125, 0.25, 0.375, 0.5, 1.0, 2.0])),
         windows=draw(st.sampled_from(["adaptive", "official"])),
-        fusion=draw(st.sampled_from(["cff", "deconv3", "deconv5", "deconv7"])),
+        fusion=draw(st.sampled_from(["cff", "cff_coarse", "deconv3", "deconv5", "deconv7"])),
         stride_at=draw(st.sampled_from(["reduce", "conv3"])),
         output_stride=draw(st.sampled_from([8, 16, 32])),
         head=draw(st.sampled_from(["concat", "sum"])),

@@ -40,6 +40,23 @@ def test_the_command_writes_the_weighted_mean(parts, tmp_path, monkeypatch):
     assert mean.spec.metrics == {}
 
 
+def test_a_form_with_less_work_has_the_same_tensors(parts, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "coarse.safetensors"
+    for model, code in ((parts[0], 0), (out, 1)):
+        monkeypatch.setattr(sys, "argv", ["icnet", "model", "coarse-fusion", str(model), "-o", str(out)])
+        try:
+            found = main()
+        except SystemExit as stop:
+            found = stop.code
+        assert bool(found) == code
+    assert "fusion cff_coarse; only an icnet with cff" in " ".join(capsys.readouterr().err.split())
+    first, coarse = load(parts[0]), load(out)
+    assert (first.spec.fusion, coarse.spec.fusion) == ("cff", "cff_coarse")
+    assert all(torch.equal(value, coarse.weights[key]) for key, value in first.weights.items())
+    with pytest.raises(CheckpointError, match=r"differs from .* in fusion"):
+        average([first, coarse], [1, 1])
+
+
 def test_the_shift_of_the_logits_is_averaged_too():
     first, second = (untrained(CLASSES, 0.25, seed) for seed in range(2))
     shifted = replace(first, spec=replace(first.spec, training={"logit_shift": [float(n) for n in range(11)]}))

@@ -58,7 +58,8 @@ def train(
         initial = load(init)
         start = from_checkpoint(initial)
         # What the shapes of the tensors do not show.
-        chosen = replace(chosen, stride_at=initial.spec.stride_at, output_stride=initial.spec.output_stride)
+        spec = initial.spec
+        chosen = replace(chosen, fusion=spec.fusion, stride_at=spec.stride_at, output_stride=spec.output_stride)
     teacher_checkpoint = load(teacher) if teacher else None
     out.mkdir(parents=True, exist_ok=True)
     session = open_session(chosen, data, root, Hardware(accelerator, devices, nodes, precision), without or ())

@@ -59,7 +59,7 @@ def icnets(draw):
         LETTERS,
         exits=tuple(name for name in EXITS if name in wanted),
         width=draw(st.sampled_from([0.125, 0.25, 0.375])),
-        fusion=draw(st.sampled_from(["cff", "deconv3", "deconv5", "deconv7"])),
+        fusion=draw(st.sampled_from(["cff", "cff_coarse", "deconv3", "deconv5", "deconv7"])),
         stride_at=draw(st.sampled_from(["reduce", "conv3"])),
     )
 
