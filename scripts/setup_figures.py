@@ -27,9 +27,9 @@ IMAGES = ROOT / "docs" / "images"
 STEPS = (
     (r"== .*(set run|Python environment)", "packages"),
     (r"== .*(colcon|kernels)", "messages and kernels"),
-    (r"(starting|playing|segmenting)", "play the drive"),
-    (r"(scoring|writing)", "report"),
 )
+# The steps of the demo itself are reported when they have ended, with their seconds.
+ENDED = re.compile(r"(playing|writing the report): .*\(100%\), (\d+) s")
 SHOWN = 14  # packages that have a name in the picture
 
 
@@ -77,6 +77,9 @@ def timed_demo(clone: Path) -> dict[str, float]:
         assert process.stdout
         for line in process.stdout:
             print(line, end="", file=sys.stderr)
+            if ended := ENDED.match(line):
+                steps.setdefault(name, monotonic() - begun - int(ended[2]))
+                steps[ended[1]], name, begun = int(ended[2]), "end", monotonic()
             for pattern, step in STEPS:
                 if re.match(pattern, line) and step not in (name, *steps):
                     steps[name], name, begun = monotonic() - begun, step, monotonic()
@@ -121,7 +124,8 @@ def draw_seconds(runs: Mapping[str, Mapping[str, float]], picture: Path) -> None
         left = 0.0
         for step, seconds in steps.items():
             panel.barh(row, seconds, left=left, color=f"C{names.index(step)}")
-            panel.text(left + seconds / 2, row, f"{seconds:.0f}", ha="center", va="center", fontsize=8)
+            if seconds >= 1:
+                panel.text(left + seconds / 2, row, f"{seconds:.0f}", ha="center", va="center", fontsize=8)
             left += seconds
     panel.set_yticks(range(len(runs)), list(runs))
     panel.invert_yaxis()

@@ -82,12 +82,13 @@ def _icnet(o: Operators, spec: ModelSpec, image: Maps) -> dict[str, Maps]:
     def c(full: int) -> int:
         return channels(spec.width, full)
 
+    res2, res3, res4, res5 = (range(1, blocks + 1) for blocks in spec.blocks)
     x = o.max_pool(_stem(o, _halve(o, image), c(128)))
-    x = _stage(o, x, "res2", range(1, 4), c(256))
-    medium = _stage(o, x, "res3", range(1, 2), c(512), stride=2, stride_at=spec.stride_at)  # 1/16
-    x = _stage(o, _halve(o, medium), "res3", range(2, 5), c(512))  # 1/32
-    x = _stage(o, x, "res4", range(1, 7), c(1024), dilation=2)
-    x = _stage(o, x, "res5", range(1, 4), c(2048), dilation=4)
+    x = _stage(o, x, "res2", res2, c(256))
+    medium = _stage(o, x, "res3", res3[:1], c(512), stride=2, stride_at=spec.stride_at)  # 1/16
+    x = _stage(o, _halve(o, medium), "res3", res3[1:], c(512))  # 1/32
+    x = _stage(o, x, "res4", res4, c(1024), dilation=2)
+    x = _stage(o, x, "res5", res5, c(2048), dilation=4)
     low = o.conv(_sum_pyramid(o, x), "k1", c(512))
     logits = {}
     if "sub4" in spec.exits:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
 from icnet_ros.documents import parse_json
+from icnet_ros.network.dimensions import BLOCKS
 
 FORMAT = 1
 EXITS = ("sub4", "sub24", "sub124")
@@ -31,6 +32,7 @@ class ModelSpec:
         "icnet_two_pass" for `network.two_pass.TwoPassICNet`,
         "pspnet50" with width, output_stride and head as `network.pspnet.PSPNet50` does, and exit "main", or
         "onnx" for any network in an ONNX file, with exit "sub124"; see `checkpoint.onnx_file`.
+    blocks: residual blocks of the stages res2 to res5 of an "icnet"; a pruned one may have fewer than the others.
     channel_order, mean, std: network input = (pixel 0..255 - mean) / std, channels in this order.
     input_scale: factor by which frames are resized before inference (labels keep the frame's size).
     frame_height: height of the frames that input_scale applies to, pixels; frames of other heights are
@@ -64,6 +66,7 @@ class ModelSpec:
     input_size: tuple[int, int] | None = None
     size_multiple: int = 1
     align_corners: bool = True
+    blocks: tuple[int, int, int, int] = BLOCKS
 
     def __post_init__(self) -> None:
         for name, kinds, words in (
@@ -88,6 +91,12 @@ class ModelSpec:
         ):
             if getattr(self, name) not in allowed:
                 raise CheckpointError(f"{name} is {getattr(self, name)!r}, not one of {allowed}")
+        most = BLOCKS if self.architecture == "icnet" else ()
+        if self.blocks != BLOCKS and not (
+            len(self.blocks) == len(most)
+            and all(type(one) is int and 1 <= one <= full for one, full in zip(self.blocks, most, strict=True))
+        ):
+            raise CheckpointError(f"blocks are {self.blocks}, not up to {BLOCKS} of an icnet")
         known = ARCHITECTURES[self.architecture]
         if not self.exits or self.exits != tuple(name for name in known if name in self.exits):
             raise CheckpointError(f"exits are {self.exits}, not a choice of {known} in this order")
@@ -141,6 +150,7 @@ class ModelSpec:
             values["classes"] = ClassTable.from_dict(values["classes"], "its class table")
             for name in ("exits", "mean", "std"):
                 values[name] = tuple(values[name])
+            values["blocks"] = tuple(values.get("blocks", BLOCKS))
             if values.get("input_size") is not None:
                 values["input_size"] = tuple(values["input_size"])
             return cls(**values)

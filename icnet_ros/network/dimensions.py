@@ -1,6 +1,7 @@
 """Numbers that the torch modules share with the description of the networks that needs no torch."""
 
 BN_EPSILON = 1e-5
+BLOCKS = (3, 4, 6, 3)  # residual blocks of the stages res2 to res5 of a ResNet-50
 BINS = (1, 2, 3, 6)  # windows a side of the pyramid's levels
 # PSPNet50: output stride -> (stride, dilation) of stages 4 and 5
 STAGES = {8: ((1, 2), (1, 4)), 16: ((2, 1), (1, 2)), 32: ((2, 1), (2, 1))}

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from icnet_ros.network.dimensions import channels
+from icnet_ros.network.dimensions import BLOCKS, channels
 from icnet_ros.network.layers import (
     ConvBN,
     DeconvBN,
@@ -100,6 +100,7 @@ class ICNet(nn.Module):
     windows: pyramid pooling windows; "official" runs at 1025 x 2049 only.
     fusion: "cff" is ICNet, "cff_coarse" a cheaper form of it; the others are the baselines of table 3.
     stride_at: layer with the stride in the first block of stage 3; "conv3" is a variant of other implementations.
+    blocks: residual blocks of the stages res2 to res5, each at least 1.
 
     Logits are float (N, classes, h, w) with h = ceil(H / 16), ceil(H / 8) and ceil(H / 4) for
     sub4, sub24 and sub124 (each map is upsampled by 2 before its classifier). Resize them to the image
@@ -114,6 +115,7 @@ class ICNet(nn.Module):
         windows: Windows = "adaptive",
         fusion: Fusion = "cff",
         stride_at: StrideAt = "reduce",
+        blocks: tuple[int, int, int, int] = BLOCKS,
     ) -> None:
         super().__init__()
         if classes < 2:
@@ -127,10 +129,10 @@ class ICNet(nn.Module):
             return channels(width, full)
 
         self.stem = stem(c(128))
-        self.res2 = stage(3, c(128), c(256))
-        self.res3 = stage(4, c(256), c(512), stride=2, stride_at=stride_at)
-        self.res4 = stage(6, c(512), c(1024), dilation=2)
-        self.res5 = stage(3, c(1024), c(2048), dilation=4)
+        self.res2 = stage(blocks[0], c(128), c(256))
+        self.res3 = stage(blocks[1], c(256), c(512), stride=2, stride_at=stride_at)
+        self.res4 = stage(blocks[2], c(512), c(1024), dilation=2)
+        self.res5 = stage(blocks[3], c(1024), c(2048), dilation=4)
         self.pyramid = SumPyramid(windows)
         self.k1 = ConvBN(c(2048), c(512), 1)
         if "sub4" in exits:

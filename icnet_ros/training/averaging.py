@@ -22,6 +22,7 @@ EQUAL = (
     "mean",
     "std",
     "fusion",
+    "blocks",
     "stride_at",
     "output_stride",
     "head",

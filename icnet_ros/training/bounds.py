@@ -35,6 +35,7 @@ DECAY = Bounds(0, 1, below=True)
 # Of each entry of a recipe that is a number, or of the elements of one that is a list of numbers.
 BOUNDS: Mapping[str, Bounds] = {
     "width": Bounds(0, 4, above=True),
+    "blocks": Bounds(1, 6),
     "iterations": Bounds(1, MAX_STEPS),
     "batch": Bounds(1, 4096),
     "crop": Bounds(32, 8192, note="the network needs at least 32x32"),

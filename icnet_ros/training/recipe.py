@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from icnet_ros.documents import DocumentError, read_yaml
+from icnet_ros.network.dimensions import BLOCKS
 from icnet_ros.share import share
 from icnet_ros.training.bounds import MAX_PIXELS, out_of_bounds
 from icnet_ros.training.errors import RecipeError
@@ -17,7 +18,7 @@ class Recipe:
     """Hyperparameters of a training. Defaults are the paper's (sec. 5.1) where it states them.
 
     dataset: name or dataset.yaml; empty: the command must say it.
-    architecture, width, fusion, stride_at, output_stride, head: the network, as in `ModelSpec`.
+    architecture, width, fusion, blocks, stride_at, output_stride, head: the network, as in `ModelSpec`.
     loss_weights: of the branches, coarse to fine; (0, 0, 1) is training without label guidance. A
         network with one exit uses the last.
     crop: (height, width) of the network input. scale: range of the random resize. rows: range of the height to which
@@ -63,6 +64,7 @@ class Recipe:
     architecture: Literal["icnet", "pspnet50"] = "icnet"
     width: float = 0.5
     fusion: Literal["cff", "cff_coarse", "deconv3", "deconv5", "deconv7"] = "cff"
+    blocks: tuple[int, int, int, int] = BLOCKS
     stride_at: Literal["reduce", "conv3"] = "reduce"
     output_stride: Literal[8, 16, 32] = 8
     head: Literal["concat", "sum"] = "concat"

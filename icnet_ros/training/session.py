@@ -104,6 +104,7 @@ def recipe_for(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
         architecture=spec.architecture,
         width=spec.width,
         fusion=spec.fusion,
+        blocks=spec.blocks,
         stride_at=spec.stride_at,
         output_stride=spec.output_stride,
         head=spec.head,

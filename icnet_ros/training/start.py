@@ -148,6 +148,7 @@ def network_spec(recipe: Recipe, data: Dataset, start: Start, teacher: Checkpoin
         exits=ARCHITECTURES[recipe.architecture],
         architecture=recipe.architecture,
         fusion=recipe.fusion,
+        blocks=recipe.blocks,
         stride_at=recipe.stride_at,
         output_stride=recipe.output_stride,
         head=recipe.head,

@@ -10,6 +10,7 @@ from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.definition import tensor_shapes
 from icnet_ros.checkpoint.file import build_network
 from icnet_ros.checkpoint.spec import ARCHITECTURES, ModelSpec
+from icnet_ros.network.dimensions import BLOCKS
 
 
 @st.composite
@@ -28,6 +29,7 @@ def specs(draw):
         stride_at=draw(st.sampled_from(["reduce", "conv3"])),
         output_stride=draw(st.sampled_from([8, 16, 32])),
         head=draw(st.sampled_from(["concat", "sum"])),
+        blocks=draw(st.tuples(*(st.integers(1, most) for most in BLOCKS))) if architecture == "icnet" else BLOCKS,
     )
 
 

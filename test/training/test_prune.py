@@ -8,17 +8,19 @@ from street import CLASSES, street
 from test_loop import RECIPE
 from torch import nn
 
-from icnet_ros.checkpoint.file import Checkpoint, build_network, load
+from icnet_ros.checkpoint.file import Checkpoint, build_network, load, save
 from icnet_ros.checkpoint.spec import ARCHITECTURES, ModelSpec
+from icnet_ros.command.main import main
 from icnet_ros.network.wiring import wires
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Trainer
-from icnet_ros.training.pruning.filters import pruned, width_schedule
+from icnet_ros.training.pruning.filters import pruned, width_schedule, without_blocks
 from icnet_ros.training.pruning.progressive import prune_progressively
 
 KINDS = [
     {},
     {"fusion": "deconv3"},
+    {"fusion": "cff_coarse", "blocks": (1, 2, 3, 1)},
     {"architecture": "pspnet50"},
     {"architecture": "pspnet50", "head": "sum", "output_stride": 16},
 ]
@@ -86,6 +88,49 @@ def test_a_pruned_network_is_the_wide_one_with_its_weakest_filters_silenced(kind
     image = torch.randn(1, 3, 65, 97)
     for one, two in zip(slim.eval()(image), network.eval()(image), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-3)
+
+
+def test_a_network_with_fewer_blocks_is_the_deep_one_without_the_last_ones():
+    network = lively({})
+    deep = Checkpoint(spec(), network.state_dict(), "deep")
+    shallow_spec, weights = without_blocks(deep, (3, 1, 4, 2))
+    shallow = build_network(shallow_spec)
+    shallow.load_state_dict(weights)
+    for stage, stay in (("res3", 1), ("res4", 4), ("res5", 2)):
+        for number in range(stay, len(getattr(network, stage))):
+            getattr(network, stage)[number] = nn.Identity()
+    image = torch.randn(1, 3, 65, 97)
+    for one, two in zip(shallow.eval()(image), network.eval()(image), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("blocks", [(3, 4, 6, 3), (3, 4, 7, 3), (3, 4, 6, 0), (3, 4, 6), (0, 4, 6, 3)])
+def test_blocks_that_cannot_be_left_out(blocks):
+    with pytest.raises(RecipeError, match=r"blocks"):
+        without_blocks(Checkpoint(spec(), build_network(spec()).state_dict(), "deep"), blocks)
+
+
+def test_blocks_are_left_out_by_the_command_and_retrained(tmp_path, monkeypatch):
+    for split, seed in (("train", 0), ("val", 1)):
+        street(tmp_path, split, 4, seed)
+    table = CLASSES.to_dict()
+    splits = {split: [{"images": f"{split}/images", "labels": f"{split}/labels"}] for split in ("train", "val")}
+    (tmp_path / "dataset.yaml").write_text(json.dumps({"classes": table, "splits": splits}))
+    deep = replace(spec(0.25), classes=CLASSES)
+    save(tmp_path / "deep.safetensors", deep, build_network(deep).state_dict())
+    (tmp_path / "recipe.yaml").write_text("iterations: 1\nvalidate_every: 1\nbatch: 2\ncrop: [64, 96]\n")
+    words = ["--data", tmp_path / "dataset.yaml", "--recipe", tmp_path / "recipe.yaml", "-o", tmp_path / "out"]
+    for blocks, expected in (("3,4,4,1", 0), ("3,4", 1)):
+        command = ["icnet", "prune", tmp_path / "deep.safetensors", "--blocks", blocks, "--accelerator", "cpu", *words]
+        monkeypatch.setattr("sys.argv", list(map(str, command)))
+        try:
+            code = main()
+        except SystemExit as stop:
+            code = stop.code
+        assert bool(code) == expected
+    pruned_spec = load(tmp_path / "out" / "blocks-3-4-4-1" / "best.safetensors").spec
+    assert (pruned_spec.blocks, pruned_spec.width) == ((3, 4, 4, 1), 0.25)
+    assert pruned_spec.training["pruned"]["from_blocks"] == [3, 4, 6, 3]
 
 
 def test_the_strength_of_a_filter_is_its_l1_norm_with_the_batch_norm_folded_in():
@@ -164,8 +209,8 @@ def test_pruning_in_steps_retrains_and_resumes(tmp_path):
     assert result.spec.width == 0.125
     assert result.spec.training["pruned"]["from"] == 0.1875
     assert result.spec.training["teacher"]["sha256"] == checkpoint.sha256
-    assert [row["width"] for row in json.loads((tmp_path / "out" / "prune.json").read_text())["steps"]] == [
-        0.1875,
-        0.125,
+    assert [row["name"] for row in json.loads((tmp_path / "out" / "prune.json").read_text())["steps"]] == [
+        "width-0.1875",
+        "width-0.125",
     ]
     assert prune().steps == first.steps  # finished: nothing is trained again

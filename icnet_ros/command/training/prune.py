@@ -1,5 +1,6 @@
 """`icnet prune`: a narrower network out of a trained one."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,12 @@ def prune(
     out: TrainingFolder,
     data: TrainingData = "",
     root: Root = None,
-    keep: Annotated[float, typer.Option(min=0.01, max=0.99, help="Share of the filters to keep.")] = 0.5,
+    keep: Annotated[
+        float | None, typer.Option(min=0.01, max=0.99, help="Share of the filters to keep; 0.5 without --blocks.")
+    ] = None,
+    blocks: Annotated[
+        str, typer.Option(help="Residual blocks that stay in the stages res2 to res5 of an ICNet, such as 3,4,4,1.")
+    ] = "",
     steps: Annotated[int, typer.Option(min=1, help="Number of pruning steps, with retraining after each.")] = 2,
     recipe: Annotated[str, typer.Option(help="Recipe of the retraining after each step.")] = "camvid_prune",
     teacher: Annotated[Path | None, typer.Option(help="Teacher checkpoint for distillation, such as MODEL.")] = None,
@@ -39,7 +45,7 @@ def prune(
     nodes: Nodes = 1,
     precision: TrainingPrecision = "32-true",
 ) -> None:
-    """Progressive l1-norm filter pruning with retraining; the same command resumes after a kill."""
+    """Leave out residual blocks, or filters by their l1 norm in steps; retrain after each. Resumes after a kill."""
     with needed_for("training", RecipeError, "train"):
         from icnet_ros.training.pruning.filters import width_schedule
         from icnet_ros.training.pruning.progressive import prune_progressively
@@ -48,7 +54,12 @@ def prune(
     teacher_checkpoint = load(teacher) if teacher else None
     chosen = load_recipe(recipe, iterations=iterations)
     session = open_session(chosen, data, root, Hardware(accelerator, devices, nodes, precision))
-    plan = width_schedule(checkpoint.spec.width, keep * checkpoint.spec.width, steps)
+    if blocks and not re.fullmatch(r"\d+(,\d+){3}", blocks):
+        raise RecipeError(f"--blocks {blocks} is not four numbers such as 3,4,4,1")
+    depth = [int(number) for number in blocks.split(",")] if blocks else []
+    share = keep or (1.0 if depth else 0.5)
+    width = checkpoint.spec.width
+    plan = width_schedule(width, share * width, steps) if share < 1 else []
     with session.holding(out), progress_bar("reading the data", hidden=session.hidden) as update:
         result = prune_progressively(
             checkpoint,
@@ -61,13 +72,14 @@ def prune(
             update,
             teacher_checkpoint,
             between,
+            depth,
         )
     if not session.hidden:
         table = Table(
-            "width", "pruned", "retrained", title=f"validation mIoU of {checkpoint.name}", title_justify="left"
+            "network", "pruned", "retrained", title=f"validation mIoU of {checkpoint.name}", title_justify="left"
         )
-        table.add_row(f"{checkpoint.spec.width:g}", "", f"{result.before:.4f}")
-        for width, cut, after in result.steps:
-            table.add_row(f"{width:g}", f"{cut:.4f}", f"{after:.4f}")
+        table.add_row(f"as it was, width {width:g}", "", f"{result.before:.4f}")
+        for step in result.steps:
+            table.add_row(step.name, f"{step.pruned:.4f}", f"{step.retrained:.4f}")
         console.print(table)
         console.print(f"{result.checkpoint}")

@@ -58,8 +58,8 @@ def train(
         initial = load(init)
         start = from_checkpoint(initial)
         # What the shapes of the tensors do not show.
-        spec = initial.spec
-        chosen = replace(chosen, fusion=spec.fusion, stride_at=spec.stride_at, output_stride=spec.output_stride)
+        network = {name: getattr(initial.spec, name) for name in ("fusion", "blocks", "stride_at", "output_stride")}
+        chosen = replace(chosen, **network)
     teacher_checkpoint = load(teacher) if teacher else None
     out.mkdir(parents=True, exist_ok=True)
     session = open_session(chosen, data, root, Hardware(accelerator, devices, nodes, precision), without or ())

@@ -1,36 +1,43 @@
 """Pruning in steps, with retraining after each."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from icnet_ros.checkpoint.file import Checkpoint, load
+from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.dataset.base import Dataset
 from icnet_ros.evaluation.evaluate import evaluate
 from icnet_ros.files import write_text
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Progress, Trainer
-from icnet_ros.training.pruning.filters import narrower, pruned
+from icnet_ros.training.pruning.filters import narrower, pruned, without_blocks
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.session import recipe_for
 from icnet_ros.training.start import Start, shift_of
 
 
+class Step(NamedTuple):
+    """One step of pruning. name: of its folder. pruned, retrained: mIoU before and after the retraining."""
+
+    name: str
+    pruned: float
+    retrained: float
+
+
 @dataclass(frozen=True)
 class Pruning:
-    """Result of progressive pruning.
-
-    before: mIoU of the original network. steps: (width, mIoU after pruning, mIoU after retraining).
-    checkpoint: path of the last one.
-    """
+    """Result of progressive pruning. before: mIoU of the original network. checkpoint: path of the last one."""
 
     before: float
-    steps: tuple[tuple[float, float, float], ...]
+    steps: tuple[Step, ...]
     checkpoint: Path
 
 
@@ -45,10 +52,12 @@ def prune_progressively(
     progress: Progress,
     teacher: Checkpoint | None = None,
     between: int | None = None,
+    blocks: Sequence[int] = (),
 ) -> Pruning:
-    """Prune to each of `widths` in turn and retrain with `recipe`; the architecture is that of the checkpoint.
+    """Prune in steps and retrain with `recipe` after each; the architecture is that of the checkpoint.
 
-    between: iterations for all but the last width; default the recipe's. Each step has a folder below `out` and
+    blocks: residual blocks that stay in each stage, the first step; () for all. widths: of the further steps.
+    between: iterations for all but the last step; default the recipe's. Each step has a folder below `out` and
     is resumed there after an interruption. Writes OUT/prune.json. Raises RecipeError, StateError.
     """
 
@@ -61,13 +70,22 @@ def prune_progressively(
         narrower(checkpoint, width)
     if any(after >= before for before, after in pairwise(widths)):
         raise RecipeError(f"each width must be smaller than the one before: {', '.join(map(str, widths))}")
+    cuts: dict[str, Callable[[Checkpoint], tuple[ModelSpec, dict[str, Tensor]]]] = {}
+    if blocks:
+        cuts["blocks-" + "-".join(map(str, blocks))] = partial(without_blocks, blocks=blocks)
+    cuts |= {f"width-{width:g}": partial(pruned, width=width) for width in widths}
     input_scale = checkpoint.spec.scale_for(data[0][0].shape[0])  # as many rows as before
-    before, steps, current = miou(checkpoint), [], checkpoint
-    for width in widths:
-        spec, weights = pruned(current, width)
-        smaller = Checkpoint(spec, weights, f"{checkpoint.name} pruned to {width:g}")
+    before, steps, current = miou(checkpoint), list[Step](), checkpoint
+    for name, cut in cuts.items():
+        spec, weights = cut(current)
+        smaller = Checkpoint(spec, weights, f"{checkpoint.name} pruned to {name}")
         origin: dict[str, Any] = {
-            "pruned": {"name": current.name, "sha256": current.sha256, "from": current.spec.width}
+            "pruned": {
+                "name": current.name,
+                "sha256": current.sha256,
+                "from": current.spec.width,
+                "from_blocks": current.spec.blocks,
+            }
         }
         start = Start(
             weights=weights,
@@ -76,20 +94,20 @@ def prune_progressively(
             logit_shift=shift_of(current),
             origin=origin,
         )
-        folder = out / f"width-{width:g}"
+        folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
-        last = width == widths[-1]
+        last = len(steps) == len(cuts) - 1
         iterations = recipe.iterations if last or between is None else between
         trainer = Trainer(
             replace(recipe_for(smaller, recipe), input_scale=input_scale, iterations=iterations),
             data, validation, folder, fabric, start, teacher,
         )  # fmt: skip
         retrained = trainer.run(progress)
-        steps.append((width, miou(smaller), retrained))
+        steps.append(Step(name, miou(smaller), retrained))
         current = load(folder / "best.safetensors")
-    result = Pruning(before, tuple(steps), out / f"width-{widths[-1]:g}" / "best.safetensors")
+    result = Pruning(before, tuple(steps), out / steps[-1].name / "best.safetensors")
     if fabric.global_rank == 0:
-        rows = [{"width": width, "pruned": cut, "retrained": after} for width, cut, after in steps]
-        text = json.dumps({"width": checkpoint.spec.width, "miou": before, "steps": rows}, indent=2)
+        original = {"width": checkpoint.spec.width, "blocks": checkpoint.spec.blocks, "miou": before}
+        text = json.dumps({**original, "steps": [step._asdict() for step in steps]}, indent=2)
         write_text(out / "prune.json", text + "\n")
     return result

@@ -14,6 +14,7 @@ from icnet_ros.checkpoint.spec import EXITS, ModelSpec
 from icnet_ros.engine.artefacts.export import CHECKED, export_onnx
 from icnet_ros.engine.artefacts.onnx_graph import build_graph
 from icnet_ros.engine.base import EngineError
+from icnet_ros.network.dimensions import BLOCKS
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -61,6 +62,7 @@ def icnets(draw):
         width=draw(st.sampled_from([0.125, 0.25, 0.375])),
         fusion=draw(st.sampled_from(["cff", "cff_coarse", "deconv3", "deconv5", "deconv7"])),
         stride_at=draw(st.sampled_from(["reduce", "conv3"])),
+        blocks=draw(st.sampled_from([BLOCKS, (3, 4, 4, 1), (1, 1, 1, 1)])),
     )
 
 
