@@ -27,7 +27,7 @@ installed() {  # whether symlinks are installed -> what is below lib/
   cmake -S "$folder/package" -B "$folder/build" -Wno-dev -DCMAKE_PREFIX_PATH="$folder/venv" \
     -DPython3_EXECUTABLE="$folder/venv/bin/python" -DPython3_FIND_VIRTUALENV=ONLY \
     -DCMAKE_INSTALL_PREFIX="$folder/installed" -DAMENT_CMAKE_SYMLINK_INSTALL="$1" >"$folder/log" 2>&1 &&
-    cmake --install "$folder/build" >>"$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 2; }
+    (cd "$folder/build" && cmake --install .) >>"$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 2; }
   (cd "$folder/installed/lib" && find . -name "run.*" | sort | tr '\n' ' ')
 }
 cmake --version | head -n 1

@@ -75,7 +75,13 @@ build_all() {
   if [ ! -e "$stamp" ] || [ -n "$(find icnet_ros/engine/kernels icnet_ros/ground icnet_ros/wire -name '*.py' -newer "$stamp")" ]; then
     compile_kernels & kernels=$!
   fi
-  colcon_build
+  (colcon_build) || { [ -z "$kernels" ] || kill "$kernels"; exit 1; }
   [ -z "$kernels" ] || wait "$kernels" || fail "the kernels could not be compiled, see above"
+  # Numba looks for them beside the files that are imported: those in $BUILD/install, which are links.
+  local package file
+  package=$(echo "$BUILD"/install/lib/python3*/site-packages)
+  find icnet_ros -name '*.nb[ic]' | while read -r file; do
+    mkdir -p "$package/$(dirname "$file")" && ln -sfn "$ROOT/$file" "$package/$file"
+  done
 }
 step "$BUILD: messages and kernels" build_all

@@ -79,17 +79,23 @@ def test_the_package_starts_whatever_is_installed_last(tmp_path, late):
     assert bool(init) is not late  # the stand-in does what it is for
 
 
-def test_a_symlink_install_sees_new_files_and_replaces_a_copy(tmp_path):
+def test_a_symlink_install_has_a_link_for_each_file_and_sees_new_ones(tmp_path):
     installed(tmp_path)
     source, prefix = tmp_path / "source" / "icnet_ros", installed(tmp_path, "AMENT_CMAKE_SYMLINK_INSTALL=1")
     package = prefix / "lib" / "python" / "icnet_ros"
-    assert (package / "wire").resolve() == source / "wire"
-    (source / "wire" / "new.py").write_text("")
-    assert (package / "wire" / "new.py").exists()
-    assert (prefix / "share" / "icnet_ros" / "models").is_symlink()
-    assert not (package / "msg").is_symlink()
-    installed(tmp_path, "AMENT_CMAKE_SYMLINK_INSTALL=1")  # the link is replaced, not what it points to
-    assert (source / "wire" / "image.py").exists()
+    assert (package / "wire" / "image.py").resolve() == source / "wire" / "image.py"
+    assert not any(path.is_symlink() for path in (package, package / "wire")), "another version would write through it"
+    (source / "wire" / "__pycache__").mkdir()
+    for name in ("top.py", "wire/new.py", "wire/__pycache__/new.pyc"):
+        (source / name).write_text("")
+    (source / "files.py").rename(source / "renamed.py")
+    build = subprocess.run(["cmake", "--install", tmp_path / "build"], capture_output=True, text=True, check=False)
+    assert build.returncode == 0, build.stderr  # without configuring again, as colcon does it
+    there = {
+        name: (package / name).exists() for name in ("top.py", "renamed.py", "wire/new.py", "wire/__pycache__/new.pyc")
+    }
+    assert there == {"top.py": True, "renamed.py": True, "wire/new.py": True, "wire/__pycache__/new.pyc": False}
+    (source / "renamed.py").rename(source / "files.py")
     assert version(prefix, tmp_path).stdout == f"icnet_ros {__version__}\n"
 
 

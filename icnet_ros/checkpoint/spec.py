@@ -91,12 +91,12 @@ class ModelSpec:
         ):
             if getattr(self, name) not in allowed:
                 raise CheckpointError(f"{name} is {getattr(self, name)!r}, not one of {allowed}")
-        most = BLOCKS if self.architecture == "icnet" else ()
-        if self.blocks != BLOCKS and not (
-            len(self.blocks) == len(most)
-            and all(type(one) is int and 1 <= one <= full for one, full in zip(self.blocks, most, strict=True))
+        if len(self.blocks) != len(BLOCKS) or not all(
+            type(one) is int and 1 <= one <= most for one, most in zip(self.blocks, BLOCKS, strict=True)
         ):
-            raise CheckpointError(f"blocks are {self.blocks}, not up to {BLOCKS} of an icnet")
+            raise CheckpointError(f"blocks are {self.blocks}, not 1 up to {BLOCKS}, whole numbers")
+        if self.blocks != BLOCKS and self.architecture != "icnet":
+            raise CheckpointError(f"blocks are {self.blocks}; only an icnet may have fewer than {BLOCKS}")
         known = ARCHITECTURES[self.architecture]
         if not self.exits or self.exits != tuple(name for name in known if name in self.exits):
             raise CheckpointError(f"exits are {self.exits}, not a choice of {known} in this order")
@@ -137,7 +137,10 @@ class ModelSpec:
 
     def to_json(self) -> str:
         """One line of JSON, for the file header."""
-        return json.dumps({"format": FORMAT, **asdict(self), "classes": self.classes.to_dict()})
+        values = asdict(self)
+        if self.blocks == BLOCKS:  # earlier versions do not know them
+            del values["blocks"]
+        return json.dumps({"format": FORMAT, **values, "classes": self.classes.to_dict()})
 
     @classmethod
     def from_json(cls, text: str) -> "ModelSpec":

@@ -117,6 +117,7 @@ class Camera:
         if self._subscription is not None:
             self._subscription.destroy()
             self._subscription = None
+            self.outputs.forget(errors=True)
         self._inputs.unsubscribe()
 
     def update_inputs(self, settings: Parameters) -> None:

@@ -47,16 +47,19 @@ class FrameProcessor:
         return self._label(frames) if frames else set()
 
     def _label(self, frames: list[DecodedFrame]) -> set[str]:
-        settings, names = self._settings(), [frame.camera for frame in frames]
+        settings, names, failed = self._settings(), [frame.camera for frame in frames], False
         try:
             wanted = {name: self._cameras[name].outputs.wanted(settings) for name in names}
             request = self._request(frames, settings, [one.needs for one in wanted.values()])
             label_maps = self._engine.segment([frame.frame for frame in frames], request)
         except BaseException as err:
-            if len(frames) > 1:  # one bad frame fails a whole batch: which one shows when each is tried alone
-                return {name for frame in frames for name in self._label([frame])}
-            self._report(err, *names)
-            return set()
+            failed = True
+            if len(frames) < 2:
+                self._report(err, *names)
+        if (
+            failed
+        ):  # one bad frame fails a whole batch: which one shows when each is tried alone, the batch's memory free
+            return {name for frame in frames for name in self._label([frame])} if len(frames) > 1 else set()
         done: set[str] = set()
         for name, frame, label_map in zip(names, frames, label_maps, strict=False):
             try:

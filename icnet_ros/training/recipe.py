@@ -1,5 +1,6 @@
 """Training recipes: all hyperparameters of a training in one YAML file."""
 
+import operator
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
@@ -120,6 +121,9 @@ class Recipe:
                 raise RecipeError(problem)
         if self.scale[0] > self.scale[1]:
             raise RecipeError(f"scale is {self.scale}, it takes the smaller number first")
+        most = BLOCKS if self.architecture == "icnet" else None
+        if self.blocks != BLOCKS and (most is None or any(map(operator.gt, self.blocks, most))):
+            raise RecipeError(f"blocks is {self.blocks}, an icnet takes up to {BLOCKS}, other architectures just these")
         if not any(self.loss_weights):
             raise RecipeError("loss_weights are all 0: nothing would be learnt")
         if (pixels := self.batch * self.crop[0] * self.crop[1]) > MAX_PIXELS:

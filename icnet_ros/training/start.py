@@ -110,6 +110,18 @@ def from_checkpoint(checkpoint: Checkpoint) -> Start:
     )
 
 
+def continued(recipe: Recipe, spec: ModelSpec) -> Recipe:
+    """The recipe of a training from a network of `spec`, whose fusion and blocks hold where the recipe says none."""
+    if spec.architecture != recipe.architecture:
+        return recipe  # the tensors will not fit
+    default = Recipe()
+    same = {
+        name: getattr(spec, name) for name in ("fusion", "blocks") if getattr(recipe, name) == getattr(default, name)
+    }
+    # What the shapes of the tensors do not show.
+    return replace(recipe, stride_at=spec.stride_at, output_stride=spec.output_stride, **same)
+
+
 def shift_of(checkpoint: Checkpoint) -> tuple[float, ...]:
     """What its training subtracted from the logits of each class; zeros if nothing. Raises CheckpointError."""
     classes = len(checkpoint.spec.classes)

@@ -110,7 +110,7 @@ def test_blocks_that_cannot_be_left_out(blocks):
         without_blocks(Checkpoint(spec(), build_network(spec()).state_dict(), "deep"), blocks)
 
 
-def test_blocks_are_left_out_by_the_command_and_retrained(tmp_path, monkeypatch):
+def test_blocks_are_left_out_by_the_command_and_retrained(tmp_path, monkeypatch, capsys):
     for split, seed in (("train", 0), ("val", 1)):
         street(tmp_path, split, 4, seed)
     table = CLASSES.to_dict()
@@ -128,6 +128,7 @@ def test_blocks_are_left_out_by_the_command_and_retrained(tmp_path, monkeypatch)
         except SystemExit as stop:
             code = stop.code
         assert bool(code) == expected
+    assert "--blocks 3,4 is not four numbers" in " ".join(capsys.readouterr().err.split())
     pruned_spec = load(tmp_path / "out" / "blocks-3-4-4-1" / "best.safetensors").spec
     assert (pruned_spec.blocks, pruned_spec.width) == ((3, 4, 4, 1), 0.25)
     assert pruned_spec.training["pruned"]["from_blocks"] == [3, 4, 6, 3]

@@ -11,7 +11,7 @@ from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 from icnet_ros.network.icnet import EXITS, ICNet
 from icnet_ros.training.loss import adjust_logits
 from icnet_ros.training.recipe import Recipe
-from icnet_ros.training.start import check_teacher, from_checkpoint, teacher_network
+from icnet_ros.training.start import check_teacher, continued, from_checkpoint, teacher_network
 
 
 def checkpoint(classes, width=0.25, **changes):
@@ -80,6 +80,17 @@ def test_a_network_that_was_trained_on_other_input_is_refused(tiny):
     imported = Checkpoint(replace(tiny.spec, mean=(0.0, 0.0, 0.0), std=(255.0, 255.0, 255.0)), tiny.weights, "imported")
     with pytest.raises(CheckpointError, match="trained with mean"):
         from_checkpoint(imported)
+
+
+def test_fusion_and_blocks_are_those_of_the_checkpoint_unless_the_recipe_says_more():
+    pruned = replace(
+        checkpoint(load_classes("camvid")).spec, fusion="cff_coarse", blocks=(3, 4, 4, 1), stride_at="conv3"
+    )
+    recipe = continued(Recipe(dataset="camvid"), pruned)
+    assert (recipe.fusion, recipe.blocks, recipe.stride_at) == ("cff_coarse", (3, 4, 4, 1), "conv3")
+    recipe = continued(Recipe(fusion="deconv3", blocks=(3, 4, 3, 1)), pruned)
+    assert (recipe.fusion, recipe.blocks) == ("deconv3", (3, 4, 3, 1))
+    assert continued(Recipe(architecture="pspnet50"), pruned) == Recipe(architecture="pspnet50")
 
 
 def test_a_teacher_must_see_and_know_the_same():

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from icnet_ros.checkpoint.file import load_spec, replace_spec
+from icnet_ros.checkpoint.default import model_path
+from icnet_ros.checkpoint.file import open_checkpoint, replace_spec
 from icnet_ros.checkpoint.model_index import (
     INDEX,
     MIRROR,
@@ -61,14 +62,18 @@ def write_index(folder: Annotated[Path, typer.Argument(help="Folder of .safetens
 
 @app.command("coarse-fusion")
 def coarse_fusion(
-    model: Annotated[Path, typer.Argument(help="Checkpoint of an ICNet with fusion cff.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint to write.")],
+    model: Annotated[str, typer.Argument(help="Checkpoint or name of an ICNet with fusion cff.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint to write, .safetensors.")],
 ) -> None:
     """Let the fusion units convolve coarse maps before they are upsampled: less work, nearly the same labels."""
-    spec = load_spec(model)
-    if (spec.architecture, spec.fusion) != ("icnet", "cff"):
+    checkpoint = open_checkpoint(model_path(model) or model)
+    spec, path = checkpoint.spec, checkpoint.path
+    if path is None or (spec.architecture, spec.fusion) != ("icnet", "cff"):
         raise CheckpointError(
             f"{model}: {spec.architecture} with fusion {spec.fusion}; only an icnet with cff has this form"
         )
-    replace_spec(model, replace(spec, fusion="cff_coarse", metrics={}), out)
+    if out.suffix != ".safetensors":
+        raise CheckpointError(f"{out}: a checkpoint is a .safetensors file")
+    training = {**spec.training, "coarse_fusion_of": {"name": checkpoint.name, "sha256": checkpoint.sha256}}
+    replace_spec(path, replace(spec, fusion="cff_coarse", training=training, metrics={}), out)
     console.print(f"{out} is written; evaluate it, and quantize it anew")

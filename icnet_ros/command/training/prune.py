@@ -1,4 +1,4 @@
-"""`icnet prune`: a narrower network out of a trained one."""
+"""`icnet prune`: a network with fewer blocks or filters out of a trained one."""
 
 import re
 from pathlib import Path
@@ -35,7 +35,9 @@ def prune(
     blocks: Annotated[
         str, typer.Option(help="Residual blocks that stay in the stages res2 to res5 of an ICNet, such as 3,4,4,1.")
     ] = "",
-    steps: Annotated[int, typer.Option(min=1, help="Number of pruning steps, with retraining after each.")] = 2,
+    steps: Annotated[
+        int, typer.Option(min=1, help="Number of steps in which filters are left out, with retraining after each.")
+    ] = 2,
     recipe: Annotated[str, typer.Option(help="Recipe of the retraining after each step.")] = "camvid_prune",
     teacher: Annotated[Path | None, typer.Option(help="Teacher checkpoint for distillation, such as MODEL.")] = None,
     iterations: Iterations = None,
@@ -50,13 +52,13 @@ def prune(
         from icnet_ros.training.pruning.filters import width_schedule
         from icnet_ros.training.pruning.progressive import prune_progressively
         from icnet_ros.training.session import Hardware, open_session
+    if blocks and not re.fullmatch(r"\d+(,\d+){3}", blocks):
+        raise RecipeError(f"--blocks {blocks} is not four numbers such as 3,4,4,1")
+    depth = [int(number) for number in blocks.split(",")] if blocks else []
     checkpoint = load(model)
     teacher_checkpoint = load(teacher) if teacher else None
     chosen = load_recipe(recipe, iterations=iterations)
     session = open_session(chosen, data, root, Hardware(accelerator, devices, nodes, precision))
-    if blocks and not re.fullmatch(r"\d+(,\d+){3}", blocks):
-        raise RecipeError(f"--blocks {blocks} is not four numbers such as 3,4,4,1")
-    depth = [int(number) for number in blocks.split(",")] if blocks else []
     share = keep or (1.0 if depth else 0.5)
     width = checkpoint.spec.width
     plan = width_schedule(width, share * width, steps) if share < 1 else []

@@ -1,6 +1,5 @@
 """`icnet train`: cascade label guidance on an annotated dataset."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -49,7 +48,7 @@ def train(
     with needed_for("training", RecipeError, "train"):
         from icnet_ros.training.loop import Trainer
         from icnet_ros.training.session import Hardware, open_session
-        from icnet_ros.training.start import FROM_SCRATCH, from_backbone, from_checkpoint
+        from icnet_ros.training.start import FROM_SCRATCH, continued, from_backbone, from_checkpoint
     if backbone is not None and init is not None:
         raise RecipeError("give either --backbone or --init, not both")
     chosen = load_recipe(recipe, iterations=iterations, seed=seed)
@@ -57,9 +56,7 @@ def train(
     if init is not None:
         initial = load(init)
         start = from_checkpoint(initial)
-        # What the shapes of the tensors do not show.
-        network = {name: getattr(initial.spec, name) for name in ("fusion", "blocks", "stride_at", "output_stride")}
-        chosen = replace(chosen, **network)
+        chosen = continued(chosen, initial.spec)
     teacher_checkpoint = load(teacher) if teacher else None
     out.mkdir(parents=True, exist_ok=True)
     session = open_session(chosen, data, root, Hardware(accelerator, devices, nodes, precision), without or ())

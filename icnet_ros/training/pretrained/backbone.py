@@ -12,8 +12,6 @@ from icnet_ros.files import check_regular
 from icnet_ros.network.icnet import ICNet
 from icnet_ros.network.pspnet import PSPNet50
 
-BLOCKS = {1: 3, 2: 4, 3: 6, 4: 3}
-
 
 def load_backbone(network: ICNet | PSPNet50, path: Path) -> None:
     """Copy a ResNet-50 trunk (keys "layer1.0.conv1.weight", ... of torchvision) into stages 2 to 5.
@@ -35,8 +33,8 @@ def load_backbone(network: ICNet | PSPNet50, path: Path) -> None:
         stream = torch.arange(new) % old
         for name in ("conv1", "downsample.0"):
             source[f"layer1.0.{name}.weight"] *= min(1.0, old / new)
-        for layer, blocks in BLOCKS.items():
-            stream = _copy_stage(state, source, layer, blocks, stream)
+        for layer in range(1, 5):
+            stream = _copy_stage(state, source, layer, len(getattr(network, f"res{layer + 1}")), stream)
     except (KeyError, RuntimeError, IndexError) as err:
         raise CheckpointError(f"{path}: not a ResNet-50 trunk this network can start from: {err}") from err
 

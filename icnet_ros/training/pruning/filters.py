@@ -66,6 +66,10 @@ def without_blocks(checkpoint: Checkpoint, blocks: Sequence[int]) -> tuple[Model
     little, and what is lost comes back by retraining. Raises RecipeError.
     """
     had = checkpoint.spec.blocks
+    if checkpoint.spec.architecture != "icnet":
+        raise RecipeError(
+            f"{checkpoint.name} is a {checkpoint.spec.architecture}: only the blocks of an icnet are left out"
+        )
     if (
         len(blocks) != len(had)
         or any(now > before for now, before in zip(blocks, had, strict=False))

@@ -68,6 +68,8 @@ def prune_progressively(
     recipe_for(checkpoint, recipe)  # before hours of retraining
     for width in widths:
         narrower(checkpoint, width)
+    if blocks:
+        without_blocks(checkpoint, blocks)
     if any(after >= before for before, after in pairwise(widths)):
         raise RecipeError(f"each width must be smaller than the one before: {', '.join(map(str, widths))}")
     cuts: dict[str, Callable[[Checkpoint], tuple[ModelSpec, dict[str, Tensor]]]] = {}

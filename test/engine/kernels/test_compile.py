@@ -77,7 +77,7 @@ def test_the_package_that_was_built_has_them_in_its_cache(tmp_path):
     code = "from icnet_ros.engine.kernels import compile as k; print(k.PACKAGES)\n"
     code += "print([name for name in k.KERNELS if not k._is_cached(name)])"
     place, missing = python("-c", code, cwd=tmp_path)
-    if Path(__file__).parents[3] in (Path(place), *Path(place).parents) and "build" in Path(place).parts:
+    if Path(place).is_relative_to(Path(__file__).parents[3] / "build"):
         assert missing == "[]"
     else:
         pytest.skip(f"icnet_ros is not that of `make build`, but of {place}")
