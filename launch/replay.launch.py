@@ -28,7 +28,7 @@ from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.decoders.table import topic_of, transport_of
 from launch import LaunchContext, LaunchDescription
 
-DISCOVERY_S = "2"  # for discovery between player and nodes; else the first frames are lost
+DISCOVERY_S = "5"  # for discovery between player and nodes; else the first frames are lost
 REPORT_S = "120"  # from SIGINT to SIGTERM of the evaluation node, and from SIGTERM to SIGKILL, for writing the report
 LAST_FRAMES_S = 3.0  # from the end of the bag to the shutdown, for the last frames
 ARGUMENTS = {

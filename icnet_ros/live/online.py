@@ -118,6 +118,10 @@ class OnlineEvaluation:
                 text = f"{self._annotated} ground truth images, none with the stamp of a label image"
                 self.result.warn(text, frames[0].stamp_ns if frames else 0)
             result.ground_truth = result.matrix = None
+        first = next((place for place, frame in enumerate(frames) if frame.ground_truth), 0)
+        if first and all(frame.ground_truth for frame in frames[first:]):
+            text = f"the first {first} label images have no ground truth, all after them have: start the player later"
+            self.result.warn(text, frames[0].stamp_ns)
         report = write_report_json(result, self._classes, metadata, self._out)
         write_page(self._out / "report.html", title, report, frames, self._classes, PagePictures())
         return report

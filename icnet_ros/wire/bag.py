@@ -26,6 +26,7 @@ MARKER = ".icnet_ros"  # in the folders of bags that this package wrote, which i
 DEPTH_ENCODINGS = ("16UC1", "32FC1")
 LABEL_MAPS = ("labels_map", "colored_map")  # of Gazebo's segmentation camera
 PNG_LABELS = re.compile(r"(mono8|8UC1)\s*;\s*(png|tiff)\b.*")
+OUTPUTS = {"labels", "confidence", "scores", "color", "overlay"}  # image topics of a node
 PROBED = 10  # messages that are read to find the encoding of a topic
 
 
@@ -151,9 +152,14 @@ class Bag:
         return [topic.name for topic in self.topics() if topic.name not in OWN and not self._is_output(topic)]
 
     def _is_output(self, topic: Topic) -> bool:
-        """Whether it is beside the `latency` of a segmentation node: recorded labels are no ground truth."""
-        nodes = {other.name.rpartition("/")[0] for other in self.topics() if other.kind.endswith("/FrameLatency")}
-        return base_of(topic.name).rpartition("/")[0] in nodes
+        """Whether it is of a segmentation node, by what is recorded beside it: its labels are no ground truth."""
+        folder, _, name = base_of(topic.name).rpartition("/")
+        every = {base_of(other.name): other.kind for other in self.topics()}
+        beside = {key.rpartition("/")[2]: kind for key, kind in every.items() if key.rpartition("/")[0] == folder}
+        if any(kind.endswith("/FrameLatency") for kind in beside.values()):
+            return True
+        told = "icnet" in folder.split("/") or beside.get("label_info", "").endswith("/LabelInfo")
+        return name in {*OUTPUTS, "label_info"} and "labels" in beside and (told or len(beside.keys() & OUTPUTS) > 1)
 
     def _is_ground_truth(self, topic: Topic) -> bool:
         if not may_be_labels(topic.kind, topic.encoding) or self._is_output(topic):

@@ -1,6 +1,7 @@
 """What the node derives from the table of outputs, and what one that fails costs."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
 from builtin_interfaces.msg import Time
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 
 from icnet_ros.checkpoint.classes import load_classes
@@ -21,6 +23,7 @@ from icnet_ros.node.outputs.base import Output, Topic
 from icnet_ros.node.outputs.camera_outputs import CameraOutputs
 from icnet_ros.node.outputs.table import OUTPUTS, to_markdown
 from icnet_ros.node.parameters import Parameters
+from icnet_ros.node.ros.releases import CAN_REPORT_MATCHES
 from icnet_ros.node.worker import Counters
 from icnet_ros.wire.decoders.image import decode_labels
 from icnet_ros.wire.image import Picture, make_header
@@ -45,11 +48,16 @@ class Node:
 
     def __init__(self):
         self.publishers, self.logged, self.nanoseconds = {}, [], 5 * 10**9
+        self.durabilities, self.events = [], {}
 
-    def create_publisher(self, kind, name, **_):
+    def create_publisher(self, kind, name, *, event_callbacks, **_):
+        self.events[name.removeprefix("~/")] = event_callbacks
         return self.publishers.setdefault(name.removeprefix("~/"), Publisher(name))
 
     create_lifecycle_publisher = create_publisher
+
+    def get_subscriptions_info_by_topic(self, _):
+        return [SimpleNamespace(qos_profile=QoSProfile(depth=1, durability=one)) for one in self.durabilities]
 
     def destroy_lifecycle_publisher(self, publisher):
         self.publishers.pop(publisher.topic_name.removeprefix("~/"))
@@ -237,6 +245,27 @@ def test_latched_topics_are_announced_with_the_time_of_publishing(node):
     assert [entry.class_name for entry in info.class_map][-1] == "unlabelled"
     assert list(channels.channels) == ["road"]
     assert info.header.stamp == channels.header.stamp == Time(sec=5)
+
+
+@pytest.mark.skipif(not CAN_REPORT_MATCHES, reason="rclpy reports no matches")
+def test_latched_topics_are_published_again_only_for_volatile_subscribers(node, monkeypatch):
+    monkeypatch.setattr(camera_outputs, "incompatible_subscribers", lambda *_: {})
+    outputs = opened(node)
+    sent, matched = node.publishers["label_info"].sent, node.events["label_info"].matched
+    new = SimpleNamespace(current_count_change=1)
+    node.durabilities = [DurabilityPolicy.TRANSIENT_LOCAL]
+    matched(new)
+    outputs.check_subscribers()
+    assert sent == [], "the middleware delivers it; a second one would be counted as lost"
+    node.durabilities.append(DurabilityPolicy.VOLATILE)
+    matched(new)
+    assert len(sent) == 1
+    outputs.check_subscribers()
+    outputs.check_subscribers()
+    assert len(sent) == 2, "once more, for one that was not ready"
+    matched(SimpleNamespace(current_count_change=-1))
+    outputs.check_subscribers()
+    assert len(sent) == 2
 
 
 def test_the_documentation_lists_the_topics_of_the_table():

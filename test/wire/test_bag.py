@@ -13,6 +13,7 @@ from icnet_ros.wire.decoders.image import decode_image, decode_labels
 from icnet_ros.wire.image import encode_compressed, encode_image, make_header, stamp_ns
 
 PIXELS = np.zeros((8, 8, 3), np.uint8)
+LABEL_INFO = "vision_msgs/msg/LabelInfo"  # rosbags does not know how to write it
 
 
 def write(path, **topics):
@@ -67,6 +68,32 @@ def test_a_recorded_node_is_not_among_the_inputs(tmp_path):
     BagWriter(tmp_path / "bag", list(kinds.items())).close()
     with open_bag(tmp_path / "bag") as bag:
         assert bag.inputs() == ["/cam/ground_truth", "/cam/image"]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "outputs"),
+    [
+        ({"/icnet/labels": IMAGE}, {"/icnet/labels"}),
+        ({"/front/icnet/left/labels": IMAGE}, {"/front/icnet/left/labels"}),
+        ({"/seg/labels": IMAGE, "/seg/label_info": LABEL_INFO}, {"/seg/labels", "/seg/label_info"}),
+        (
+            {"/seg/labels": IMAGE, "/seg/confidence": IMAGE, "/seg/overlay/compressed": COMPRESSED_IMAGE},
+            {"/seg/labels", "/seg/confidence", "/seg/overlay/compressed"},
+        ),
+        ({"/seg/labels": IMAGE, "/seg/image": IMAGE}, set()),  # a data set's
+        ({"/seg/overlay": IMAGE}, set()),
+        ({"/icnet/image": IMAGE, "/icnet/labels": IMAGE}, {"/icnet/labels"}),
+    ],
+)
+def test_outputs_of_a_node_are_known_without_its_latency(tmp_path, monkeypatch, recorded, outputs):
+    """`ros2 bag record` of the labels and their names, or predictions merged with the drive."""
+    kinds = {"/cam/image": IMAGE, **recorded}
+    writeable = [(name, kind if kind != LABEL_INFO else IMAGE) for name, kind in kinds.items()]
+    BagWriter(tmp_path / "bag", writeable).close()
+    with open_bag(tmp_path / "bag") as bag:
+        topics = [topic._replace(kind=kinds[topic.name]) for topic in bag.topics()]
+        monkeypatch.setattr(bag, "topics", lambda: topics)
+        assert set(bag.inputs()) == {"/cam/image", *recorded} - outputs
 
 
 def test_a_colour_topic_that_is_called_label_is_no_ground_truth(tmp_path):

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import DurabilityPolicy
 
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.node.frame import LabelledFrame, NotYet
@@ -54,6 +55,7 @@ class CameraOutputs:
         self._node, self._camera = node, camera
         self._errors: dict[str, _Error] = {}  # by output
         self._announced = 0  # subscribers of latched topics when they were last counted
+        self._matched: dict[str, tuple[Output, Topic]] = {}  # latched topics with a new subscriber since the last check
         self._last: set[str] = set()  # names of the outputs that were wanted for the last frame
         self._reported: set[str] = set()  # endpoints of subscribers with an incompatible QoS
         self._publishers: list[Publisher] = []
@@ -73,9 +75,9 @@ class CameraOutputs:
     def _open(self, output: Output, topic: Topic) -> Publisher:
         name = f"~/{self._camera}/{topic.name}" if self._camera else f"~/{topic.name}"
         # Latched topics have no lifecycle publisher: they are published while the node is inactive, and again for every
-        # new subscriber, which may be volatile and would miss the latched message.
+        # new volatile subscriber, which would miss the latched message.
         create = self._node.create_publisher if topic.latched else self._node.create_lifecycle_publisher
-        events = matched_events(partial(self._announce, output, topic)) if topic.latched else NO_EVENTS
+        events = matched_events(partial(self._on_match, output, topic)) if topic.latched else NO_EVENTS
         publisher: Publisher = create(
             topic.message, name, event_callbacks=events, **overridable(topic.qos, OVERRIDABLE)
         )
@@ -91,6 +93,17 @@ class CameraOutputs:
         message = output.latched(topic.name)
         message.header.stamp = self._node.get_clock().now().to_msg()
         output.send(topic.name, message)
+
+    def _on_match(self, output: Output, topic: Topic) -> None:
+        """Publish again for a volatile subscriber, now and with the next check: it may not be ready to receive yet.
+
+        Others get the latched message from the middleware, and would report a second one of the same as a loss.
+        """
+        name = output.publishers[topic.name].topic_name if topic.name in output.publishers else ""
+        subscribers = self._node.get_subscriptions_info_by_topic(name) if name else []
+        if any(one.qos_profile.durability == DurabilityPolicy.VOLATILE for one in subscribers):
+            self._announce(output, topic)
+        self._matched[topic.name] = output, topic
 
     def _latched(self) -> list[tuple[Output, Topic]]:
         return [(output, topic) for output in self.outputs.values() for topic in output.topics if topic.latched]
@@ -170,6 +183,10 @@ class CameraOutputs:
             if count > self._announced:
                 self.announce()
             self._announced = count
+        matched, self._matched = self._matched, {}
+        for output, topic in matched.values():
+            self._on_match(output, topic)
+            self._matched.pop(topic.name)
         for publisher in self._publishers:
             found = incompatible_subscribers(self._node, publisher.topic_name)
             for endpoint in found.keys() - self._reported:
