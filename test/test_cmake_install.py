@@ -85,6 +85,13 @@ def test_a_symlink_install_has_a_link_for_each_file_and_sees_new_ones(tmp_path):
     package = prefix / "lib" / "python" / "icnet_ros"
     assert (package / "wire" / "image.py").resolve() == source / "wire" / "image.py"
     assert not any(path.is_symlink() for path in (package, package / "wire")), "another version would write through it"
+    shutil.rmtree(package / "wire")
+    (package / "wire").symlink_to(source / "wire")  # as another version may have left it
+    shutil.rmtree(prefix / "share" / "icnet_ros" / "config", ignore_errors=True)
+    (prefix / "share" / "icnet_ros").mkdir(parents=True, exist_ok=True)
+    (prefix / "share" / "icnet_ros" / "config").symlink_to(source.parent / "config")
+    (source.parent / "config" / "classes").mkdir()
+    (source.parent / "config" / "classes" / "two.yaml").write_text("name: two")
     (source / "wire" / "__pycache__").mkdir()
     for name in ("top.py", "wire/new.py", "wire/__pycache__/new.pyc"):
         (source / name).write_text("")
@@ -95,6 +102,9 @@ def test_a_symlink_install_has_a_link_for_each_file_and_sees_new_ones(tmp_path):
         name: (package / name).exists() for name in ("top.py", "renamed.py", "wire/new.py", "wire/__pycache__/new.pyc")
     }
     assert there == {"top.py": True, "renamed.py": True, "wire/new.py": True, "wire/__pycache__/new.pyc": False}
+    assert not (source / "wire" / "image.py").is_symlink()
+    assert (source.parent / "config" / "classes" / "two.yaml").read_text() == "name: two"
+    assert (prefix / "share" / "icnet_ros" / "config" / "classes" / "two.yaml").read_text() == "name: two"
     (source / "renamed.py").rename(source / "files.py")
     assert version(prefix, tmp_path).stdout == f"icnet_ros {__version__}\n"
 
