@@ -120,3 +120,20 @@ def engine(tiny):
     from icnet_ros.engine.table import open_engine
 
     return open_engine("torch", tiny, EngineOptions("cpu"))
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Call `icnet` with these words in this process: exit code, output and errors, each on one line."""
+    from icnet_ros.command.main import main
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["icnet", *map(str, words)])
+        try:
+            code = main()
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capsys.readouterr()
+        return code, " ".join(out.split()), " ".join(err.split())
+
+    return run

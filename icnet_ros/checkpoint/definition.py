@@ -197,12 +197,12 @@ def _sum_pyramid(o: Operators, x: Maps) -> Maps:
 
 
 def _fuse(o: Operators, spec: ModelSpec, name: str, low: Maps, high: Maps, outputs: int) -> Maps:
-    if spec.fusion == "cff_coarse":
-        up = o.resize(o.conv(low, f"{name}.low", outputs, 3, relu=False), high)
-        return o.add(up, o.conv(high, f"{name}.high", outputs, relu=False), relu=True)
     if spec.fusion == "cff":
         return _cff(o, name, low, high, outputs)[1]
-    up = o.deconv(low, f"{name}.low", outputs, int(spec.fusion.removeprefix("deconv")), high)
+    if spec.fusion == "cff_coarse":
+        up = o.resize(o.conv(low, f"{name}.low", outputs, 3, relu=False), high)
+    else:
+        up = o.deconv(low, f"{name}.low", outputs, int(spec.fusion.removeprefix("deconv")), high)
     return o.add(up, o.conv(high, f"{name}.high", outputs, relu=False), relu=True)
 
 

@@ -3,11 +3,11 @@
 import json
 from dataclasses import asdict, dataclass, field
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
 from icnet_ros.documents import parse_json
-from icnet_ros.network.dimensions import BLOCKS
+from icnet_ros.network.dimensions import BLOCKS, Fusion
 
 FORMAT = 1
 EXITS = ("sub4", "sub24", "sub124")
@@ -58,7 +58,7 @@ class ModelSpec:
     metrics: dict[str, Any] = field(default_factory=dict)
     data_licence: str = ""
     architecture: Literal["icnet", "icnet_two_pass", "pspnet50", "onnx"] = "icnet"
-    fusion: Literal["cff", "cff_coarse", "deconv3", "deconv5", "deconv7"] = "cff"
+    fusion: Fusion = "cff"
     stride_at: Literal["reduce", "conv3"] = "reduce"
     output_stride: Literal[8, 16, 32] = 8
     head: Literal["concat", "sum"] = "concat"
@@ -80,7 +80,7 @@ class ModelSpec:
                 raise CheckpointError(f"{name} is {getattr(self, name)!r}, not {words}")
         for name, allowed in (
             ("architecture", tuple(ARCHITECTURES)),
-            ("fusion", ("cff", "cff_coarse", "deconv3", "deconv5", "deconv7")),
+            ("fusion", get_args(Fusion)),
             ("stride_at", ("reduce", "conv3")),
             ("output_stride", (8, 16, 32)),
             ("head", ("concat", "sum")),

@@ -1,5 +1,8 @@
 """Numbers that the torch modules share with the description of the networks that needs no torch."""
 
+from typing import Literal
+
+Fusion = Literal["cff", "cff_coarse", "deconv3", "deconv5", "deconv7"]
 BN_EPSILON = 1e-5
 BLOCKS = (3, 4, 6, 3)  # residual blocks of the stages res2 to res5 of a ResNet-50
 BINS = (1, 2, 3, 6)  # windows a side of the pyramid's levels

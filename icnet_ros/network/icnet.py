@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from icnet_ros.network.dimensions import BLOCKS, channels
+from icnet_ros.network.dimensions import BLOCKS, Fusion, channels
 from icnet_ros.network.layers import (
     ConvBN,
     DeconvBN,
@@ -26,7 +26,6 @@ from icnet_ros.network.layers import (
 from icnet_ros.network.pyramid import SumPyramid, Windows
 
 Exit = Literal["sub4", "sub24", "sub124"]
-Fusion = Literal["cff", "cff_coarse", "deconv3", "deconv5", "deconv7"]
 EXITS: tuple[Exit, ...] = get_args(Exit)  # coarse to fine
 
 

@@ -2,14 +2,14 @@
 
 import math
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from time import perf_counter
 
 from rclpy.node import Node
 
-from icnet_ros.engine.base import Engine, EngineError, Request
+from icnet_ros.engine.base import Engine, EngineError, LabelMap, Request
 from icnet_ros.node.camera import Camera
 from icnet_ros.node.frame import DecodedFrame, ReceivedImage, milliseconds
 from icnet_ros.node.inputs.needs import Needs
@@ -47,19 +47,20 @@ class FrameProcessor:
         return self._label(frames) if frames else set()
 
     def _label(self, frames: list[DecodedFrame]) -> set[str]:
-        settings, names, failed = self._settings(), [frame.camera for frame in frames], False
+        settings, names = self._settings(), [frame.camera for frame in frames]
+        label_maps: Sequence[LabelMap] | None = None
         try:
             wanted = {name: self._cameras[name].outputs.wanted(settings) for name in names}
             request = self._request(frames, settings, [one.needs for one in wanted.values()])
             label_maps = self._engine.segment([frame.frame for frame in frames], request)
         except BaseException as err:
-            failed = True
-            if len(frames) < 2:
+            if len(frames) == 1:
                 self._report(err, *names)
-        if (
-            failed
-        ):  # one bad frame fails a whole batch: which one shows when each is tried alone, the batch's memory free
-            return {name for frame in frames for name in self._label([frame])} if len(frames) > 1 else set()
+                return set()
+        if label_maps is None:
+            # One bad frame fails a whole batch: which one has failed shows when each is tried alone. Not in the
+            # handler above: the error keeps the memory of the batch.
+            return {name for frame in frames for name in self._label([frame])}
         done: set[str] = set()
         for name, frame, label_map in zip(names, frames, label_maps, strict=False):
             try:

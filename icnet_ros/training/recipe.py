@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from icnet_ros.documents import DocumentError, read_yaml
-from icnet_ros.network.dimensions import BLOCKS
+from icnet_ros.network.dimensions import BLOCKS, Fusion
 from icnet_ros.share import share
 from icnet_ros.training.bounds import MAX_PIXELS, out_of_bounds
 from icnet_ros.training.errors import RecipeError
@@ -64,7 +64,7 @@ class Recipe:
     dataset: str = ""
     architecture: Literal["icnet", "pspnet50"] = "icnet"
     width: float = 0.5
-    fusion: Literal["cff", "cff_coarse", "deconv3", "deconv5", "deconv7"] = "cff"
+    fusion: Fusion = "cff"
     blocks: tuple[int, int, int, int] = BLOCKS
     stride_at: Literal["reduce", "conv3"] = "reduce"
     output_stride: Literal[8, 16, 32] = 8

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from itertools import islice, takewhile
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from icnet_ros.wire.cdr import WireError, typestore
 from icnet_ros.wire.decoders.base import ImageInfo
 from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, may_be_labels, open_decoder, preference
 from icnet_ros.wire.storage.files import FILES, Storage, open_storage
-from icnet_ros.wire.topic import Message, Topic
+from icnet_ros.wire.topic import Message, Topic, kinds_by_folder
 
 OWN = ("/clock", "/diagnostics", "/parameter_events", "/rosout")  # topics of ROS itself
 GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt", "/gt", "mask")  # the surest first
@@ -151,11 +152,14 @@ class Bag:
         """Names of the topics without those of a segmentation node that was recorded, and without ROS's own."""
         return [topic.name for topic in self.topics() if topic.name not in OWN and not self._is_output(topic)]
 
+    @cached_property
+    def _kinds(self) -> dict[str, dict[str, str]]:
+        return kinds_by_folder(self.topics())
+
     def _is_output(self, topic: Topic) -> bool:
         """Whether it is of a segmentation node, by what is recorded beside it: its labels are no ground truth."""
         folder, _, name = base_of(topic.name).rpartition("/")
-        every = {base_of(other.name): other.kind for other in self.topics()}
-        beside = {key.rpartition("/")[2]: kind for key, kind in every.items() if key.rpartition("/")[0] == folder}
+        beside = self._kinds[folder]
         if any(kind.endswith("/FrameLatency") for kind in beside.values()):
             return True
         told = "icnet" in folder.split("/") or beside.get("label_info", "").endswith("/LabelInfo")

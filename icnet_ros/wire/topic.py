@@ -53,3 +53,12 @@ def without_comments(definition: bytes) -> bytes:
     """A message definition without its comments and blank lines."""
     lines = (re.sub(rb"\s+", b" ", line.partition(b"#")[0]).strip() for line in definition.splitlines())
     return b"\n".join(line for line in lines if line)
+
+
+def kinds_by_folder(topics: Iterable[Topic]) -> dict[str, dict[str, str]]:
+    """Type by name of the topics in each folder, transports of an image under its name."""
+    kinds: dict[str, dict[str, str]] = {}
+    for topic in topics:
+        folder, _, name = base_of(topic.name).rpartition("/")
+        kinds.setdefault(folder, {})[name] = topic.kind
+    return kinds

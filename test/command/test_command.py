@@ -7,21 +7,6 @@ import numpy as np
 import pytest
 
 from icnet_ros.checkpoint.file import save
-from icnet_ros.command.main import main
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["icnet", *map(str, words)])
-        try:
-            code = main()
-        except SystemExit as stop:
-            code = stop.code
-        out, err = capsys.readouterr()
-        return code, " ".join(out.split()), " ".join(err.split())
-
-    return run
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from torch import nn
 
 from icnet_ros.checkpoint.file import Checkpoint, build_network, load, save
 from icnet_ros.checkpoint.spec import ARCHITECTURES, ModelSpec
-from icnet_ros.command.main import main
 from icnet_ros.network.wiring import wires
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Trainer
-from icnet_ros.training.pruning.filters import pruned, width_schedule, without_blocks
+from icnet_ros.training.pruning.blocks import without_blocks
+from icnet_ros.training.pruning.filters import pruned, width_schedule
 from icnet_ros.training.pruning.progressive import prune_progressively
 
 KINDS = [
@@ -110,7 +110,7 @@ def test_blocks_that_cannot_be_left_out(blocks):
         without_blocks(Checkpoint(spec(), build_network(spec()).state_dict(), "deep"), blocks)
 
 
-def test_blocks_are_left_out_by_the_command_and_retrained(tmp_path, monkeypatch, capsys):
+def test_blocks_are_left_out_by_the_command_and_retrained(tmp_path, run):
     for split, seed in (("train", 0), ("val", 1)):
         street(tmp_path, split, 4, seed)
     table = CLASSES.to_dict()
@@ -119,16 +119,20 @@ def test_blocks_are_left_out_by_the_command_and_retrained(tmp_path, monkeypatch,
     deep = replace(spec(0.25), classes=CLASSES)
     save(tmp_path / "deep.safetensors", deep, build_network(deep).state_dict())
     (tmp_path / "recipe.yaml").write_text("iterations: 1\nvalidate_every: 1\nbatch: 2\ncrop: [64, 96]\n")
-    words = ["--data", tmp_path / "dataset.yaml", "--recipe", tmp_path / "recipe.yaml", "-o", tmp_path / "out"]
-    for blocks, expected in (("3,4,4,1", 0), ("3,4", 1)):
-        command = ["icnet", "prune", tmp_path / "deep.safetensors", "--blocks", blocks, "--accelerator", "cpu", *words]
-        monkeypatch.setattr("sys.argv", list(map(str, command)))
-        try:
-            code = main()
-        except SystemExit as stop:
-            code = stop.code
-        assert bool(code) == expected
-    assert "--blocks 3,4 is not four numbers" in " ".join(capsys.readouterr().err.split())
+    words = [
+        "--accelerator",
+        "cpu",
+        "--data",
+        tmp_path / "dataset.yaml",
+        "--recipe",
+        tmp_path / "recipe.yaml",
+        "-o",
+        tmp_path / "out",
+    ]
+    assert run("prune", tmp_path / "deep.safetensors", "--blocks", "3,4,4,1", *words)[0] == 0
+    code, _, err = run("prune", tmp_path / "deep.safetensors", "--blocks", "3,4", *words)
+    assert code != 0
+    assert "--blocks 3,4 is not four numbers" in err
     pruned_spec = load(tmp_path / "out" / "blocks-3-4-4-1" / "best.safetensors").spec
     assert (pruned_spec.blocks, pruned_spec.width) == ((3, 4, 4, 1), 0.25)
     assert pruned_spec.training["pruned"]["from_blocks"] == [3, 4, 6, 3]

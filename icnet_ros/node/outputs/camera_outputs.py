@@ -95,15 +95,16 @@ class CameraOutputs:
         output.send(topic.name, message)
 
     def _on_match(self, output: Output, topic: Topic) -> None:
-        """Publish again for a volatile subscriber, now and with the next check: it may not be ready to receive yet.
+        """Publish again for a new subscriber, now and with the next check: it may not be ready to receive yet."""
+        self._announce_to_volatile(output, topic)
+        self._matched[topic.name] = output, topic
 
-        Others get the latched message from the middleware, and would report a second one of the same as a loss.
-        """
+    def _announce_to_volatile(self, output: Output, topic: Topic) -> None:
+        """Others get the latched message from the middleware, and would report a second one of the same as a loss."""
         name = output.publishers[topic.name].topic_name if topic.name in output.publishers else ""
         subscribers = self._node.get_subscriptions_info_by_topic(name) if name else []
         if any(one.qos_profile.durability == DurabilityPolicy.VOLATILE for one in subscribers):
             self._announce(output, topic)
-        self._matched[topic.name] = output, topic
 
     def _latched(self) -> list[tuple[Output, Topic]]:
         return [(output, topic) for output in self.outputs.values() for topic in output.topics if topic.latched]
@@ -185,8 +186,7 @@ class CameraOutputs:
             self._announced = count
         matched, self._matched = self._matched, {}
         for output, topic in matched.values():
-            self._on_match(output, topic)
-            self._matched.pop(topic.name)
+            self._announce_to_volatile(output, topic)
         for publisher in self._publishers:
             found = incompatible_subscribers(self._node, publisher.topic_name)
             for endpoint in found.keys() - self._reported:

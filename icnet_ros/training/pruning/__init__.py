@@ -1,1 +1,1 @@
-"""Filter pruning by l1 norm with retraining."""
+"""Pruning of residual blocks, and of filters by their l1 norm, with retraining."""

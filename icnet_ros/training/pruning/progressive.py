@@ -18,7 +18,8 @@ from icnet_ros.evaluation.evaluate import evaluate
 from icnet_ros.files import write_text
 from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.loop import Progress, Trainer
-from icnet_ros.training.pruning.filters import narrower, pruned, without_blocks
+from icnet_ros.training.pruning.blocks import without_blocks
+from icnet_ros.training.pruning.filters import narrower, pruned
 from icnet_ros.training.recipe import Recipe
 from icnet_ros.training.session import recipe_for
 from icnet_ros.training.start import Start, shift_of
@@ -68,12 +69,11 @@ def prune_progressively(
     recipe_for(checkpoint, recipe)  # before hours of retraining
     for width in widths:
         narrower(checkpoint, width)
-    if blocks:
-        without_blocks(checkpoint, blocks)
     if any(after >= before for before, after in pairwise(widths)):
         raise RecipeError(f"each width must be smaller than the one before: {', '.join(map(str, widths))}")
     cuts: dict[str, Callable[[Checkpoint], tuple[ModelSpec, dict[str, Tensor]]]] = {}
     if blocks:
+        without_blocks(checkpoint, blocks)
         cuts["blocks-" + "-".join(map(str, blocks))] = partial(without_blocks, blocks=blocks)
     cuts |= {f"width-{width:g}": partial(pruned, width=width) for width in widths}
     input_scale = checkpoint.spec.scale_for(data[0][0].shape[0])  # as many rows as before
