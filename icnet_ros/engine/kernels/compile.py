@@ -56,7 +56,7 @@ def _run_ground() -> None:
     view.ranges()
 
 
-# name -> calls the kernel once, as the package calls it. The first takes as long to compile as the others together.
+# name -> calls the kernel once, as the package calls it.
 KERNELS: dict[str, Callable[[], Any]] = {
     "labels": lambda: upsample.label_map(LOGITS, *SIZE),
     "normalise": _run_normalise,
@@ -82,7 +82,7 @@ def dispatchers(name: str) -> list[Any]:
         "labels": [upsample._label],  # noqa: SLF001
         "normalise": [normalise._planes],  # noqa: SLF001
         "confidence": [upsample._label_with_confidence],  # noqa: SLF001
-        "groups": [groups._certain, groups._group],  # noqa: SLF001
+        "groups": [groups._group],  # noqa: SLF001
         "scores": [groups._score],  # noqa: SLF001
     }
     return found[name]
@@ -120,11 +120,11 @@ def loaded(*names: str) -> LoadedKernels:
 
 
 def compile_kernels(names: Sequence[str], report: Callable[[str], None]) -> bool:
-    """Compile kernels in processes of their own, one for the first and one for the others.
+    """Compile kernels in two processes, of which each gets every second one.
 
     report: called with a line for each kernel. Returns whether all could be compiled.
     """
-    parts = [part for part in (names[:1], names[1:]) if part]
+    parts = [part for part in (names[::2], names[1::2]) if part]
     command = [sys.executable, "-m", "icnet_ros.engine.kernels.compile", "--here"]
     options: dict[str, Any] = {"cwd": PACKAGES, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "text": True}
     processes = [subprocess.Popen([*command, *part], **options) for part in parts]

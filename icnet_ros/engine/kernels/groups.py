@@ -1,9 +1,7 @@
 """Label groups and scores from logits, on the CPU: probabilities of classes, summed over each group.
 
 A pixel gets the group with the largest probability: the sum of the softmax probabilities of its classes, after the
-bilinear interpolation of the logits. Where the same class leads at all four neighbouring logit
-vectors, with a logit above the log-sum-exp of all classes outside its group, the group leads at every interpolation of
-them, too: the leading logit is interpolated linearly, and log-sum-exp is convex.
+bilinear interpolation of the logits.
 """
 
 import numpy as np
@@ -12,10 +10,9 @@ from numba import njit, prange
 
 from icnet_ros.engine.base import Float32, UInt8
 from icnet_ros.engine.kernels.coordinates import Axes, Index, Weight
-from icnet_ros.engine.kernels.upsample import Logits, both_axes, check_rows
+from icnet_ros.engine.kernels.rows import Integers, Logits, mix, row_axes, spread, sum_exponentials
+from icnet_ros.engine.kernels.upsample import both_axes, check_rows
 from icnet_ros.wire.arrays import kernel_input
-
-Integers = npt.NDArray[np.int64]
 
 
 def group_map(
@@ -37,10 +34,8 @@ def group_map(
     probability: UInt8 = np.empty((height, width) if confidence else (0, 0), np.uint8)
     logits, group_of = kernel_input(logits, np.float32), kernel_input(group_of, np.int64)
     axes = axes or both_axes(logits, height, width, align_corners)
-    leading = np.zeros(logits.shape[:2], np.int64) - 1
-    if not confidence:
-        _certain(logits, group_of, leading)
-    check_rows(_group(logits, group_of, len(ids), kernel_input(ids, np.uint8), leading, *axes, labels, probability))
+    ids = kernel_input(ids, np.uint8)
+    check_rows(_group(logits, group_of, ids, *row_axes(axes, logits), labels, probability))
     return labels, probability if confidence else None
 
 
@@ -62,91 +57,50 @@ def score_map(
     scores: Float32 = np.empty((height, width, channels), np.float32)
     logits = kernel_input(logits, np.float32)
     axes = axes or both_axes(logits, height, width, align_corners)
-    check_rows(_score(logits, kernel_input(channel_of, np.int64), *axes, scores))
+    check_rows(_score(logits, kernel_input(channel_of, np.int64), *row_axes(axes, logits), scores))
     return scores
 
 
-@njit(inline="always")
-def _interpolate(  # pragma: no cover
-    logits: Logits, top: int, bottom: int, left: int, right: int, u: float, v: float, values: Float32
-) -> np.float32:  # pragma: no cover
-    """Write the logits between four neighbours into `values`; returns the largest. u: weight of right, v: of bottom."""
-    highest = np.float32(-np.inf)
-    for c in range(len(values)):
-        above = (1 - u) * logits[top, left, c] + u * logits[top, right, c]
-        below = (1 - u) * logits[bottom, left, c] + u * logits[bottom, right, c]
-        values[c] = (1 - v) * above + v * below
-        highest = max(highest, values[c])
-    return highest
-
-
-@njit(cache=True, parallel=True, nogil=True)
-def _certain(logits: Logits, group_of: Integers, leading: Integers) -> None:  # pragma: no cover
-    """Write the class into `leading` where its logit exceeds the log-sum-exp of all classes of other groups."""
-    h, w, classes = logits.shape
-    for y in prange(h):
-        for x in range(w):
-            best, finite = 0, True
-            for c in range(classes):
-                finite &= logits[y, x, c] == logits[y, x, c]  # not NaN
-                if logits[y, x, c] > logits[y, x, best]:
-                    best = c
-            others = np.float32(0)
-            for c in range(classes):
-                if group_of[c] != group_of[best]:
-                    others += np.exp(logits[y, x, c] - logits[y, x, best])
-            if finite and others < np.float32(0.999):  # float rounding is smaller than this margin; NaN is not less
-                leading[y, x] = best
+@njit
+def _largest(part: Float32, group: int, highest: Float32, total: Float32, labels: UInt8) -> None:  # pragma: no cover
+    for x in range(len(part)):
+        total[x] += part[x]
+        better = part[x] > highest[x]
+        highest[x] = part[x] if better else highest[x]
+        labels[x] = group if better else labels[x]
 
 
 @njit(cache=True, parallel=True, nogil=True)
 def _group(  # pragma: no cover
     logits: Logits,
     group_of: Integers,
-    groups: int,
     ids: UInt8,
-    leading: Integers,
-    rows: Index,
+    first_row: Index,
     row_weights: Weight,
     columns: Index,
     column_weights: Weight,
     labels: UInt8,
     confidence: UInt8,
 ) -> npt.NDArray[np.bool_]:  # pragma: no cover
-    h, w, classes = logits.shape
-    height, width = labels.shape
-    invalid = np.zeros(height, np.bool_)
-    for y in prange(height):
-        top, bottom = rows[y], min(rows[y] + 1, h - 1)
-        v = row_weights[y]
-        values = np.empty(classes, np.float32)
-        sums = np.empty(groups, np.float32)
-        for x in range(width):
-            left, right = columns[x], min(columns[x] + 1, w - 1)
-            lead = leading[top, left]
-            if (
-                lead >= 0
-                and lead == leading[top, right]
-                and lead == leading[bottom, left]
-                and lead == leading[bottom, right]
-            ):
-                labels[y, x] = ids[group_of[lead]]
-                continue
-            u = column_weights[x]
-            highest = _interpolate(logits, top, bottom, left, right, u, v, values)
-            sums[:] = 0
-            for c in range(classes):
-                sums[group_of[c]] += np.exp(values[c] - highest)
-            best, total = 0, np.float32(0)
-            for g in range(groups):
-                total += sums[g]
-                if sums[g] > sums[best]:
-                    best = g
-            labels[y, x] = ids[best]
-            if not total >= np.float32(0.5):  # NaN
-                invalid[y] = True
-            elif confidence.size:
-                confidence[y, x] = np.uint8(255 * sums[best] / total + 0.5)
+    h, _, classes = logits.shape
+    width = labels.shape[1]
+    invalid = np.zeros(h, np.bool_)
+    for y in prange(h):
+        above, below = np.empty((classes, width), np.float32), np.empty((classes, width), np.float32)
+        values = np.empty((classes, width), np.float32)
+        highest, total = np.empty(width, np.float32), np.empty(width, np.float32)
+        sums = np.empty((len(ids), width), np.float32)
+        invalid[y] = spread(logits, y, columns, column_weights, above)
+        spread(logits, min(y + 1, h - 1), columns, column_weights, below)
+        for row in range(first_row[y], first_row[y + 1]):
+            mix(above, below, row_weights[row], values, highest, labels[row])
+            sum_exponentials(values, highest, group_of, sums)
+            highest[:], total[:] = 0, 0
+            for g in range(len(ids)):
+                _largest(sums[g], ids[g], highest, total, labels[row])
+            if confidence.size:
+                for x in range(width):
+                    confidence[row, x] = np.uint8(np.float32(255) * highest[x] / total[x] + np.float32(0.5))
     return invalid
 
 
@@ -154,31 +108,29 @@ def _group(  # pragma: no cover
 def _score(  # pragma: no cover
     logits: Logits,
     channel_of: Integers,
-    rows: Index,
+    first_row: Index,
     row_weights: Weight,
     columns: Index,
     column_weights: Weight,
     scores: Float32,
 ) -> npt.NDArray[np.bool_]:  # pragma: no cover
-    h, w, classes = logits.shape
-    height, width = scores.shape[:2]
-    invalid = np.zeros(height, np.bool_)
-    for y in prange(height):
-        top, bottom = rows[y], min(rows[y] + 1, h - 1)
-        v = row_weights[y]
-        values = np.empty(classes, np.float32)
-        for x in range(width):
-            left, right = columns[x], min(columns[x] + 1, w - 1)
-            u = column_weights[x]
-            highest = _interpolate(logits, top, bottom, left, right, u, v, values)
-            total = np.float32(0)
-            for c in range(classes):
-                values[c] = np.exp(values[c] - highest)
-                total += values[c]
-            if not total >= np.float32(0.5):  # NaN
-                invalid[y] = True
-            scores[y, x, :] = 0
-            for c in range(classes):
-                if channel_of[c] >= 0:
-                    scores[y, x, channel_of[c]] += values[c] / total
+    h, _, classes = logits.shape
+    width, channels = scores.shape[1:]
+    invalid = np.zeros(h, np.bool_)
+    for y in prange(h):
+        above, below = np.empty((classes, width), np.float32), np.empty((classes, width), np.float32)
+        values = np.empty((classes, width), np.float32)
+        highest, best = np.empty(width, np.float32), np.empty(width, np.uint8)
+        sums = np.empty((channels + 1, width), np.float32)
+        invalid[y] = spread(logits, y, columns, column_weights, above)
+        spread(logits, min(y + 1, h - 1), columns, column_weights, below)
+        for row in range(first_row[y], first_row[y + 1]):
+            mix(above, below, row_weights[row], values, highest, best)
+            sum_exponentials(values, highest, channel_of, sums)
+            for k in range(channels):  # the last sum becomes that of all
+                for x in range(width):
+                    sums[channels, x] += sums[k, x]
+            for x in range(width):
+                for k in range(channels):
+                    scores[row, x, k] = sums[k, x] / sums[channels, x]
     return invalid

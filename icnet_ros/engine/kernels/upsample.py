@@ -2,7 +2,8 @@
 
 Every pixel gets the class with the largest bilinearly interpolated logit (align_corners: as in torch), which is
 what `interpolate(...)` and `argmax` give. Most cells between four neighbouring logit vectors need no
-interpolation: if all four have the same largest class, so has every interpolation of them.
+interpolation: if all four have the same largest class, so has every interpolation of them. Where many cells need one,
+as with the noise of random weights, whole rows are interpolated.
 """
 
 import numpy as np
@@ -11,9 +12,8 @@ from numba import config, njit, prange, set_num_threads
 
 from icnet_ros.engine.base import FrameError, UInt8
 from icnet_ros.engine.kernels.coordinates import Axes, Index, Weight
+from icnet_ros.engine.kernels.rows import Logits, first_of, mix, row_axes, spread, sum_exponentials
 from icnet_ros.wire.arrays import kernel_input
-
-Logits = npt.NDArray[np.float32]
 
 
 def use_threads(count: int) -> None:
@@ -31,27 +31,20 @@ def label_map(
     """
     labels: UInt8 = np.empty((height, width), np.uint8)
     axes = axes or both_axes(logits, height, width, align_corners)
-    check_rows(_label(kernel_input(logits, np.float32), *axes, labels))
+    first_column = first_of(axes[2], logits.shape[1])
+    check_rows(_label(kernel_input(logits, np.float32), *row_axes(axes, logits), first_column, labels))
     return labels
 
 
 def label_and_confidence(
-    logits: Logits,
-    height: int,
-    width: int,
-    *,
-    align_corners: bool = True,
-    axes: Axes | None = None,
-    probabilities: bool = False,
+    logits: Logits, height: int, width: int, *, align_corners: bool = True, axes: Axes | None = None
 ) -> tuple[UInt8, UInt8]:
-    """`label_map` and the softmax probability of the chosen class, 0..255, each (height, width).
-
-    probabilities: the values are probabilities themselves, so there is no softmax.
-    """
+    """`label_map` and the softmax probability of the chosen class, 0..255, each (height, width)."""
     labels: UInt8 = np.empty((height, width), np.uint8)
     confidence: UInt8 = np.empty((height, width), np.uint8)
     axes = axes or both_axes(logits, height, width, align_corners)
-    check_rows(_label_with_confidence(kernel_input(logits, np.float32), *axes, labels, confidence, probabilities))
+    logits = kernel_input(logits, np.float32)
+    check_rows(_label_with_confidence(logits, *row_axes(axes, logits), labels, confidence))
     return labels, confidence
 
 
@@ -79,7 +72,13 @@ def axis(source: int, target: int, align_corners: bool = True) -> tuple[Index, W
 
 @njit(cache=True, parallel=True, nogil=True)
 def _label(  # pragma: no cover
-    logits: Logits, rows: Index, row_weights: Weight, columns: Index, column_weights: Weight, labels: UInt8
+    logits: Logits,
+    first_row: Index,
+    row_weights: Weight,
+    columns: Index,
+    column_weights: Weight,
+    first_column: Index,
+    labels: UInt8,
 ) -> npt.NDArray[np.bool_]:  # pragma: no cover
     h, w, classes = logits.shape
     best = np.zeros((h, w), np.uint8)
@@ -93,12 +92,18 @@ def _label(  # pragma: no cover
                     highest, best[y, x] = value, np.uint8(c)
                 elif not value <= highest:  # NaN
                     invalid[y] = True
-    first_row, first_column = np.searchsorted(rows, np.arange(h + 1)), np.searchsorted(columns, np.arange(w + 1))
     for y in prange(h):
         bottom = min(y + 1, h - 1)
         candidates, count = np.empty((w, classes), np.uint8), np.zeros(w, np.int64)
+        more = 0
         for x in range(w):
             count[x] = _candidates(logits, best, y, bottom, x, min(x + 1, w - 1), candidates[x])
+            more += count[x] - 1
+            if 8 * more > w * classes:  # an interpolation for one pixel takes 8 times as long as in a row
+                break
+        if 8 * more > w * classes:
+            _label_rows(logits, y, first_row, row_weights, columns, column_weights, labels)
+            continue
         left, right = np.empty(classes, np.float32), np.empty(classes, np.float32)
         for row in range(first_row[y], first_row[y + 1]):
             v = row_weights[row]
@@ -158,49 +163,49 @@ def _candidates(  # pragma: no cover
     return count
 
 
+@njit
+def _label_rows(  # pragma: no cover
+    logits: Logits,
+    y: int,
+    first_row: Index,
+    row_weights: Weight,
+    columns: Index,
+    column_weights: Weight,
+    labels: UInt8,
+) -> None:  # pragma: no cover
+    classes, width = logits.shape[2], labels.shape[1]
+    above, below = np.empty((classes, width), np.float32), np.empty((classes, width), np.float32)
+    values = np.empty((classes, width), np.float32)
+    highest = np.empty(width, np.float32)
+    spread(logits, y, columns, column_weights, above)
+    spread(logits, min(y + 1, len(logits) - 1), columns, column_weights, below)
+    for row in range(first_row[y], first_row[y + 1]):
+        mix(above, below, row_weights[row], values, highest, labels[row])
+
+
 @njit(cache=True, parallel=True, nogil=True)
 def _label_with_confidence(  # pragma: no cover
     logits: Logits,
-    rows: Index,
+    first_row: Index,
     row_weights: Weight,
     columns: Index,
     column_weights: Weight,
     labels: UInt8,
     confidence: UInt8,
-    probabilities: bool,
 ) -> npt.NDArray[np.bool_]:  # pragma: no cover
-    h, w, classes = logits.shape
-    height, width = labels.shape
-    invalid = np.zeros(height, np.bool_)
-    for y in prange(height):
-        top, bottom = rows[y], min(rows[y] + 1, h - 1)
-        v = row_weights[y]
-        mixed = np.empty((w, classes), np.float32)  # the two logit rows around y, interpolated
-        for x in range(w):
-            for c in range(classes):
-                mixed[x, c] = (1 - v) * logits[top, x, c] + v * logits[bottom, x, c]
-        values = np.empty(classes, np.float32)
-        for x in range(width):
-            left, right = columns[x], min(columns[x] + 1, w - 1)
-            u = column_weights[x]
-            highest = np.float32(-np.inf)
-            labels[y, x] = 0
-            for c in range(classes):
-                values[c] = (1 - u) * mixed[left, c] + u * mixed[right, c]
-                if values[c] > highest:
-                    highest = values[c]
-                    labels[y, x] = c
-            total = np.float32(0)
-            if probabilities:
-                for c in range(classes):
-                    total += values[c]
-                total = total / highest if total != 0 else np.float32(np.inf)  # all 0: confidence 0
-            else:
-                for c in range(classes):
-                    total += np.exp(values[c] - highest)
-            if total >= np.float32(0.999):  # of probabilities it may be a little less than 1 by rounding
-                confidence[y, x] = np.uint8(255 / total + 0.5)
-            else:  # NaN
-                confidence[y, x] = 0
-                invalid[y] = True
+    h, _, classes = logits.shape
+    width = labels.shape[1]
+    invalid = np.zeros(h, np.bool_)
+    channel_of = np.zeros(classes, np.int64)
+    for y in prange(h):
+        above, below = np.empty((classes, width), np.float32), np.empty((classes, width), np.float32)
+        values = np.empty((classes, width), np.float32)
+        highest, total = np.empty(width, np.float32), np.empty((1, width), np.float32)
+        invalid[y] = spread(logits, y, columns, column_weights, above)
+        spread(logits, min(y + 1, h - 1), columns, column_weights, below)
+        for row in range(first_row[y], first_row[y + 1]):
+            mix(above, below, row_weights[row], values, highest, labels[row])
+            sum_exponentials(values, highest, channel_of, total)
+            for x in range(width):
+                confidence[row, x] = np.uint8(np.float32(255) / total[0, x] + np.float32(0.5))
     return invalid

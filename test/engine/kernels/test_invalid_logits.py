@@ -7,6 +7,7 @@ import torch
 from icnet_ros.engine.backends.host import check_logits
 from icnet_ros.engine.backends.torch import open_torch_on
 from icnet_ros.engine.base import EngineError, EngineOptions, Frame, Request
+from icnet_ros.engine.kernels.groups import score_map
 from icnet_ros.engine.kernels.upsample import label_and_confidence, label_map
 from icnet_ros.engine.table import open_engine
 
@@ -23,11 +24,26 @@ def test_nan_logits_are_an_error(label, place):
         label(logits, 24, 32)
 
 
-def test_infinite_logits_are_labels():
+@pytest.mark.parametrize("largest", [1e30, np.inf])
+def test_infinite_logits_are_labels(largest):
     logits = RNG.normal(size=(6, 8, 3)).astype(np.float32)
-    logits[..., 1] = 1e30
+    logits[..., 1] = largest
     assert (label_map(logits, 24, 32) == 1).all()
-    assert (label_and_confidence(logits, 24, 32)[0] == 1).all()
+    labels, confidence = label_and_confidence(logits, 24, 32)
+    assert (labels == 1).all()
+    assert (confidence == 255).all()
+
+
+def test_a_class_that_a_network_rules_out_has_no_probability():
+    """Some networks mask classes with minus infinity."""
+    logits = RNG.normal(size=(6, 8, 3)).astype(np.float32)
+    expected, certain = label_and_confidence(np.ascontiguousarray(logits[..., :2]), 24, 32)
+    logits[..., 2] = -np.inf
+    labels, confidence = label_and_confidence(logits, 24, 32)
+    assert np.array_equal(labels, expected)
+    assert np.array_equal(confidence, certain)
+    assert np.array_equal(label_map(logits, 24, 32), expected)
+    assert score_map(logits, np.array([-1, -1, 0]), 1, 24, 32).max() < 1e-6
 
 
 @pytest.mark.parametrize("confidence", [False, True])
