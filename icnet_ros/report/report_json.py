@@ -45,6 +45,11 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: RunMetadat
             f"only {accuracy:.0%} of the pixels agree with the ground truth: are its ids those of {classes.name}? "
             "Take a model of its classes, or give the class of each of its ids with --mapping"
         ] = scored
+    elif accuracy == 1 and metadata.get("trained"):
+        warnings[
+            "all pixels agree with the ground truth: it seems to be what this model gave, recorded or published again, "
+            "not annotations"
+        ] = scored
     return {
         "schema_version": SCHEMA_VERSION,
         **metadata,

@@ -89,6 +89,21 @@ def test_ground_truth_of_other_class_ids_is_suspected(tmp_path, engine):
     assert run(bag, engine, tmp_path / "right", trained=True)[1]["warnings"] == {}
 
 
+def test_ground_truth_that_is_what_the_model_gave_is_suspected(tmp_path, engine):
+    """Labels that were recorded, or published again under another name, are no annotations: 100 % says nothing."""
+    bag = make_bag(tmp_path / "bag", engine)
+
+    def mended(truth):
+        return np.vstack([(truth[:24] + 2) % 3, truth[24:]])  # see make_bag
+
+    folder = truth_folder(bag, tmp_path / "truth", lambda number, _: f"{number:06d}", mended)
+    report = run(bag, engine, tmp_path / "out", ground_truth_folder=str(folder), trained=True)[1]
+    assert report["pixel_accuracy"] == 1
+    assert {text[:44]: count for text, count in report["warnings"].items()} == {
+        "all pixels agree with the ground truth: it s": FRAMES
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
