@@ -4,10 +4,14 @@ Arrays of the objects are views into the bytes, so a large image is not copied.
 """
 
 import struct
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore
@@ -84,6 +88,17 @@ def deserialise(data: bytes | memoryview, kind: str, store: "Typestore | None" =
 def serialise(message: Any, kind: str) -> bytes:
     """Bytes as rclpy would send them."""
     return bytes(typestore().serialize_cdr(message, kind))
+
+
+def serialise_with(message: Any, kind: str, data: npt.NDArray[Any], behind: int = 0) -> bytes:
+    """Bytes of a message whose last array of bytes, empty in `message`, is `data`; `behind` bytes follow it.
+
+    rosbags would copy the data three times.
+    """
+    fields = memoryview(serialise(message, kind))
+    end = len(fields) - behind
+    content = np.ascontiguousarray(data)
+    return b"".join((fields[: end - 4], content.nbytes.to_bytes(4, sys.byteorder), content.data, fields[end:]))
 
 
 def peek_stamp(data: bytes | memoryview) -> int:

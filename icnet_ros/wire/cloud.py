@@ -7,7 +7,7 @@ import numpy.typing as npt
 from numba import njit, prange
 
 from icnet_ros.wire.arrays import kernel_input
-from icnet_ros.wire.cdr import IMAGE, POINT_CLOUD, Header, WireError, deserialise, message_type, serialise
+from icnet_ros.wire.cdr import IMAGE, POINT_CLOUD, Header, WireError, deserialise, message_type, serialise_with
 from icnet_ros.wire.decoders.pixels import rows_of
 from icnet_ros.wire.image import UInt8, check_size
 
@@ -55,10 +55,10 @@ def encode_cloud(
         is_bigendian=sys.byteorder == "big",
         point_step=STEP,
         row_step=STEP * width,
-        data=points.view(np.uint8).reshape(-1),
+        data=np.empty(0, np.uint8),
         is_dense=False,
     )
-    return serialise(message, POINT_CLOUD)
+    return serialise_with(message, POINT_CLOUD, points, behind=1)
 
 
 @njit(cache=True, parallel=True, nogil=True)

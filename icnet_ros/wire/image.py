@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, Header, Time, WireError, message_type, serialise
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, Header, Time, WireError, message_type, serialise_with
 
 UInt8 = npt.NDArray[np.uint8]
 DEFAULT_MAX_PIXELS = 64_000_000
@@ -48,9 +48,7 @@ def encode_image(header: Header, pixels: npt.NDArray[Any], encoding: str) -> byt
         step=pixels.nbytes // height,
         data=np.empty(0, np.uint8),
     )
-    # The pixels come last, after their number as uint32. rosbags would copy them three times.
-    fields = memoryview(serialise(message, IMAGE))[:-4]
-    return b"".join((fields, pixels.nbytes.to_bytes(4, sys.byteorder), np.ascontiguousarray(pixels).data))
+    return serialise_with(message, IMAGE, pixels)
 
 
 def encode_jpeg(header: Header, bgr: UInt8, quality: int = 90) -> bytes:
@@ -83,8 +81,8 @@ def jpeg_file(bgr: UInt8, quality: int = 90) -> UInt8:
 
 def encode_compressed(header: Header, content: UInt8, kind: str) -> bytes:
     """Serialised sensor_msgs/CompressedImage of file bytes (uint8, one axis); kind: field `format`."""
-    message = message_type(COMPRESSED_IMAGE)(header=header, format=kind, data=content)
-    return serialise(message, COMPRESSED_IMAGE)
+    message = message_type(COMPRESSED_IMAGE)(header=header, format=kind, data=np.empty(0, np.uint8))
+    return serialise_with(message, COMPRESSED_IMAGE, content)
 
 
 def make_header(nanoseconds: int, frame_id: str) -> Header:

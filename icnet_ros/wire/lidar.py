@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from icnet_ros.wire.cdr import POINT_CLOUD, Header, WireError, message_type, serialise
+from icnet_ros.wire.cdr import POINT_CLOUD, Header, WireError, message_type, serialise_with
 from icnet_ros.wire.image import UInt8
 
 Matrix = npt.NDArray[np.float64]
@@ -95,10 +95,10 @@ def label_cloud(cloud: Cloud, to_camera: Matrix, k: Matrix, labels: UInt8, confi
         is_bigendian=False,
         point_step=step + 8,
         row_step=(step + 8) * cloud.width,
-        data=data.reshape(-1),
+        data=np.empty(0, np.uint8),
         is_dense=cloud.is_dense,
     )
-    return serialise(message, POINT_CLOUD)
+    return serialise_with(message, POINT_CLOUD, data, behind=1)
 
 
 def _rows(cloud: Cloud) -> UInt8:

@@ -3,9 +3,20 @@ import struct
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from icnet_ros.wire import image as wire
-from icnet_ros.wire.cdr import COMPRESSED_IMAGE, IMAGE, WireError, deserialise, serialise, typestore
+from icnet_ros.wire.cdr import (
+    COMPRESSED_IMAGE,
+    IMAGE,
+    POINT_CLOUD,
+    WireError,
+    deserialise,
+    serialise,
+    serialise_with,
+    typestore,
+)
 from icnet_ros.wire.decoders.compressed import decode_compressed
 from icnet_ros.wire.decoders.image import CONVERTED, decode_image, decode_labels
 
@@ -240,3 +251,26 @@ def test_bytes_are_those_of_rclpy():
     jpeg = wire.encode_jpeg(HEADER, BGR)
     theirs = serialize_message(deserialize_message(jpeg, CompressedImage))
     assert serialise(deserialise(theirs, COMPRESSED_IMAGE), COMPRESSED_IMAGE) == jpeg
+
+
+@given(st.text(max_size=9), st.integers(0, 3), st.binary(max_size=40), st.booleans())
+def test_data_that_is_joined_gives_the_bytes_of_rosbags(frame, fields, data, dense):
+    """Data at the end, and data with a byte behind it; the names of fields move its place."""
+    header, content = wire.make_header(5, frame), np.frombuffer(data, np.uint8)
+    field = TYPES["sensor_msgs/msg/PointField"]
+    cloud = {
+        "header": header,
+        "height": 1,
+        "width": 2,
+        "fields": [field(name=frame, offset=0, datatype=7, count=1)] * fields,
+        "is_bigendian": False,
+        "point_step": 3,
+        "row_step": 4,
+        "is_dense": dense,
+    }
+    nothing = np.empty(0, np.uint8)
+    whole = serialise(TYPES[POINT_CLOUD](**cloud, data=content), POINT_CLOUD)
+    assert serialise_with(TYPES[POINT_CLOUD](**cloud, data=nothing), POINT_CLOUD, content, behind=1) == whole
+    jpeg = {"header": header, "format": frame}
+    whole = serialise(TYPES[COMPRESSED_IMAGE](**jpeg, data=content), COMPRESSED_IMAGE)
+    assert serialise_with(TYPES[COMPRESSED_IMAGE](**jpeg, data=nothing), COMPRESSED_IMAGE, content) == whole
