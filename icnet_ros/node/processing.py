@@ -44,10 +44,10 @@ class FrameProcessor:
                 frames.append(self._cameras[name].decode(image, taken, settings, self._counters(name)))
             except BaseException as err:
                 self._report(err, name)
-        return self._label(frames) if frames else set()
+        return self._label(frames, settings) if frames else set()
 
-    def _label(self, frames: list[DecodedFrame]) -> set[str]:
-        settings, names = self._settings(), [frame.camera for frame in frames]
+    def _label(self, frames: list[DecodedFrame], settings: Parameters) -> set[str]:
+        names = [frame.camera for frame in frames]
         label_maps: Sequence[LabelMap] | None = None
         try:
             wanted = {name: self._cameras[name].outputs.wanted(settings) for name in names}
@@ -60,7 +60,7 @@ class FrameProcessor:
         if label_maps is None:
             # One bad frame fails a whole batch: which one has failed shows when each is tried alone. Not in the
             # handler above: the error keeps the memory of the batch.
-            return {name for frame in frames for name in self._label([frame])}
+            return {name for frame in frames for name in self._label([frame], settings)}
         done: set[str] = set()
         for name, frame, label_map in zip(names, frames, label_maps, strict=False):
             try:
