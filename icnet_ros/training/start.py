@@ -179,12 +179,14 @@ def join_licences(licences: Sequence[str]) -> str:
 def teacher_network(teacher: Checkpoint, student: ModelSpec, recipe: Recipe) -> nn.Module:
     """Its last exit, folded; with the logits that its own loss saw if those of the student are shifted at the end only.
 
-    Raises CheckpointError.
+    It enlarges its input by the recipe's teacher_scale. Raises CheckpointError.
     """
     check_teacher(teacher, student)
     if recipe.logit_adjustment:
         teacher = replace(teacher, weights=_shifted_back(teacher.weights, shift_of(teacher)))
     folded = for_inference(teacher.network(teacher.spec.exits[-1:]))
+    if recipe.teacher_scale != 1:
+        folded = nn.Sequential(nn.Upsample(scale_factor=recipe.teacher_scale, mode="bilinear"), folded)
     return folded.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
 
 

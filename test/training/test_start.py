@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.checkpoint.file import Checkpoint, build_network
@@ -58,6 +59,15 @@ def test_a_student_whose_logits_are_shifted_learns_from_those_that_its_teacher_l
         for amount, expected in ((0.5, first), (0.0, teacher)):
             student = teacher_network(teacher, first.spec, replace(recipe, logit_adjustment=amount))
             assert torch.allclose(student(images)[-1], expected.network()(images)[-1], atol=1e-4)
+
+
+def test_a_teacher_may_see_the_crops_enlarged():
+    teacher = checkpoint(load_classes("camvid"))
+    images = torch.randn(1, 3, 64, 96)
+    enlarged = F.interpolate(images, (96, 144), mode="bilinear")
+    with torch.inference_mode():
+        found = teacher_network(teacher, teacher.spec, Recipe(dataset="camvid", teacher_scale=1.5))(images)[-1]
+        assert torch.allclose(found, teacher.network()(enlarged)[-1], atol=1e-4)
 
 
 def test_a_start_keeps_the_rows_of_known_classes_and_refuses_another_width():
