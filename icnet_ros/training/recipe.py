@@ -50,8 +50,8 @@ class Recipe:
         deviation of the added Gaussian noise, for pixels 0..255.
     ema: decay of the exponential moving average of the weights, which is saved; 0 saves the last weights.
     teacher_weight: of the distillation loss, if there is a teacher network or sources have predictions (`teacher:`).
-    temperature: of the teacher network's softmax. teacher_scale: it sees the crops enlarged by this factor, to teach what
-        it knows of larger inputs.
+    temperature: of the teacher network's softmax. teacher_scale: it sees the crops enlarged by this factor, and so
+        teaches what it knows of larger inputs.
     validate_every: iterations between two validations. validate_images: number of images per validation, evenly
         spaced, of the validation split and of the training split; 0: all validation images and as many training
         images. The last validation always uses 0.

@@ -184,7 +184,7 @@ def teacher_network(teacher: Checkpoint, student: ModelSpec, recipe: Recipe) -> 
     check_teacher(teacher, student)
     if recipe.logit_adjustment:
         teacher = replace(teacher, weights=_shifted_back(teacher.weights, shift_of(teacher)))
-    folded = for_inference(teacher.network(teacher.spec.exits[-1:]))
+    folded: nn.Module = for_inference(teacher.network(teacher.spec.exits[-1:]))
     if recipe.teacher_scale != 1:
         folded = nn.Sequential(nn.Upsample(scale_factor=recipe.teacher_scale, mode="bilinear"), folded)
     return folded.to(memory_format=torch.channels_last)  # type: ignore[no-any-return,call-overload]
