@@ -67,7 +67,7 @@ def test_a_teacher_may_see_the_crops_enlarged():
     enlarged = F.interpolate(images, (96, 144), mode="bilinear")
     with torch.inference_mode():
         found = teacher_network(teacher, teacher.spec, Recipe(dataset="camvid", teacher_scale=1.5))(images)[-1]
-        assert torch.allclose(found, teacher.network()(enlarged)[-1], atol=1e-4)
+        assert torch.allclose(found, teacher.network()(enlarged)[-1], rtol=1e-3, atol=1e-2)
 
 
 def test_a_start_keeps_the_rows_of_known_classes_and_refuses_another_width():
