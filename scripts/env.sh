@@ -13,6 +13,10 @@ if [ -z "$SYSTEM_ROS" ]; then
   export ICNET_PYPI_ROS=1 ROS_VERSION=2 ROS_PYTHON_VERSION=3 ROS_DISTRO=$DISTRO
   export AMENT_PREFIX_PATH=$VENV CMAKE_PREFIX_PATH=$VENV
   export RMW_IMPLEMENTATION=${RMW_IMPLEMENTATION:-rmw_fastrtps_cpp}
+else
+  # `ros2` is run by the system's Python, and its launch files need the packages of $VENV.
+  packages=$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  export PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$packages
 fi
 if [ -e "$BUILD/install/local_setup.bash" ]; then
   nounset=$(set +o | grep nounset)

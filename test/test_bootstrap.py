@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,26 @@ def test_all_that_is_missing_is_one_line(checkout):
     assert done.returncode == 1
     assert "sudo apt-get install cmake make g++ python3-venv python3-dev" in done.stderr
     assert not (folder / ".venv").exists()
+
+
+def test_programs_of_the_systems_python_find_the_packages_beside_a_sourced_ros(tmp_path):
+    """`ros2 launch` of apt runs launch files in /usr/bin/python3, which found none of what they import (Lyrical)."""
+    shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+    base = sys._base_executable
+    venv = tmp_path / ".venv" / "system-lyrical"
+    subprocess.run([base, "-m", "venv", "--without-pip", "--system-site-packages", str(venv)], check=True)
+    (packages,) = venv.glob("lib/python3*/site-packages")
+    (packages / "only_there.py").touch()
+    (tmp_path / "of_ros.py").touch()
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHON": base, "ROS_DISTRO": "lyrical"}
+    code = "import of_ros, only_there; print(only_there.__file__)"
+    # Twice, as in a shell in which it was sourced before.
+    script = f"source scripts/env.sh; source scripts/env.sh; {base} -c '{code}'; echo $PYTHONPATH"
+    result = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env={**environment, "PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.stdout.splitlines() == [str(packages / "only_there.py"), f"{tmp_path}:{packages}"], result.stderr
 
 
 @pytest.mark.parametrize("distro", ["jazzy", "kilted"])
