@@ -12,6 +12,7 @@ import numpy.typing as npt
 from icnet_ros.dataset.base import Dataset
 
 DISTANCE = 3  # of 64 bits; neighbouring frames of a drive differ in more
+SMALLEST = 32  # rows or columns of a reduced picture, of which the cells are still means of many pixels
 
 
 class Duplicate(NamedTuple):
@@ -25,6 +26,8 @@ class Duplicate(NamedTuple):
 def difference_hash(path: Path) -> int | None:
     """Whether each of 8x8 cells is brighter than its right neighbour, 64 bits; None for an unreadable or flat image."""
     grey = cv2.imread(str(path), cv2.IMREAD_REDUCED_GRAYSCALE_4)
+    if grey is not None and min(grey.shape) < SMALLEST:
+        grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if grey is None:
         return None
     small = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA).astype(int)

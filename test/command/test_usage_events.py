@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import icnet_ros
+
 ROOT = Path(__file__).parent.parent.parent
 # Python imports it at the start of each process. It notes what the process does, as Python's own audit events say it.
 GUARD = """
@@ -27,7 +29,8 @@ def write():
 atexit.register(write)
 sys.addaudithook(hook)
 """
-ALLOWED = (str(ROOT), sys.prefix, "/dev/", "/proc/", "/sys/", tempfile.gettempdir())
+PACKAGE = str(Path(icnet_ros.__file__).parent)  # compiled modules and kernels
+ALLOWED = (str(ROOT), PACKAGE, sys.prefix, "/dev/", "/proc/", "/sys/", tempfile.gettempdir())
 
 
 @pytest.fixture

@@ -6,11 +6,16 @@ messages whose data is of an accepted backend come with it as a Buffer.
 
 import array
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import numpy as np
+import pytest
 from rclpy.node import Node
 
 from icnet_ros.node.inputs import buffer_backends
+
+# rclpy of Lyrical sends nothing of an object that says it has a backend and is no rosidl_buffer.Buffer.
+sent = pytest.mark.skipif(find_spec("rosidl_buffer") is not None, reason="this rclpy sends real buffers only")
 
 
 class DemoBuffer(array.array):

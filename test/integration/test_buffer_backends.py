@@ -57,6 +57,7 @@ def test_the_backend_is_negotiated(graph, monkeypatch, publishers, accepted):
     assert np.array_equal(np.asarray(picture.pixels), pixels())
 
 
+@fake_buffers.sent
 def test_the_node_labels_images_where_they_are(graph, model):
     (graph.tmp_path / "lyrical_node.py").write_text(LYRICAL)
     path = (graph.tmp_path, Path(__file__).parent, *filter(None, [graph.environment.get("PYTHONPATH")]))

@@ -191,7 +191,7 @@ def test_a_full_cache_folder_costs_time_only(graph, model, tmp_path):
     small = tmp_path / "small"
     small.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("no right to mount a small file system here")
     try:
         graph.environment["ICNET_CACHE"] = str(small)

@@ -12,6 +12,7 @@ from icnet_ros.dataset.table import open_dataset
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.decoders.compressed import decode_compressed
 from icnet_ros.wire.image import encode_compressed, make_header
+from icnet_ros.wire.pictures import picture_file
 from icnet_ros.wire.pictures.jpeg import jpeg_is_complete
 from icnet_ros.wire.pictures.picture_file import decode_picture, read_picture
 
@@ -71,3 +72,32 @@ def test_a_png_whose_chunk_is_longer_than_the_file_is_refused_before_it_is_decod
         read_picture(tmp_path / "x.png")
     with pytest.raises(WireError, match="it has no end"):
         decode_picture(bytes(content[: place - 4]), "PNG", 32, 46)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "WEBP"])
+def test_a_format_that_opencv_was_built_without_is_read_by_pillow(tmp_path, monkeypatch, kind):
+    """OpenCV of Debian and Ubuntu has no AVIF; the pictures were called damaged."""
+    if kind == "AVIF":
+        pytest.importorskip("PIL._avif", reason="this Pillow has no AVIF")
+    content = io.BytesIO()
+    Image.fromarray(PIXELS).save(content, kind)
+    with Image.open(content) as written:
+        expected = np.asarray(written.convert("RGB"))[..., ::-1]
+    message = encode_compressed(make_header(1, ""), np.frombuffer(content.getvalue(), np.uint8), kind.lower())
+    lines = [line for line in cv2.getBuildInformation().splitlines() if f"{kind}:" not in line]
+    monkeypatch.setattr(cv2, "getBuildInformation", lambda: "\n".join([*lines, f"    {kind}:    NO"]))
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: None)
+    picture_file._opencv_reads.cache_clear()
+    assert np.array_equal(decode_compressed(message).bgr(), expected)
+    cut = np.frombuffer(content.getvalue()[: len(content.getvalue()) // 2], np.uint8)
+    damaged = encode_compressed(make_header(1, ""), cut, kind.lower())
+    with pytest.raises(WireError, match="not a JPEG"):
+        decode_compressed(damaged)
+    if kind == "AVIF":
+        (tmp_path / "x.avif").write_bytes(content.getvalue())
+        assert np.array_equal(read_picture(tmp_path / "x.avif"), expected)
+    monkeypatch.undo()
+    picture_file._opencv_reads.cache_clear()
+    assert picture_file._opencv_reads(kind) == (
+        cv2.imdecode(np.frombuffer(content.getvalue(), np.uint8), 1) is not None
+    )

@@ -188,10 +188,11 @@ class SerializedSubscription(Waitable):  # type: ignore[misc]  # rclpy of Jazzy 
             return err
 
     async def execute(self, taken_data: memoryview | Exception | None) -> None:
-        """See rclpy's Waitable."""
+        """See rclpy's Waitable. A message that cannot be taken, such as an empty one (Cyclone DDS 11), ends no node."""
         if isinstance(taken_data, Exception):
-            raise taken_data
-        if taken_data is not None:
+            text = f"a message on {self.topic_name} is lost: {taken_data}"
+            self._node.get_logger().error(text, throttle_duration_sec=5.0)
+        elif taken_data is not None:
             self._callback(taken_data)
 
     def destroy(self) -> None:

@@ -2,6 +2,8 @@
 
 import errno
 import io
+import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +73,26 @@ def _decode(content: bytes, kind: str, height: int, width: int, flags: int) -> n
         check_png(content)
     try:
         pixels = decode_jpeg(content) if kind == "JPEG" else cv2.imdecode(np.frombuffer(content, np.uint8), flags)
-    except cv2.error as err:
+        if pixels is None and not _opencv_reads(kind):
+            pixels = _decode_by_pillow(content, flags)
+    except (cv2.error, OSError, ValueError, SyntaxError) as err:
         raise WireError(f"{kind} of {len(content)} bytes cannot be decoded: {err}") from err
     if pixels is None or pixels.shape[:2] != (height, width):
         raise WireError(f"{kind} of {len(content)} bytes, {width}x{height}, cannot be decoded: it is damaged")
     return np.asarray(pixels)
+
+
+@cache
+def _opencv_reads(kind: str) -> bool:
+    """Whether OpenCV was built with this format: Debian's and Ubuntu's lack AVIF."""
+    return kind in ("PNG", "BMP") or bool(re.search(rf"\b{kind}:(?! *NO)", cv2.getBuildInformation()))
+
+
+def _decode_by_pillow(content: bytes, flags: int) -> npt.NDArray[Any]:
+    with PillowImage.open(io.BytesIO(content), formats=FORMATS) as picture:
+        if flags == cv2.IMREAD_UNCHANGED and picture.mode == "L":
+            return np.asarray(picture)
+        return np.ascontiguousarray(np.asarray(picture.convert("RGB"))[..., ::-1])
 
 
 def _as_8_bits(pixels: npt.NDArray[Any], kind: str) -> UInt8:
@@ -104,9 +121,11 @@ def read_picture(path: Path) -> UInt8:
         if upright is not None and not is_turned(content):
             return upright
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+        if pixels is None and content[4:11] == b"ftypavi" and not _opencv_reads("AVIF"):
+            pixels = _decode_by_pillow(content, flags)
     except DamagedImageError as err:
         raise err.in_file(path) from err
-    except (WireError, cv2.error) as err:
+    except (WireError, cv2.error, OSError, ValueError, SyntaxError) as err:
         raise WireError(f"{path}: {err}") from err
     if pixels is None:
         raise WireError(f"{path}: not a readable picture")
