@@ -60,11 +60,13 @@ for package in vision_msgs nav_msgs; do  # what was built of it would hide that 
   [ -e "$src/$package" ] || [ ! -e "$BUILD/build/$package" ] || rm -rf "$BUILD/build" "$BUILD/install"
 done
 log=$BUILD/colcon.txt
-for_cpp=$([ -n "$SYSTEM_ROS" ] && echo ON || echo OFF)  # nodes in C++ are compiled against a ROS 2 of the system
+# Nodes in C++, rosbag2 among them, are those of a ROS 2 of the system; MESSAGES_FOR_CPP=ON for others.
+for_cpp=${MESSAGES_FOR_CPP:-$([ -n "$SYSTEM_ROS" ] && echo ON || echo OFF)}
 colcon_build() {  # without colcon's limit by the load, which on a busy machine leaves one job
-  # CMake before 3.28 imports distutils six times for each package; that of setuptools takes 0.4 s.
-  local distutils
-  distutils=$("$BASE_PYTHON" -c 'import sys; print("stdlib" if sys.version_info < (3, 12) else "local")')
+  # CMake before 3.28 imports distutils six times for each package; that of setuptools takes 0.4 s. colcon of the system
+  # may be run by another Python.
+  local distutils=local
+  [ -n "$SYSTEM_ROS" ] || distutils=$("$BASE_PYTHON" -c 'import sys; print("stdlib" if sys.version_info < (3, 12) else "local")')
   SETUPTOOLS_USE_DISTUTILS=$distutils MAKEFLAGS=-j$(nproc) colcon --log-base "$BUILD/log" build --base-paths "$src" \
     --build-base "$BUILD/build" --install-base "$BUILD/install" --merge-install --symlink-install \
     --cmake-args -DBUILD_TESTING=OFF "-DMESSAGES_FOR_CPP=$for_cpp" "-DPython3_EXECUTABLE=$VENV/bin/python" -DPython3_FIND_VIRTUALENV=ONLY \

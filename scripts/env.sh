@@ -15,8 +15,8 @@ if [ -z "$SYSTEM_ROS" ]; then
   export RMW_IMPLEMENTATION=${RMW_IMPLEMENTATION:-rmw_fastrtps_cpp}
 else
   # `ros2` is run by the system's Python, and its launch files need the packages of $VENV.
-  packages=$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-  export PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$packages
+  PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  export PYTHONPATH
 fi
 if [ -e "$BUILD/install/local_setup.bash" ]; then
   nounset=$(set +o | grep nounset)

@@ -45,10 +45,10 @@ def build_report(result: ReplayResult, classes: ClassTable, metadata: RunMetadat
             f"only {accuracy:.0%} of the pixels agree with the ground truth: are its ids those of {classes.name}? "
             "Take a model of its classes, or give the class of each of its ids with --mapping"
         ] = scored
-    elif accuracy == 1 and metadata.get("trained"):
+    elif matrix is not None and accuracy == 1 and scored > 1 and matrix.counts.any(axis=1).sum() > 1:
         warnings[
-            "all pixels agree with the ground truth: it seems to be what this model gave, recorded or published again, "
-            "not annotations"
+            "all pixels agree with the ground truth: is it what this model gave, recorded or published again? "
+            "Annotations by others never agree so well"
         ] = scored
     return {
         "schema_version": SCHEMA_VERSION,

@@ -69,7 +69,7 @@ BOUNDS: Mapping[str, Bounds] = {
     "noise": Bounds(0, 255),
     "teacher_weight": WEIGHT,
     "temperature": Bounds(0, 1000, above=True),
-    "teacher_scale": Bounds(0.25, 4),
+    "teacher_scale": Bounds(1, 4),
     "ema": DECAY,
     "input_scale": Bounds(0.1, 8),
     "validate_every": Bounds(1, MAX_STEPS),

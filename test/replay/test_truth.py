@@ -100,7 +100,7 @@ def test_ground_truth_that_is_what_the_model_gave_is_suspected(tmp_path, engine)
     report = run(bag, engine, tmp_path / "out", ground_truth_folder=str(folder), trained=True)[1]
     assert report["pixel_accuracy"] == 1
     assert {text[:44]: count for text, count in report["warnings"].items()} == {
-        "all pixels agree with the ground truth: it s": FRAMES
+        "all pixels agree with the ground truth: is i": FRAMES
     }
 
 

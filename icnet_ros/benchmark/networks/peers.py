@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from statistics import median
 from typing import Any, NamedTuple
 
 from icnet_ros.benchmark.engines import whole_path
 from icnet_ros.benchmark.networks.onnx_cost import onnx_cost
-from icnet_ros.benchmark.timing import Progress, interleaved
+from icnet_ros.benchmark.timing import Progress, by_round, ratio
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.dataset.base import Dataset, DatasetError
@@ -30,8 +31,11 @@ def candidates(checkpoints: Sequence[Checkpoint], exits: Sequence[str], precisio
     """Each checkpoint with each of the exits that it has (its deepest if it has none of them) and each precision.
 
     Names: of the file, with its folder if another file has the same, then the exit if there are several, and the
-    precision if it is not fp32.
+    precision if it is not fp32. Raises CheckpointError for one that is given twice.
     """
+    paths = [checkpoint.path for checkpoint in checkpoints if checkpoint.path is not None]
+    if twice := sorted({str(path) for path in paths if paths.count(path) > 1}):
+        raise CheckpointError(f"{twice[0]} is given twice")
     stems = [checkpoint.name for checkpoint in checkpoints]
     chosen: list[Candidate] = []
     for number, checkpoint in enumerate(checkpoints, 1):
@@ -61,15 +65,21 @@ def compare_peers(
 ) -> list[dict[str, Any]]:
     """A row for each network; one that cannot run has an `error` instead of figures.
 
-    ms: from the picture to its label map, with the input size that the network wants for it (`input`: height, width).
-    ratio: to the time of the first network. gmac: multiply-accumulates at that size, 1e9. miou, pixel_accuracy: on
+    ms, cpu_ms: from the picture to its label map, with the input size that the network wants for it (`input`: height,
+    width), by the clock and of all threads; medians. ratio: of ms to the first network in the same round, median; None
+    if that one cannot run. gmac: multiply-accumulates at that size as it runs, 1e9. miou, pixel_accuracy: on
     `dataset`, None without one, or if its classes are others (`note`). alone: also time each ONNX file as it is, see
-    `benchmark.alone`: alone_ms, and alone_equal, the share of the labels that are the same.
+    `benchmark.alone`: alone_ms, alone_cpu_ms, the ratios to them (alone_ratio, alone_cpu_ratio), and alone_equal, the
+    share of the labels that are the same.
     """
     engines: dict[str, Engine] = {}
     rows: dict[str, dict[str, Any]] = {}
-    for network in networks:
-        row: dict[str, Any] = {"name": network.name, "exit": network.exit, "precision": network.precision}
+    for number, network in enumerate(networks, 1):
+        progress(f"opening {network.name}", number, len(networks))
+        model = str(network.checkpoint.path or network.checkpoint.name)
+        row: dict[str, Any] = {
+            "name": network.name, "model": model, "exit": network.exit, "precision": network.precision,
+        }  # fmt: skip
         rows[network.name] = row
         try:
             opened = open_engine(
@@ -87,12 +97,21 @@ def compare_peers(
                 broken.close()
     paths = {name: whole_path(opened, picture) for name, opened in engines.items()}
     beside = _alone([network for network in networks if network.name in engines], picture, threads) if alone else {}
-    seconds = interleaved(paths | {f"{name}, alone": path for name, path in beside.items()}, rounds, progress)
+    times = by_round(paths | {f"{name}, alone": path for name, path in beside.items()}, rounds, progress)
+    reference = times.get(networks[0].name)
     for name, path in paths.items():
-        rows[name] |= {"ms": 1000 * seconds[name], "ratio": seconds[name] / next(iter(seconds.values()))}
+        wall, cpu = times[name]
+        rows[name] |= {"ms": 1000 * median(wall), "cpu_ms": 1000 * median(cpu)}
+        rows[name]["ratio"] = ratio(wall, reference.wall) if reference is not None else None
         if name in beside:
-            equal = float((path() == beside[name]()).mean())
-            rows[name] |= {"alone_ms": 1000 * seconds[f"{name}, alone"], "alone_equal": equal}
+            alone_wall, alone_cpu = times[f"{name}, alone"]
+            rows[name] |= {
+                "alone_ms": 1000 * median(alone_wall),
+                "alone_cpu_ms": 1000 * median(alone_cpu),
+                "alone_ratio": ratio(wall, alone_wall),
+                "alone_cpu_ratio": ratio(cpu, alone_cpu),
+                "alone_equal": float((path() == beside[name]()).mean()),
+            }
     for name, opened in engines.items():
         if dataset is not None:
             rows[name] |= _accuracy(opened, dataset, mapping, partial(progress, f"mIoU of {name}"))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import cv2
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from icnet_ros.checkpoint.default import load_model
 from icnet_ros.checkpoint.ladder import MIN_ROWS
@@ -68,7 +68,9 @@ def peers(
     """Compare networks in one table: time from picture to labels, multiply-accumulates, parameters, accuracy.
 
     All run on the same engine and the same number of threads, alternately. Each sees the picture at the input size that
-    it was made for. A network of another kind needs a description beside it, see docs/networks.md.
+    it was made for. CPU ms is the time of all threads, for a machine that is busy with other things; ratios are medians
+    of those of each round. GMAC and parameters are those of the network as it runs. A network of another kind needs a
+    description beside it, see docs/networks.md. Exit code 1: one of them did not run at all.
     """
     from icnet_ros.benchmark.networks.peers import candidates, compare_peers
 
@@ -82,21 +84,25 @@ def peers(
             networks, engine, cv2.resize(read_picture(frame), (width, height)), threads or cores(), rounds, update,
             dataset=images, mapping=load_mapping(mapping) if mapping else None, alone=alone,
         )  # fmt: skip
-    table = Table("network", "input", "GMAC", "parameters", "ms", "ratio", "mIoU", "accuracy")
+    network = Column("network", overflow="fold")
+    table = Table(network, "input", "GMAC", "M par.", "ms", "CPU ms", "ratio", "mIoU", "accuracy")
     for row in rows:
         if "error" in row:
             continue
         scores = (f"{row[key]:.3f}" if row.get(key) is not None else "-" for key in ("miou", "pixel_accuracy"))
-        shown = "{}x{}".format(*row["input"]), f"{row['gmac']:.1f}", f"{row['parameters'] / 1e6:.2f} M"
-        table.add_row(row["name"], *shown, f"{row['ms']:.1f}", f"{row['ratio']:.2f}", *scores)
+        shown = "{}x{}".format(*row["input"]), f"{row['gmac']:.1f}", f"{row['parameters'] / 1e6:.2f}"
+        times = f"{row['ms']:.1f}", f"{row['cpu_ms']:.1f}", "-" if row["ratio"] is None else f"{row['ratio']:.2f}"
+        table.add_row(row["name"], *shown, *times, *scores)
     console.print(table)
     if alone:
+        title = "the .onnx files in OpenVINO alone"
         table = Table(
-            "network", "ms", "file alone, ms", "ratio", "same labels", title="the .onnx files in OpenVINO alone"
+            network, "ms", "alone, ms", "ratio", "CPU ms", "alone, CPU ms", "ratio", "same labels", title=title
         )
         for row in (row for row in rows if "alone_ms" in row):
-            times = f"{row['ms']:.1f}", f"{row['alone_ms']:.1f}", f"{row['ms'] / row['alone_ms']:.2f}"
-            table.add_row(row["name"], *times, f"{row['alone_equal']:.4%}")
+            times = f"{row['ms']:.1f}", f"{row['alone_ms']:.1f}", f"{row['alone_ratio']:.2f}"
+            cpu = f"{row['cpu_ms']:.1f}", f"{row['alone_cpu_ms']:.1f}", f"{row['alone_cpu_ratio']:.2f}"
+            table.add_row(row["name"], *times, *cpu, f"{row['alone_equal']:.4%}")
         console.print(table)
     for row in rows:
         if problem := row.get("error") or row.get("note"):
@@ -109,6 +115,8 @@ def peers(
         draw_peers(
             [row for row in rows if "error" not in row], picture, f"{engine}, {width}x{height}, {data or 'no data'}"
         )
+    if {row["model"] for row in rows} != {row["model"] for row in rows if "error" not in row}:
+        raise typer.Exit(1)
 
 
 def sizes(

@@ -29,7 +29,7 @@ def info(
         print(spec.to_json())
         return
     table = Table("property", "value", title=str(path), title_justify="left")
-    of_network = ("input_size", "size_multiple", "align_corners")
+    of_network = ("input_size", "size_multiple")
     of_icnet = ("width", "exits", "windows", *(("fusion", "blocks") if spec.architecture == "icnet" else ()))
     for name in (
         "architecture",
@@ -82,6 +82,9 @@ def _network(path: Path) -> list[tuple[str, str]]:
     rows += [("output", f"{tail.kind}, {tail.layout}"), ("done by the engine", str(tail))]
     if tail.moved:
         rows.append(("moved before interpolations", ", ".join(tail.moved)))
+    if tail.interpolation is None and tail.kind != "labels":
+        corners = "aligned" if load_spec(path).align_corners else "not aligned"
+        rows.append(("interpolation to the image", f"bilinear, corners {corners}"))
     if tail.cut:
         rows.append(("equal labels", f"{tail.equal:.4%} of those of the whole network"))
     return [*rows, *([("not done by the engine", tail.reason)] if tail.reason else [])]

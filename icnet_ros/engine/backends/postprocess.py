@@ -44,8 +44,5 @@ def _labels(
         group_map = probabilities.group_map if tail.probabilities else groups.group_map
         return group_map(values, grouping.group_of, grouping.ids, *size, confidence=confidence, axes=axes)
     if confidence:
-        label_and_confidence = (
-            probabilities.label_and_confidence if tail.probabilities else upsample.label_and_confidence
-        )
-        return label_and_confidence(values, *size, axes=axes)
+        return upsample.label_and_confidence(values, *size, axes=axes, probabilities=tail.probabilities)
     return upsample.label_map(values, *size, axes=axes), None

@@ -142,19 +142,31 @@ def _forward(lines: Any, report: Callable[[str], None]) -> None:
         report(line.rstrip())
 
 
-def _is_cached(name: str) -> bool:
-    """Whether the cache has a version of the kernel; numba itself finds out whether it is still the right one."""
+def _cached(kernel: Any) -> list[Path]:
+    """Files of numba's cache that say what it has of a kernel; numba itself finds out whether it is the right one."""
     version = sysconfig.get_config_var("py_version_nodot")
+    place = f"{kernel.py_func.__name__}-{kernel.py_func.__code__.co_firstlineno}"
+    return list(Path(kernel.stats.cache_path).glob(f"*.{place}.py{version}*.nbi"))
+
+
+def _is_cached(name: str) -> bool:
+    """Whether the cache has a version of the kernel, after those have been removed that are older than its source.
+
+    numba looks at the file of the kernel only, not at those of the functions that it calls.
+    """
+    newest = max(file.stat().st_mtime for file in Path(__file__).parent.glob("*.py"))
     for one in dispatchers(name):
-        place = f"{one.py_func.__name__}-{one.py_func.__code__.co_firstlineno}"
-        if not any(Path(one.stats.cache_path).glob(f"*.{place}.py{version}*.nbi")):
-            return False
-    return True
+        for index in _cached(one):
+            if one.py_func.__module__.startswith(__package__) and index.stat().st_mtime < newest:
+                with suppress(OSError):
+                    index.unlink(missing_ok=True)
+    return all(map(_cached, dispatchers(name)))
 
 
 def _compile_here(names: Sequence[str]) -> None:
     for name in names:
         started = perf_counter()
+        _is_cached(name)
         KERNELS[name]()
         compiled = any(one.stats.cache_misses for one in dispatchers(name))
         how = f"compiled in {perf_counter() - started:.1f} s" if compiled else "in the cache"

@@ -10,7 +10,7 @@ from numba import njit, prange
 
 from icnet_ros.engine.base import Float32, UInt8
 from icnet_ros.engine.kernels.coordinates import Axes, Index, Weight
-from icnet_ros.engine.kernels.rows import Integers, Logits, mix, row_axes, spread, sum_exponentials
+from icnet_ros.engine.kernels.rows import Integers, Logits, any_nan, mix, row_axes, spread, sum_exponentials
 from icnet_ros.engine.kernels.upsample import both_axes, check_rows
 from icnet_ros.wire.arrays import kernel_input
 
@@ -28,7 +28,7 @@ def group_map(
 ) -> tuple[UInt8, UInt8 | None]:
     """Group ids uint8 (height, width) of logits float32 (h, w, classes) and, if requested, their probability, 0..255.
 
-    group_of: index of the group of each class. ids: label of each group. Raises EngineError if a logit is NaN.
+    group_of: index of the group of each class. ids: label of each group. Raises FrameError if a logit is NaN.
     """
     labels: UInt8 = np.empty((height, width), np.uint8)
     probability: UInt8 = np.empty((height, width) if confidence else (0, 0), np.uint8)
@@ -51,7 +51,7 @@ def score_map(
 ) -> Float32:
     """Probabilities float32 (height, width, channels) of logits float32 (h, w, classes).
 
-    channel_of: for each class the channel to which its probability is added, -1 for none. Raises EngineError if a
+    channel_of: for each class the channel to which its probability is added, -1 for none. Raises FrameError if a
     logit is NaN.
     """
     scores: Float32 = np.empty((height, width, channels), np.float32)
@@ -86,6 +86,9 @@ def _group(  # pragma: no cover
     width = labels.shape[1]
     invalid = np.zeros(h, np.bool_)
     for y in prange(h):
+        if first_row[y] == first_row[y + 1]:  # more logits than pixels
+            invalid[y] = any_nan(logits[y])
+            continue
         above, below = np.empty((classes, width), np.float32), np.empty((classes, width), np.float32)
         values = np.empty((classes, width), np.float32)
         highest, total = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -118,6 +121,9 @@ def _score(  # pragma: no cover
     width, channels = scores.shape[1:]
     invalid = np.zeros(h, np.bool_)
     for y in prange(h):
+        if first_row[y] == first_row[y + 1]:  # more logits than pixels
+            invalid[y] = any_nan(logits[y])
+            continue
         above, below = np.empty((classes, width), np.float32), np.empty((classes, width), np.float32)
         values = np.empty((classes, width), np.float32)
         highest, best = np.empty(width, np.float32), np.empty(width, np.uint8)

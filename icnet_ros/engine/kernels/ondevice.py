@@ -11,6 +11,8 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.kernels.coordinates import affine, network_axes
 from icnet_ros.engine.tail import Tail
 
+LIMIT = 1e30  # of logits, as in `rows`
+
 
 def prepare(pixels: Tensor, spec: ModelSpec, swap: bool, size: tuple[int, int], dtype: torch.dtype) -> Tensor:
     """Frames uint8 (N, H, W, 3) -> network input (N, 3, *size) in `dtype`, channels last.
@@ -119,11 +121,11 @@ def probabilities(
 
 
 def _interpolated(logits: Tensor, height: int, width: int, align_corners: bool, at: Places | None) -> Tensor:
+    values = logits.float().clamp(-LIMIT, LIMIT)  # a weight of 0 times infinity would be NaN
     if at is None:
-        return F.interpolate(logits.float(), (height, width), mode="bilinear", align_corners=align_corners)
+        return F.interpolate(values, (height, width), mode="bilinear", align_corners=align_corners)
     rows, v, columns, u = at.axes
     below, right = (rows + 1).clamp(max=logits.shape[2] - 1), (columns + 1).clamp(max=logits.shape[3] - 1)
-    values = logits.float()
     values = (1 - v[:, None]) * values[:, :, rows] + v[:, None] * values[:, :, below]
     return (1 - u) * values[..., columns] + u * values[..., right]
 

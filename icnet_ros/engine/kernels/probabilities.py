@@ -3,29 +3,14 @@
 The probability of a group is the sum of those of its classes, before or after the interpolation, as that is linear.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 
 from icnet_ros.engine.base import Float32, UInt8
-from icnet_ros.engine.kernels.coordinates import Axes, Index
-from icnet_ros.engine.kernels.upsample import check_rows, label_map
+from icnet_ros.engine.kernels.coordinates import Axes
+from icnet_ros.engine.kernels.upsample import check_rows, label_and_confidence, label_map
 
 Integers = npt.NDArray[np.int64]
-
-
-def label_and_confidence(values: Float32, height: int, width: int, *, axes: Axes) -> tuple[UInt8, UInt8]:
-    """Labels uint8 (height, width) of probabilities float32 (h, w, classes), and the share of that class, 0..255.
-
-    Raises FrameError for NaN.
-    """
-    labels = label_map(values, height, width, axes=axes)
-    sums, classes = values.sum(axis=2), labels.astype(np.int64)
-    total = _interpolated(lambda y, x: sums[y, x], sums, axes)
-    largest = _interpolated(lambda y, x: values[y, x, classes], sums, axes)
-    share = largest / np.maximum(total, np.float32(1e-7))  # all 0: confidence 0
-    return labels, (255 * np.clip(share, 0, 1) + np.float32(0.5)).astype(np.uint8)
 
 
 def group_map(
@@ -38,7 +23,7 @@ def group_map(
     sums = _summed(values, group_of, len(ids))
     if not confidence:
         return ids[label_map(sums, height, width, axes=axes)], None
-    labels, probability = label_and_confidence(sums, height, width, axes=axes)
+    labels, probability = label_and_confidence(sums, height, width, axes=axes, probabilities=True)
     return ids[labels], probability
 
 
@@ -49,23 +34,14 @@ def score_map(values: Float32, channel_of: Integers, channels: int, axes: Axes) 
     """
     sums = _summed(values, channel_of, channels + 1)  # -1 is the last one
     sums[..., -1] = values.sum(axis=2)
-    full = _interpolated(lambda y, x: sums[y, x], sums, axes)
-    check_rows(np.isnan(full[..., -1]))
-    scores = full[..., :-1] / np.maximum(full[..., -1:], np.float32(1e-7))
-    return scores.astype(np.float32, copy=False)
-
-
-def _interpolated(at: Callable[[Index, Index], Float32], source: Float32, axes: Axes) -> Float32:
-    """Bilinear interpolation (height, width, ...) of what `at` gives for rows (height, 1) and columns (1, width)."""
     rows, v, columns, u = axes
-    y, below = rows[:, None], np.minimum(rows + 1, source.shape[0] - 1)[:, None]
-    x, right = columns[None], np.minimum(columns + 1, source.shape[1] - 1)[None]
-    more = (1,) * (source.ndim - 2)
-    v, u = v.reshape(-1, 1, *more), u.reshape(1, -1, *more)
-    mixed: Float32 = (1 - u) * ((1 - v) * at(y, x) + v * at(below, x)) + u * (
-        (1 - v) * at(y, right) + v * at(below, right)
-    )
-    return mixed
+    v, u = v[:, None, None], u[None, :, None]
+    below, right = np.minimum(rows + 1, len(values) - 1), np.minimum(columns + 1, values.shape[1] - 1)
+    mixed = (1 - v) * sums[rows] + v * sums[below]
+    full = (1 - u) * mixed[:, columns] + u * mixed[:, right]
+    check_rows(np.isnan(full[..., -1]))
+    scores: Float32 = full[..., :-1] / np.maximum(full[..., -1:], np.float32(1e-7))
+    return scores
 
 
 def _summed(values: Float32, channel_of: Integers, channels: int) -> Float32:

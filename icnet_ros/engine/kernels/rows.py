@@ -15,8 +15,8 @@ Logits = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 # float32 constants: with a Python number, numba computes in float64, of which a vector holds half as many.
 ONE, HALF, SIXTH, TWENTY_FOURTH = np.float32(1), np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24)
-LIMIT = np.float32(1e30)  # infinite logits are limited to this
-SMALLEST, PART = np.float32(-24), np.float32(1 / 32)  # of the exponents
+LIMIT = np.float32(1e30)  # of logits, so that the difference of two stays finite
+SMALLEST, PART = np.float32(-24), np.float32(1 / 32)  # of the exponents: exp(-24) is nothing beside 1
 
 
 def row_axes(axes: Axes, logits: Logits) -> tuple[Index, Weight, Index, Weight]:
@@ -34,6 +34,22 @@ def first_of(index: Index, source: int) -> Index:
 
 
 @njit
+def limited(value: np.float32) -> np.float32:  # pragma: no cover
+    """A logit without infinities."""
+    return np.float32(min(max(value, -LIMIT), LIMIT))
+
+
+@njit
+def any_nan(vectors: Logits) -> bool:  # pragma: no cover
+    """Whether one of the logits (w, classes) is NaN."""
+    found = False
+    for i in range(len(vectors)):
+        for c in range(vectors.shape[1]):
+            found |= np.isnan(vectors[i, c])
+    return found
+
+
+@njit
 def spread(  # pragma: no cover
     logits: Logits, y: int, columns: Index, column_weights: Weight, spread_out: Float32
 ) -> bool:  # pragma: no cover
@@ -45,7 +61,7 @@ def spread(  # pragma: no cover
         for i in range(w):
             value = logits[y, i, c]
             invalid |= np.isnan(value)
-            line[i] = min(max(value, -LIMIT), LIMIT)
+            line[i] = limited(value)
         for x in range(len(columns)):
             left, u = columns[x], column_weights[x]
             spread_out[c, x] = (ONE - u) * line[left] + u * line[min(left + 1, w - 1)]
@@ -71,7 +87,7 @@ def mix(  # pragma: no cover
 def sum_exponentials(  # pragma: no cover
     values: Float32, highest: Float32, channel_of: Integers, sums: Float32
 ) -> None:  # pragma: no cover
-    """Sum exp(value - highest) of the classes of each channel, to `sums` (channels, width), with an error below 1e-5.
+    """Sum exp(value - highest) of the classes of each channel, to `sums` (channels, width); relative error below 1e-5.
 
     channel_of: the row of `sums` to which a class is added, -1 for the last. exp(x) is exp(x / 32) to the power of 32,
     as arithmetic alone becomes vector instructions.

@@ -12,7 +12,7 @@ from numba import config, njit, prange, set_num_threads
 
 from icnet_ros.engine.base import FrameError, UInt8
 from icnet_ros.engine.kernels.coordinates import Axes, Index, Weight
-from icnet_ros.engine.kernels.rows import Logits, first_of, mix, row_axes, spread, sum_exponentials
+from icnet_ros.engine.kernels.rows import Logits, any_nan, first_of, limited, mix, row_axes, spread, sum_exponentials
 from icnet_ros.wire.arrays import kernel_input
 
 
@@ -27,7 +27,7 @@ def label_map(
     """Labels uint8 (height, width) of logits float32 (h, w, classes). axes: in place of those of `align_corners`.
 
     Equal to interpolating all logits and taking the argmax, up to ties within float rounding; of equal logits the
-    first counts. Raises EngineError if a logit is NaN.
+    first counts. Raises FrameError if a logit is NaN.
     """
     labels: UInt8 = np.empty((height, width), np.uint8)
     axes = axes or both_axes(logits, height, width, align_corners)
@@ -37,14 +37,23 @@ def label_map(
 
 
 def label_and_confidence(
-    logits: Logits, height: int, width: int, *, align_corners: bool = True, axes: Axes | None = None
+    logits: Logits,
+    height: int,
+    width: int,
+    *,
+    align_corners: bool = True,
+    axes: Axes | None = None,
+    probabilities: bool = False,
 ) -> tuple[UInt8, UInt8]:
-    """`label_map` and the softmax probability of the chosen class, 0..255, each (height, width)."""
+    """`label_map` and the softmax probability of the chosen class, 0..255, each (height, width).
+
+    probabilities: the values are probabilities themselves, so there is no softmax.
+    """
     labels: UInt8 = np.empty((height, width), np.uint8)
     confidence: UInt8 = np.empty((height, width), np.uint8)
     axes = axes or both_axes(logits, height, width, align_corners)
     logits = kernel_input(logits, np.float32)
-    check_rows(_label_with_confidence(logits, *row_axes(axes, logits), labels, confidence))
+    check_rows(_label_with_confidence(logits, *row_axes(axes, logits), labels, confidence, probabilities))
     return labels, confidence
 
 
@@ -99,7 +108,7 @@ def _label(  # pragma: no cover
         for x in range(w):
             count[x] = _candidates(logits, best, y, bottom, x, min(x + 1, w - 1), candidates[x])
             more += count[x] - 1
-            if 8 * more > w * classes:  # an interpolation for one pixel takes 8 times as long as in a row
+            if 8 * more > w * classes:  # for one pixel an interpolation took 8 times as long as in a row
                 break
         if 8 * more > w * classes:
             _label_rows(logits, y, first_row, row_weights, columns, column_weights, labels)
@@ -112,8 +121,9 @@ def _label(  # pragma: no cover
                 if count[x] > 1:
                     for i in range(count[x]):
                         c = candidates[x, i]
-                        left[i] = (1 - v) * logits[y, x, c] + v * logits[bottom, x, c]
-                        right[i] = (1 - v) * logits[y, min(x + 1, w - 1), c] + v * logits[bottom, min(x + 1, w - 1), c]
+                        beside = min(x + 1, w - 1)
+                        left[i] = (1 - v) * limited(logits[y, x, c]) + v * limited(logits[bottom, x, c])
+                        right[i] = (1 - v) * limited(logits[y, beside, c]) + v * limited(logits[bottom, beside, c])
                 for column in range(first_column[x], first_column[x + 1]):
                     if count[x] > 1:
                         u = column_weights[column]
@@ -192,12 +202,16 @@ def _label_with_confidence(  # pragma: no cover
     column_weights: Weight,
     labels: UInt8,
     confidence: UInt8,
+    probabilities: bool,
 ) -> npt.NDArray[np.bool_]:  # pragma: no cover
     h, _, classes = logits.shape
     width = labels.shape[1]
     invalid = np.zeros(h, np.bool_)
     channel_of = np.zeros(classes, np.int64)
     for y in prange(h):
+        if first_row[y] == first_row[y + 1]:  # more logits than pixels
+            invalid[y] = any_nan(logits[y])
+            continue
         above, below = np.empty((classes, width), np.float32), np.empty((classes, width), np.float32)
         values = np.empty((classes, width), np.float32)
         highest, total = np.empty(width, np.float32), np.empty((1, width), np.float32)
@@ -205,6 +219,15 @@ def _label_with_confidence(  # pragma: no cover
         spread(logits, min(y + 1, h - 1), columns, column_weights, below)
         for row in range(first_row[y], first_row[y + 1]):
             mix(above, below, row_weights[row], values, highest, labels[row])
+            if probabilities:
+                total[:] = 0
+                for c in range(classes):
+                    for x in range(width):
+                        total[0, x] += values[c, x]
+                for x in range(width):  # all 0: confidence 0
+                    share = highest[x] / total[0, x] if total[0, x] > 0 else np.float32(0)
+                    confidence[row, x] = np.uint8(np.float32(255) * min(share, np.float32(1)) + np.float32(0.5))
+                continue
             sum_exponentials(values, highest, channel_of, total)
             for x in range(width):
                 confidence[row, x] = np.uint8(np.float32(255) / total[0, x] + np.float32(0.5))

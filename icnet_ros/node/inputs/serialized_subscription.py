@@ -19,6 +19,7 @@ from rclpy.subscription import Subscription
 from rclpy.waitable import NumberOfEntities, Waitable
 
 KEPT = 3  # buffers without a message: one is received while one waits and one is processed
+TOLERATED = 100  # messages in a row that cannot be taken
 TAKE_FAILED = 401  # RCL_RET_SUBSCRIPTION_TAKE_FAILED: there is no message
 
 
@@ -146,7 +147,8 @@ class SerializedSubscription(Waitable):  # type: ignore[misc]  # rclpy of Jazzy 
     def __init__(
         self, node: Node, kind: type, topic: str, callback: Callable[[memoryview], None], **options: object
     ) -> None:
-        self._node, self._callback, self._buffers, self._index = node, callback, Buffers(), 0
+        self._node, self._callback, self._buffers = node, callback, Buffers()
+        self._index = self._failures = 0
         self._direct = AVAILABLE and (node.executor is None or isinstance(node.executor, Executor))
         group = EventsOnly(node.default_callback_group) if self._direct else None
         self._subscription = node.create_subscription(kind, topic, callback, raw=True, callback_group=group, **options)
@@ -188,11 +190,18 @@ class SerializedSubscription(Waitable):  # type: ignore[misc]  # rclpy of Jazzy 
             return err
 
     async def execute(self, taken_data: memoryview | Exception | None) -> None:
-        """See rclpy's Waitable. A message that cannot be taken, such as an empty one (Cyclone DDS 11), ends no node."""
+        """See rclpy's Waitable.
+
+        A message that cannot be taken is lost, such as an empty one with Cyclone DDS 11; TOLERATED in a row are raised.
+        """
         if isinstance(taken_data, Exception):
+            self._failures += 1
+            if self._failures > TOLERATED:
+                raise taken_data
             text = f"a message on {self.topic_name} is lost: {taken_data}"
             self._node.get_logger().error(text, throttle_duration_sec=5.0)
         elif taken_data is not None:
+            self._failures = 0
             self._callback(taken_data)
 
     def destroy(self) -> None:

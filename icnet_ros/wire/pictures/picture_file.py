@@ -75,7 +75,7 @@ def _decode(content: bytes, kind: str, height: int, width: int, flags: int) -> n
         pixels = decode_jpeg(content) if kind == "JPEG" else cv2.imdecode(np.frombuffer(content, np.uint8), flags)
         if pixels is None and not _opencv_reads(kind):
             pixels = _decode_by_pillow(content, flags)
-    except (cv2.error, OSError, ValueError, SyntaxError) as err:
+    except cv2.error as err:
         raise WireError(f"{kind} of {len(content)} bytes cannot be decoded: {err}") from err
     if pixels is None or pixels.shape[:2] != (height, width):
         raise WireError(f"{kind} of {len(content)} bytes, {width}x{height}, cannot be decoded: it is damaged")
@@ -85,14 +85,17 @@ def _decode(content: bytes, kind: str, height: int, width: int, flags: int) -> n
 @cache
 def _opencv_reads(kind: str) -> bool:
     """Whether OpenCV was built with this format: Debian's and Ubuntu's lack AVIF."""
-    return kind in ("PNG", "BMP") or bool(re.search(rf"\b{kind}:(?! *NO)", cv2.getBuildInformation()))
+    return kind not in ("AVIF", "WEBP") or bool(re.search(rf"\b{kind}:(?! *NO)", cv2.getBuildInformation()))
 
 
 def _decode_by_pillow(content: bytes, flags: int) -> npt.NDArray[Any]:
-    with PillowImage.open(io.BytesIO(content), formats=FORMATS) as picture:
-        if flags == cv2.IMREAD_UNCHANGED and picture.mode == "L":
-            return np.asarray(picture)
-        return np.ascontiguousarray(np.asarray(picture.convert("RGB"))[..., ::-1])
+    try:
+        with PillowImage.open(io.BytesIO(content), formats=FORMATS) as picture:
+            if flags == cv2.IMREAD_UNCHANGED and picture.mode == "L":
+                return np.asarray(picture)
+            return np.ascontiguousarray(np.asarray(picture.convert("RGB"))[..., ::-1])
+    except (PillowImage.DecompressionBombError, OSError, ValueError, SyntaxError) as err:
+        raise WireError(f"a picture of {len(content)} bytes cannot be decoded: {err}") from err
 
 
 def _as_8_bits(pixels: npt.NDArray[Any], kind: str) -> UInt8:
@@ -125,7 +128,7 @@ def read_picture(path: Path) -> UInt8:
             pixels = _decode_by_pillow(content, flags)
     except DamagedImageError as err:
         raise err.in_file(path) from err
-    except (WireError, cv2.error, OSError, ValueError, SyntaxError) as err:
+    except (WireError, cv2.error) as err:
         raise WireError(f"{path}: {err}") from err
     if pixels is None:
         raise WireError(f"{path}: not a readable picture")

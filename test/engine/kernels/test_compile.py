@@ -1,6 +1,7 @@
 """What is compiled ahead is what runs: nothing is compiled while frames wait."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,22 @@ def test_an_engine_has_kernels_compiled_by_another_process(tmp_path):
     )
     assert python("-c", code, NUMBA_CACHE_DIR=str(tmp_path)) == ["1 0"]
     assert list(tmp_path.rglob("*.nbi"))
+
+
+def test_a_kernel_is_compiled_again_when_a_function_that_it_calls_has_changed(tmp_path):
+    """numba looks at the file of the kernel only; what it calls may lie in another one."""
+    package = Path(kernels.__file__).parents[2]
+    shutil.copytree(package, tmp_path / "icnet_ros", ignore=shutil.ignore_patterns("__pycache__"))
+    options = {"cwd": tmp_path, "PYTHONPATH": str(tmp_path), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    compile_one = ("-m", "icnet_ros.engine.kernels.compile", "confidence")
+    assert "compiled" in python(*compile_one, **options)[0]
+    assert "in the cache" in python(*compile_one, **options)[0]
+    source = tmp_path / "icnet_ros" / "engine" / "kernels" / "rows.py"
+    source.write_text(source.read_text().replace("np.float32(1e30)", "np.float32(2)"))
+    assert "compiled" in python(*compile_one, **options)[0]
+    code = "from icnet_ros.engine.kernels.upsample import *; logits = np.zeros((2, 2, 2), np.float32)\n"
+    code += "logits[..., 0] = 10; print(label_and_confidence(logits, 4, 4)[1].max())"
+    assert python("-c", code, **options) == ["225"]  # of logits that are limited to 2
 
 
 def test_a_kernel_that_does_not_exist(capsys):

@@ -98,7 +98,7 @@ def test_probabilities_are_interpolated_as_they_are(interpolation, h, w, height,
     full = resized(values, interpolation, height, width)
     top = np.sort(full, axis=2)
     clear = top[..., -1] - top[..., -2] > 1e-5
-    labels, confidence = probabilities.label_and_confidence(values, height, width, axes=axes)
+    labels, confidence = upsample.label_and_confidence(values, height, width, axes=axes, probabilities=True)
     assert np.array_equal(labels[clear], full.argmax(2)[clear])
     assert np.abs(confidence - 255 * full.max(2)).max() <= 0.6
     group_of, ids = np.arange(classes) % 2, np.array([3, 7], np.uint8)

@@ -99,6 +99,9 @@ def follow(
                 break
             found = Cut(node.input[0], axes, tuple(reversed(at.operators)), at.interpolation, at.activation)
         if at.interpolation is not None and not at.interpolation.rounding:
+            before = graph.makers.get(node.input[0])
+            if before is not None and before.op_type in ("Resize", "Upsample"):
+                reason = "another interpolation stays in the network and may take most of the time"
             break  # only the engine's own operators may follow a bilinear interpolation
     if found is None:
         return reason or "its output is not followed by an operator that the engine replaces"
