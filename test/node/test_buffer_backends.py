@@ -16,7 +16,8 @@ from rclpy.serialization import serialize_message
 
 from icnet_ros.engine.base import EngineError
 from icnet_ros.node.inputs.buffer_backends import open_backends
-from icnet_ros.node.inputs.device_image import DeviceImage, on_host
+from icnet_ros.node.inputs.device_image import DeviceImage
+from icnet_ros.node.inputs.message_bytes import message_bytes
 from icnet_ros.node.outputs.labels import Labels
 from icnet_ros.node.parameters import ParameterError, Parameters
 from icnet_ros.wire.cdr import WireError
@@ -114,11 +115,11 @@ def test_sizes_that_do_not_fit_the_data(fields, words):
 def test_other_encodings_are_copied_and_decoded_as_ever():
     message = on_device(encoding="yuv422_yuy2", width=16, step=32, height=5)
     assert not DeviceImage.readable(message)
-    assert decode_image(on_host(message)).pixels.shape == (5, 16, 3)
+    assert decode_image(message_bytes(message)).pixels.shape == (5, 16, 3)
 
 
 def test_a_message_on_the_cpu_is_decoded_as_ever():
-    assert np.array_equal(decode_image(on_host(image())).pixels, pixels())
+    assert np.array_equal(decode_image(message_bytes(image())).pixels, pixels())
 
 
 class OnDevice:
@@ -139,7 +140,7 @@ class Frame(SimpleNamespace):
     @classmethod
     def of(cls, message, labels, device, backend, threshold=0.0):
         return cls(
-            header=decode_image(on_host(message)).header,
+            header=decode_image(message_bytes(message)).header,
             labels=labels,
             label_map=SimpleNamespace(device=device, confidence=None),
             settings=SimpleNamespace(confidence_threshold=threshold),

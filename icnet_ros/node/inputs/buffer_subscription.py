@@ -7,7 +7,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from icnet_ros.node.inputs.buffer_backends import Backend
-from icnet_ros.node.inputs.device_image import DeviceImage, on_host
+from icnet_ros.node.inputs.device_image import DeviceImage
+from icnet_ros.node.inputs.message_bytes import message_bytes
 
 
 class BufferSubscription:
@@ -42,7 +43,7 @@ class BufferSubscription:
         if backend is not None and DeviceImage.readable(message):
             self._callback(DeviceImage(message, backend))
         else:
-            self._callback(on_host(message))
+            self._callback(message_bytes(message))
 
     def check(self) -> None:
         """Typed messages come with every middleware."""

@@ -9,9 +9,9 @@ from time import perf_counter
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.serialization import serialize_message
 from rclpy.subscription import Subscription
 
+from icnet_ros.node.inputs.message_bytes import message_bytes
 from icnet_ros.node.inputs.serialized_subscription import SerializedSubscription
 from icnet_ros.node.ros.graph import has_companion
 
@@ -56,7 +56,7 @@ class BytesSubscription:
             "are taken, which costs more time. rmw_fastrtps 9.5 or rmw_cyclonedds_cpp do better"
         )
         self._typed = self._node.create_subscription(
-            self._kind, self._topic, lambda message: self._callback(serialize_message(message)), **self._options
+            self._kind, self._topic, lambda message: self._callback(message_bytes(message)), **self._options
         )
 
     def destroy(self) -> None:

@@ -1,12 +1,10 @@
 """An image message whose data is in the memory of a device."""
 
-from collections.abc import Callable
-
-from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
 from icnet_ros.engine.base import DeviceLabels
 from icnet_ros.node.inputs.buffer_backends import Backend
+from icnet_ros.node.inputs.message_bytes import message_bytes
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.decoders.image import FAST, decode_image
 from icnet_ros.wire.device import DevicePixels
@@ -55,13 +53,4 @@ class DeviceImage:
         )
 
     def _to_host(self) -> UInt8:
-        return decode_image(on_host(self._message)).pixels
-
-
-def on_host(message: Image) -> bytes:
-    """Bytes of an image message, its data copied to the CPU if it is elsewhere."""
-    to_array: Callable[[], object] | None = getattr(message.data, "to_array", None)
-    if to_array is None:
-        return bytes(serialize_message(message))
-    fields = {name: getattr(message, name) for name in message.get_fields_and_field_types() if name != "data"}
-    return bytes(serialize_message(Image(**fields, data=to_array())))
+        return decode_image(message_bytes(self._message)).pixels
