@@ -47,12 +47,23 @@ def middleware_version(name: str, environment: Mapping[str, str] = os.environ) -
     return ""
 
 
+def loses_serialised(name: str, version: str) -> bool | None:
+    """Whether serialised subscriptions get nothing from typed publishers, such as cameras; None: unknown version."""
+    if name != FAST_DDS:
+        return False
+    numbers = _numbers(version)
+    return BUFFER_AWARE <= numbers < SERIALIZED if numbers else None
+
+
 def middleware_limits(name: str, version: str) -> str:
     """What the node cannot do well with this version of a middleware, and what to do; "" if nothing is known."""
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-    if name != FAST_DDS or not BUFFER_AWARE <= numbers < SERIALIZED:
+    if not loses_serialised(name, version):
         return ""
-    limits = ["serialised subscriptions get nothing from cameras: after 2 s the node takes typed images"]
-    if numbers < LATCHED:
+    limits = ["serialised subscriptions get nothing from cameras: the node takes typed images"]
+    if _numbers(version) < LATCHED:
         limits.append("late joiners miss latched images, and wake-ups are lost")
     return f"{'; '.join(limits)}. Newer packages, or RMW_IMPLEMENTATION=rmw_cyclonedds_cpp, do better"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])

@@ -26,6 +26,7 @@ from icnet_ros.live.online import OnlineEvaluation
 from icnet_ros.msg import FrameLatency
 from icnet_ros.node.diagnostics import status_name
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
+from icnet_ros.node.inputs.bytes_subscription import BytesSubscription
 from icnet_ros.node.parameter import ParameterError
 from icnet_ros.node.ros.parameters import check_arguments, check_overrides, checking_ros_arguments
 from icnet_ros.node.ros.qos import OVERRIDABLE, subscription_events
@@ -82,11 +83,13 @@ class EvaluationNode(Node):
             self._spec.classes, self._out, self.resolve_topic_name("labels"), ground_truth, groups
         )
         self._class_error = ""
-        for kind, topic, act in ((Image, "labels", self._on_labels), (Image, "ground_truth", self._on_ground_truth)):
-            self.create_subscription(
-                kind, topic, act, raw=True, **overridable(DEEP, OVERRIDABLE),
+        self._images = [
+            BytesSubscription(
+                self, Image, topic, act, **overridable(DEEP, OVERRIDABLE),
                 event_callbacks=subscription_events(self, self.resolve_topic_name(topic)),
-            )  # fmt: skip
+            )
+            for topic, act in (("labels", self._on_labels), ("ground_truth", self._on_ground_truth))
+        ]  # fmt: skip
         self.create_subscription(FrameLatency, "latency", self._on_latency, DEEP)
         self.create_subscription(LabelInfo, "label_info", self._on_label_info, LATCHED)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
@@ -96,16 +99,16 @@ class EvaluationNode(Node):
         self.create_timer(1.0, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"labels from {self._evaluation.result.image_topic}, ground truth from {ground_truth}")
 
-    def _on_labels(self, data: bytes) -> None:
+    def _on_labels(self, data: bytes | memoryview) -> None:
         if (decoded := self._decode("labels", data)) is not None:
             stamp, labels = decoded
             self._score(self._evaluation.labels, stamp, self.get_clock().now().nanoseconds, labels)
 
-    def _on_ground_truth(self, data: bytes) -> None:
+    def _on_ground_truth(self, data: bytes | memoryview) -> None:
         if (decoded := self._decode("ground truth", data)) is not None:
             self._score(self._evaluation.ground_truth, *decoded)
 
-    def _decode(self, what: str, data: bytes) -> tuple[int, UInt8] | None:
+    def _decode(self, what: str, data: bytes | memoryview) -> tuple[int, UInt8] | None:
         """Stamp (ns) and label map; None, with a warning in report and log, if the image is invalid."""
         try:
             header, labels = decode_labels(data)
@@ -145,6 +148,8 @@ class EvaluationNode(Node):
                     self._metadata["trained"] = values["trained"] == "true"
 
     def _publish_diagnostics(self) -> None:
+        for subscription in self._images:
+            subscription.check()
         result, miou = self._evaluation.result, self._evaluation.miou
         level, message = DiagnosticStatus.OK, "waiting for ground truth" if miou is None else f"mIoU {miou:.4f}"
         if self._class_error:

@@ -1,5 +1,6 @@
 """A middleware that delivers nothing to serialised subscriptions, as rmw_fastrtps 9.4 of ROS 2 Lyrical."""
 
+import os
 import shutil
 import subprocess
 from time import monotonic
@@ -54,8 +55,12 @@ def test_the_node_labels_images_of_a_camera_that_the_middleware_delivers_only_ty
     command = ["cc", "-shared", "-fPIC", "-o", library, "-x", "c", "-", "-ldl"]
     subprocess.run(command, input=LOSSY, text=True, check=True)
     graph.environment["LD_PRELOAD"] = str(library)
+    package = graph.tmp_path / "share" / "rmw_fastrtps_cpp"  # found before the real one
+    package.mkdir(parents=True)
+    (package / "package.xml").write_text("<package><version>9.4.7</version></package>")
+    prefixes = graph.environment.get("AMENT_PREFIX_PATH", os.environ["AMENT_PREFIX_PATH"])
+    graph.environment["AMENT_PREFIX_PATH"] = f"{graph.tmp_path}:{prefixes}"
     process = graph.start_node(model, fresh=True, engine="torch")
-    graph.companion = graph.node.create_publisher(Image, "/image/_buf_cpu", 10)
     labels, _ = graph.listen(Image, "/icnet/labels")
     camera = graph.camera()
     graph.spin_until(lambda: labels, again=lambda: camera.publish(image()))
@@ -66,6 +71,9 @@ def test_the_node_labels_images_of_a_camera_that_the_middleware_delivers_only_ty
 def exchange(graph, monkeypatch):
     """Publish typed images while a subscription is checked; returns the bytes that came and its warnings."""
     monkeypatch.setattr(bytes_subscription, "SILENCE_S", 0.3)
+    monkeypatch.setattr(bytes_subscription, "get_rmw_implementation_identifier", lambda: "rmw_fastrtps_cpp")
+    monkeypatch.setattr(bytes_subscription, "middleware_version", lambda _: graph.version)
+    graph.version = ""  # unknown
 
     def run(*, silent, companion, until):
         if silent:
@@ -134,6 +142,23 @@ def test_silence_alone_is_no_reason(exchange):
     came, _ = exchange(silent=True, companion=False, until=until)
     assert not any(steps)
     assert came == []
+
+
+@pytest.mark.parametrize(
+    ("version", "at_once"), [("9.4.7", True), ("9.4.10", True), ("9.5.0", False), ("8.4.4", False)]
+)
+def test_a_known_version_decides_at_once(graph, exchange, version, at_once):
+    """No image of the first seconds is lost, and an idle camera is no reason."""
+    graph.version = version
+    kinds, long_after = [], Later()
+
+    def until(_, subscription):
+        kinds.append(typed(subscription))
+        return long_after()
+
+    came, _ = exchange(silent=True, companion=True, until=until)
+    assert set(kinds) == {at_once}
+    assert bool(came) is at_once
 
 
 def test_companion_topics_are_no_advice(graph):

@@ -11,6 +11,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from icnet_ros.node.benchmark.graph import busy_processes, cpu_seconds, participant, spin_until, stop
+from icnet_ros.node.inputs.bytes_subscription import BytesSubscription
 from icnet_ros.wire.decoders.image import decode_labels
 from icnet_ros.wire.image import encode_image, make_header
 
@@ -33,11 +34,11 @@ def measure(
         sent: dict[int, float] = {}
         received: dict[int, float] = {}
 
-        def on_labels(data: bytes) -> None:
+        def on_labels(data: bytes | memoryview) -> None:
             now = time.monotonic()
             received[decode_labels(data)[0].stamp.sec] = now
 
-        tester.create_subscription(Image, "/icnet/labels", on_labels, 10, raw=True)
+        BytesSubscription(tester, Image, "/icnet/labels", on_labels, qos_profile=10)
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy[reliability.upper()])
         publisher = tester.create_publisher(Image, "/image", qos)
         while publisher.get_subscription_count() == 0:

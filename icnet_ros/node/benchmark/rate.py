@@ -22,6 +22,7 @@ from icnet_ros.node.benchmark.graph import (
     spin_until_quiet,
     wait_for_subscribers,
 )
+from icnet_ros.node.inputs.bytes_subscription import BytesSubscription
 from icnet_ros.share import share
 from icnet_ros.wire.decoders.image import decode_labels
 from icnet_ros.wire.image import encode_image, encode_jpeg, make_header
@@ -65,7 +66,7 @@ class _Session:
         self._pixels = cv2.resize(read_picture(share("demo", "leuvenA.jpg")), (width, height))
         self._labels: list[tuple[float, float]] = []  # arrival (s), age (ms)
         self._latencies: list[FrameLatency] = []
-        node.create_subscription(Image, "/icnet/labels", self._on_labels, 10, raw=True)
+        BytesSubscription(node, Image, "/icnet/labels", self._on_labels, qos_profile=10)
         node.create_subscription(FrameLatency, "/icnet/latency", self._latencies.append, QoSProfile(depth=100))
         kind, topic = (CompressedImage, "/image/compressed") if compressed else (Image, "/image")
         self._publisher = node.create_publisher(kind, topic, qos_profile_sensor_data)
@@ -105,7 +106,7 @@ class _Session:
             "stages": stages,
         }
 
-    def _on_labels(self, data: bytes) -> None:
+    def _on_labels(self, data: bytes | memoryview) -> None:
         stamp = decode_labels(data)[0].stamp
         self._labels.append((time.monotonic(), (time.time_ns() - stamp.sec * 10**9 - stamp.nanosec) / 1e6))
 
