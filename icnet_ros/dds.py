@@ -12,6 +12,7 @@ OLD, NEW = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
 LOCALHOST_ONLY_DISTROS = ("foxy", "galactic", "humble")  # before ROS_AUTOMATIC_DISCOVERY_RANGE
 OLD_DISTROS = (*LOCALHOST_ONLY_DISTROS, "iron", "jazzy")
 FAST_DDS = "rmw_fastrtps_cpp"  # the default of every distribution
+CYCLONE_DDS = "rmw_cyclonedds_cpp"
 BUFFER_AWARE = (9, 4, 6)  # rmw_fastrtps with companion topics for uint8[], ROS 2 Lyrical
 SERIALIZED = (9, 5, 0)  # from here on they reach serialised subscriptions (#881); no 9.4 up to 9.4.10 lists it
 LATCHED = (9, 4, 9)  # late joiners get latched uint8[] (#898), no wake-up is lost (#900)
@@ -63,6 +64,16 @@ def middleware_limits(name: str, version: str) -> str:
     if _numbers(version) < LATCHED:
         limits.append("late joiners miss latched images, and wake-ups are lost")
     return f"{'; '.join(limits)}. Newer packages, or RMW_IMPLEMENTATION=rmw_cyclonedds_cpp, do better"
+
+
+def receive_buffer_hint(name: str, environment: Mapping[str, str] = os.environ) -> str:
+    """What to do so that large best-effort images arrive with Cyclone DDS; "" for others, and where it is done."""
+    if name != CYCLONE_DDS or "SocketReceiveBufferSize" in environment.get("CYCLONEDDS_URI", ""):
+        return ""
+    return (
+        "best-effort images of a megabyte and more get lost with the default receive buffer: CYCLONEDDS_URI with "
+        "SocketReceiveBufferSize, see docs/middleware.md"
+    )
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ from rich.text import Text
 from icnet_ros.checkpoint.default import model_path
 from icnet_ros.command.console import console
 from icnet_ros.command.sets import SETS
-from icnet_ros.dds import FAST_DDS, NEW, OLD, OLD_DISTROS, middleware_limits, middleware_version
+from icnet_ros.dds import FAST_DDS, NEW, OLD, OLD_DISTROS, middleware_limits, middleware_version, receive_buffer_hint
 from icnet_ros.engine.artefacts.cache_entries import cache_folder
 from icnet_ros.engine.base import EngineOptions
 from icnet_ros.engine.table import ENGINES, auto_candidates, extra_of, installed_library
@@ -150,7 +150,12 @@ def ros(environment: Mapping[str, str]) -> Iterator[Finding]:
     installed = middleware_version(name, environment)
     yield Finding("ROS 2", "RMW_IMPLEMENTATION", middleware or "the default of the distribution")
     if here or installed:
-        yield Finding("ROS 2", name, installed or "not found", hint=middleware_limits(name, installed))
+        yield Finding(
+            "ROS 2",
+            name,
+            installed or "not found",
+            hint=middleware_limits(name, installed) or receive_buffer_hint(name, environment),
+        )
     profiles = {name: environment[name] for name in (OLD, NEW) if environment.get(name)}
     advice = hint = ""
     if len(profiles) == 2:

@@ -119,6 +119,18 @@ def test_no_hint_for_fast_dds_with_another_middleware():
     assert (finding.advice, finding.hint) == ("", "")
 
 
+@pytest.mark.parametrize(("setting", "said"), [("", True), ("<SocketReceiveBufferSize min='4194304B'/>", False)])
+def test_the_receive_buffer_of_cyclone_dds(tmp_path, setting, said):
+    """2 of 40 images of 6 MB came with the default."""
+    (package := tmp_path / "share" / "rmw_cyclonedds_cpp").mkdir(parents=True)
+    (package / "package.xml").write_text("<package><version>4.1.5</version></package>")
+    environment = {
+        "RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp", "AMENT_PREFIX_PATH": str(tmp_path), "CYCLONEDDS_URI": setting,
+    }  # fmt: skip
+    finding = by_name(doctor.ros(environment))["rmw_cyclonedds_cpp"]
+    assert ("SocketReceiveBufferSize" in finding.hint) is said
+
+
 @pytest.mark.parametrize(
     ("name", "version", "typed", "late"),
     [
