@@ -49,20 +49,11 @@ class AdaptedEngine(Engine):
         self.spec, self.device, self.precision = engine.spec, engine.device, engine.precision
         self.name, self.exit = engine.name, engine.exit
 
-    def prepare(self, height: int, width: int, batch: int = 1) -> None:
-        """See Engine. With masks, for frames of their sizes, whatever is asked for."""
-        for rows, columns in self._turned(height, width):
-            self._engine.prepare(rows, columns, batch)
-
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """See Engine. With masks, for frames of their sizes, whatever is asked for."""
-        for rows, columns in self._turned(height, width):
-            self._engine.warm_up(rows, columns, batch)
-
-    def _turned(self, height: int, width: int) -> list[tuple[int, int]]:
-        """Sizes of the frames that `engine` sees."""
-        sizes = self.frame_sizes or [(height, width)]
-        return [(columns, rows) if self._rotate in (90, 270) else (rows, columns) for rows, columns in sizes]
+        for rows, columns in self.frame_sizes or [(height, width)]:
+            turned = self._rotate in (90, 270)
+            self._engine.warm_up(columns if turned else rows, rows if turned else columns, batch)
 
     def segment(self, frames: Sequence[Frame], request: Request = LABELS_ONLY) -> list[LabelMap]:
         """See Engine. Raises ValueError for a frame whose size is not that of its mask."""

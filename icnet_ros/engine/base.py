@@ -157,10 +157,6 @@ class Engine(Protocol):
     last_error: str = ""
     has_fallback: bool = False
 
-    def prepare(self, height: int, width: int, batch: int = 1) -> None:
-        """Compile what frames of this size need, as far as that can be done while other engines do so, too."""
-        return  # nothing, in most engines; without this an implementation would be demanded
-
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """Run frames of this size, so that the first real frame is not slower than later ones."""
 

@@ -1,8 +1,6 @@
 """Early exits and smaller inputs under a deadline: use the most accurate that is expected to finish in time."""
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from statistics import median
 from time import perf_counter
@@ -88,8 +86,6 @@ class Cascade(Engine):
         height, width = next(sizes, (height, width))
         frames = [Frame(np.zeros((height, width, 3), np.uint8), self.spec.channel_order)] * batch
         cost: dict[str, float] = {}
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-            list(threads.map(lambda engine: engine.prepare(height, width, batch), self._engines()))
         for engine in self._engines():
             engine.warm_up(height, width, batch)
         for step, engine in self._ladder.items():

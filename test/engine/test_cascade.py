@@ -218,20 +218,3 @@ def test_a_step_of_the_default_size_is_the_exit_itself(tiny):
     cascade = open_engine("torch", checkpoint, EngineOptions("cpu", exit="auto"))
     assert len(cascade._engines()) == 5  # two steps, three exits
     cascade.close()
-
-
-def test_the_steps_are_compiled_before_they_are_measured(tiny, monkeypatch):
-    """At the same time, as compiling takes one core; warming up then finds them."""
-    pytest.importorskip("openvino")
-    from icnet_ros.engine.backends.openvino import OpenVinoEngine
-
-    compiled, run = [], OpenVinoEngine._prepare
-    monkeypatch.setattr(
-        OpenVinoEngine, "_prepare", lambda self, shape: (compiled.append((id(self), shape)), run(self, shape))
-    )
-    cascade = open_engine("openvino", tiny, EngineOptions(exit="auto", rotate=90))
-    cascade.warm_up(64, 96, 2)
-    first = compiled[: len(tiny.spec.exits)]
-    assert len({engine for engine, _ in first}) == len(tiny.spec.exits)
-    assert set(first) == set(compiled)  # no other shapes were compiled later
-    assert {shape for _, shape in compiled} == {(2, 3, 96, 64)}

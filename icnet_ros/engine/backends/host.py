@@ -43,15 +43,6 @@ class HostEngine(Batched):
     def _infer(self, batch: Batch) -> Batch:
         """Normalised frames, in the layout of `planar` -> logits (N, h, w, classes)."""
 
-    def prepare(self, height: int, width: int, batch: int = 1) -> None:
-        """See Engine."""
-        frames = 1 if self.spec.architecture == "onnx" else batch
-        self._prepare(self._shape(frames, self.spec.network_size(height, width, self._scale)))
-
-    def _shape(self, frames: int, size: tuple[int, int]) -> tuple[int, ...]:
-        """Of a batch, as `_infer` takes it."""
-        return (frames, 3, *size) if self.planar else (frames, *size, 3)
-
     def memory(self) -> int | None:
         """See Engine."""
         return None
@@ -64,7 +55,7 @@ class HostEngine(Batched):
         height, width = frames[0].pixels.shape[:2]
         size = self.spec.network_size(height, width, self._scale)
         check_size(frames[0], size)
-        self._prepare(self._shape(len(frames), size))
+        self._prepare((len(frames), 3, *size) if self.planar else (len(frames), *size, 3))
         self._kernels.wait()
         upsample.use_threads(self._threads)
         started = perf_counter()
