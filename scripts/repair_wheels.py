@@ -29,12 +29,12 @@ def main() -> None:
 
 def repair_folders(path: Path) -> bool:
     """Name this machine's include folders in a CMake file; whether it changed."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     repaired = NUMPY.sub(np.get_include(), PYTHON.sub(sysconfig.get_path("include"), text))
     if repaired == text:
         return False
     path.unlink()
-    path.write_text(repaired)
+    path.write_text(repaired, encoding="utf-8")
     return True
 
 

@@ -34,4 +34,4 @@ td,th{padding:.3em .8em;border-bottom:1px solid #ccc;text-align:right}td:first-c
 
 def write_page(result: dict[str, Any], page: Path) -> None:
     """Write the page; gpu.png is expected beside it."""
-    page.write_text(Environment(autoescape=True).from_string(PAGE).render(result))
+    page.write_text(Environment(autoescape=True).from_string(PAGE).render(result), encoding="utf-8")

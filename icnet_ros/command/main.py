@@ -150,7 +150,7 @@ def main() -> int:
         if interrupted:
             return _interrupted()
         file = Path(tempfile.mkstemp(prefix="icnet-error-", suffix=".log")[1])
-        file.write_text(f"{shlex.join(sys.argv)}\n{traceback.format_exc()}")
+        file.write_text(f"{shlex.join(sys.argv)}\n{traceback.format_exc()}", encoding="utf-8")
         what = f"{type(err).__name__}: {err}".splitlines()[0][:300]
         print_problem("internal error:", what)
         errors.print(f"The traceback is in {file}; please report it.", soft_wrap=True)

@@ -38,7 +38,7 @@ def why_not_openvino(checkpoint: Checkpoint, exit_: str) -> str:
     }  # fmt: skip
 
     def compare(target: Path) -> None:
-        target.write_text(json.dumps({"reason": _compare(checkpoint.spec, path)}))
+        target.write_text(json.dumps({"reason": _compare(checkpoint.spec, path)}), encoding="utf-8")
 
     found = cached_file("comparison of OpenVINO with ONNX Runtime", "agreement", key, compare)
     reason: str = json.loads(found.read_text())["reason"]

@@ -45,7 +45,7 @@ def play(path: Path, topic_name: str, rate: float, log: Path, wait: float, *, ho
     """Publish the bag. Raises TimeoutError if nobody subscribes within `wait` seconds (after a hold)."""
     node = rclpy.create_node("player")
     clock = node.create_publisher(Clock, "/clock", 10)
-    with open_bag(path) as bag, log.open("w", buffering=1) as record:
+    with open_bag(path) as bag, log.open("w", encoding="utf-8", buffering=1) as record:
         topic = bag.image_topic(topic_name)
         decoder = open_decoder(topic.kind, topic.encoding)
         # Reliable matches reliable and best-effort subscribers; the queue covers a short stall.

@@ -22,7 +22,7 @@ MAX_DIGITS = 15  # of a number of pixels: exact as float64
 def write_frames(path: Path, frames: Iterable[FrameRecord], names: Sequence[str]) -> None:
     """Write one row per frame; NaN is an empty cell, counts by class are columns pixels:road, pixels:car, ..."""
     header = [*SCALAR_COLUMNS, *(f"{count}:{name}" for count in COUNTS for name in names)]
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(header)
         for frame in frames:

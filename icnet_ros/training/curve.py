@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 def read_rows(log: Path) -> list[dict[str, str]]:
     """Rows of LOG.csv, by column."""
-    with log.open(newline="") as file:
+    with log.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -35,7 +35,7 @@ def inputs(name, seeds, seed, numbers):
 
 def run_chunk(name, seeds, seed, numbers, report):
     """In a child: writes the number of each input before it runs, and what was found."""
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    used = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + SPACE, used + SPACE))
     results, findings = Counter(), {}
     for number, data in inputs(name, seeds, seed, numbers):

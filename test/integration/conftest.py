@@ -176,7 +176,7 @@ def model(tmp_path_factory, tiny):
 def domain(monkeypatch):
     """A ROS domain that no other test on this machine is in; all processes of this one are."""
     for number in range(1, 100):
-        with Path(tempfile.gettempdir(), f"icnet_ros-domain-{number}.lock").open("w") as lock:
+        with Path(tempfile.gettempdir(), f"icnet_ros-domain-{number}.lock").open("w", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

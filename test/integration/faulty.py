@@ -13,7 +13,7 @@ infer = TorchEngine._infer
 
 
 def faulty(self, batch):
-    what = FAULT.read_text() if FAULT.exists() else ""
+    what = FAULT.read_text(encoding="utf-8") if FAULT.exists() else ""
     if what == "once":
         FAULT.unlink()
     if what in ("once", "fail"):

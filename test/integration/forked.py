@@ -103,7 +103,11 @@ def run(module, *arguments, environment=None, timeout=150):
             code = process.wait(timeout)
         finally:
             process.kill()
-        return code, output.read_text(errors="replace"), errors.read_text(errors="replace")
+        return (
+            code,
+            output.read_text(encoding="utf-8", errors="replace"),
+            errors.read_text(encoding="utf-8", errors="replace"),
+        )
 
 
 def icnet(*arguments, **options):

@@ -52,8 +52,8 @@ def test_a_closed_terminal_ends_the_node_under_test(model):
     command = [sys.executable, "-m", "icnet_ros.node.benchmark", "cameras", json.dumps(options)]
     process = subprocess.Popen(command)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    wait_until(lambda: children.read_text().split(), 30)
-    node = Path("/proc", children.read_text().split()[0])
+    wait_until(lambda: children.read_text(encoding="utf-8").split(), 30)
+    node = Path("/proc", children.read_text(encoding="utf-8").split()[0])
     wait_until(lambda: "icnet_ros.node.main" in (node / "cmdline").read_text(), 10)
     process.send_signal(signal.SIGHUP)
     assert process.wait(60) == 1

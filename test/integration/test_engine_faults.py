@@ -230,7 +230,9 @@ def test_frame_sizes_that_alternate_cost_no_memory(graph, model, tmp_path):
             rig.sent += 1
             rig.camera.publish(image(rig.sent, pixels(height, width)))
             rig.labelled(1_000 + rig.sent)
-        return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{rig.process.popen.pid}/status").read_text())[1])
+        return int(
+            re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{rig.process.popen.pid}/status").read_text(encoding="utf-8"))[1]
+        )
 
     rig.labelled()
     first = [round_() for _ in range(3)][-1]

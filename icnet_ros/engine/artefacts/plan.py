@@ -76,7 +76,7 @@ def gpu_name() -> str:
     if not torch.cuda.is_available():
         return "none"
     major, minor = torch.cuda.get_device_capability()
-    driver = DRIVER.read_text().splitlines()[0] if DRIVER.exists() else "unknown driver"
+    driver = DRIVER.read_text(encoding="utf-8").splitlines()[0] if DRIVER.exists() else "unknown driver"
     return f"{torch.cuda.get_device_name()} sm_{major}{minor}, {driver}, CUDA {torch.version.cuda}"
 
 

@@ -103,7 +103,7 @@ def check_logits(
 def cpu_name() -> str:
     """The processor as /proc/cpuinfo calls it, after "cpu: "."""
     try:
-        with Path("/proc/cpuinfo").open() as file:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
             models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
         return f"cpu: {models[0]}" if models else "cpu"
     except OSError:

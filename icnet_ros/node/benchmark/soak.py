@@ -166,7 +166,7 @@ class Soak:
 
     def sample(self) -> None:
         """Record memory (MB) and number of threads of the node."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
         self.memory.append(int(_field(status, "VmRSS")) / 1024)
         self.threads.append(int(_field(status, "Threads")))
 

@@ -19,7 +19,7 @@ LARGEST = 8 << 30  # bytes
 def available_memory() -> int:
     """Bytes that processes can take without swapping; 4 GiB where /proc/meminfo does not say it."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     kilobytes = next((line.split()[1] for line in lines if line.startswith("MemAvailable:")), 4 << 20)

@@ -116,7 +116,9 @@ def test_frames_of_any_height_reach_the_network_at_the_one_it_wants(tiny, cpu_en
     assert np.array_equal(wants_rows.segment([frame])[0].labels, cpu_engine(tiny, scale=2.0).segment([frame])[0].labels)
 
 
-@pytest.mark.skipif("avx512_bf16" not in Path("/proc/cpuinfo").read_text(), reason="this CPU has no bf16")
+@pytest.mark.skipif(
+    "avx512_bf16" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"), reason="this CPU has no bf16"
+)
 def test_bf16_on_a_cpu_that_has_it(tiny):
     pytest.importorskip("openvino")
     whole, short = (open_engine("openvino", tiny, EngineOptions("cpu", precision)) for precision in ("fp32", "bf16"))

@@ -43,7 +43,7 @@ class Buffer:
             if frame.startswith("/"):
                 raise InvalidArgumentException(f"{start}start with a '/' like: ")
         path = Path(os.environ["TF_FILE"])
-        values = json.loads(path.read_text()) if path.exists() and self._asked else {}
+        values = json.loads(path.read_text(encoding="utf-8")) if path.exists() and self._asked else {}
         self._asked = True
         for argument, frame in (("target", target), ("source", source)):
             if values.get(argument) != frame:
