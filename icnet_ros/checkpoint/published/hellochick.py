@@ -56,7 +56,7 @@ STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
 }
 
 
-class _ArraysOnly(pickle.Unpickler):
+class _ArraysOnly(pickle.Unpickler):  # noqa: S301  it builds nothing else
     """Builds dictionaries, lists, numbers, strings and `_Array`s; anything else is refused.
 
     numpy's own classes are not used: their pickled state can make them point anywhere.
