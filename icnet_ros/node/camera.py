@@ -7,6 +7,7 @@ from time import perf_counter
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.logging import LoggingSeverity
+from sensor_msgs.msg import Image
 
 from icnet_ros.engine.base import Engine, LabelMap
 from icnet_ros.node.diagnostics import Snapshot
@@ -16,8 +17,10 @@ from icnet_ros.node.inputs.buffer_subscription import BufferSubscription
 from icnet_ros.node.inputs.bytes_subscription import BytesSubscription
 from icnet_ros.node.inputs.device_image import DeviceImage
 from icnet_ros.node.inputs.image_input import ImageInput
+from icnet_ros.node.inputs.message_bytes import message_bytes
 from icnet_ros.node.inputs.optional_inputs import OptionalInputs
 from icnet_ros.node.inputs.transforms import Transforms
+from icnet_ros.node.inputs.typed_image import TypedImage
 from icnet_ros.node.outputs.base import Output
 from icnet_ros.node.outputs.camera_outputs import CameraOutputs
 from icnet_ros.node.parameters import Parameters
@@ -85,7 +88,7 @@ class Camera:
             return
         last = -math.inf  # when an image was taken, in steps of the period
 
-        def on_image(data: bytes | memoryview | DeviceImage) -> None:
+        def on_image(data: bytes | memoryview | DeviceImage | TypedImage) -> None:
             nonlocal last
             now = perf_counter()
             self._last_image, self._image_seen = now, True
@@ -107,8 +110,10 @@ class Camera:
         if self._backends:
             self._subscription = BufferSubscription(self._node, self._images.topic, on_image, self._backends, **options)
         else:
+            kind = self._images.message_class
+            typed = TypedImage if kind is Image else message_bytes
             self._subscription = BytesSubscription(
-                self._node, self._images.message_class, self._images.topic, on_image, **options
+                self._node, kind, self._images.topic, on_image, typed=typed, **options
             )
         self._node.get_logger().info(f"active, images from {self._subscription.topic_name}")
 

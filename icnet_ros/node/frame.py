@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo
 from icnet_ros.engine.base import Float32, Frame, LabelMap, UInt8
 from icnet_ros.node.inputs.device_image import DeviceImage
 from icnet_ros.node.inputs.needs import ReceivedInputs
+from icnet_ros.node.inputs.typed_image import TypedImage
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.worker import Counters
 from icnet_ros.wire.cdr import Header
@@ -28,7 +29,7 @@ class NotYet(Exception):  # noqa: N818  no error
 class ReceivedImage(NamedTuple):
     """An image message: its bytes, or where it is on a device; when it came (monotonic s, node clock ns)."""
 
-    data: bytes | memoryview | DeviceImage
+    data: bytes | memoryview | DeviceImage | TypedImage
     monotonic: float
     clock_ns: int
 

@@ -14,6 +14,10 @@ from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
 from icnet_ros.node.inputs.message_bytes import message_bytes
+from icnet_ros.node.inputs.typed_image import TypedImage
+from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.decoders.image import decode_image
+from icnet_ros.wire.image import stamp_ns
 
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=9)  # rclpy ends it at NUL
 
@@ -34,3 +38,20 @@ def test_the_message_itself_stays_as_it_was():
     message = Image(data=array.array("B", range(6)))
     message_bytes(message)
     assert np.array_equal(message.data, range(6))
+
+
+@pytest.mark.parametrize(("encoding", "channels"), [("bgr8", 3), ("rgb8", 3), ("mono8", 1), ("bayer_rggb8", 1)])
+def test_an_image_is_decoded_as_from_its_bytes(encoding, channels):
+    values = np.random.default_rng(0).integers(0, 256, (6, 8 * channels + 2), np.uint8)  # rows are padded
+    message = Image(height=6, width=8, encoding=encoding, step=values.shape[1], data=array.array("B", values.tobytes()))
+    message.header.stamp.sec, message.header.frame_id = 7, "front"
+    found, expected = TypedImage(message).picture(100), decode_image(message_bytes(message), 100)
+    assert np.array_equal(found.pixels, expected.pixels)
+    assert (found.order, found.header.frame_id) == (expected.order, "front")
+    assert stamp_ns(found.header) == 7 * 10**9
+    assert not found.pixels.flags.writeable or found.pixels.base is None
+    with pytest.raises(WireError, match="over the limit"):
+        TypedImage(message).picture(47)
+    message.data = message.data[:-4]
+    with pytest.raises(WireError, match="bytes"):
+        TypedImage(message).picture(100)

@@ -24,13 +24,21 @@ class BytesSubscription:
     """Calls back with the bytes of each message; they are valid as long as they are referred to.
 
     Typed messages are taken with the middlewares that lose serialised ones. `check` must be called every now and then:
-    with a version that is not known, silence shows it. options: further arguments of `Node.create_subscription`.
+    with a version that is not known, silence shows it. typed: what the callback gets of such a message. options:
+    further arguments of `Node.create_subscription`.
     """
 
     def __init__(
-        self, node: Node, kind: type, topic: str, callback: Callable[[bytes | memoryview], None], **options: Any
+        self,
+        node: Node,
+        kind: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        typed: Callable[[Any], object] = message_bytes,
+        **options: Any,
     ) -> None:
         self._node, self._kind, self._topic, self._callback, self._options = node, kind, topic, callback, options
+        self._given = typed
         self._silent_since: float | None = None  # monotonic s, with a matched publisher
         self._typed: Subscription | None = None
         self._serialized: SerializedSubscription | None = None
@@ -63,7 +71,7 @@ class BytesSubscription:
     def _take_typed(self) -> str:
         """Returns the topic after remapping."""
         self._typed = self._node.create_subscription(
-            self._kind, self._topic, lambda message: self._callback(message_bytes(message)), **self._options
+            self._kind, self._topic, lambda message: self._callback(self._given(message)), **self._options
         )
         topic = str(self._typed.topic_name)
         self._node.get_logger().warning(

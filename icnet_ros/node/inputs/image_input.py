@@ -4,6 +4,7 @@ import threading
 from collections import deque
 
 from icnet_ros.node.inputs.device_image import DeviceImage
+from icnet_ros.node.inputs.typed_image import TypedImage
 from icnet_ros.node.ros.graph import message_class
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.decoders.table import open_decoder, topic_of, transports
@@ -30,9 +31,9 @@ class ImageInput:
             self._decoder = open_decoder(self.kind)
             self._packets: deque[bytes | memoryview] = deque()
 
-    def received(self, data: bytes | memoryview | DeviceImage) -> None:
+    def received(self, data: bytes | memoryview | DeviceImage | TypedImage) -> None:
         """Take note of a message, also of one that will be dropped."""
-        if isinstance(data, DeviceImage) or not self._decoder.stateful:
+        if isinstance(data, DeviceImage | TypedImage) or not self._decoder.stateful:
             return
         try:
             key = self._decoder.peek(data).key
@@ -43,9 +44,9 @@ class ImageInput:
                 self._packets.clear()
             self._packets.append(data)
 
-    def decode(self, data: bytes | memoryview | DeviceImage, max_pixels: int) -> Picture:
+    def decode(self, data: bytes | memoryview | DeviceImage | TypedImage, max_pixels: int) -> Picture:
         """The newest picture after message `data`. Raises WireError."""
-        if isinstance(data, DeviceImage):
+        if isinstance(data, DeviceImage | TypedImage):
             return data.picture(max_pixels)
         if not self._decoder.stateful:
             return self._decoder.decode(data, max_pixels)[0]
