@@ -10,7 +10,7 @@ from numba import njit, prange
 
 from icnet_ros.engine.base import Float32, UInt8
 from icnet_ros.engine.kernels.coordinates import Axes, Index, Weight
-from icnet_ros.engine.kernels.rows import Integers, Logits, any_nan, mix, row_axes, spread, sum_exponentials
+from icnet_ros.engine.kernels.rows import Integers, Logits, any_nan, mix, row_axes, spread_both, sum_exponentials
 from icnet_ros.engine.kernels.upsample import both_axes, check_rows
 from icnet_ros.wire.arrays import kernel_input
 
@@ -89,12 +89,10 @@ def _group(  # pragma: no cover
         if first_row[y] == first_row[y + 1]:  # more logits than pixels
             invalid[y] = any_nan(logits[y])
             continue
-        above, below = np.empty((classes, width), np.float32), np.empty((classes, width), np.float32)
         values = np.empty((classes, width), np.float32)
         highest, total = np.empty(width, np.float32), np.empty(width, np.float32)
         sums = np.empty((len(ids), width), np.float32)
-        invalid[y] = spread(logits, y, columns, column_weights, above)
-        spread(logits, min(y + 1, h - 1), columns, column_weights, below)
+        above, below, invalid[y] = spread_both(logits, y, columns, column_weights)
         for row in range(first_row[y], first_row[y + 1]):
             mix(above, below, row_weights[row], values, highest, labels[row])
             sum_exponentials(values, highest, group_of, sums)
@@ -124,12 +122,10 @@ def _score(  # pragma: no cover
         if first_row[y] == first_row[y + 1]:  # more logits than pixels
             invalid[y] = any_nan(logits[y])
             continue
-        above, below = np.empty((classes, width), np.float32), np.empty((classes, width), np.float32)
         values = np.empty((classes, width), np.float32)
         highest, best = np.empty(width, np.float32), np.empty(width, np.uint8)
         sums = np.empty((channels + 1, width), np.float32)
-        invalid[y] = spread(logits, y, columns, column_weights, above)
-        spread(logits, min(y + 1, h - 1), columns, column_weights, below)
+        above, below, invalid[y] = spread_both(logits, y, columns, column_weights)
         for row in range(first_row[y], first_row[y + 1]):
             mix(above, below, row_weights[row], values, highest, best)
             sum_exponentials(values, highest, channel_of, sums)

@@ -69,6 +69,18 @@ def spread(  # pragma: no cover
 
 
 @njit
+def spread_both(  # pragma: no cover
+    logits: Logits, y: int, columns: Index, column_weights: Weight
+) -> tuple[Float32, Float32, bool]:  # pragma: no cover
+    """Rows `y` and `y` + 1 of the logits, the last one twice, as of `spread`; and whether a logit of row `y` is NaN."""
+    shape = logits.shape[2], len(columns)
+    above, below = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    invalid = spread(logits, y, columns, column_weights, above)
+    spread(logits, min(y + 1, len(logits) - 1), columns, column_weights, below)
+    return above, below, invalid
+
+
+@njit
 def mix(  # pragma: no cover
     above: Float32, below: Float32, v: float, values: Float32, highest: Float32, best: UInt8
 ) -> None:  # pragma: no cover

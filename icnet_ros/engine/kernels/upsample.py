@@ -12,7 +12,16 @@ from numba import config, njit, prange, set_num_threads
 
 from icnet_ros.engine.base import FrameError, UInt8
 from icnet_ros.engine.kernels.coordinates import Axes, Index, Weight
-from icnet_ros.engine.kernels.rows import Logits, any_nan, first_of, limited, mix, row_axes, spread, sum_exponentials
+from icnet_ros.engine.kernels.rows import (
+    Logits,
+    any_nan,
+    first_of,
+    limited,
+    mix,
+    row_axes,
+    spread_both,
+    sum_exponentials,
+)
 from icnet_ros.wire.arrays import kernel_input
 
 
@@ -184,11 +193,9 @@ def _label_rows(  # pragma: no cover
     labels: UInt8,
 ) -> None:  # pragma: no cover
     classes, width = logits.shape[2], labels.shape[1]
-    above, below = np.empty((classes, width), np.float32), np.empty((classes, width), np.float32)
     values = np.empty((classes, width), np.float32)
     highest = np.empty(width, np.float32)
-    spread(logits, y, columns, column_weights, above)
-    spread(logits, min(y + 1, len(logits) - 1), columns, column_weights, below)
+    above, below, _ = spread_both(logits, y, columns, column_weights)
     for row in range(first_row[y], first_row[y + 1]):
         mix(above, below, row_weights[row], values, highest, labels[row])
 
@@ -212,11 +219,9 @@ def _label_with_confidence(  # pragma: no cover
         if first_row[y] == first_row[y + 1]:  # more logits than pixels
             invalid[y] = any_nan(logits[y])
             continue
-        above, below = np.empty((classes, width), np.float32), np.empty((classes, width), np.float32)
         values = np.empty((classes, width), np.float32)
         highest, total = np.empty(width, np.float32), np.empty((1, width), np.float32)
-        invalid[y] = spread(logits, y, columns, column_weights, above)
-        spread(logits, min(y + 1, h - 1), columns, column_weights, below)
+        above, below, invalid[y] = spread_both(logits, y, columns, column_weights)
         for row in range(first_row[y], first_row[y + 1]):
             mix(above, below, row_weights[row], values, highest, labels[row])
             if probabilities:
