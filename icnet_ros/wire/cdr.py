@@ -95,10 +95,14 @@ def serialise_with(message: Any, kind: str, data: npt.NDArray[Any], behind: int 
 
     rosbags would copy the data three times.
     """
-    fields = memoryview(serialise(message, kind))
-    end = len(fields) - behind
-    content = np.ascontiguousarray(data)
-    return b"".join((fields[: end - 4], content.nbytes.to_bytes(4, sys.byteorder), content.data, fields[end:]))
+    return with_data(serialise(message, kind), np.ascontiguousarray(data).data, behind)
+
+
+def with_data(fields: bytes, data: memoryview, behind: int = 0) -> bytes:
+    """Bytes of a message with `data` in place of its empty last array of bytes; `behind` bytes follow it."""
+    view = memoryview(fields)
+    end = len(view) - behind
+    return b"".join((view[: end - 4], data.nbytes.to_bytes(4, sys.byteorder), data, view[end:]))
 
 
 def peek_stamp(data: bytes | memoryview) -> int:

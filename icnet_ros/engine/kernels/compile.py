@@ -105,6 +105,7 @@ class LoadedKernels:
         self._thread.join()
 
     def _load(self) -> None:
+        _forget_stale(self._names)
         if missing := [name for name in self._names if not _is_cached(name)]:
             with suppress(OSError):  # no process can be started
                 compile_kernels(missing, lambda _: None)
@@ -150,23 +151,27 @@ def _cached(kernel: Any) -> list[Path]:
 
 
 def _is_cached(name: str) -> bool:
-    """Whether the cache has a version of the kernel, after those have been removed that are older than its source.
+    """Whether the cache has a version of the kernel."""
+    return all(map(_cached, dispatchers(name)))
+
+
+def _forget_stale(names: Sequence[str]) -> None:
+    """Remove from the cache what is older than the kernels' sources.
 
     numba looks at the file of the kernel only, not at those of the functions that it calls.
     """
     newest = max(file.stat().st_mtime for file in Path(__file__).parent.glob("*.py"))
-    for one in dispatchers(name):
-        for index in _cached(one):
-            if one.py_func.__module__.startswith(__package__) and index.stat().st_mtime < newest:
-                with suppress(OSError):
-                    index.unlink(missing_ok=True)
-    return all(map(_cached, dispatchers(name)))
+    own = (one for name in names for one in dispatchers(name) if one.py_func.__module__.startswith(__package__))
+    for index in (index for one in own for index in _cached(one)):
+        with suppress(OSError):
+            if index.stat().st_mtime < newest:
+                index.unlink(missing_ok=True)
 
 
 def _compile_here(names: Sequence[str]) -> None:
+    _forget_stale(names)
     for name in names:
         started = perf_counter()
-        _is_cached(name)
         KERNELS[name]()
         compiled = any(one.stats.cache_misses for one in dispatchers(name))
         how = f"compiled in {perf_counter() - started:.1f} s" if compiled else "in the cache"

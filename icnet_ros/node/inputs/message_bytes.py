@@ -1,9 +1,10 @@
 """Bytes of messages that the middleware delivers as objects."""
 
-import sys
 from typing import Any
 
 from rclpy.serialization import serialize_message
+
+from icnet_ros.wire.cdr import with_data
 
 
 def message_bytes(message: Any) -> bytes:
@@ -15,7 +16,5 @@ def message_bytes(message: Any) -> bytes:
     if names[-1] != "data":
         return bytes(serialize_message(message))
     to_array = getattr(message.data, "to_array", None)  # of a rosidl_buffer.Buffer
-    values = memoryview(message.data if to_array is None else to_array()).cast("B")
     fields = serialize_message(type(message)(**{name: getattr(message, name) for name in names[:-1]}))
-    # They end with the number of values, 0.
-    return b"".join((memoryview(fields)[:-4], len(values).to_bytes(4, sys.byteorder), values))
+    return with_data(fields, memoryview(message.data if to_array is None else to_array()))
