@@ -21,7 +21,20 @@ step() {
 
 size() { du -sm "$VENV" 2>/dev/null | awk '{print $1 " MB"}'; }
 
-pip() { "$VENV/bin/python" -m pip --disable-pip-version-check "$@"; }
+pip() {
+  "$VENV/bin/python" -c 'import pip' 2>/dev/null || "$VENV/bin/python" -m ensurepip >/dev/null ||
+    fail "$VENV has no pip, and $BASE_PYTHON cannot put it there (python -m ensurepip)"
+  "$VENV/bin/python" -m pip --disable-pip-version-check "$@"
+}
+
+# The pip of the base interpreter, if it has one: it is there before that of $VENV.
+early_pip() {
+  if "$BASE_PYTHON" -c 'import pip' 2>/dev/null; then
+    "$BASE_PYTHON" -m pip --disable-pip-version-check "$@"
+  else
+    pip "$@"
+  fi
+}
 
 pip_install() {
   pip install --no-warn-script-location -q "$@" || fail "pip could not install: $*
@@ -33,14 +46,14 @@ find_uv() {
   UV=$(command -v uv || true)
   [ -n "$UV" ] && return
   UV=$ROOT/build/uv/bin/uv
-  [ -x "$UV" ] || pip install -q --target build/uv -r requirements/uv.txt 2>/dev/null || UV=
+  [ -x "$UV" ] || early_pip install -q --target build/uv -r requirements/uv.txt 2>/dev/null || UV=
 }
 
 # locked LOCK: installs a lock, which lists every package with its hashes.
 locked() {
   if [ -n "$UV" ]; then
     # What pip takes from its settings is handed to uv, which does not read them.
-    local index=${PIP_INDEX_URL:-$(pip config get global.index-url 2>/dev/null || true)} settings=()
+    local index=${PIP_INDEX_URL:-$(early_pip config get global.index-url 2>/dev/null || true)} settings=()
     [ -z "$index" ] || settings+=("UV_DEFAULT_INDEX=$index")
     [ -z "${PIP_EXTRA_INDEX_URL:-}" ] || settings+=("UV_INDEX=$PIP_EXTRA_INDEX_URL")
     [ -z "${PIP_CERT:-}" ] || settings+=("SSL_CERT_FILE=$PIP_CERT")

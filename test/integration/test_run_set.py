@@ -13,7 +13,7 @@ PHOTO = ROOT / "demo" / "leuvenA.jpg"
 # In a bash with the variables of scripts/flavour.sh: the environment of `make demo` without its colcon build.
 INSTALL = """
 source scripts/flavour.sh && source scripts/install.sh
-"$BASE_PYTHON" -m venv "$VENV" && install_set run
+"$BASE_PYTHON" -m venv --without-pip "$VENV" && install_set run
 """
 IMPORT_ALL = """
 import importlib, pkgutil, icnet_ros
