@@ -32,10 +32,9 @@ def group_map(
     """
     labels: UInt8 = np.empty((height, width), np.uint8)
     probability: UInt8 = np.empty((height, width) if confidence else (0, 0), np.uint8)
-    logits, group_of = kernel_input(logits, np.float32), kernel_input(group_of, np.int64)
+    scores: Float32 = np.empty((0, 0, len(ids)), np.float32)
     axes = axes or both_axes(logits, height, width, align_corners)
-    ids = kernel_input(ids, np.uint8)
-    check_rows(_group(logits, group_of, ids, *row_axes(axes, logits), labels, probability))
+    _run(logits, group_of, ids, axes, labels, probability, scores)
     return labels, probability if confidence else None
 
 
@@ -55,25 +54,38 @@ def score_map(
     logit is NaN.
     """
     scores: Float32 = np.empty((height, width, channels), np.float32)
-    logits = kernel_input(logits, np.float32)
+    no_labels: UInt8 = np.empty((0, 0), np.uint8)
     axes = axes or both_axes(logits, height, width, align_corners)
-    check_rows(_score(logits, kernel_input(channel_of, np.int64), *row_axes(axes, logits), scores))
+    _run(logits, channel_of, np.zeros(channels, np.uint8), axes, no_labels, no_labels, scores)
     return scores
 
 
+def _run(
+    logits: Logits, channel_of: Integers, ids: UInt8, axes: Axes, labels: UInt8, confidence: UInt8, scores: Float32
+) -> None:
+    logits, channel_of = kernel_input(logits, np.float32), kernel_input(channel_of, np.int64)
+    ids = kernel_input(ids, np.uint8)
+    check_rows(_sum_channels(logits, channel_of, ids, *row_axes(axes, logits), labels, confidence, scores))
+
+
 @njit
-def _largest(part: Float32, group: int, highest: Float32, total: Float32, labels: UInt8) -> None:  # pragma: no cover
+def _largest(part: Float32, label: int, highest: Float32, labels: UInt8) -> None:  # pragma: no cover
     for x in range(len(part)):
-        total[x] += part[x]
         better = part[x] > highest[x]
         highest[x] = part[x] if better else highest[x]
-        labels[x] = group if better else labels[x]
+        labels[x] = label if better else labels[x]
+
+
+@njit
+def _add(part: Float32, total: Float32) -> None:  # pragma: no cover
+    for x in range(len(part)):
+        total[x] += part[x]
 
 
 @njit(cache=True, parallel=True, nogil=True)
-def _group(  # pragma: no cover
+def _sum_channels(  # pragma: no cover
     logits: Logits,
-    group_of: Integers,
+    channel_of: Integers,
     ids: UInt8,
     first_row: Index,
     row_weights: Weight,
@@ -81,42 +93,11 @@ def _group(  # pragma: no cover
     column_weights: Weight,
     labels: UInt8,
     confidence: UInt8,
-) -> npt.NDArray[np.bool_]:  # pragma: no cover
-    h, _, classes = logits.shape
-    width = labels.shape[1]
-    invalid = np.zeros(h, np.bool_)
-    for y in prange(h):
-        if first_row[y] == first_row[y + 1]:  # more logits than pixels
-            invalid[y] = any_nan(logits[y])
-            continue
-        values = np.empty((classes, width), np.float32)
-        highest, total = np.empty(width, np.float32), np.empty(width, np.float32)
-        sums = np.empty((len(ids), width), np.float32)
-        above, below, invalid[y] = spread_both(logits, y, columns, column_weights)
-        for row in range(first_row[y], first_row[y + 1]):
-            mix(above, below, row_weights[row], values, highest, labels[row])
-            sum_exponentials(values, highest, group_of, sums)
-            highest[:], total[:] = 0, 0
-            for g in range(len(ids)):
-                _largest(sums[g], ids[g], highest, total, labels[row])
-            if confidence.size:
-                for x in range(width):
-                    confidence[row, x] = np.uint8(np.float32(255) * highest[x] / total[x] + np.float32(0.5))
-    return invalid
-
-
-@njit(cache=True, parallel=True, nogil=True)
-def _score(  # pragma: no cover
-    logits: Logits,
-    channel_of: Integers,
-    first_row: Index,
-    row_weights: Weight,
-    columns: Index,
-    column_weights: Weight,
     scores: Float32,
 ) -> npt.NDArray[np.bool_]:  # pragma: no cover
+    """Label of the channel with the largest sum, that sum, and all sums; what has no elements is not written."""
     h, _, classes = logits.shape
-    width, channels = scores.shape[1:]
+    width, channels = len(columns), len(ids)
     invalid = np.zeros(h, np.bool_)
     for y in prange(h):
         if first_row[y] == first_row[y + 1]:  # more logits than pixels
@@ -124,15 +105,22 @@ def _score(  # pragma: no cover
             continue
         values = np.empty((classes, width), np.float32)
         highest, best = np.empty(width, np.float32), np.empty(width, np.uint8)
-        sums = np.empty((channels + 1, width), np.float32)
+        sums = np.empty((channels + 1, width), np.float32)  # the last: of no channel, then of all
         above, below, invalid[y] = spread_both(logits, y, columns, column_weights)
         for row in range(first_row[y], first_row[y + 1]):
             mix(above, below, row_weights[row], values, highest, best)
             sum_exponentials(values, highest, channel_of, sums)
-            for k in range(channels):  # the last sum becomes that of all
-                for x in range(width):
-                    sums[channels, x] += sums[k, x]
-            for x in range(width):
+            for k in range(channels):
+                _add(sums[k], sums[channels])
+            if labels.size:
+                highest[:] = 0
                 for k in range(channels):
-                    scores[row, x, k] = sums[k, x] / sums[channels, x]
+                    _largest(sums[k], ids[k], highest, labels[row])
+            if confidence.size:
+                for x in range(width):
+                    confidence[row, x] = np.uint8(np.float32(255) * highest[x] / sums[channels, x] + np.float32(0.5))
+            if scores.size:
+                for x in range(width):
+                    for k in range(channels):
+                        scores[row, x, k] = sums[k, x] / sums[channels, x]
     return invalid
