@@ -71,7 +71,8 @@ def node_overhead(
             [0, cores()] if load is None else load, frames, rate, rounds, update,
         )  # fmt: skip
     table = Table(
-        "size", "reliability", "profile", "busy", "p50 ms", "p95 ms", "CPU ms", "lost", title="ours : conventional"
+        *("size", "reliability", "profile", "busy", "p50 ms", "p95 ms", "CPU ms", "new pages", "lost"),
+        title="ours : conventional",
     )
     for case in cases:
         ours, other = case["ours"], case["conventional"]
@@ -79,9 +80,9 @@ def node_overhead(
             f"{ours[key]:.1f} : {other[key]:.1f} = " + (f"{ours[key] / other[key]:.2f}" if other[key] else "-")
             for key in ("p50_ms", "p95_ms", "cpu_ms")
         ]
-        lost = f"{ours['lost']:.0f} : {other['lost']:.0f}"
+        counts = [f"{ours[key]:.0f} : {other[key]:.0f}" for key in ("pages", "lost")]
         height, width = case["size"]
-        table.add_row(f"{height}x{width}", case["reliability"], case["profile"], str(case["load"]), *ratios, lost)
+        table.add_row(f"{height}x{width}", case["reliability"], case["profile"], str(case["load"]), *ratios, *counts)
     console.print(table)
     write_json(out, {"frames": frames, "rate": rate, "rounds": rounds, "cases": cases})
 

@@ -73,8 +73,18 @@ def busy_processes(count: int = 0, on: float = 3600.0, off: float = 0.0) -> Iter
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICK
+
+
+def page_faults(pid: int) -> int:
+    """Pages of memory that a process got from the system so far (minor faults)."""
+    return int(_stat(pid)[7])
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat from the third one, see proc(5)."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
 
 
 def random_image(height: int, width: int) -> Image:
