@@ -21,8 +21,8 @@ WARM_UP = 10  # frames
 def measure(
     node: str, height: int, width: int, reliability: str, frames: int, rate: float, load: int
 ) -> dict[str, float]:
-    """Latency from image published to label image received (ms), labels lost; of the node per frame CPU time (ms) and new
-    pages of memory.
+    """Latency from image published to label image received (ms), CPU time (ms) and new pages of memory of the node per
+    frame, labels lost.
 
     node: "ours" or "conventional". load: busy processes beside them.
     """
