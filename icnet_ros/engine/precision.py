@@ -16,7 +16,8 @@ def choose_precision(engine: str, checkpoint: Checkpoint, options: EngineOptions
     """(precision, reason) for an engine by name and `options`, whose precision is "auto".
 
     fp16 on CUDA. On a CPU int8, if there is a file for the exit that loses at most MAX_LOSS and the CPU has
-    instructions for it; else bf16, if the CPU has it; else fp32. Engine torch has fp32 only on a CPU.
+    instructions for it; else bf16, if the CPU has it and the network is
+    ICNet, whose labels it hardly changes; else fp32. Engine torch has fp32 only on a CPU.
     """
     if engine == "tensorrt" or (engine == "torch" and _on_cuda(options.device)):
         return "fp16", "the network runs on a CUDA GPU"
@@ -26,7 +27,7 @@ def choose_precision(engine: str, checkpoint: Checkpoint, options: EngineOptions
     missing = _why_not_int8(checkpoint, options.exit, flags)
     if not missing:
         return "int8", "an int8 file with a measured loss of at most 1 point is beside the model"
-    if engine == "openvino" and flags & BF16_FLAGS:
+    if engine == "openvino" and flags & BF16_FLAGS and checkpoint.spec.architecture != "onnx":
         return "bf16", f"the CPU has bf16 instructions; no int8: {missing}"
     return "fp32", f"no int8: {missing}"
 

@@ -17,7 +17,7 @@ from icnet_ros.engine.artefacts.adapter import probe
 from icnet_ros.engine.artefacts.adapter.follow import LAYOUTS, Cut, chain, follow, watched
 from icnet_ros.engine.artefacts.adapter.loosen import loosen
 from icnet_ros.engine.artefacts.adapter.meaning import check_labels, kind_of
-from icnet_ros.engine.artefacts.adapter.proof import proven, share_equal, share_same_order
+from icnet_ros.engine.artefacts.adapter.proof import Agreement, agreement, agreement_of_order, is_half, worst
 from icnet_ros.engine.artefacts.adapter.reorder import reorder, values_needed
 from icnet_ros.engine.artefacts.adapter.surround import Ending, surround
 from icnet_ros.engine.base import EngineError, one_line
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import onnx
 
 log = logging.getLogger(__name__)
-FORMAT = 3  # of adapted files; part of their key in the cache
+FORMAT = 4  # of adapted files; part of their key in the cache
 INVERSES: dict[str, Literal["log", "logit"]] = {"probabilities": "log", "sigmoid": "logit"}  # by kind of output
 TAIL_KEY = "icnet_tail"  # of their metadata
 
@@ -108,11 +108,11 @@ def _with_fewer_products(
         changed, moved = reorder(model, shapes, image.shape[2] * image.shape[3])
         if moved:
             ours = _Probed(path, network, changed)
-            share = ours.share_same(probed)
-            if proven([share]):
+            found = ours.agreement(probed)
+            if found.proven:
                 ours.output = probed.output  # what the labels of the cut network are compared with
                 return changed, moved, ours
-            log.warning("%s: is not reordered: %.2f%% of the labels would be the same", path, 100 * share)
+            log.warning("%s: is not reordered: %s", path, found)
     return model, (), probed
 
 
@@ -122,7 +122,7 @@ class _Probed:
     def __init__(self, path: Path, network: OnnxNetwork, model: "onnx.ModelProto") -> None:
         self.source, self.network = str(path), network
         self.spec: ModelSpec = network.spec
-        self.graph = Graph(model)
+        self.graph, self._half = Graph(model), is_half(model)
         first, second = probe.pictures(self.spec, network.input.size)
         self.pictures = first, second
         self.images = [picture.image(self.spec) for picture in (first, second, first.with_patch())]
@@ -149,13 +149,13 @@ class _Probed:
         kind = "labels" if labels else ""
         if isinstance(found, Cut):
             parts = [probe.as_map(one[found.value], found.axes) for one in self.runs[:2]]
-            shares = [
-                share_equal(value, found.interpolation, picture.size, whole, labels)
+            proof = worst(
+                agreement(value, found.interpolation, picture.size, whole, labels=labels, half=self._half)
                 for value, picture, whole in zip(parts, self.pictures, maps[:2], strict=True)
-            ]
-            if proven(shares):
-                return self._cut(found, parts[0], maps[0], layout, labels, min(shares))
-            reason = f"only {min(shares):.2%} of the labels are the same without {', '.join(found.operators)}"
+            )
+            if proof.proven:
+                return self._cut(found, parts[0], maps[0], layout, labels, proof.equal)
+            reason = f"without {', '.join(found.operators)} {proof}"
             log.warning("%s: is run as it is: %s", self.source, reason)
         else:
             reason = found
@@ -175,15 +175,16 @@ class _Probed:
         labels = stated == "labels" or (stated is None and np.issubdtype(first.dtype, np.integer))
         return labels, _layout(self.source, first.shape, labels, self.network)
 
-    def share_same(self, other: "_Probed") -> float:
-        """Share of the labels that are those of `other`, 0 if one differs beyond rounding. Raises EngineError."""
+    def agreement(self, other: "_Probed") -> Agreement:
+        """Of the labels with those of `other`, for the picture where it is worst. Raises EngineError."""
         labels, layout = self._meaning()
         name, axis = self.network.output, LAYOUTS[layout][0]
         chosen = next((node for node in chain(self.graph, name) if node.op_type == "ArgMax"), None)
         if labels and chosen is not None:  # its values show ties
             name, axis = chosen.input[0], attributes(chosen).get("axis", 0)
-        return min(
-            share_same_order(one[name], mine[name], axis) for one, mine in zip(other.runs, self.runs, strict=True)
+        return worst(
+            agreement_of_order(one[name], mine[name], axis, half=self._half)
+            for one, mine in zip(other.runs, self.runs, strict=True)
         )
 
     def _cut(

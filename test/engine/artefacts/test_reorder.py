@@ -12,7 +12,7 @@ from icnet_ros.checkpoint.file import open_checkpoint  # noqa: E402
 from icnet_ros.checkpoint.onnx_graph import Graph  # noqa: E402
 from icnet_ros.engine.artefacts import onnx_adapter  # noqa: E402
 from icnet_ros.engine.artefacts.adapter import linear, probe  # noqa: E402
-from icnet_ros.engine.artefacts.adapter.proof import share_same_order  # noqa: E402
+from icnet_ros.engine.artefacts.adapter.proof import agreement_of_order  # noqa: E402
 from icnet_ros.engine.artefacts.adapter.reorder import reorder, values_needed  # noqa: E402
 from icnet_ros.engine.artefacts.export import onnx_file  # noqa: E402
 from icnet_ros.engine.base import EngineOptions, Frame  # noqa: E402
@@ -232,14 +232,14 @@ def test_a_network_whose_labels_change_stays_as_it_is(tmp_path, monkeypatch, cap
 def test_order_of_classes_is_compared():
     values = np.random.default_rng(0).normal(size=(1, 3, 8, 8)).astype(np.float32)
     other = values.copy()
-    assert share_same_order(values, other, 1) == 1
+    assert agreement_of_order(values, other, 1, half=False) == (1, 0, False)
     other[0, :, 0, 0] = np.roll(other[0, :, 0, 0], 1)
-    assert share_same_order(values, other, 1) == 0
+    assert not agreement_of_order(values, other, 1, half=False).proven
     values[0, :, 0, 0] = other[0, :, 0, 0] = 1, 1, 0
     other[0, 1, 0, 0] += 1e-6  # a tie
-    assert share_same_order(values, other, 1) == 1 - 1 / 64
+    assert agreement_of_order(values, other, 1, half=False) == (1 - 1 / 64, 0, False)
     other[0, 0, 0, 0] = np.nan
-    assert share_same_order(values, other, 1) == 0
+    assert not agreement_of_order(values, other, 1, half=False).proven
     labels = values.argmax(1)
-    assert share_same_order(labels, labels.copy(), None) == 1
-    assert share_same_order(labels, 2 - labels, None) == 0
+    assert agreement_of_order(labels, labels.copy(), None, half=False).proven
+    assert not agreement_of_order(labels, 2 - labels, None, half=False).proven

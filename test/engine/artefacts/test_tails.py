@@ -1,12 +1,14 @@
 """What follows the logits of a network is done by the engine, with the same result."""
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto
 from tails import DESCRIPTION, SIZE, Op, computed, resize, scales, write
 
 from icnet_ros.checkpoint.file import open_checkpoint
+from icnet_ros.engine.artefacts.adapter.proof import Agreement, worst
 from icnet_ros.engine.artefacts.export import onnx_file
 from icnet_ros.engine.artefacts.onnx_adapter import read_tail
 from icnet_ros.engine.base import EngineOptions, Frame, Request
@@ -228,5 +230,22 @@ def test_a_tail_that_gives_other_labels_stays(tmp_path, monkeypatch, caplog):
     path = write(tmp_path / "net.onnx", [resize("half_pixel")])
     tail = tail_of(path)
     assert not tail.cut
-    assert "of the labels are the same without Resize" in tail.reason
+    assert tail.reason.startswith("without Resize ") and "of the labels are the same" in tail.reason
     assert "is run as it is" in caplog.text
+
+
+def test_the_tail_of_a_network_in_fp16_is_cut_although_more_values_are_ties(tmp_path):
+    """Its input and output stay fp32, as onnxconverter-common and ONNX Runtime write it."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    path = write(tmp_path / "net.onnx", [resize()])
+    onnx.save(convert_float_to_float16(onnx.load(path), keep_io_types=True), path)
+    tail = tail_of(path)
+    assert ("Resize" in tail.cut[0], tail.reason) == (True, "")
+
+
+def test_a_proof_says_how_many_labels_differ_beyond_rounding():
+    half, single = Agreement(0.9985, 0.0, half=True), Agreement(0.9985, 0.0, half=False)
+    assert (half.proven, single.proven, Agreement(0.9999, 1e-5, half=True).proven) == (True, False, False)
+    assert worst([half, Agreement(0.9999, 1e-5, half=True)]).other == 1e-5
+    assert str(half) == "99.85% of the labels are the same, 0.00% differ beyond rounding"

@@ -1,6 +1,10 @@
 """Whether the engine's own tail gives the labels of the operators that it replaces."""
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 
 from icnet_ros.checkpoint.onnx_graph import Array
 from icnet_ros.engine.base import FrameError, UInt8
@@ -8,14 +12,50 @@ from icnet_ros.engine.kernels.coordinates import Axes, network_axes
 from icnet_ros.engine.kernels.upsample import both_axes, label_map
 from icnet_ros.engine.tail import Interpolation
 
-LEAST_EQUAL = 0.9999  # share of the labels
+if TYPE_CHECKING:
+    import onnx
+
 TIE, FP16_TIE = 1e-5, 5e-3  # difference of two values within rounding, relative to the largest value
+LEAST_EQUAL, LEAST_EQUAL_FP16 = 0.9999, 0.998  # share of the labels; the rest must be such ties
 
 
-def share_equal(
-    values: Array, interpolation: Interpolation | None, network: tuple[int, int], output: Array, labels: bool
-) -> float:
-    """Share of the labels that the engine computes as the network does; 0 if another one differs beyond rounding.
+class Agreement(NamedTuple):
+    """Shares of the labels that two forms of a network give: those that are equal, those that differ beyond rounding.
+
+    half: the network computes in fp16, so that many values lie within rounding.
+    """
+
+    equal: float
+    other: float
+    half: bool
+
+    @property
+    def proven(self) -> bool:
+        """Whether one form may replace the other."""
+        return not self.other and self.equal >= (LEAST_EQUAL_FP16 if self.half else LEAST_EQUAL)
+
+    def __str__(self) -> str:
+        return f"{self.equal:.2%} of the labels are the same, {self.other:.2%} differ beyond rounding"
+
+
+NONE = Agreement(0.0, 1.0, half=False)
+
+
+def worst(found: Iterable[Agreement]) -> Agreement:
+    """The one that proves least."""
+    return max(found, key=lambda one: (one.other, -one.equal))
+
+
+def agreement(
+    values: Array,
+    interpolation: Interpolation | None,
+    network: tuple[int, int],
+    output: Array,
+    *,
+    labels: bool,
+    half: bool,
+) -> Agreement:
+    """Of the labels that the engine computes with those of the network.
 
     values: (h, w, classes), what the network gives to the engine. network: size of its input. output: of the whole
     network, (H, W, classes), or (H, W, 1) if it gives labels.
@@ -30,36 +70,39 @@ def share_equal(
     try:
         ours = label_map(logits, *size, axes=axes)
     except FrameError:
-        return 0.0
+        return NONE
     theirs = output[..., 0] if labels else output.argmax(2)
     differing = np.argwhere(ours != theirs)
-    if len(differing) and not _all_ties(logits, axes, differing, ours, theirs, output, labels):
-        return 0.0
-    return 1 - len(differing) / ours.size
+    tie = FP16_TIE if half else TIE
+    ties = _ties(logits, axes, differing, ours, theirs, output, labels, tie).sum() if len(differing) else 0
+    return Agreement(1 - len(differing) / ours.size, float(len(differing) - ties) / ours.size, half)
 
 
-def share_same_order(expected: Array, actual: Array, axis: int | None) -> float:
-    """Share of the places where the same class has the largest value; 0 if another one differs beyond rounding.
-
-    axis: that of the classes; None: the values are labels, all of which must be the same.
-    """
+def agreement_of_order(expected: Array, actual: Array, axis: int | None, *, half: bool) -> Agreement:
+    """Of the classes with the largest value. axis: that of the classes; None: the values are labels."""
     if expected.shape != actual.shape or not np.isfinite(actual.astype(np.float64)).all():
-        return 0.0
+        return NONE
     if axis is None:
-        return float((expected == actual).all())
-    tie = FP16_TIE if expected.dtype == np.float16 else TIE
+        equal = float((expected == actual).mean())
+        return Agreement(equal, 1 - equal, half)
+    tie = FP16_TIE if half else TIE
     chosen = actual.argmax(axis)
     lost = expected.max(axis) - np.take_along_axis(expected, np.expand_dims(chosen, axis), axis).squeeze(axis)
-    if not (lost <= tie * np.abs(expected).max()).all():
-        return 0.0
-    return float((chosen == expected.argmax(axis)).mean())
+    other = float((lost > tie * np.abs(expected).max()).mean())
+    return Agreement(float((chosen == expected.argmax(axis)).mean()), other, half)
 
 
-def _all_ties(
-    logits: Array, axes: Axes, pixels: Array, ours: UInt8, theirs: Array, output: Array, labels: bool
-) -> bool:
-    """Whether at all these pixels both classes have the same value within rounding, before the tail or behind it."""
-    tie = FP16_TIE if output.dtype == np.float16 else TIE
+def is_half(model: "onnx.ModelProto") -> bool:
+    """Whether weights of the network are fp16."""
+    import onnx
+
+    return any(one.data_type == onnx.TensorProto.FLOAT16 for one in model.graph.initializer)
+
+
+def _ties(
+    logits: Array, axes: Axes, pixels: Array, ours: UInt8, theirs: Array, output: Array, labels: bool, tie: float
+) -> npt.NDArray[np.bool_]:
+    """At which of these pixels both classes have the same value within rounding, before the tail or behind it."""
     rows, v, columns, u = axes
     y, x = pixels.T
     one, other = ours[y, x].astype(int), theirs[y, x].astype(int)
@@ -75,13 +118,8 @@ def _all_ties(
     down, across = v[y].astype(np.float64), u[x].astype(np.float64)
     gap = (1 - down) * ((1 - across) * at(top, left) + across * at(top, right))
     gap += down * ((1 - across) * at(bottom, left) + across * at(bottom, right))
-    same = np.abs(gap) <= tie * np.abs(logits).max()
+    same: npt.NDArray[np.bool_] = np.abs(gap) <= tie * np.abs(logits).max()
     if not labels:
         values = output.astype(np.float64)
         same |= values[y, x, other] - values[y, x, one] <= tie * np.abs(values).max()
-    return bool(same.all())
-
-
-def proven(shares: list[float]) -> bool:
-    """Whether shares of `share_equal` are enough to replace a network's operators."""
-    return min(shares) >= LEAST_EQUAL
+    return same
