@@ -1,6 +1,7 @@
 """`icnet benchmark node`: what it reports of a real node."""
 
 import json
+import mmap
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
+from icnet_ros.node.benchmark.graph import page_faults
 from icnet_ros.node.benchmark.rate import stamped
 from icnet_ros.wire.decoders.image import decode_image
 from icnet_ros.wire.image import encode_image, make_header, stamp_ns
@@ -34,6 +36,26 @@ def test_a_slow_rate_loses_nothing(model, tmp_path, transport):
     assert stages["total"] >= stages["inference"] > 0
     assert run["latency_p95_ms"] > stages["inference"]
     assert picture.is_file()
+
+
+@pytest.mark.usefixtures("domain")
+def test_overhead_compares_two_nodes_that_lose_nothing(tmp_path):
+    out = tmp_path / "overhead.json"
+    command = [sys.executable, "-m", "icnet_ros.command.main", "benchmark", "node-overhead", "--size", "48x64"]
+    command += ["--reliability", "reliable", "--profile", "shipped", "--load", "0", "--frames", "5", "--rounds", "1"]
+    subprocess.run([*command, "--json", str(out)], timeout=120, check=True, capture_output=True)
+    (case,) = json.loads(out.read_text())["cases"]
+    for node in ("ours", "conventional"):
+        assert case[node]["lost"] == 0
+        assert 0 < case[node]["p50_ms"] <= case[node]["p95_ms"]
+        assert case[node]["pages"] >= 0
+
+
+def test_new_pages_of_a_process_are_counted():
+    before = page_faults(os.getpid())
+    with mmap.mmap(-1, 100 * mmap.PAGESIZE) as memory:
+        memory.write(bytes(len(memory)))
+    assert 100 <= page_faults(os.getpid()) - before < 10_000
 
 
 @pytest.mark.parametrize("name", ["node", "cameras"])

@@ -230,7 +230,8 @@ def test_a_tail_that_gives_other_labels_stays(tmp_path, monkeypatch, caplog):
     path = write(tmp_path / "net.onnx", [resize("half_pixel")])
     tail = tail_of(path)
     assert not tail.cut
-    assert tail.reason.startswith("without Resize ") and "of the labels are the same" in tail.reason
+    assert tail.reason.startswith("without Resize ")
+    assert "of the labels are the same" in tail.reason
     assert "is run as it is" in caplog.text
 
 
