@@ -24,6 +24,7 @@ from icnet_ros.node.inputs.transforms import Transforms
 from icnet_ros.node.parameter import ParameterError
 from icnet_ros.node.parameters import by_name
 from icnet_ros.node.processing import FrameProcessor
+from icnet_ros.node.ros.bond import ManagerBond
 from icnet_ros.node.ros.graph import duplicate_names
 from icnet_ros.node.ros.parameters import declare
 from icnet_ros.node.ros.qos import OVERRIDABLE
@@ -51,6 +52,7 @@ class SegmentationNode(LifecycleNode):
         self._cameras: dict[str, Camera] = {}
         self._transforms: Transforms | None = None
         self._worker: Worker[ReceivedImage] | None = None
+        self._bond = ManagerBond(self)
         self._failure = ""  # of the last transition
         self._exit_code = 0  # of the process, if that failure ends it
         self._jump = self.get_clock().create_jump_callback(
@@ -170,7 +172,10 @@ class SegmentationNode(LifecycleNode):
             camera.forget()
             if not self._settings.lazy:
                 self._subscribe(camera)
-        return super().on_activate(state)
+        result = super().on_activate(state)
+        if not self._settings.autostart:  # else nobody manages the node, and other nodes' heartbeats only cost time
+            self._bond.form()
+        return result
 
     def _subscribe(self, camera: Camera) -> None:
         if self._worker is not None:
@@ -179,6 +184,7 @@ class SegmentationNode(LifecycleNode):
             camera.update_inputs(self._settings)
 
     def _stop_work(self, timeout: float = 30.0) -> None:
+        self._bond.end()
         for camera in self._cameras.values():
             camera.unsubscribe()
         if self._worker is not None and not self._worker.stop(timeout):
