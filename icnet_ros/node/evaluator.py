@@ -28,9 +28,10 @@ from icnet_ros.node.diagnostics import status_name
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
 from icnet_ros.node.inputs.bytes_subscription import BytesSubscription
 from icnet_ros.node.parameter import ParameterError
-from icnet_ros.node.ros.parameters import check_arguments, check_overrides, checking_ros_arguments
+from icnet_ros.node.ros.parameters import check_arguments, checking_ros_arguments
 from icnet_ros.node.ros.qos import OVERRIDABLE, subscription_events
 from icnet_ros.node.ros.releases import overridable
+from icnet_ros.node.ros.unknown_parameters import check_overrides
 from icnet_ros.render.painter import UInt8
 from icnet_ros.replay.metadata import RunMetadata
 from icnet_ros.report.document import Report

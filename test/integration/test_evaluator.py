@@ -43,7 +43,7 @@ def evaluator(graph, model, tmp_path):
         (["-p", "model:=/none.safetensors"], "/none.safetensors: no such file"),
         (["-p", "label_groups:=nav3"], "no label groups 'nav3'"),
         (["-p", "bag:=/none"], "bag: /none does not exist"),
-        (["-p", "outt:=x"], "there is no parameter 'outt'; did you mean 'out'?"),
+        (["-p", "label_gruops:=x"], "there is no parameter 'label_gruops'; did you mean 'label_groups'?"),
         (
             ["--params-file", "/none.yaml"],
             "parameter file cannot be used: Failed to parse ROS arguments: Couldn't parse",

@@ -26,10 +26,15 @@ def test_a_parameter_file_with_a_typo_is_refused_with_the_nearest_name(graph, tm
     assert "Traceback" not in process.text
 
 
-def test_a_parameter_of_other_nodes_in_the_same_file_is_only_mentioned(graph, model):
-    process = graph.start_node(model, robot_radius=0.3)
+def test_parameters_of_other_nodes_in_the_same_file_are_only_mentioned(graph, model, tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text(
+        "/**:\n  ros__parameters:\n    video_device: /dev/video0\n    max_range: 5.0\n    camera: {fps: 30}\n"
+    )
+    process = graph.start("--ros-args", "--params-file", file, "-p", f"model:={model}")
     graph.camera()
-    assert "no parameter 'robot_radius'" in process.text
+    assert re.search(r"no parameters of this node and are ignored: .*video_device", process.text)
+    assert "no parameter 'max_range': it is ignored. Did you mean 'max_rate'?" in process.text
 
 
 @pytest.mark.parametrize("arguments", [{"engine": "abacus"}, {"overlay_alpha": 3.0}, {"precision": "fp64"}])

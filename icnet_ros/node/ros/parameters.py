@@ -3,17 +3,17 @@
 import argparse
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from difflib import get_close_matches
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
-from icnet_ros.node.parameter import Entry, ParameterError, allowed, default_of, ros_value
+from icnet_ros.node.parameter import Entry, allowed, default_of, ros_value
 from icnet_ros.node.parameters import Parameters, by_name
+from icnet_ros.node.ros.unknown_parameters import check_overrides
 
 
 def declare(node: Node) -> Parameters:
@@ -28,19 +28,6 @@ def declare(node: Node) -> Parameters:
             for name, entry in by_name().items()
         }
     )
-
-
-def check_overrides(node: Node, names: Sequence[str]) -> None:
-    """Raise ParameterError if a parameter that was given is none of `names`, but resembles one.
-
-    Other unknown names may be meant for another node that reads the same file: they are logged and ignored.
-    """
-    for name in node._parameter_overrides:  # noqa: SLF001  no public API
-        if name in names or name == "use_sim_time" or name.startswith(("qos_overrides.", "start_type_description")):
-            continue
-        if near := get_close_matches(name, names, 1):
-            raise ParameterError(f"there is no parameter {name!r}; did you mean {near[0]!r}?")
-        node.get_logger().warning(f"There is no parameter {name!r}: it is ignored.")
 
 
 def check_arguments(program: str, description: str, usage: str, parameters: Mapping[str, str]) -> None:
