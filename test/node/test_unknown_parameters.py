@@ -27,8 +27,8 @@ PUBLIC = {
     "update_frequency publish_frequency resolution robot_radius max_range min_range max_laser_range scan_topic mode "
     "autostart_node bond_heartbeat_period node_names bond_timeout",
     "detectors": "threshold iou imgsz_height imgsz_width half max_det enable model_type confidence conf_thres "
-    "model_path weights input_topic output_topic use_gpu batch_size rate fps frame_rate publish_rate max_frequency device_id "
-    "devices camera_id camera_index models task tasks thread timeout log_level debug",
+    "model_path weights input_topic output_topic use_gpu batch_size rate fps frame_rate publish_rate max_frequency "
+    "device_id devices camera_id camera_index models task tasks thread timeout log_level debug",
     "pointcloud_to_laserscan": "target_frame min_height max_height angle_min angle_max angle_increment scan_time "
     "range_min range_max use_inf inf_epsilon",
     "foxglove_bridge, rosbridge": "port address tls use_compression topic_whitelist send_buffer_limit num_threads",
