@@ -66,7 +66,11 @@ class EvaluationNode(Node):
     def __init__(self) -> None:
         super().__init__("icnet_evaluation")
         check_overrides(self, list(PARAMETERS))
-        given = {name: str(self.declare_parameter(name, default).value) for name, (default, _) in PARAMETERS.items()}
+        given: dict[str, str] = {}
+        for name, (default, _) in PARAMETERS.items():
+            given[name] = value = self.declare_parameter(name, default).value
+            if not isinstance(value, str):  # None for an empty list
+                raise ParameterError(f"{name} has no text as its value")
         self._out, self._bag = Path(given["out"]), given["bag"]
         self._status = status_name(f"{self.get_namespace()}/{given['node']}")
         self._spec = load_model_spec(given["model"])

@@ -102,7 +102,7 @@ class Parameters(GroundParameters):
     )
     score_classes: tuple[str, ...] = parameter(
         ("",),
-        "Classes (or groups) whose probabilities ~/scores holds, one channel each; '' alone: all.",
+        "Classes (or groups) whose probabilities ~/scores holds, one channel each; '' alone, or none: all.",
         change="inactive",
     )
     publish_unlabelled: bool = parameter(True, "List the id of unlabelled pixels in ~/label_info.", change="inactive")
@@ -211,10 +211,12 @@ class Parameters(GroundParameters):
     )
 
     def __post_init__(self) -> None:
-        for name in ("cameras", "score_classes"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # rclpy and yaml have lists
         for entry in fields(self):
+            if isinstance(value := getattr(self, entry.name), list):  # as rclpy and yaml have them
+                object.__setattr__(self, entry.name, tuple(value))
             check(entry, getattr(self, entry.name))
+        if not self.score_classes:
+            object.__setattr__(self, "score_classes", ("",))
         _check_cameras(self.cameras)
         if self.cloud_transform:
             try:

@@ -42,6 +42,7 @@ def evaluator(graph, model, tmp_path):
     [
         (["-p", "model:=/none.safetensors"], "/none.safetensors: no such file"),
         (["-p", "label_groups:=nav3"], "no label groups 'nav3'"),
+        (["-p", "out:=[]"], "out has no text as its value"),
         (["-p", "bag:=/none"], "bag: /none does not exist"),
         (["-p", "label_gruops:=x"], "there is no parameter 'label_gruops'; did you mean 'label_groups'?"),
         (

@@ -11,7 +11,10 @@ import pytest
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
 from icnet_ros.msg import ChannelInfo, FrameLatency
+from lifecycle_msgs.msg import Transition
 from messages import array, calibration, engine, image, pixels
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_msgs.msg import LabelInfo
@@ -107,6 +110,23 @@ def test_scores_and_the_names_of_their_channels(graph, node, model):
     assert (scores[-1].encoding, scores[-1].step) == ("32FC2", 64 * 8)
     expected = engine(model).segment([Frame(pixels())], Request(scores=(2, 0)))[0].scores
     assert np.allclose(array(scores[-1], np.float32, (2,)), expected, atol=1e-6)
+
+
+def test_an_empty_list_of_score_classes_is_all_of_them(graph, node):
+    scores, _ = graph.listen(Image, "/icnet/scores")
+    names, _ = graph.listen(ChannelInfo, "/icnet/scores/channels", LATCHED)
+    node.start(score_classes=[])
+    node.ask(lambda: scores and names)
+    assert (names[-1].channels, scores[-1].encoding) == (["road", "car", "sky"], "32FC3")
+    assert graph.change(Transition.TRANSITION_DEACTIVATE)
+    assert graph.set("score_classes", ["sky"]).successful
+    empty = Parameter("score_classes", Parameter.Type.STRING_ARRAY, []).to_parameter_msg()
+    answer = graph.call(SetParameters, "/icnet/set_parameters", SetParameters.Request(parameters=[empty]))
+    assert answer.results[0].successful
+    scores.clear()
+    assert graph.change(Transition.TRANSITION_ACTIVATE)
+    node.ask(lambda: scores)
+    assert scores[-1].encoding == "32FC3"
 
 
 def test_a_turned_camera_with_a_mask(graph, node, model, tmp_path):

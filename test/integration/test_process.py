@@ -65,6 +65,7 @@ def test_build_only_makes_what_the_engine_needs_and_ends(graph, model, tmp_path)
         ("engine", "tensorrt", "cannot start: .*tensorrt"),
         ("engine", "foo", "engine is 'foo'"),
         ("enigne", "torch", "did you mean 'engine'"),
+        ("cameras", "[]", r"cameras is \[\]; it takes at least one name"),
     ],
 )
 def test_a_setting_that_cannot_be_used_ends_the_process_with_exit_code_2(graph, model, parameter, value, words):

@@ -41,6 +41,9 @@ def test_every_parameter_is_described():
         ({"jpeg_quality": 90.0}, "a float; it takes a int"),
         ({"autostart": 1}, "a int; it takes a bool"),
         ({"cameras": ()}, "at least one name"),
+        ({"cameras": []}, "at least one name"),
+        ({"cameras": None}, "cameras is None, a NoneType; it takes a tuple"),
+        ({"score_classes": None}, "score_classes is None"),
         ({"cameras": ("a", "a")}, "each once"),
         ({"cameras": ("a", "")}, "begins with a letter"),
     ],
@@ -78,6 +81,10 @@ def test_launch_arguments_have_the_type_of_the_parameter(name, text, value):
 def test_launch_arguments_that_the_node_would_refuse_are_refused(name, text):
     with pytest.raises(ParameterError, match=name):
         parse(name, text)
+
+
+def test_no_score_classes_are_all():
+    assert Parameters(score_classes=[]) == Parameters(score_classes=()) == Parameters(score_classes=("",))
 
 
 def test_one_input_size_at_a_time():

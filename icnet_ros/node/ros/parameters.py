@@ -22,12 +22,22 @@ def declare(node: Node) -> Parameters:
     Unknown names: see `check_overrides`.
     """
     check_overrides(node, list(by_name()))
-    return Parameters(
-        **{
-            name: node.declare_parameter(name, ros_value(default_of(entry)), _descriptor(entry)).value
-            for name, entry in by_name().items()
-        }
-    )
+    empty = _take_empty_lists(node)
+    values = {
+        name: node.declare_parameter(name, ros_value(default_of(entry)), _descriptor(entry)).value
+        for name, entry in by_name().items()
+    }
+    return Parameters(**(values | empty))
+
+
+def _take_empty_lists(node: Node) -> dict[str, list[str]]:
+    """Remove empty lists from what was given and return them: in a parameter file they have no type, nor a value."""
+    overrides = node._parameter_overrides  # noqa: SLF001  no public API
+    lists = {name for name, entry in by_name().items() if isinstance(default_of(entry), tuple)}
+    empty = [name for name in lists & overrides.keys() if overrides[name].value is None]
+    for name in empty:
+        del overrides[name]
+    return {name: [] for name in empty}
 
 
 def check_arguments(program: str, description: str, usage: str, parameters: Mapping[str, str]) -> None:
