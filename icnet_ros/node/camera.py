@@ -164,8 +164,9 @@ class Camera:
         """Publish a frame on its outputs, those that were wanted. scored: classes that the label map has scores of."""
         engine = self._engine
         frame = LabelledFrame(
-            decoded, label_map, scored, engine.name, engine.exit, settings, self._inputs, counters, perf_counter()
-        )
+            decoded, label_map, scored, engine.name, engine.exit, settings, self._inputs, counters, perf_counter(),
+            simulated=self._node.get_clock().ros_time_is_active,
+        )  # fmt: skip
         self.outputs.publish(frame, outputs)
         stages, pixels = frame.stages, frame.picture.pixels
         self._age_ms, self._stamp_error = stages["age_ms"], stamp_error(frame.published_ns, frame.stamp)

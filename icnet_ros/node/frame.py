@@ -60,7 +60,7 @@ class LabelledFrame:
 
     scored: ids of the classes that the label map has scores of. engine, exit: by which it was labelled. inputs: what
     the camera has received beside the image. started: when publishing began (monotonic s). published_ns: when the
-    labels were published (node clock), 0 until then.
+    labels were published (node clock), 0 until then. simulated: the node clock is that of /clock.
     """
 
     decoded: DecodedFrame
@@ -73,6 +73,7 @@ class LabelledFrame:
     counters: Counters
     started: float
     published_ns: int = 0
+    simulated: bool = False
 
     @cached_property
     def picture(self) -> Picture:
@@ -125,13 +126,13 @@ class LabelledFrame:
         """Milliseconds by the fields of FrameLatency; publishing ends when they are read for the first time."""
         done, received = perf_counter(), self.decoded.received
         return {
-            "transport_ms": since_stamp(received.clock_ns, self.stamp),
+            "transport_ms": since_stamp(received.clock_ns, self.stamp, simulated=self.simulated),
             "wait_ms": milliseconds(self.decoded.taken, received.monotonic),
             "decode_ms": milliseconds(self.decoded.decoded, self.decoded.taken),
             **{f"{stage}_ms": value for stage, value in self.label_map.stages.items()},
             "publish_ms": milliseconds(done, self.started),
             "total_ms": milliseconds(done, received.monotonic),
-            "age_ms": since_stamp(self.published_ns, self.stamp),
+            "age_ms": since_stamp(self.published_ns, self.stamp, simulated=self.simulated),
         }
 
 
@@ -148,12 +149,15 @@ def milliseconds(later: float, earlier: float) -> float:
     return 1000 * (later - earlier)
 
 
-def since_stamp(now_ns: int, stamp_ns: int) -> float:
+def since_stamp(now_ns: int, stamp_ns: int, *, simulated: bool) -> float:
     """Milliseconds from an image stamp to now; NaN for an invalid stamp, see `stamp_error`.
 
-    Also NaN if no time has passed: simulated time stands still between two ticks of /clock.
+    Also NaN if simulated time has not passed the stamp: it stands still between two ticks of /clock, while the camera
+    knows the time between them. The clocks of two machines may differ, so that a time is negative.
     """
-    return math.nan if now_ns == stamp_ns or stamp_error(now_ns, stamp_ns) else (now_ns - stamp_ns) / 1e6
+    if stamp_error(now_ns, stamp_ns) or (simulated and now_ns <= stamp_ns):
+        return math.nan
+    return (now_ns - stamp_ns) / 1e6
 
 
 def stamp_error(now_ns: int, stamp_ns: int) -> str:

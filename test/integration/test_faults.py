@@ -161,7 +161,7 @@ def test_input_at_200_hz(graph, model):
 
 def stamped(number, seconds):
     message = image(number)
-    message.header.stamp.sec, message.header.stamp.nanosec = seconds, 0
+    message.header.stamp.sec, message.header.stamp.nanosec = int(seconds), int(seconds % 1 * 1e9)
     return message
 
 
@@ -201,6 +201,9 @@ def test_stamps_that_tell_nothing_and_a_clock_that_jumps_back(graph, model):
     graph.spin_until(lambda: play(13, 500) or said(b"\1", "s in the future"))
     assert np.isnan(age())
     graph.spin_until(lambda: play(14, 13) or said(b"\0", "frames/s"))
+    assert age() == 1000.0
+    graph.spin_until(lambda: play(14, 14.5) or np.isnan(age()))  # the camera's clock ticks more often than /clock
+    assert np.isnan(latencies[-1].transport_ms)
     assert "Traceback" not in process.text
 
 

@@ -77,8 +77,16 @@ def test_the_share_of_damaged_images():
     assert "damaged_ratio" not in statistics.summary(20.0)
 
 
-def test_a_clock_that_stands_still_measures_nothing():
-    """Simulated time between two ticks: 0 ms would be a figure."""
+def test_simulated_time_that_has_not_passed_the_stamp_measures_nothing():
+    """Between two ticks of /clock: 0 ms would be a figure, and a camera's stamp may be of the next tick."""
     stamp = 5_000_000_000
-    assert np.isnan(since_stamp(stamp, stamp))
-    assert since_stamp(stamp + 10**6, stamp) == 1.0
+    assert np.isnan(since_stamp(stamp, stamp, simulated=True))
+    assert np.isnan(since_stamp(stamp - 84_000_000, stamp, simulated=True))
+    assert since_stamp(stamp + 10**6, stamp, simulated=True) == 1.0
+
+
+def test_clocks_of_two_machines_may_differ():
+    stamp = 5_000_000_000
+    assert since_stamp(stamp - 10**6, stamp, simulated=False) == -1.0
+    assert since_stamp(stamp, stamp, simulated=False) == 0.0
+    assert np.isnan(since_stamp(stamp - 2 * 10**9, stamp, simulated=False))
