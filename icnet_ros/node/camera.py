@@ -46,15 +46,17 @@ class Camera:
         self._images = ImageInput(topic, settings.input_transport)
         self._backends = open_backends(settings.buffer_backends)
         self._inputs = OptionalInputs(node, name, topic, settings, transforms)
-        self.outputs = CameraOutputs(node, name, engine.spec, settings)  # last: it opens publishers
+        # Last: it opens publishers.
+        self.outputs = CameraOutputs(node, name, engine.spec, settings, self._update_inputs_soon)
         self.statistics = Statistics(settings.statistics_window_s)
-        self._node, self._engine = node, engine
+        self._node, self._engine, self._settings = node, engine, settings
         self._subscription: BytesSubscription | BufferSubscription | None = None
         self.publish_ms = 0.0  # running mean
         self.forget()
 
     def use(self, settings: Parameters) -> None:
         """Apply the parameters that can be changed while the node is active."""
+        self._settings = settings
         self.statistics.window = settings.statistics_window_s
         self._inputs.tolerance_s = settings.points_tolerance_s
 
@@ -125,10 +127,15 @@ class Camera:
             self.outputs.forget(errors=True)
         self._inputs.unsubscribe()
 
-    def update_inputs(self, settings: Parameters) -> None:
+    def update_inputs(self) -> None:
         """Subscribe to what the outputs that have subscribers need beside the images."""
         if self._subscription is not None:
-            self._inputs.update(self.outputs.wanted(settings).needs)
+            self._inputs.update(self.outputs.wanted(self._settings).needs)
+
+    def _update_inputs_soon(self) -> None:
+        """From the worker's thread: subscriptions are made on the executor's."""
+        if (executor := self._node.executor) is not None:
+            executor.create_task(self.update_inputs)
 
     def decode(self, received: ReceivedImage, taken: float, settings: Parameters, counters: Counters) -> DecodedFrame:
         """Decode an image message. Raises WireError, or ValueError if the size of the labels is not known yet."""

@@ -181,7 +181,7 @@ class SegmentationNode(LifecycleNode):
         if self._worker is not None:
             counters = self._worker.counters[camera.name]
             camera.subscribe(self._worker.put, counters, lambda: self._settings.max_rate)
-            camera.update_inputs(self._settings)
+            camera.update_inputs()
 
     def _stop_work(self, timeout: float = 30.0) -> None:
         self._bond.end()
@@ -267,7 +267,7 @@ class SegmentationNode(LifecycleNode):
     def _publish_diagnostics(self, doing: str = "") -> None:
         worker, built = self._worker, self._built
         for camera in self._cameras.values():
-            camera.update_inputs(self._settings)
+            camera.update_inputs()
             camera.outputs.check_subscribers()
         common = Snapshot(
             state=doing or self._state(),

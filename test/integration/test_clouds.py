@@ -1,6 +1,7 @@
 """Point clouds with labels, from depth images and from a LiDAR, received by independent typed subscribers."""
 
 import math
+import time
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
+from diagnostic_msgs.msg import DiagnosticArray
 from icnet_ros.msg import FrameLatency
 from messages import calibration, engine, image, pixels
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -28,6 +30,39 @@ def slow_cloud(depth, k, bgr, labels, confidence):
             x, y = (u - k[2]) * z / k[0], (v - k[5]) * z / k[4]
             rows.append((x, y, z, red << 16 | green << 8 | blue, labels[v, u], confidence[v, u] / 255))
     return np.array(rows)
+
+
+def test_a_new_subscriber_gets_points_at_once_and_without_a_complaint(graph, node):
+    """Depth images and CameraInfo are subscribed to with the first frame after it, not with the next diagnostics."""
+    node.start()
+    depth_out = graph.node.create_publisher(Image, "/depth/image", 10)
+    infos = [graph.node.create_publisher(CameraInfo, topic, 10) for topic in ("/depth/camera_info", "/camera_info")]
+    depth = Image(height=48, width=64, encoding="16UC1", step=128, data=np.full((48, 64), 2000, np.uint16).tobytes())
+    depth.header.frame_id = "front"
+
+    def stream(done, timeout):
+        deadline = time.monotonic() + timeout
+        while not done() and time.monotonic() < deadline:
+            stream.number += 1
+            colour = image(stream.number)
+            depth.header.stamp = colour.header.stamp
+            for publisher, message in (*((one, calibration(48, 64)) for one in infos), (depth_out, depth)):
+                publisher.publish(message)
+            node.camera.publish(colour)
+            graph.spin_for(0.05)
+        return bool(done())
+
+    stream.number = 0
+    statuses, _ = graph.listen(DiagnosticArray, "/diagnostics")
+    for kind, topic in ((PointCloud2, "/icnet/points"), (CameraInfo, "/icnet/camera_info")):
+        statuses.clear()
+        assert stream(lambda: len(statuses) > 1, 5.0)
+        received, _ = graph.listen(kind, topic)  # right after a status: the next one comes a second later
+        statuses.clear()
+        assert stream(lambda received=received: received, 5.0)
+        assert len(statuses) < 2
+        assert stream(lambda: len(statuses) > 2, 5.0)
+    assert "WARN" not in node.process.text
 
 
 @pytest.mark.parametrize("encoding", ["16UC1", "32FC1"])

@@ -48,6 +48,7 @@ class Node:
 
     def __init__(self):
         self.publishers, self.logged, self.nanoseconds = {}, [], 5 * 10**9
+        self.changes = []
         self.durabilities, self.events = [], {}
 
     def create_publisher(self, kind, name, *, event_callbacks, **_):
@@ -84,7 +85,7 @@ def node():
 
 
 def opened(node, **settings):
-    return CameraOutputs(node, "", SPEC, Parameters(**settings))
+    return CameraOutputs(node, "", SPEC, Parameters(**settings), lambda: node.changes.append(None))
 
 
 def frame(confidence=True, scored=(), inputs=None, **settings):
@@ -189,6 +190,12 @@ def test_an_output_that_fails_costs_only_itself(node, monkeypatch):
     publisher.subscribers = node.publishers["color"].subscribers = 1
     now = [0.0]
     monkeypatch.setattr(camera_outputs, "perf_counter", lambda: now[0])
+    fragile.error = ValueError("no depth yet")
+    for second in (0.0, 1.9):
+        now[0] = second
+        publish(outputs, frame())
+        assert (outputs.error(), node.logged, len(node.changes)) == ("", [], 1), "what it needs may still come"
+    now[0] = 2.1
     for error, text in ((ValueError("no depth"), "no depth"), (TypeError("a defect"), "TypeError: a defect")):
         fragile.error, node.logged = error, []
         for second in (0.0, 1.0, 6.0):
@@ -207,7 +214,7 @@ def test_an_output_that_fails_costs_only_itself(node, monkeypatch):
         publish(outputs, frame())
         assert outputs.error() == f"no fragile: no transform at {number}.5 s"
     assert len(node.logged) == 1, "a text of which only the numbers are new is not"
-    assert all(len(node.publishers[name].sent) == 10 for name in ("labels", "color", "latency"))
+    assert all(len(node.publishers[name].sent) == 12 for name in ("labels", "color", "latency"))
     fragile.error = None
     publish(outputs, frame())
     assert (outputs.error(), publisher.sent) == ("", [b"published"])
@@ -219,6 +226,22 @@ def test_an_output_that_fails_costs_only_itself(node, monkeypatch):
     publisher.subscribers = 0
     publish(outputs, frame())
     assert (outputs.error(), fragile.resets) == ("", 2), "before its first frame, and when nobody wants it any more"
+    assert len(node.changes) == 2
+
+
+def test_after_an_activation_outputs_wait_again_for_what_they_need(node, monkeypatch):
+    monkeypatch.setitem(OUTPUTS, "fragile", Fragile)
+    outputs = opened(node)
+    node.publishers["fragile"].subscribers = 1
+    outputs.outputs["fragile"].error = ValueError("no depth")
+    now = [0.0]
+    monkeypatch.setattr(camera_outputs, "perf_counter", lambda: now[0])
+    for start in (0.0, 10.0):
+        outputs.forget(errors=True)
+        for second, error in ((0.0, ""), (1.9, ""), (2.1, "no fragile: no depth")):
+            now[0] = start + second
+            publish(outputs, frame())
+            assert outputs.error() == error
 
 
 def test_labels_that_cannot_be_published_are_a_failed_frame(node, monkeypatch):

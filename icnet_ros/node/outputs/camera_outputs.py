@@ -3,6 +3,7 @@
 import math
 import re
 import traceback
+from collections.abc import Callable
 from functools import partial
 from time import perf_counter
 from typing import NamedTuple
@@ -26,6 +27,7 @@ from icnet_ros.node.ros.qos import (
 from icnet_ros.node.ros.releases import CAN_REPORT_MATCHES, overridable
 
 LOG_PERIOD_S = 5.0  # an error that lasts is logged again after so long
+PATIENCE_S = 2.0  # what an output needs may come so long after its first subscriber
 
 
 class _Error(NamedTuple):
@@ -50,13 +52,24 @@ def _without_numbers(text: str) -> str:
 class CameraOutputs:
     """Lifecycle publishers for one camera; latched topics are also published while the node is inactive."""
 
-    def __init__(self, node: LifecycleNode, camera: str, spec: ModelSpec, settings: Parameters) -> None:
-        """camera: its topics are `~/CAMERA/labels` and so on, `~/labels` if it is "". Raises EngineError."""
-        self._node, self._camera = node, camera
+    def __init__(
+        self,
+        node: LifecycleNode,
+        camera: str,
+        spec: ModelSpec,
+        settings: Parameters,
+        on_change: Callable[[], None],
+    ) -> None:
+        """camera: its topics are `~/CAMERA/labels` and so on, `~/labels` if it is "".
+
+        on_change: called by `publish` when other outputs are wanted than for the frame before. Raises EngineError.
+        """
+        self._node, self._camera, self._on_change = node, camera, on_change
         self._errors: dict[str, _Error] = {}  # by output
         self._announced = 0  # subscribers of latched topics when they were last counted
         self._matched: dict[str, tuple[Output, Topic]] = {}  # latched topics with a new subscriber since the last check
         self._last: set[str] = set()  # names of the outputs that were wanted for the last frame
+        self._since: dict[str, float] = {}  # when that began (monotonic s), by output
         self._reported: set[str] = set()  # endpoints of subscribers with an incompatible QoS
         self._publishers: list[Publisher] = []
         self.outputs = {name: output(spec, settings) for name, output in OUTPUTS.items()}
@@ -126,10 +139,13 @@ class CameraOutputs:
 
         Raises what an output raises that is published for every frame; others only log why they cannot be published.
         """
-        for name in self._last ^ outputs.keys():
-            self.outputs[name].reset()
-            self._errors.pop(name, None)
-        self._last = set(outputs)
+        if changed := self._last ^ outputs.keys():
+            for name in changed:
+                self.outputs[name].reset()
+                self._errors.pop(name, None)
+                self._since[name] = perf_counter()
+            self._last = set(outputs)
+            self._on_change()
         for name, output in outputs.items():
             if output.always:
                 output.publish(frame)
@@ -143,7 +159,8 @@ class CameraOutputs:
         except NotYet:
             return
         except ValueError as err:  # also WireError
-            self._failed(name, f"no {name}: {err}")
+            if perf_counter() > self._since[name] + PATIENCE_S:
+                self._failed(name, f"no {name}: {err}")
         except Exception as err:  # a defect of one output must not take the labels with it
             self._failed(name, f"no {name}: {type(err).__name__}: {err}", traceback.format_exc())
         else:
@@ -171,11 +188,14 @@ class CameraOutputs:
         return {key: value for output in self.outputs.values() for key, value in output.figures.items()}
 
     def forget(self, *, errors: bool = False) -> None:
-        """Drop earlier frames that outputs wait with, as after a jump of the clock; with `errors`, also those."""
+        """Drop earlier frames that outputs wait with, as after a jump of the clock; with `errors`, also those.
+
+        What outputs need is then waited for anew, as on activation.
+        """
         for output in self.outputs.values():
             output.reset()
         if errors:
-            self._errors = {}
+            self._errors, self._last = {}, set()
 
     def check_subscribers(self) -> None:
         """Log subscribers with an incompatible QoS once. Where rclpy reports no matches, announce again."""
