@@ -221,21 +221,23 @@ class SegmentationNode(LifecycleNode):
     # --- housekeeping -------------------------------------------------------------------------------
 
     def _on_set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        changes = {p.name: p.value for p in parameters if hasattr(self._settings, p.name)}
-        # A node that was configured with exit auto has all exits built.
-        fixed = FIXED - ({"exit"} if self._built and self._built.settings.exit == "auto" else set())
-        if self._state() == "active" and (refused := sorted(fixed & set(changes))):
-            reason = f"{refused[0]} is fixed while the node is active: deactivate it, set the parameter, activate it"
-            return SetParametersResult(successful=False, reason=reason)
-        if self._state() == "active" and self._built and changes.get("exit", "auto") != "auto":
-            exits = self._built.engine.spec.exits
-            if changes["exit"] not in exits:
-                reason = f"the network has no exit {changes['exit']}: take auto or {', '.join(exits)}"
-                return SetParametersResult(successful=False, reason=reason)
+        before, given = self._settings, {p.name: p.value for p in parameters if hasattr(self._settings, p.name)}
         try:
-            self._settings = replace(self._settings, **changes)
+            settings = replace(before, **given)
         except ParameterError as err:
             return SetParametersResult(successful=False, reason=str(err))
+        changed = {name for name in given if getattr(settings, name) != getattr(before, name)}
+        # A node that was configured with exit auto has all exits built.
+        fixed = FIXED - ({"exit"} if self._built and self._built.settings.exit == "auto" else set())
+        if self._state() == "active" and (refused := sorted(fixed & changed)):
+            reason = f"{refused[0]} is fixed while the node is active: deactivate it, set the parameter, activate it"
+            return SetParametersResult(successful=False, reason=reason)
+        if self._state() == "active" and self._built and "exit" in changed and settings.exit != "auto":
+            exits = self._built.engine.spec.exits
+            if settings.exit not in exits:
+                reason = f"the network has no exit {settings.exit}: take auto or {', '.join(exits)}"
+                return SetParametersResult(successful=False, reason=reason)
+        self._settings = settings
         for camera in self._cameras.values():
             camera.use(self._settings)
         self._subscriber_timer.reset()

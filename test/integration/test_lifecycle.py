@@ -11,7 +11,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState
 from messages import image
-from rcl_interfaces.srv import DescribeParameters
+from rcl_interfaces.msg import Parameter
+from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
@@ -155,6 +156,18 @@ def test_every_parameter_is_described_and_guarded(graph, model):
         assert not result.successful, name
         assert result.reason, name
     assert graph.set("overlay_alpha", 0.25).successful
+
+
+def test_an_active_node_takes_the_values_that_it_has(graph, model):
+    """As `ros2 param dump` writes them and `ros2 param load` sets them; it knows what is read-only."""
+    graph.start_node(model, cameras=["left", "right"], score_classes=["road"])
+    graph.camera("/left/image")
+    names = [name for name, entry in by_name().items() if entry.metadata["change"] != "start"]
+    values = graph.call(GetParameters, "/icnet/get_parameters", GetParameters.Request(names=names)).values
+    own = [Parameter(name=name, value=value) for name, value in zip(names, values, strict=True)]
+    results = graph.call(SetParameters, "/icnet/set_parameters", SetParameters.Request(parameters=own)).results
+    assert [(name, one.reason) for name, one in zip(names, results, strict=True) if not one.successful] == []
+    assert "cameras is fixed while the node is active" in graph.set("cameras", ["left"]).reason
 
 
 def test_another_model_without_another_process(graph, model, tmp_path):
