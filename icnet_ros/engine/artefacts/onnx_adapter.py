@@ -1,11 +1,10 @@
 """Gives any segmentation network in an ONNX file the input and output of an exported checkpoint."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,12 +13,14 @@ from icnet_ros.checkpoint.onnx_file import OnnxNetwork, load_with_data, read_onn
 from icnet_ros.checkpoint.onnx_graph import Array, Graph, attributes
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.artefacts.adapter import probe
+from icnet_ros.engine.artefacts.adapter.binary import OneChannel, kind_of_channel, two_classes
 from icnet_ros.engine.artefacts.adapter.follow import LAYOUTS, Cut, chain, follow, watched
+from icnet_ros.engine.artefacts.adapter.layout import four_axes, layout_of
 from icnet_ros.engine.artefacts.adapter.loosen import loosen
 from icnet_ros.engine.artefacts.adapter.meaning import check_labels, kind_of
 from icnet_ros.engine.artefacts.adapter.proof import Agreement, agreement, agreement_of_order, is_half, worst
 from icnet_ros.engine.artefacts.adapter.reorder import reorder, values_needed
-from icnet_ros.engine.artefacts.adapter.surround import Ending, surround
+from icnet_ros.engine.artefacts.adapter.surround import Ending, Inverse, surround
 from icnet_ros.engine.base import EngineError, one_line
 from icnet_ros.engine.tail import Tail
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 FORMAT = 4  # of adapted files; part of their key in the cache
-INVERSES: dict[str, Literal["log", "logit"]] = {"probabilities": "log", "sigmoid": "logit"}  # by kind of output
+INVERSES: dict[str, Inverse] = {"probabilities": "log", "sigmoid": "logit"}  # by kind of output
 TAIL_KEY = "icnet_tail"  # of their metadata
 
 
@@ -131,75 +132,77 @@ class _Probed:
             self.source, model, network.input.name, [self.fed(image) for image in self.images], wanted
         )
         self.output = [one[network.output] for one in self.runs]
+        stated, values = network.output_kind, self.output[0]
+        self.labels = stated == "labels" or (stated is None and np.issubdtype(values.dtype, np.integer))
+        self.layout, one = layout_of(self.source, values.shape, self.labels, network)
+        self.channel = kind_of_channel(self.source, values, stated) if one else None
+        self.stated = {"sigmoid": "probabilities", "logits": "logits", None: stated}[self.channel]
 
     def ending(self) -> tuple[Tail, Ending]:
         """What the engine does after the network, and where the network ends. Raises EngineError."""
-        stated, classes = self.network.output_kind, len(self.spec.classes)
-        labels, layout = self._meaning()
-        maps = [probe.as_map(values, LAYOUTS[layout]) for values in self.output]
-        for picture, values in zip(self.pictures, maps[:2], strict=True):
+        classes = len(self.spec.classes)
+        outputs = [probe.as_map(values, LAYOUTS[self.layout]) for values in self.output]
+        for picture, values in zip(self.pictures, outputs[:2], strict=True):
             probe.check_shape(self.source, picture.size, (values.shape[0], values.shape[1]))
-        probe.check_places(self.source, maps[0], maps[2])
-        if labels:
-            for values in maps:
+        probe.check_places(self.source, outputs[0], outputs[2])
+        if self.labels:
+            for values in outputs:
                 check_labels(self.source, values, classes)
+        maps = [two_classes(values, self.channel) if self.channel else values for values in outputs[:2]]
+        kind = "labels" if self.labels else kind_of(self.source, maps[0], 2, self.stated)
+        layout = f"{self.layout}, one channel" if self.channel else self.layout
         found = follow(
-            self.graph, self.network.output, layout, classes, [picture.size for picture in self.pictures], self.runs[:2]
-        )
-        kind = "labels" if labels else ""
+            self.graph, self.network.output, self.layout, 1 if self.channel else classes,
+            [picture.size for picture in self.pictures], self.runs[:2],
+        )  # fmt: skip
         if isinstance(found, Cut):
+            channel: OneChannel | None = "logits" if self.channel and found.activation else self.channel
             parts = [probe.as_map(one[found.value], found.axes) for one in self.runs[:2]]
+            parts = [two_classes(values, channel) if channel else values for values in parts]
             proof = worst(
-                agreement(value, found.interpolation, picture.size, whole, labels=labels, half=self._half)
-                for value, picture, whole in zip(parts, self.pictures, maps[:2], strict=True)
+                agreement(value, found.interpolation, picture.size, whole, labels=self.labels, half=self._half)
+                for value, picture, whole in zip(parts, self.pictures, maps, strict=True)
             )
             if proof.proven:
-                return self._cut(found, parts[0], maps[0], layout, labels, proof.equal)
+                return self._cut(found, channel, parts[0], kind, layout, proof.equal)
             reason = f"without {', '.join(found.operators)} {proof}"
             log.warning("%s: is run as it is: %s", self.source, reason)
         else:
             reason = found
-        kind = kind or kind_of(self.source, maps[0], 2, stated)
-        tail = Tail(labels=labels, reason=reason, kind=kind, layout=layout)
-        if labels:
-            return tail, Ending(self.network.output, layout)
-        axes = LAYOUTS[layout]
-        assert axes[0] is not None
+        tail = Tail(labels=self.labels, reason=reason, kind=kind, layout=layout)
+        if self.labels:
+            return tail, Ending(self.network.output, self.layout)
         if kind == "logits" and isinstance(found, Cut) and "Sigmoid" in found.operators:
             kind = "sigmoid"  # its values before the sigmoid are the logits
-        return tail, Ending(self.network.output, "", (axes[0], axes[1], axes[2]), INVERSES.get(kind, ""))
-
-    def _meaning(self) -> tuple[bool, str]:
-        """Whether the output is labels, and its layout. Raises EngineError."""
-        stated, first = self.network.output_kind, self.output[0]
-        labels = stated == "labels" or (stated is None and np.issubdtype(first.dtype, np.integer))
-        return labels, _layout(self.source, first.shape, labels, self.network)
+        axes, missing = four_axes(self.layout)
+        return tail, Ending(self.network.output, "", axes, INVERSES.get(kind, ""), self.channel, missing)
 
     def agreement(self, other: "_Probed") -> Agreement:
         """Of the labels with those of `other`, for the picture where it is worst. Raises EngineError."""
-        labels, layout = self._meaning()
-        name, axis = self.network.output, LAYOUTS[layout][0]
+        name, axis = self.network.output, LAYOUTS[self.layout][0]
         chosen = next((node for node in chain(self.graph, name) if node.op_type == "ArgMax"), None)
-        if labels and chosen is not None:  # its values show ties
+        if self.labels and chosen is not None:  # its values show ties
             name, axis = chosen.input[0], attributes(chosen).get("axis", 0)
-        return worst(
-            agreement_of_order(one[name], mine[name], axis, half=self._half)
-            for one, mine in zip(other.runs, self.runs, strict=True)
-        )
+        pairs = [(one[name], mine[name]) for one, mine in zip(other.runs, self.runs, strict=True)]
+        if self.channel:
+            kind, axis = self.channel, -1
+            pairs = [(two_classes(one[..., None], kind), two_classes(mine[..., None], kind)) for one, mine in pairs]
+        return worst(agreement_of_order(one, mine, axis, half=self._half) for one, mine in pairs)
 
     def _cut(
-        self, cut: Cut, values: Array, output: Array, layout: str, labels: bool, share: float
+        self, cut: Cut, channel: OneChannel | None, values: Array, kind: str, layout: str, share: float
     ) -> tuple[Tail, Ending]:
-        kind = "labels" if labels else kind_of(self.source, output, 2, self.network.output_kind)
+        """values: (h, w, classes), where the network is cut. channel: what they were made of, see `Ending`."""
         if cut.activation:
             probabilities = False  # the values before it are logits
-        elif labels:  # also probabilities of classes that do not exclude each other: their order is all that counts
+        elif self.labels:  # also of classes that do not exclude each other: their order is all that counts
             probabilities = bool(values.min() >= 0 and values.max() <= 1 and np.ptp(values) > 0)
         else:
             probabilities = kind in INVERSES
         linear = probabilities and cut.interpolation is not None and not cut.interpolation.rounding
         tail = Tail(cut.interpolation, linear, False, cut.operators, cut.reason, kind, layout, share)
-        return tail, Ending(cut.value, "", cut.axes, INVERSES.get(kind, "") if probabilities and not linear else "")
+        inverse: Inverse = INVERSES.get(kind, "") if probabilities and not linear else ""
+        return tail, Ending(cut.value, "", cut.axes, inverse, channel)
 
     def check(self, path: Path, ending: Ending) -> None:
         """Raise EngineError unless the file gives what the network gave."""
@@ -209,9 +212,11 @@ class _Probed:
         classes = len(self.spec.classes)
         if logits.ndim != 4 or logits.shape[::3] != (1, classes) or not np.isfinite(logits).all():
             raise EngineError(f"{self.source}: it gives {logits.shape}, or NaN or infinity, for a picture of noise")
-        if ending.layout or ending.inverse:
+        if ending.layout or ending.inverse or ending.missing:
             return
         expected = probe.as_map(self.runs[0][ending.value], ending.axes).astype(np.float32)
+        if ending.channel:
+            expected = two_classes(expected, ending.channel)
         if not np.abs(logits[0] - expected).max() <= 1e-3 * max(np.abs(expected).max(), 1e-6):
             raise EngineError(f"{self.source}: the network without its last operators gives other values; report it")
 
@@ -233,24 +238,3 @@ class _Probed:
         if given.type == "uint8":
             image = image.round()
         return image.transpose(0, 2, 3, 1).astype(given.type) if given.layout == "nhwc" else image.astype(given.type)
-
-
-def _layout(source: str, shape: Sequence[int], labels: bool, network: OnnxNetwork) -> str:
-    """Of an output of this shape: "nchw", "nhwc", or for labels "nhw", "n1hw", "nhw1"."""
-    classes = len(network.spec.classes)
-    shape = tuple(shape)
-    if labels:
-        layouts = {"nhw": len(shape) == 3, "n1hw": shape[1:2] == (1,), "nhw1": shape[3:4] == (1,)}
-    else:
-        layouts = {"nchw": shape[1:2] == (classes,), "nhwc": shape[3:4] == (classes,)}
-    found = [layout for layout, fits in layouts.items() if fits and (len(shape) == 4 or layout == "nhw")]
-    if network.input.layout in found:  # of a fixed size, with a map as wide as there are classes: looks like both
-        found = [network.input.layout]
-    if len(found) != 1 or shape[0] != 1:
-        kind = "labels" if labels else network.output_kind or "logits"
-        wanted = "1 x height x width" if labels else f"1 x {classes} x height x width"
-        raise EngineError(
-            f"{source}: its output is {' x '.join(map(str, shape))}; {kind} of {classes} classes are {wanted}: "
-            "the class table belongs to another network, or output or output_kind is wrong"
-        )
-    return found[0]

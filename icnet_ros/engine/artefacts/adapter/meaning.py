@@ -21,7 +21,7 @@ def kind_of(source: str, values: Array, axis: int, stated: str | None) -> str:
     """
     if not np.isfinite(values).all():
         raise EngineError(f"{source}: it gives NaN or infinity for a picture of noise")
-    rounding = FP16_ROUNDING if values.dtype == np.float16 else ROUNDING
+    rounding = rounding_of(values)
     values = values.astype(np.float64)
     lowest, highest, sums = values.min(), values.max(), values.sum(axis)
     unit = lowest >= -rounding and highest <= 1 + rounding
@@ -53,6 +53,11 @@ def kind_of(source: str, values: Array, axis: int, stated: str | None) -> str:
             "probabilities of classes that do not exclude each other, or logits"
         )
     return "logits"
+
+
+def rounding_of(values: Array) -> float:
+    """By which probabilities of this type may leave 0..1."""
+    return FP16_ROUNDING if values.dtype == np.float16 else ROUNDING
 
 
 def check_labels(source: str, labels: Array, classes: int) -> None:

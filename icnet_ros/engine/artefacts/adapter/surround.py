@@ -6,6 +6,7 @@ import numpy as np
 
 from icnet_ros.checkpoint.onnx_file import OnnxNetwork
 from icnet_ros.checkpoint.onnx_graph import opset_of, prune, rename
+from icnet_ros.engine.artefacts.adapter.binary import FACTORS, OFFSETS, OneChannel
 
 if TYPE_CHECKING:
     import onnx
@@ -15,18 +16,24 @@ SMALLEST_PROBABILITY = 1e-7  # its logarithm is the smallest logit
 SMALLEST_SIGMOID, SMALLEST_REST = 1e-30, 3e-8  # different float32 values below 1 stay different
 LABEL_LOGIT = 20.0  # of the class, where the network gives labels; the others have 0
 
+Inverse = Literal["", "log", "logit"]
+
 
 class Ending(NamedTuple):
     """Which value of a network becomes `logits`.
 
     layout: of labels, "nhw", "n1hw" or "nhw1"; they become one-hot logits. axes: those of classes, rows and columns, of
     other values. inverse: of the function that made the values of logits: "log" of a softmax, "logit" of a sigmoid.
+    channel: what the one channel of a network of two classes is; it becomes two before the inverse. missing: axes of
+    length 1 that the value lacks, among those of `axes`.
     """
 
     value: str
     layout: str = ""
     axes: tuple[int, int, int] = (1, 2, 3)
-    inverse: Literal["", "log", "logit"] = ""
+    inverse: Inverse = ""
+    channel: OneChannel | None = None
+    missing: tuple[int, ...] = ()
 
 
 def surround(network: OnnxNetwork, model: "onnx.ModelProto", ending: Ending) -> "onnx.ModelProto":
@@ -72,6 +79,10 @@ def _after(value: str, ending: Ending, classes: int, opset: int) -> "_Steps":
         value = steps.one_hot(value, ending.layout, classes)
     else:
         value = steps.add("Cast", value, to=TensorProto.FLOAT)
+        if ending.missing:
+            value = steps.unsqueeze(value, ending.missing)
+        if ending.channel:
+            value = steps.two_classes(value, ending.channel, ending.axes[0])
         if ending.inverse:
             value = steps.inverse(value, ending.inverse)
         perm = [0, ending.axes[1], ending.axes[2], ending.axes[0]]
@@ -110,6 +121,19 @@ class _Steps:
         from onnx import helper
 
         self.nodes.append(helper.make_node("Identity", [value], [name], name=f"{name}.Identity"))
+
+    def unsqueeze(self, value: str, axes: tuple[int, ...]) -> str:
+        """Insert axes of length 1."""
+        if self.opset < 13:
+            return self.add("Unsqueeze", value, axes=list(axes))
+        return self.add("Unsqueeze", value, self.constant(np.array(axes, np.int64)))
+
+    def two_classes(self, value: str, kind: OneChannel, axis: int) -> str:
+        """See `binary.two_classes`. axis: of the channel."""
+        shape = [2 if place == axis else 1 for place in range(4)]
+        factors, offsets = (np.array(table[kind], np.float32).reshape(shape) for table in (FACTORS, OFFSETS))
+        value = self.add("Mul", value, self.constant(factors))
+        return self.add("Add", value, self.constant(offsets)) if offsets.any() else value
 
     def inverse(self, value: str, function: str) -> str:
         """Logits of probabilities."""
