@@ -17,7 +17,7 @@ from icnet_ros.engine.artefacts.adapter.binary import OneChannel, kind_of_channe
 from icnet_ros.engine.artefacts.adapter.follow import LAYOUTS, Cut, chain, follow, watched
 from icnet_ros.engine.artefacts.adapter.layout import four_axes, layout_of
 from icnet_ros.engine.artefacts.adapter.loosen import loosen
-from icnet_ros.engine.artefacts.adapter.meaning import check_labels, kind_of
+from icnet_ros.engine.artefacts.adapter.meaning import as_numbers, check_labels, gives_labels, kind_of
 from icnet_ros.engine.artefacts.adapter.proof import Agreement, agreement, agreement_of_order, is_half, worst
 from icnet_ros.engine.artefacts.adapter.reorder import reorder, values_needed
 from icnet_ros.engine.artefacts.adapter.surround import Ending, Inverse, surround
@@ -131,9 +131,9 @@ class _Probed:
         self.runs = probe.run(
             self.source, model, network.input.name, [self.fed(image) for image in self.images], wanted
         )
-        self.output = [one[network.output] for one in self.runs]
+        self.output = [as_numbers(one[network.output]) for one in self.runs]
         stated, values = network.output_kind, self.output[0]
-        self.labels = stated == "labels" or (stated is None and np.issubdtype(values.dtype, np.integer))
+        self.labels = gives_labels(self.source, self.runs[0][network.output], stated)
         self.layout, one = layout_of(self.source, values.shape, self.labels, network)
         self.channel = kind_of_channel(self.source, values, stated) if one else None
         self.stated = {"sigmoid": "probabilities", "logits": "logits", None: stated}[self.channel]

@@ -78,6 +78,29 @@ def test_labels_and_confidence_are_those_of_the_threshold(tmp_path, name, engine
     assert np.abs(label_map.scores[..., 0] - road).max() < 0.01
 
 
+@pytest.mark.parametrize("kind", [None, "labels"])
+@pytest.mark.parametrize("squeezed", [False, True])
+def test_bool_is_labels(tmp_path, kind, squeezed):
+    """A threshold inside the network."""
+    above = Op("Greater", {}, (np.float32(0.5),))
+    description = BINARY | ({"output_kind": kind} if kind else {})
+    path = write(
+        tmp_path / "net.onnx", [resize(), SIGMOID, above, *([SQUEEZE] if squeezed else [])], channels=1,
+        description=description,
+    )  # fmt: skip
+    shown = frame()
+    runner = open_engine("onnxruntime", open_checkpoint(path), EngineOptions("cpu"))
+    assert runner.tail.kind == "labels"
+    assert (runner.segment([shown])[0].labels == run(path, shown)).mean() > 0.9999
+
+
+def test_bool_is_nothing_else(tmp_path):
+    above = Op("Greater", {}, (np.float32(0),))
+    path = write(tmp_path / "net.onnx", [above], channels=1, description=BINARY | {"output_kind": "sigmoid"})
+    with pytest.raises(EngineError, match="output_kind is sigmoid, but its output is bool, which is labels 0 and 1"):
+        adapted(path)
+
+
 FLAT = Op("Softmax", {"axis": 1})
 REFUSED = {
     "a softmax of one channel": ([FLAT], None, "1 to 1 .*: the same everywhere, as a softmax of one channel does"),

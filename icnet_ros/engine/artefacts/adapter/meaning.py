@@ -12,6 +12,22 @@ ROUNDING = 1e-3  # by which probabilities may leave 0..1, and their sums 1
 FP16_ROUNDING = 1e-2
 
 
+def as_numbers(values: Array) -> Array:
+    """Values with bool as uint8, which can be subtracted."""
+    return values.astype(np.uint8) if values.dtype == np.bool_ else values
+
+
+def gives_labels(source: str, values: Array, stated: str | None) -> bool:
+    """Whether an output is class ids: as `output_kind` states, else whole numbers, and always bool.
+
+    values: as the network gave them. Raises EngineError for bool that is stated to be something else.
+    """
+    boolean = values.dtype == np.bool_
+    if boolean and stated not in (None, "labels"):
+        raise EngineError(f"{source}: output_kind is {stated}, but its output is bool, which is labels 0 and 1")
+    return boolean or stated == "labels" or (stated is None and np.issubdtype(values.dtype, np.integer))
+
+
 def kind_of(source: str, values: Array, axis: int, stated: str | None) -> str:
     """Whether values are "logits", "probabilities" or "sigmoid".
 
