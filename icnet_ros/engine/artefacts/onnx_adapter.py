@@ -144,12 +144,12 @@ class _Probed:
         outputs = [probe.as_map(values, LAYOUTS[self.layout]) for values in self.output]
         for picture, values in zip(self.pictures, outputs[:2], strict=True):
             probe.check_shape(self.source, picture.size, (values.shape[0], values.shape[1]))
-        probe.check_places(self.source, outputs[0], outputs[2])
         if self.labels:
             for values in outputs:
                 check_labels(self.source, values, classes)
         maps = [two_classes(values, self.channel) if self.channel else values for values in outputs[:2]]
         kind = "labels" if self.labels else kind_of(self.source, maps[0], 2, self.stated)
+        probe.check_places(self.source, outputs[0], outputs[2], self.labels)
         layout = f"{self.layout}, one channel" if self.channel else self.layout
         found = follow(
             self.graph, self.network.output, self.layout, 1 if self.channel else classes,

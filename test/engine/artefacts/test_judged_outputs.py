@@ -6,6 +6,7 @@ import pytest
 from tails import DESCRIPTION, SIZE, Op, adapted, frame, resize, write
 
 from icnet_ros.checkpoint.file import open_checkpoint
+from icnet_ros.engine.artefacts.adapter.probe import check_places
 from icnet_ros.engine.base import EngineError, EngineOptions, Frame, Request
 from icnet_ros.engine.table import open_engine
 
@@ -54,6 +55,54 @@ def test_one_that_is_is_taken(tmp_path, stride, size):
     assert adapted(write(tmp_path / "net.onnx", [], size=size, stride=stride)).is_file()
 
 
+THRESHOLD = [Op("ReduceSum", {"keepdims": 1}, (np.array([1]),)), Op("Greater", {}, (np.float32(0),))]
+
+
+def halo(width):
+    """A blur that lets a change reach `width` pixels further."""
+    return Op("AveragePool", {"kernel_shape": [2 * width + 1] * 2, "pads": [width] * 4})
+
+
+@pytest.mark.parametrize("blur", [[], [halo(3)]])
+@pytest.mark.parametrize("turn", [[], [Op("Slice", {}, ([-1], [-9999], [3], [-1]))]])
+def test_places_of_labels(tmp_path, blur, turn):
+    """Labels change at the edges of the patch, which lies near the border: they are where they should be."""
+    path = write(tmp_path / "net.onnx", [*blur, *THRESHOLD, *turn], stride=4)
+    if not turn:
+        assert adapted(path).is_file()
+        return
+    with pytest.raises(EngineError, match="turned, mirrored or cropped"):
+        adapted(path)
+
+
+RING = np.zeros((64, 64, 1), np.int64)
+RING[3:29, 36:] = 1  # between 0.05 and 0.45 of the rows: what labels do around a patch that saturates
+RING[9:18, 44:60] = 0
+
+
+@pytest.mark.parametrize("labels", [RING, 255 * RING])
+def test_a_ring_around_the_patch(labels):
+    """What is near the border does not count twice, and labels do not count by their ids."""
+    nothing = np.zeros_like(labels)
+    noise = (np.random.default_rng(0).random(labels.shape) < 0.01).astype(np.int64)
+    check_places("net", nothing + noise, np.maximum(labels, noise), True)
+    with pytest.raises(EngineError, match="turned, mirrored or cropped"):
+        check_places("net", noise, np.maximum(labels[:, ::-1], noise), True)
+
+
+def test_a_network_whose_every_pixel_depends_on_the_picture(caplog):
+    """Nobody can see where its output lies: that is said, and no reason to refuse it."""
+    generator = np.random.default_rng(0)
+    before = generator.normal(size=(40, 60, 3))
+    after = before + generator.normal(size=(40, 60, 3))
+    check_places("net", before, after, False)
+    assert not caplog.records
+    after[8] = before[8]
+    after[:20, 30:] = before[:20, 30:]
+    check_places("net", before, after, False)
+    assert "depends on the whole picture" in caplog.text
+
+
 EXP = [Op("Exp"), Op("Mul", {}, (np.float32(1),))]
 OTHER = {"output_kind": "logits"}
 # name -> (operators, output_kind, a part of the error)
@@ -69,6 +118,10 @@ MEANINGLESS = {
     "logits called sigmoid": ([], "sigmoid", "output_kind is sigmoid, but .* it gives values of -"),
     "label -1": ([ARGMAX, Op("Sub", {}, (np.int64(1),))], None, "gives the label -1 .* 4 classes, 0 to 3"),
     "label 255": ([ARGMAX, Op("Mul", {}, (np.int64(85),))], None, "gives the label (85|170|255) "),
+    "label 255, mirrored": (
+        [ARGMAX, Op("Mul", {}, (np.int64(85),)), Op("Slice", {}, ([-1], [-9999], [2], [-1]))], None,
+        "gives the label (85|170|255) ",
+    ),
     "NaN": ([Op("Sqrt")], None, "NaN or infinity for a picture of noise"),
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Runs a network on two pictures that are not symmetrical, and compares places in the picture and in its output."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,16 @@ from icnet_ros.engine.base import EngineError, UInt8, one_line
 if TYPE_CHECKING:
     import onnx
 
+log = logging.getLogger(__name__)
 SMALLEST = 128  # rows of the pictures, unless the network takes only one size
 COARSEST = 64  # pixels of the picture for each of the output
 # The bright patch, as shares of height and width: no reflection, rotation or transposition puts it where it is.
 PATCH_ROWS, PATCH_COLUMNS = (0.1, 0.3), (0.74, 0.94)
 FARTHEST = 0.12  # share of height and width by which the output may be off, besides its own pixels
 CLEARLY = 2.0  # times as large
+WINDOW = 0.4  # share of height and width in which changes are added up
+SPREAD = 0.3  # of all changes in such a window; less in every window are changes of the whole output
+FEWEST = 0.002  # share of the labels that a patch must change to be seen, of which it covers 0.04
 
 
 @dataclass(frozen=True)
@@ -128,29 +133,53 @@ def check_shape(source: str, picture: tuple[int, int], output: tuple[int, int]) 
         raise EngineError(f"{said}: {reason}. Export the network without the operators that do so")
 
 
-def check_places(source: str, before: Array, after: Array) -> None:
+def check_places(source: str, before: Array, after: Array, labels: bool) -> None:
     """Raise EngineError if a patch of the picture changes the output at another place.
 
-    before, after: outputs (h, w, channels) without and with the patch of `Picture.with_patch`.
+    before, after: outputs (h, w, channels) without and with the patch of `Picture.with_patch`. labels: they are class
+    ids, whose difference says nothing. A network in which each pixel depends on the whole picture only gets a warning.
     """
-    changed = np.abs(after.astype(np.float64) - before.astype(np.float64)).mean(axis=2)
-    if not changed.any():
+    difference = after != before if labels else np.abs(after.astype(np.float64) - before.astype(np.float64))
+    changed: Array = difference.mean(axis=2, dtype=np.float64)
+    if not changed.any() or (labels and changed.mean() < FEWEST):
         return  # nothing to see, as with a network that was not trained
     if all(np.ptp(before[..., channel]) == 0 for channel in range(before.shape[2])):
         raise EngineError(f"{source}: its output is the same at every pixel: a global pooling leaves no places")
     rows, columns = changed.shape
-    blurred = cv2.blur(changed, (max(columns // 5, 1), max(rows // 5, 1)), borderType=cv2.BORDER_REFLECT)
+    # Changes in a window around each pixel: twice the patch, as labels often change at its edges only.
+    reach = [round(WINDOW * side / 2) for side in changed.shape]
+    window = 2 * reach[1] + 1, 2 * reach[0] + 1
+    sums = cv2.boxFilter(changed, -1, window, normalize=False, borderType=cv2.BORDER_CONSTANT)
     place = tuple(sum(share) / 2 for share in (PATCH_ROWS, PATCH_COLUMNS))
-    row, column = (min(int(share * side), side - 1) for share, side in zip(place, (rows, columns), strict=True))
-    peak = np.unravel_index(blurred.argmax(), blurred.shape)
-    found = tuple((int(index) + 0.5) / side for index, side in zip(peak, (rows, columns), strict=True))
+    expected = tuple(min(int(share * side), side - 1) for share, side in zip(place, (rows, columns), strict=True))
+    peak = np.unravel_index(sums.argmax(), sums.shape)
+    elsewhere = sums[peak] > CLEARLY * sums[expected]
+    if elsewhere and sums[peak] < SPREAD * changed.sum():
+        log.warning(
+            "%s: each pixel of its output depends on the whole picture, so it cannot be seen whether the output lies "
+            "where the picture is. Look at the labels of a picture",
+            source,
+        )
+        return
+    found = _centre(changed, peak if elsewhere else expected, reach)
     distance = float(np.hypot(found[0] - place[0], found[1] - place[1]))
-    if distance > FARTHEST + 0.5 / min(rows, columns) and blurred.max() > CLEARLY * blurred[row, column]:
+    if distance > FARTHEST + 0.5 / min(rows, columns):
         raise EngineError(
             f"{source}: what changes at {_percent(place)} of the picture's width and height changes its output at "
             f"{_percent(found)}: the output is turned, mirrored or cropped. Export the network without the operators "
             "that do so"
         )
+
+
+def _centre(changed: Array, middle: Sequence[Any], reach: Sequence[int]) -> tuple[float, float]:
+    """Centre of the changes in a window around a pixel, as shares of height and width."""
+    begins = [max(int(index) - half, 0) for index, half in zip(middle, reach, strict=True)]
+    part = changed[
+        tuple(slice(begin, int(index) + half + 1) for begin, index, half in zip(begins, middle, reach, strict=True))
+    ]
+    places = [np.arange(size) + begin + 0.5 for size, begin in zip(part.shape, begins, strict=True)]
+    row, column = part.sum(1) @ places[0] / part.sum(), part.sum(0) @ places[1] / part.sum()
+    return float(row) / changed.shape[0], float(column) / changed.shape[1]
 
 
 def _percent(place: Sequence[Any]) -> str:
