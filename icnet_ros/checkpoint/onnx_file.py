@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from icnet_ros.checkpoint.onnx_description import check_entries, read_description, to_spec
 from icnet_ros.checkpoint.onnx_graph import graphs, inline
-from icnet_ros.checkpoint.onnx_head import Head, complete, head_of
+from icnet_ros.checkpoint.onnx_head import Head, check_numbers, complete, head_of
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 from icnet_ros.files import read_bytes
 from icnet_ros.packages import needed_for
@@ -85,6 +85,8 @@ def read_onnx(path: Path) -> OnnxNetwork:
     check_entries(values, path, source)
     size = None if values.get("input_size") == "any" else network_input.size
     spec = to_spec(values, size, source)
+    if network_input.type != "uint8":
+        check_numbers(spec, values["value_range"], head, source)
     output = _output(path, model, values)
     return OnnxNetwork(spec, model, network_input, output, values.get("output_kind"), head)
 

@@ -1,5 +1,6 @@
 """Normalisation inside an ONNX network: what it does to pixels before its first layer."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from icnet_ros.checkpoint.onnx_graph import Array, Graph, attributes
-from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 
+log = logging.getLogger(__name__)
 LONGEST = 16  # operators that are looked at
 USUAL = 0.4, 12.0  # width of the range of a normalised image: 1 for 0..1, 2 for -1..1, 4.4 for ImageNet's std
+RAW = 100.0, 300.0  # the same width, of an image that is not divided
 CENTRED = 2.0  # a smaller mean is subtracted from pixels of 0..1, a larger one from pixels of 0..255
 
 
@@ -118,12 +121,52 @@ def complete(values: Mapping[str, Any], head: Head, source: str) -> dict[str, An
     return found | {"value_range": head.value_range}
 
 
+def check_numbers(spec: ModelSpec, value_range: int, head: Head, source: str) -> None:
+    """Raise CheckpointError if a network would get numbers that no image has, and the other value_range is right.
+
+    value_range: of the description from which `spec` was made. If the other one is not right, either, there is a
+    warning: nobody knows what this network takes. source: for both.
+    """
+    widths = 255 * np.array(head.factor) / spec.std
+    zeros = np.array(spec.mean) / 255
+    other = 1 if value_range == 255 else 255
+    if _is_image(widths, zeros, value_range, head):
+        return
+    black, white = (
+        np.array(head.factor) * (pixel - np.array(spec.mean)) / spec.std + head.offset for pixel in (0, 255)
+    )
+    said = (
+        f"{source}: with value_range {value_range} and this mean and std the network gets values of "
+        f"{black.min():.4g} to {white.max():.4g}, which no image has"
+    )
+    ratio = other / value_range
+    if _is_image(widths * ratio, zeros / ratio, other, head):
+        raise CheckpointError(f"{said}: mean and std are those of value_range: {other}")
+    log.warning("%s: compare value_range, mean and std with those of its training", said)
+
+
+def _is_image(widths: Array, zeros: Array, value_range: int, head: Head) -> bool:
+    """Whether values may be those of an image.
+
+    widths: of their range, for each channel. zeros: places in the range of the pixels, 0..1, that become 0.
+    """
+    usual = any(least <= float(widths.mean()) <= most for least, most in (USUAL, RAW))
+    if head.normalises:  # moves the values, too
+        return usual
+    tiny = value_range == 255 and 0 < zeros.max() <= 1 / 255  # a mean of pixels 0..1
+    return usual and not tiny and zeros.min() >= -1 and zeros.max() <= 2
+
+
 def _same(values: Mapping[str, Any], head: Head) -> bool:
-    """Whether a description says what the network does itself."""
+    """Whether a description says what the network does itself; also in the other order of the channels.
+
+    A network that swaps the channels takes BGR and normalises RGB: its mean may be written in either order.
+    """
     try:
         scale = 255 / values.get("value_range", head.value_range)
         said = np.array([values.get("mean", (0, 0, 0)), values.get("std", (1, 1, 1))], np.float64) * scale
-        return said.shape == (2, 3) and np.allclose(said, [head.mean, head.std], rtol=0.02, atol=1.0)
+        own = np.array([head.mean, head.std])
+        return said.shape == (2, 3) and any(np.allclose(said, one, rtol=0.02, atol=1.0) for one in (own, own[:, ::-1]))
     except (TypeError, ValueError, ZeroDivisionError):
         return False  # the description is checked later
 

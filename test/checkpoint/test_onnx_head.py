@@ -119,3 +119,64 @@ def test_another_normalisation_before_is_applied(tmp_path):
     given = {"value_range": 255, "mean": [100, 100, 100], "std": [1, 1, 1]}
     path = write(tmp_path / "net.onnx", [], head=[mul(np.float32(1 / 60))], description=BARE | given)
     assert read_onnx(path).spec.mean == (100, 100, 100)
+
+
+@pytest.mark.parametrize("swap", [[], [Op("Gather", {"axis": 1}, (np.array([2, 1, 0]),))]])
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_mean_of_a_network_that_swaps_the_channels(tmp_path, swap, order):
+    """It may be written in the order of the input or in that of the training: it is what the network does itself."""
+    head = [*swap, sub(planes(MEAN)), div(planes(STD))]
+    given = {"value_range": 1, "mean": MEAN[::order].tolist(), "std": STD[::order].tolist(), "channel_order": "bgr"}
+    network = read_onnx(write(tmp_path / "net.onnx", [], head=head, description=BARE | given))
+    assert network.spec.mean == (0, 0, 0)
+    assert network.spec.std == (255, 255, 255)
+
+
+USUAL = {"mean": MEAN.tolist(), "std": STD.tolist()}
+OF_255 = {"mean": (255 * MEAN).tolist(), "std": (255 * STD).tolist()}
+ONES = {"std": [1, 1, 1]}
+
+
+@pytest.mark.parametrize(
+    ("given", "right"),
+    [
+        (USUAL | {"value_range": 255}, 1),
+        (OF_255 | {"value_range": 1}, 255),
+        (OF_255 | ONES | {"value_range": 1}, 255),
+        (USUAL | ONES | {"value_range": 255}, 1),
+        ({"mean": [0.5] * 3, "std": [0.5] * 3, "value_range": 255}, 1),
+        ({"mean": [127.5] * 3, "std": [127.5] * 3, "value_range": 1}, 255),
+        ({"mean": [0] * 3, "std": [255] * 3, "value_range": 1}, 255),
+    ],
+)
+def test_a_value_range_that_gives_numbers_of_no_image(tmp_path, given, right):
+    path = write(tmp_path / "net.onnx", [], description=BARE | given)
+    with pytest.raises(CheckpointError, match=f"which no image has: mean and std are those of value_range: {right}"):
+        read_onnx(path)
+    path.with_suffix(".yaml").write_text(yaml.safe_dump(BARE | given | {"value_range": right}))
+    assert read_onnx(path)
+
+
+def test_a_second_normalisation_gives_numbers_of_no_image(tmp_path, caplog):
+    head = [sub(planes(MEAN)), div(planes(STD))]
+    given = {"value_range": 1, "mean": [0.2] * 3, "std": [0.2] * 3}
+    assert read_onnx(write(tmp_path / "net.onnx", [], head=head, description=BARE | given))
+    assert "which no image has: compare value_range, mean and std" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "value_range"),
+    [
+        ([0] * 3, [1] * 3, 255),
+        ([0] * 3, [1] * 3, 1),
+        ([104, 117, 124], [1] * 3, 255),
+        ([127.5] * 3, [127.5] * 3, 255),
+        ([0.5] * 3, [0.5] * 3, 1),
+        ([124, 117, 104], [1 / 0.0167] * 3, 255),
+        ([128] * 3, [1] * 3, 255),
+    ],
+)
+def test_usual_numbers_are_taken_without_a_word(tmp_path, caplog, mean, std, value_range):
+    given = {"value_range": value_range, "mean": mean, "std": std}
+    assert read_onnx(write(tmp_path / "net.onnx", [], description=BARE | given))
+    assert not caplog.records
