@@ -194,7 +194,7 @@ def _input(path: Path, model: "onnx.ModelProto", values: dict[str, Any]) -> Onnx
     if tensor.elem_type not in types:
         raise CheckpointError(f"{path}: its input {name!r} is not float32, float16 or uint8")
     sides = [side.dim_value if side.HasField("dim_value") else 0 for side in tensor.shape.dim]  # 0: any
-    shape = " x ".join(str(side or "?") for side in sides)
+    shape = _product(sides)
     if len(sides) != 4 or sides[0] not in (0, 1):
         raise CheckpointError(f"{path}: its input {name!r} is {shape}, not one image: 1 x 3 x height x width")
     possible = [layout for layout, at in (("nchw", 1), ("nhwc", 3)) if sides[at] == 3]
@@ -211,15 +211,40 @@ def _input(path: Path, model: "onnx.ModelProto", values: dict[str, Any]) -> Onnx
 
 def _output(path: Path, model: "onnx.ModelProto", values: dict[str, Any]) -> str:
     kinds = {entry.name: entry.type.WhichOneof("value") or "tensor_type" for entry in model.graph.output}
-    tensors = [name for name, kind in kinds.items() if kind == "tensor_type"]
-    known = ", ".join(tensors)
+    shapes = {
+        entry.name: [side.dim_value for side in entry.type.tensor_type.shape.dim]
+        for entry in model.graph.output
+        if kinds[entry.name] == "tensor_type"
+    }
+    known = ", ".join(f"{name} ({_product(shape)})" if shape else name for name, shape in shapes.items())
     wanted = values.get("output")
+    if queries := _queries(shapes):
+        raise CheckpointError(
+            f"{path}: its outputs {queries[0]} and {queries[1]} are masks of queries and their classes, not a semantic "
+            "map: export it with the sum over the queries, see docs/networks.md"
+        )
     if wanted is None and len(kinds) > 1:
-        raise CheckpointError(f"{path}: it has several outputs: add output to its .yaml, one of {known}")
+        raise CheckpointError(
+            f"{path}: it has several outputs: add output to its .yaml, one of {known}: the one with a channel for each "
+            "class, or labels. Boxes and masks of objects are not a semantic map"
+        )
     if wanted is not None and wanted not in kinds:
         raise CheckpointError(f"{path}: it has no output {wanted!r}; it has {known}")
     chosen = str(wanted or next(iter(kinds)))
     if (kind := kinds[chosen]) != "tensor_type":
-        advice = f"take one of {known}" if tensors else "export a tensor"
+        advice = f"take one of {known}" if shapes else "export a tensor"
         raise CheckpointError(f"{path}: its output {chosen!r} is a {kind.removesuffix('_type')}, no tensor: {advice}")
     return chosen
+
+
+def _queries(shapes: dict[str, list[int]]) -> tuple[str, str] | None:
+    """Names of outputs (N, Q, h, w) and (N, Q, classes), as of MaskFormer; None if there are none."""
+    if len(shapes) != 2:
+        return None
+    (one, first), (other, second) = sorted(shapes.items(), key=lambda entry: -len(entry[1]))
+    found = (len(first), len(second)) == (4, 3) and first[1] == second[1] > 1
+    return (one, other) if found else None
+
+
+def _product(shape: list[int]) -> str:
+    return " x ".join(str(side or "?") for side in shape)

@@ -47,6 +47,7 @@ def alone(checkpoint: Checkpoint, picture: UInt8, threads: int) -> Callable[[], 
         image = (source.astype(np.float32) - mean) / std
         image = (image.transpose(2, 0, 1)[None] if nchw else image[None]).astype(given.type)
         output = request.infer({0: np.ascontiguousarray(image)}, share_inputs=True, share_outputs=True)[index]
+        output = _with_rows(output, height, width)
         size = picture.shape[0], picture.shape[1]
         if classes == 2 and kind != "labels" and 2 not in (output.shape[1], output.shape[-1]):  # one channel
             return _above(output.squeeze(), threshold, size)
@@ -55,12 +56,21 @@ def alone(checkpoint: Checkpoint, picture: UInt8, threads: int) -> Callable[[], 
     return label
 
 
+def _with_rows(output: Array, height: int, width: int) -> Array:
+    """The same with rows and columns, if it has one axis for all pixels."""
+    if output.ndim > 3 or height * width not in output.shape:
+        return output
+    axis = output.shape.index(height * width)
+    return output.reshape(*output.shape[:axis], height, width, *output.shape[axis + 1 :])
+
+
 def _above(values: Array, threshold: float, size: tuple[int, int]) -> UInt8:
     values = values if values.shape == size else np.asarray(cv2.resize(values, size[::-1]))
     return (values > threshold).astype(np.uint8)
 
 
 def _labels(output: Array, classes: int, size: tuple[int, int]) -> UInt8:
+    output = output[None] if output.ndim == 3 and output.shape[0] == classes else output
     if output.ndim == 4 and classes in (output.shape[1], output.shape[3]):
         scores = output[0] if output.shape[1] == classes else output[0].transpose(2, 0, 1)
         if scores.shape[1:] != size:

@@ -14,6 +14,7 @@ from icnet_ros.checkpoint.onnx_graph import Array, Graph, attributes
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.artefacts.adapter import probe
 from icnet_ros.engine.artefacts.adapter.binary import OneChannel, kind_of_channel, two_classes
+from icnet_ros.engine.artefacts.adapter.flattened import unflatten
 from icnet_ros.engine.artefacts.adapter.follow import LAYOUTS, Cut, chain, follow, watched
 from icnet_ros.engine.artefacts.adapter.layout import four_axes, layout_of
 from icnet_ros.engine.artefacts.adapter.loosen import loosen
@@ -46,6 +47,7 @@ def adapt(checkpoint: Checkpoint, path: Path) -> None:
     began = monotonic()
     network = read_onnx(checkpoint.path)
     model = load_with_data(checkpoint.path, network.model)
+    network = unflatten(network, model)
     model, moved, probed = _with_fewer_products(checkpoint.path, network, model)
     tail, ending = probed.ending()
     log.info(
@@ -134,7 +136,7 @@ class _Probed:
         self.output = [as_numbers(one[network.output]) for one in self.runs]
         stated, values = network.output_kind, self.output[0]
         self.labels = gives_labels(self.source, self.runs[0][network.output], stated)
-        self.layout, one = layout_of(self.source, values.shape, self.labels, network)
+        self.layout, one = layout_of(self.source, values, self.labels, network)
         self.channel = kind_of_channel(self.source, values, stated) if one else None
         self.stated = {"sigmoid": "probabilities", "logits": "logits", None: stated}[self.channel]
 
@@ -142,8 +144,7 @@ class _Probed:
         """What the engine does after the network, and where the network ends. Raises EngineError."""
         classes = len(self.spec.classes)
         outputs = [probe.as_map(values, LAYOUTS[self.layout]) for values in self.output]
-        for picture, values in zip(self.pictures, outputs[:2], strict=True):
-            probe.check_shape(self.source, picture.size, (values.shape[0], values.shape[1]))
+        probe.check_shapes(self.source, self.pictures, outputs[:2])
         if self.labels:
             for values in outputs:
                 check_labels(self.source, values, classes)

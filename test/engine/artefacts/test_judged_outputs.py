@@ -30,7 +30,8 @@ MISPLACED = {
     "turned by half": (
         [Op("Slice", {}, ([-1, -1], [-9999, -9999], [2, 3], [-1, -1]))], "turned, mirrored or cropped", None
     ),
-    "a fixed crop": ([Op("Slice", {}, SLICE)], "a part of it, or of another shape", None),
+    "a fixed crop": ([Op("Slice", {}, SLICE)], "8x8 for pictures of any size: a size inside it is fixed", None),
+    "a fixed crop, one size": ([Op("Slice", {}, SLICE)], "a part of it, or of another shape", (128, 256)),
     "a crop of the middle, square": (
         [Op("Slice", {}, ([5, 5], [15, 15], [2, 3]))], "turned, mirrored or cropped", SQUARE
     ),

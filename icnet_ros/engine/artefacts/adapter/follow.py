@@ -17,7 +17,10 @@ FOLLOWED = {
 }  # fmt: skip
 # An operator that keeps the order of the classes only behind one of these.
 ONLY_BEHIND = {"Exp": {"LogSoftmax"}, "Log": {"Softmax", "Sigmoid"}, "Clip": {"Softmax", "Sigmoid"}}
-LAYOUTS = {"nchw": (1, 2, 3), "nhwc": (3, 1, 2), "nhw": (None, 1, 2), "n1hw": (None, 2, 3), "nhw1": (None, 1, 2)}
+LAYOUTS = {  # axes of classes (None for labels), rows and columns
+    "nchw": (1, 2, 3), "nhwc": (3, 1, 2), "nhw": (None, 1, 2), "n1hw": (None, 2, 3), "nhw1": (None, 1, 2),
+    "chw": (0, 1, 2), "hwc": (2, 0, 1), "hw": (None, 0, 1),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

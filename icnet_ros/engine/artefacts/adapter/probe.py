@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SMALLEST = 128  # rows of the pictures, unless the network takes only one size
 COARSEST = 64  # pixels of the picture for each of the output
+ROUNDED_TO = (2, 4, 8, 16, 32, 64)  # sizes that networks with so many halvings take
 # The bright patch, as shares of height and width: no reflection, rotation or transposition puts it where it is.
 PATCH_ROWS, PATCH_COLUMNS = (0.1, 0.3), (0.74, 0.94)
 FARTHEST = 0.12  # share of height and width by which the output may be off, besides its own pixels
@@ -118,6 +119,19 @@ def shapes(
     return {value: tuple(int(side) for side in found[out]) for value, out in outputs.items()}
 
 
+def check_shapes(source: str, pictures: Sequence[Picture], outputs: Sequence[Array]) -> None:
+    """`check_shape` of each output (h, w, channels); also raises EngineError if they are one size for two pictures."""
+    sizes = [(one.shape[0], one.shape[1]) for one in outputs]
+    shown = {picture.size for picture in pictures}
+    if len(shown) > 1 and len(set(sizes)) == 1 and not _coarse(max(shown), sizes[0]):
+        raise EngineError(
+            f"{source}: its output is {sizes[0][1]}x{sizes[0][0]} for pictures of any size: a size inside it is fixed. "
+            "Export it with a fixed input size"
+        )
+    for picture, size in zip(pictures, sizes, strict=True):
+        check_shape(source, picture.size, size)
+
+
 def check_shape(source: str, picture: tuple[int, int], output: tuple[int, int]) -> None:
     """Raise EngineError unless an output (height, width) can cover a picture of this size.
 
@@ -125,12 +139,23 @@ def check_shape(source: str, picture: tuple[int, int], output: tuple[int, int]) 
     """
     (height, width), (rows, columns) = picture, output
     said = f"{source}: its output is {columns}x{rows} for a picture of {width}x{height}"
-    if min(rows, columns) < 2 or rows * COARSEST < height or columns * COARSEST < width:
+    if _coarse(picture, output):
         raise EngineError(f"{said}: too coarse for labels of pixels; a global pooling leaves no places")
     if abs(rows * width - columns * height) > max(height, width):
+        for multiple in ROUNDED_TO:
+            if output == (-(-height // multiple) * multiple, -(-width // multiple) * multiple):
+                raise EngineError(
+                    f"{said}: both sides are rounded up to multiples of {multiple}. Export it at a size that is a "
+                    f"multiple of {multiple}"
+                )
         turned = abs(rows * height - columns * width) <= max(height, width)
         reason = "height and width are exchanged" if turned else "it is a part of it, or of another shape"
         raise EngineError(f"{said}: {reason}. Export the network without the operators that do so")
+
+
+def _coarse(picture: tuple[int, int], output: tuple[int, int]) -> bool:
+    """Whether an output has too few pixels for a picture."""
+    return min(output) < 2 or any(small * COARSEST < large for small, large in zip(output, picture, strict=True))
 
 
 def check_places(source: str, before: Array, after: Array, labels: bool) -> None:

@@ -22,10 +22,10 @@ Inverse = Literal["", "log", "logit"]
 class Ending(NamedTuple):
     """Which value of a network becomes `logits`.
 
-    layout: of labels, "nhw", "n1hw" or "nhw1"; they become one-hot logits. axes: those of classes, rows and columns, of
-    other values. inverse: of the function that made the values of logits: "log" of a softmax, "logit" of a sigmoid.
-    channel: what the one channel of a network of two classes is; it becomes two before the inverse. missing: axes of
-    length 1 that the value lacks, among those of `axes`.
+    layout: of labels, "hw", "nhw", "n1hw" or "nhw1"; they become one-hot logits. axes: those of classes, rows and
+    columns, of other values. inverse: of the function that made the values of logits: "log" of a softmax, "logit" of a
+    sigmoid. channel: what the one channel of a network of two classes is; it becomes two before the inverse. missing:
+    axes of length 1 that the value lacks, among those of `axes`.
     """
 
     value: str
@@ -151,7 +151,9 @@ class _Steps:
         from onnx import TensorProto
 
         labels = self.add("Cast", labels, to=TensorProto.INT64)
-        if layout != "nhw":
+        if layout == "hw":
+            labels = self.unsqueeze(labels, (0,))
+        elif layout != "nhw":
             labels = self.add("Gather", labels, self.constant(np.int64(0)), axis=1 if layout == "n1hw" else 3)
         # OneHot counts negative labels from the end: they are moved out of range.
         negative = self.add("Less", labels, self.constant(np.int64(0)))
