@@ -1,7 +1,7 @@
 """The description of a network in an ONNX file: its classes, its input and its output.
 
-It is a YAML file of the same name beside it (net.onnx, net.yaml), or JSON of the same form in the file's metadata. See
-docs/networks.md.
+It is a YAML file of the same name beside it (net.onnx, net.yaml or net.yml), or JSON of the same form in the file's
+metadata. See docs/networks.md.
 """
 
 import json
@@ -36,6 +36,8 @@ OF_SPEC = (  # entries that become fields of the ModelSpec as they are
     "data_licence",
 )
 OF_FILE = ("input", "input_layout", "input_size", "output", "output_kind")
+FORM = "{name: mine, classes: [{name: road, colour: [128, 64, 128]}, {name: other, colour: [0, 0, 0]}]}"
+ONE_CHANNEL = "a network with one channel has two, the background first"
 LAYOUTS = ("nchw", "nhwc")
 KINDS = ("logits", "probabilities", "sigmoid", "labels")
 
@@ -58,7 +60,7 @@ def describe(model: "onnx.ModelProto", spec: ModelSpec) -> None:
 
 def read_description(path: Path, model: "onnx.ModelProto") -> tuple[dict[str, Any], str]:
     """Entries of the YAML beside the file, else of its metadata; and where they are from. Raises CheckpointError."""
-    beside = path.with_suffix(".yaml")
+    beside = next((one for one in map(path.with_suffix, (".yaml", ".yml")) if one.exists()), path.with_suffix(".yaml"))
     values: Any = {}
     source = str(beside)
     try:
@@ -98,9 +100,9 @@ def to_spec(values: dict[str, Any], size: tuple[int, int] | None, source: str) -
     if value_range not in (1, 255):
         raise CheckpointError(f"{source}: value_range is {value_range!r}, not 1 or 255")
     try:
-        mean, std = (tuple(float(value) * 255 / value_range for value in values[key]) for key in ("mean", "std"))
+        mean, std = (tuple(float(value) * 255 / value_range for value in three(values[key])) for key in ("mean", "std"))
         if not all(map(math.isfinite, mean + std)):
-            raise CheckpointError(f"{source}: mean and std must be finite numbers")
+            raise CheckpointError("mean and std must be finite numbers")
         spec = ModelSpec(
             classes=_classes(values["classes"], source),
             architecture="onnx",
@@ -123,9 +125,19 @@ def to_spec(values: dict[str, Any], size: tuple[int, int] | None, source: str) -
         raise CheckpointError(f"{source}: mean or std are not three numbers ({err})") from err
 
 
+def three(value: Any) -> Any:
+    """`mean` or `std` of a description: one number is that of all channels."""
+    return [value] * 3 if isinstance(value, int | float) else value
+
+
 def _classes(given: Any, source: str) -> ClassTable:
     if isinstance(given, dict):
-        return ClassTable.from_dict(given, source)
-    name = str(given)
+        entries = given.get("classes")
+        if isinstance(entries, list) and len(entries) == 1:
+            raise CheckpointError(f"classes: only one: {ONE_CHANNEL}")
+        return ClassTable.from_dict(given, "classes")
+    if not isinstance(given, str):
+        raise CheckpointError(f"classes is {given!r:.60}, not a table: its name, or {FORM}")
+    name = given
     beside = Path(source).parent / name
     return load_classes(beside if name.endswith((".yaml", ".yml")) and beside.is_file() else name)

@@ -173,8 +173,11 @@ def _external_files(path: Path, model: "onnx.ModelProto") -> list[Path]:
             raise CheckpointError(f"{path}: tensor {tensor.name!r} is stored in {location!r}, outside its folder")
         if not file.is_file():
             raise CheckpointError(f"{path}: its tensors are stored in {location!r}, which is not beside it")
-        if not file.resolve().is_relative_to(folder):  # a symbolic link
-            raise CheckpointError(f"{path}: tensor {tensor.name!r} is stored in {location!r}, outside its folder")
+        if not file.resolve().is_relative_to(folder):
+            raise CheckpointError(
+                f"{path}: its tensors are stored in {location!r}, a symbolic link to {file.resolve()} outside its "
+                f"folder, as in the cache of Hugging Face: copy the files themselves, cp -L {path.parent}/* FOLDER"
+            )
         files[location] = file
     return list(files.values())
 
@@ -197,16 +200,27 @@ def _input(path: Path, model: "onnx.ModelProto", values: dict[str, Any]) -> Onnx
     shape = _product(sides)
     if len(sides) != 4 or sides[0] not in (0, 1):
         raise CheckpointError(f"{path}: its input {name!r} is {shape}, not one image: 1 x 3 x height x width")
-    possible = [layout for layout, at in (("nchw", 1), ("nhwc", 3)) if sides[at] == 3]
-    layout: Any = values.get("input_layout") or (possible[0] if len(possible) == 1 else None)
+    layout: Any = values.get("input_layout") or _layout(sides, tensor.shape.dim[3].dim_param)
+    places = {"nchw": [1], "nhwc": [3]}.get(layout, [1, 3])
+    if all(sides[at] not in (0, 3) for at in places):
+        raise CheckpointError(
+            f"{path}: its input {name!r} is {shape}, not an image of 3 channels{f' in {layout}' if layout else ''}: "
+            "export it with an input of 3 channels; one that needs grey can compute it from them"
+        )
     if layout is None:
         raise CheckpointError(f"{path}: its input {name!r} is {shape}: add input_layout, nchw or nhwc, to its .yaml")
-    if sides[1 if layout == "nchw" else 3] not in (0, 3):
-        raise CheckpointError(f"{path}: its input {name!r} is {shape}, in {layout} not an image of 3 channels")
     height, width = sides[2:] if layout == "nchw" else sides[1:3]
     if bool(height) != bool(width):
         raise CheckpointError(f"{path}: its input {name!r} is {shape}; height and width must both be fixed or neither")
     return OnnxInput(name, layout, cast("Any", types[tensor.elem_type]), (height, width) if height else None)
+
+
+def _layout(sides: list[int], last: str) -> str | None:
+    """Where the channels of an input are; None if that cannot be told. last: name of its last axis."""
+    if not any(sides[1:]):  # all are named: nearly all exports of this kind are of torch
+        return "nhwc" if "chan" in last or last == "c" else "nchw"
+    possible = [layout for layout, at in (("nchw", 1), ("nhwc", 3)) if sides[at] == 3]
+    return possible[0] if len(possible) == 1 else None
 
 
 def _output(path: Path, model: "onnx.ModelProto", values: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from icnet_ros.checkpoint.onnx_description import three
 from icnet_ros.checkpoint.onnx_graph import Array, Graph, attributes
 from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 
@@ -164,7 +165,7 @@ def _same(values: Mapping[str, Any], head: Head) -> bool:
     """
     try:
         scale = 255 / values.get("value_range", head.value_range)
-        said = np.array([values.get("mean", (0, 0, 0)), values.get("std", (1, 1, 1))], np.float64) * scale
+        said = np.array([three(values.get("mean", 0)), three(values.get("std", 1))], np.float64) * scale
         own = np.array([head.mean, head.std])
         return said.shape == (2, 3) and any(np.allclose(said, one, rtol=0.02, atol=1.0) for one in (own, own[:, ::-1]))
     except (TypeError, ValueError, ZeroDivisionError):

@@ -47,6 +47,14 @@ def test_info(folder):
     assert all(word in out for word in ("logits, nchw", "Resize (bilinear", "normalisation inside", "equal labels"))
 
 
+def test_info_of_a_network_that_cannot_be_used(tmp_path):
+    """Scripts see it, too."""
+    path = export(Small(), tmp_path / "net.onnx", description=DESCRIPTION | {"classes": "camvid"})
+    code, out, _ = icnet("info", path)
+    assert code == 1
+    assert "cannot be used" in out
+
+
 def test_segment(folder, tmp_path):
     words = ["-o", tmp_path, "--model", folder / "net.onnx", "--precision", "fp32"]
     code, _, err = icnet("segment", folder / "data" / "images", *words)

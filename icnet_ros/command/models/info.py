@@ -20,7 +20,10 @@ def info(
     ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print the header as JSON.")] = False,
 ) -> None:
-    """Show the metadata of a checkpoint or ONNX network: architecture, classes, training, metrics."""
+    """Show the metadata of a checkpoint or ONNX network: architecture, classes, training, metrics.
+
+    The exit code is 1 if the network's output cannot be used.
+    """
     path = model_path(model)
     if path is None:
         raise CheckpointError("no checkpoint is shipped with this installation: name one")
@@ -48,8 +51,10 @@ def info(
             else str(value)
         )
         table.add_row(name, "any" if value is None else shown)
+    unusable = False
     if spec.architecture == "onnx":
-        for name, text in _network(path):
+        rows, unusable = _network(path)
+        for name, text in rows:
             table.add_row(name, text)
     for title, values in (("training", spec.training), ("metrics", spec.metrics)):
         for key, value in values.items():
@@ -60,12 +65,14 @@ def info(
     for index, (name, colour) in enumerate(zip(spec.classes.names, spec.classes.colours, strict=True)):
         classes.add_row(str(index), name, Text(" " * 6, f"on rgb({colour[0]},{colour[1]},{colour[2]})"))
     console.print(classes)
+    if unusable:
+        raise typer.Exit(1)
 
 
-def _network(path: Path) -> list[tuple[str, str]]:
+def _network(path: Path) -> tuple[list[tuple[str, str]], bool]:
     """What is known of a network that is not ICNet: its normalisation, its output, and what the engine replaces.
 
-    Runs the network on pictures of noise, unless that is in the cache.
+    Also whether its output cannot be used. Runs the network on pictures of noise, unless that is in the cache.
     """
     from icnet_ros.checkpoint.file import open_checkpoint
     from icnet_ros.checkpoint.onnx_file import read_onnx
@@ -77,8 +84,10 @@ def _network(path: Path) -> list[tuple[str, str]]:
 
         with console.status("running the network on pictures of noise"):
             tail = read_tail(onnx_file(open_checkpoint(path), "sub124"))
-    except (EngineError, ModuleNotFoundError) as err:
-        return [*rows, ("output", f"cannot be used: {err}")]
+    except EngineError as err:
+        return [*rows, ("output", f"cannot be used: {err}")], True
+    except ModuleNotFoundError as err:
+        return [*rows, ("output", f"not looked at: {err}")], False
     rows += [("output", f"{tail.kind}, {tail.layout}"), ("done by the engine", str(tail))]
     if tail.moved:
         rows.append(("moved before interpolations", ", ".join(tail.moved)))
@@ -87,4 +96,4 @@ def _network(path: Path) -> list[tuple[str, str]]:
         rows.append(("interpolation to the image", f"bilinear, corners {corners}"))
     if tail.cut:
         rows.append(("equal labels", f"{tail.equal:.4%} of those of the whole network"))
-    return [*rows, *([("not done by the engine", tail.reason)] if tail.reason else [])]
+    return [*rows, *([("not done by the engine", tail.reason)] if tail.reason else [])], False

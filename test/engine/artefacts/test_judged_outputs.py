@@ -123,6 +123,10 @@ MEANINGLESS = {
         [ARGMAX, Op("Mul", {}, (np.int64(85),)), Op("Slice", {}, ([-1], [-9999], [2], [-1]))], None,
         "gives the label (85|170|255) ",
     ),
+    "-inf": (
+        [Op("Add", {}, (np.array([0, 0, 0, -np.inf], np.float32).reshape(1, 4, 1, 1),))], None,
+        "NaN or infinity .* instead of -inf for classes that it never gives, take -1e4",
+    ),
     "NaN": ([Op("Sqrt")], None, "NaN or infinity for a picture of noise"),
 }  # fmt: skip
 

@@ -36,7 +36,8 @@ def kind_of(source: str, values: Array, axis: int, stated: str | None) -> str:
     nobody can say what they are.
     """
     if not np.isfinite(values).all():
-        raise EngineError(f"{source}: it gives NaN or infinity for a picture of noise")
+        masked = "; instead of -inf for classes that it never gives, take -1e4" if np.isneginf(values).any() else ""
+        raise EngineError(f"{source}: it gives NaN or infinity for a picture of noise{masked}")
     rounding = rounding_of(values)
     values = values.astype(np.float64)
     lowest, highest, sums = values.min(), values.max(), values.sum(axis)
