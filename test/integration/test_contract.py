@@ -180,6 +180,15 @@ def test_a_camera_that_sends_nothing_is_explained(graph, model, published, kind,
     graph.spin_until(lambda: reason in process.text)
 
 
+def test_another_segmentation_nodes_labels_are_not_proposed(graph, model):
+    graph.start_node(model, "__ns:=/front", "image:=/oak/rgb/preview")
+    camera = graph.camera("/oak/rgb/preview")
+    process = graph.start_node(model, "~/labels:=/image_of_labels", input_timeout_s=1.0)
+    graph.spin_until(lambda: "nobody publishes /image; if /oak/rgb/preview, the only image topic" in process.text)
+    graph.node.destroy_publisher(camera)
+    graph.spin_until(lambda: process.text.rstrip().endswith("no images yet: nobody publishes /image"))
+
+
 def test_diagnostics_of_two_namespaces_have_different_names(graph, model):
     for namespace in ("/a", "/b"):
         graph.start_node(model, f"__ns:={namespace}")

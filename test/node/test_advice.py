@@ -5,28 +5,24 @@ from types import SimpleNamespace
 import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
-from icnet_ros.node.ros.graph import why_no_images
+from icnet_ros.node.ros.graph import LATENCY, why_no_images
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, FFMPEG_PACKET, IMAGE
 from icnet_ros.wire.decoders.table import topic_of, transports
 
 
 class Graph:
-    """A node that sees these topics published: name -> types."""
+    """A node that sees these topics published: name -> types; by `camera`, or the node that `publishers` has."""
 
-    def __init__(self, topics):
-        self.topics = topics
+    def __init__(self, topics, publishers=None):
+        self.topics, self.publishers = topics, publishers or {}
 
     def get_publishers_info_by_topic(self, topic):
-        return [SimpleNamespace(topic_type=kind) for kind in self.topics.get(topic, ())]
-
-    def count_publishers(self, topic):
-        return len(self.topics.get(topic, ()))
+        name = self.publishers.get(topic, "camera")
+        kinds = self.topics.get(topic, ())
+        return [SimpleNamespace(topic_type=kind, node_name=name, node_namespace="/") for kind in kinds]
 
     def get_topic_names_and_types(self):
         return list(self.topics.items())
-
-    def get_fully_qualified_name(self):
-        return "/icnet"
 
 
 @pytest.mark.parametrize(
@@ -62,3 +58,21 @@ def test_a_topic_that_is_published_needs_no_advice():
     assert why_no_images(Graph({}), "/x", IMAGE) == "nobody publishes /x"
     said = why_no_images(Graph({"/x": ["std_msgs/msg/String"]}), "/x", IMAGE)
     assert said == "/x is published as std_msgs/msg/String, not as sensor_msgs/msg/Image"
+
+
+def test_another_segmentation_nodes_outputs_are_no_images():
+    """Whatever its topics are called."""
+    topics = {"/icnet/labels/compressed": [COMPRESSED_IMAGE], "/rear/image": [IMAGE], "/ms": [LATENCY]}
+    graph = Graph(topics, {"/icnet/labels/compressed": "icnet", "/rear/image": "icnet", "/ms": "icnet"})
+    assert why_no_images(graph, "/image", IMAGE) == "nobody publishes /image"
+    graph.publishers["/rear/image"] = "camera"
+    assert why_no_images(graph, "/image", IMAGE).endswith("remap image to /rear/image")
+
+
+def test_a_guess_is_said_to_be_one():
+    said = why_no_images(Graph({"/oak/rgb/preview": [IMAGE]}), "/x", IMAGE)
+    assert said.startswith("nobody publishes /x; if /oak/rgb/preview, the only image topic, is meant: set input_transp")
+    said = why_no_images(Graph({f"/oak/camera{number}": [IMAGE] for number in range(2)}), "/x", IMAGE)
+    assert said == "nobody publishes /x; there are the image topics /oak/camera0, /oak/camera1"
+    said = why_no_images(Graph({f"/oak/camera{number}": [IMAGE] for number in range(7)}), "/x", IMAGE)
+    assert said.endswith("/oak/camera4, ...")

@@ -8,6 +8,8 @@ from rclpy.node import Node
 from icnet_ros.engine.base import EngineError
 from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, topic_of, transport_of, transports
 
+LATENCY = "icnet_ros/msg/FrameLatency"  # what every segmentation node publishes, and no other
+NAMED = 5  # topics in a message
 COMPANION = "/_buf_"  # what follows the name of a topic in the names of its companions
 
 
@@ -47,18 +49,27 @@ def why_no_images(node: Node, topic: str, kind: str) -> str:
         for found in sorted(_published_types(node, other)) if other != topic else ():
             if has_decoder(found):
                 return f"nobody publishes {topic}, but {other} is published: {how_to_receive(other, found)}"
-    own, types = f"{node.get_fully_qualified_name()}/", set(image_types())
-    images = {
+    images = _camera_topics(node)
+    near = get_close_matches(topic, images, 1, cutoff=0.5)
+    if near:
+        return f"nobody publishes {topic}; {near[0]} is an image topic: {how_to_receive(near[0], images[near[0]])}"
+    if len(images) == 1:
+        [(name, found)] = images.items()
+        return f"nobody publishes {topic}; if {name}, the only image topic, is meant: {how_to_receive(name, found)}"
+    named = ", ".join(sorted(images)[:NAMED]) + (", ..." if len(images) > NAMED else "")
+    return f"nobody publishes {topic}" + (f"; there are the image topics {named}" if named else "")
+
+
+def _camera_topics(node: Node) -> dict[str, str]:
+    """Image topics and their types, without those that only segmentation nodes publish: they take images."""
+    topics = node.get_topic_names_and_types()
+    segmentation = {one for name, kinds in topics if LATENCY in kinds for one in _publishers(node, name)}
+    types = set(image_types())
+    return {
         name: next(one for one in kinds if one in types)
-        for name, kinds in node.get_topic_names_and_types()
-        if not types.isdisjoint(kinds)
-        and node.count_publishers(name)
-        and not name.startswith(own)
-        and COMPANION not in name
+        for name, kinds in topics
+        if not types.isdisjoint(kinds) and COMPANION not in name and _publishers(node, name) - segmentation
     }
-    near = get_close_matches(topic, images, 1, cutoff=0.5) or list(images)[:1]
-    advice = "".join(f"; {name} is an image topic: {how_to_receive(name, images[name])}" for name in near)
-    return f"nobody publishes {topic}{advice}"
 
 
 def how_to_receive(topic: str, kind: str) -> str:
@@ -69,6 +80,11 @@ def how_to_receive(topic: str, kind: str) -> str:
     if topic_of(base, transport) == topic:  # as image_transport names it
         return f"set input_transport to {transport} and remap image to {base}, without /{transport}"
     return f"set input_transport to {transport} and remap image/{transport}, not image, to {topic}"
+
+
+def _publishers(node: Node, topic: str) -> set[tuple[str, str]]:
+    """Name and namespace of the nodes that publish a topic."""
+    return {(info.node_name, info.node_namespace) for info in node.get_publishers_info_by_topic(topic)}
 
 
 def _published_types(node: Node, topic: str) -> set[str]:
