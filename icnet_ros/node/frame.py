@@ -16,6 +16,7 @@ from icnet_ros.node.inputs.needs import ReceivedInputs
 from icnet_ros.node.inputs.typed_image import TypedImage
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.worker import Counters
+from icnet_ros.wire.calibration import with_size
 from icnet_ros.wire.cdr import Header
 from icnet_ros.wire.image import Picture, stamp_ns
 
@@ -111,10 +112,10 @@ class LabelledFrame:
 
     @property
     def camera_info(self) -> CameraInfo:
-        """The newest CameraInfo of the camera. Raises ValueError if there is none."""
+        """The newest CameraInfo of the camera, see `with_size`. Raises ValueError if there is none."""
         if self.inputs.info is None:
             raise ValueError("no CameraInfo of the camera was received; is its topic right?")
-        return self.inputs.info
+        return with_size(self.inputs.info, *self.picture.pixels.shape[:2])
 
     @cached_property
     def bgr(self) -> UInt8:

@@ -4,7 +4,8 @@ A CameraInfo describes the whole sensor; the delivered image is its region of in
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from copy import copy
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,10 +39,23 @@ class CameraInfo(Protocol):
     roi: Region
 
 
+Info = TypeVar("Info", bound=CameraInfo)
+
+
 def delivered(info: CameraInfo, height: int, width: int) -> tuple[int, int]:
     """(height, width) of the delivered image; those given where the driver left them at 0."""
     rows, columns = info.roi.height or info.height, info.roi.width or info.width
     return rows // (info.binning_y or 1) or height, columns // (info.binning_x or 1) or width
+
+
+def with_size(info: Info, height: int, width: int) -> Info:
+    """`info`; where the driver left the size at 0, a copy that has the size of its image of height x width pixels."""
+    if info.height and info.width:
+        return info
+    result, roi = copy(info), info.roi
+    result.height = max(height * (info.binning_y or 1), roi.y_offset + roi.height)
+    result.width = max(width * (info.binning_x or 1), roi.x_offset + roi.width)
+    return result
 
 
 def check_view(info: CameraInfo, height: int, width: int) -> None:

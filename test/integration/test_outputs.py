@@ -75,6 +75,14 @@ def test_labels_of_the_size_that_was_asked_for_and_their_camera_info(graph, node
     assert np.allclose(info.p, [25, 0, 15.75, 0.25, 0, 45, 17.625, 0.1875, 0, 0, 1, 0])
 
 
+def test_a_camera_info_without_a_size_gets_that_of_its_image(graph, node):
+    infos, _ = graph.listen(CameraInfo, "/icnet/camera_info")
+    node.start()
+    source = graph.node.create_publisher(CameraInfo, "/camera_info", 10)
+    graph.spin_until(lambda: infos, again=lambda: source.publish(CameraInfo()) or node.camera.publish(image()))
+    assert (infos[-1].height, infos[-1].width, infos[-1].k[0]) == (48, 64, 0.0)
+
+
 def test_labels_get_the_size_of_another_topic(graph, node):
     labels, _ = graph.listen(Image, "/icnet/labels")
     node.start(output_like="/depth/image")

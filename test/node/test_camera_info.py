@@ -9,7 +9,7 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from icnet_ros.node.outputs.camera_info import for_size, of_labels, rectified_matrix
-from icnet_ros.wire.calibration import check_view
+from icnet_ros.wire.calibration import check_view, with_size
 
 HEADER = Header(frame_id="optical")
 
@@ -81,3 +81,23 @@ def test_the_matrix_of_a_rectified_image_is_that_of_p():
     info.k = [0.0] * 9
     with pytest.raises(ValueError, match="no calibration"):
         rectified_matrix(info)
+
+
+@pytest.mark.parametrize("binning", [(0, 0), (2, 2)])
+def test_a_size_that_the_driver_left_at_0_is_that_of_the_image(binning):
+    sent, known = sensor(binning=binning), sensor(binning=binning)
+    sent.width = sent.height = 0
+    rows, columns = 960 // (binning[1] or 1), 1280 // (binning[0] or 1)
+    assert with_size(sent, rows, columns) == known
+    assert (sent.height, sent.width) == (0, 0), "others have this message, too"
+    for size in ((rows, columns), (rows // 2, columns // 2)):  # of the labels
+        assert of_labels(with_size(sent, rows, columns), HEADER, *size) == of_labels(known, HEADER, *size)
+    assert with_size(known, 7, 9) is known
+
+
+def test_a_region_of_a_sensor_of_unknown_size_stays_one():
+    sent = sensor((320, 240, 640, 480))
+    sent.width = sent.height = 0
+    sized, known = with_size(sent, 480, 640), sensor((320, 240, 640, 480))
+    check_view(sized, 480, 640)
+    assert of_labels(sized, HEADER, 240, 320) == of_labels(known, HEADER, 240, 320)
