@@ -28,7 +28,8 @@ from icnet_ros.node.diagnostics import status_name
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
 from icnet_ros.node.inputs.bytes_subscription import BytesSubscription
 from icnet_ros.node.parameter import ParameterError
-from icnet_ros.node.ros.parameters import check_arguments, checking_ros_arguments
+from icnet_ros.node.ros.diagnostic_array import diagnostic_array
+from icnet_ros.node.ros.parameters import check_arguments, checking_ros_arguments, log_fatal
 from icnet_ros.node.ros.qos import OVERRIDABLE, subscription_events
 from icnet_ros.node.ros.releases import overridable
 from icnet_ros.node.ros.unknown_parameters import check_overrides
@@ -168,9 +169,7 @@ class EvaluationNode(Node):
             level=level, name=f"{name}: score", message=message, hardware_id=hardware,
             values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
         )  # fmt: skip
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(array)
+        self._diagnostics.publish(diagnostic_array(self, [status]))
 
     def write(self) -> Report:
         """Write the report and return its content. Waits for the hash of the bag."""
@@ -206,7 +205,7 @@ def main() -> int:
     try:
         node = EvaluationNode()
     except (ParameterError, CheckpointError, EngineError, rclpy.exceptions.ParameterException) as err:
-        rclpy.logging.get_logger("icnet_evaluation").fatal(str(err))
+        log_fatal("icnet_evaluation", str(err))
         rclpy.shutdown()
         return CONFIGURATION_ERROR
     executor = SingleThreadedExecutor()

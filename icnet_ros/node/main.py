@@ -14,7 +14,7 @@ from icnet_ros.malloc import limit_malloc_arenas
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
 from icnet_ros.node.parameter import ParameterError
 from icnet_ros.node.parameters import by_name
-from icnet_ros.node.ros.parameters import RosLog, check_arguments, checking_ros_arguments
+from icnet_ros.node.ros.parameters import RosLog, check_arguments, checking_ros_arguments, log_fatal
 from icnet_ros.node.ros.releases import spin_until
 from icnet_ros.node.segmentation import SegmentationNode
 
@@ -44,7 +44,7 @@ def main() -> int:
     try:
         node = SegmentationNode()
     except (ParameterError, rclpy.exceptions.ParameterException) as err:
-        rclpy.logging.get_logger("icnet").fatal(str(err))
+        log_fatal("icnet", str(err))
         rclpy.shutdown()
         return CONFIGURATION_ERROR
     log = logging.getLogger("icnet_ros")

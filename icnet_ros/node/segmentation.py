@@ -25,6 +25,7 @@ from icnet_ros.node.parameter import ParameterError
 from icnet_ros.node.parameters import by_name
 from icnet_ros.node.processing import FrameProcessor
 from icnet_ros.node.ros.bond import ManagerBond
+from icnet_ros.node.ros.diagnostic_array import diagnostic_array
 from icnet_ros.node.ros.graph import duplicate_names
 from icnet_ros.node.ros.parameters import declare
 from icnet_ros.node.ros.qos import OVERRIDABLE
@@ -287,9 +288,7 @@ class SegmentationNode(LifecycleNode):
             camera.snapshot(common, worker.counters[name] if worker else None) for name, camera in self._cameras.items()
         ] or [replace(common, camera=name) for name in self._settings.cameras]
         node = self.get_fully_qualified_name()
-        array = DiagnosticArray(status=[status(node, snapshot) for snapshot in snapshots])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(array)
+        self._diagnostics.publish(diagnostic_array(self, [status(node, snapshot) for snapshot in snapshots]))
 
     def stop(self) -> None:
         """Clean shutdown: finish the current frame, free the device."""

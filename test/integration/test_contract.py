@@ -1,6 +1,7 @@
 """What a planner relies on, checked by an independent typed subscriber."""
 
 import math
+import time
 from array import array
 
 import numpy as np
@@ -198,8 +199,11 @@ def test_diagnostics_of_two_namespaces_have_different_names(graph, model):
 
 
 def test_simulated_time_without_a_clock_is_reported(graph, model):
+    """With the system's time: diagnostic_aggregator takes a stamp of 0 for none."""
     graph.start_node(model, use_sim_time=True)
     arrays, _ = graph.listen(DiagnosticArray, "/diagnostics")
+    graph.spin_until(lambda: arrays)
+    assert abs(arrays[0].header.stamp.sec - time.time()) < 60
     camera = graph.camera("/image")
     graph.spin_until(
         lambda: any("/clock" in status.message for array in arrays for status in array.status),

@@ -76,6 +76,21 @@ def test_a_setting_that_cannot_be_used_ends_the_process_with_exit_code_2(graph, 
     assert "Traceback" not in process.text
 
 
+@pytest.mark.parametrize(
+    ("module", "name", "parameter"),
+    [
+        ("icnet_ros.node.main", "front.eye", "engine:=foo"),
+        ("icnet_ros.node.evaluator", "front.eye", "bag:=/none"),
+        ("icnet_ros.node.main", "icnet", "use_sim_time:=soon"),  # no node can be made with it
+    ],
+)
+def test_the_reason_is_logged_by_the_name_that_the_node_has(graph, module, name, parameter):
+    process = graph.start("--ros-args", "-r", "__ns:=/front", "-r", "__node:=eye", "-p", parameter, module=module)
+    assert process.popen.wait(60) == 2
+    assert re.search(rf"\[FATAL\] \[[\d.]+\] \[{re.escape(name)}\]: ", process.text), process.text
+    assert "Traceback" not in process.text
+
+
 def test_every_transition_is_logged(graph, model):
     process = graph.start_node(model, autostart=False)
     for name, words in (

@@ -6,7 +6,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import ParameterException
+from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.utilities import remove_ros_args
 
@@ -68,6 +71,17 @@ def checking_ros_arguments(name: str) -> Iterator[None]:
         reason = str(err).partition(", at /")[0].strip()  # then come places in rcl's source
         print(f"[FATAL] [{name}]: ROS arguments or a parameter file cannot be used: {reason}", file=sys.stderr)
         raise SystemExit(CONFIGURATION_ERROR) from None
+
+
+def log_fatal(name: str, reason: str) -> None:
+    """Log why the node `name` could not be made, with the name and namespace that it has by the ROS arguments."""
+    try:
+        node = rclpy.create_node(name, enable_rosout=False, start_parameter_services=False)
+    except ParameterException:  # of rclpy's own parameters
+        get_logger(name).fatal(reason)
+        return
+    node.get_logger().fatal(reason)
+    node.destroy_node()
 
 
 def _descriptor(entry: Entry) -> ParameterDescriptor:
