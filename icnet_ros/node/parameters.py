@@ -223,10 +223,8 @@ class Parameters(GroundParameters):
                 parse_transform(self.cloud_transform)
             except ValueError as err:
                 raise ParameterError(f"cloud_transform: {err}") from None
-            if len(self.cameras) > 1:
-                raise ParameterError(
-                    "cloud_transform is that of one camera: with several, publish the transforms on /tf"
-                )
+        if self.cloud_transform and len(self.cameras) > 1:
+            raise ParameterError("cloud_transform is that of one camera: with several, publish the transforms on /tf")
         if self.buffer_backends and self.input_transport != "raw":
             raise ParameterError("buffer_backends is for raw images: set input_transport to raw")
         if self.input_scale and self.input_rows:
