@@ -1,7 +1,7 @@
 """Normalisation inside an ONNX network: what it does to pixels before its first layer."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,11 +65,15 @@ def head_of(model: Any, folder: str, name: str, layout: str, element: str) -> He
     graph, value = Graph(model, folder), name
     channels = 1 if layout == "nchw" else 3
     factor, offset = np.ones(3), np.zeros(3)
-    swapped, whole = False, element == "uint8"
+    swapped, known = False, 255 if element == "uint8" else None
     for _ in range(LONGEST):
         node = _only_user(graph, value)
         if node is None:
-            break
+            joined = _joined_backwards(graph, graph.users(value), channels)
+            if joined is None:
+                break
+            factor, offset, swapped, value = factor[::-1], offset[::-1], not swapped, joined.output[0]
+            continue
         if node.op_type == "Transpose":
             channels = list(attributes(node).get("perm", (3, 2, 1, 0))).index(channels)
         elif node.op_type in ("Sub", "Add", "Mul", "Div"):
@@ -78,13 +82,18 @@ def head_of(model: Any, folder: str, name: str, layout: str, element: str) -> He
                 break
             factor, offset = factor * change[0], offset * change[0] + change[1]
         elif node.op_type == "Cast":
-            whole |= attributes(node)["to"] == 2  # TensorProto.UINT8
+            known = 255 if attributes(node)["to"] == 2 else known  # TensorProto.UINT8
+        elif node.op_type == "Clip":
+            limited = _range_of_clip(graph, node, factor, offset)
+            if limited is None:
+                break
+            known = limited
         elif node.op_type in ("Gather", "Slice"):
             if not _reverses(graph, node, channels):
                 break
             factor, offset, swapped = factor[::-1], offset[::-1], not swapped
         elif node.op_type == "Split":
-            joined = _joined_backwards(graph, node, channels)
+            joined = _joined_backwards(graph, [node], channels)
             if joined is None:
                 break
             factor, offset, swapped, node = factor[::-1], offset[::-1], not swapped, joined
@@ -92,10 +101,10 @@ def head_of(model: Any, folder: str, name: str, layout: str, element: str) -> He
             break
         value = node.output[0]
     if not (np.isfinite(factor).all() and np.isfinite(offset).all() and (factor > 0).all()):
-        return Head(value_range=255 if whole else None)
+        return Head(value_range=known)
     if swapped:  # given in the order of the input
         factor, offset = factor[::-1], offset[::-1]
-    return Head(_three(factor), _three(offset), swapped, 255 if whole else _range(factor, offset))
+    return Head(_three(factor), _three(offset), swapped, known or _range(factor, offset))
 
 
 def complete(values: Mapping[str, Any], head: Head, source: str) -> dict[str, Any]:
@@ -236,13 +245,48 @@ def _reverses(graph: Graph, node: Any, channels: int) -> bool:
     return axis % 4 == channels and step == -1 and start in (-1, 2) and end < -3
 
 
-def _joined_backwards(graph: Graph, node: Any, channels: int) -> Any:
-    """The Concat that joins the three parts of a Split in the other order; None if there is none."""
-    if attributes(node).get("axis", 0) % 4 != channels or len(node.output) != 3:
+def _range_of_clip(graph: Graph, node: Any, factor: Array, offset: Array) -> int | None:
+    """1 or 255 for a Clip that ends where pixels of 0..1 or 0..255 do, so that it changes none; None for another."""
+    bounds = [graph.constant(name) if name else None for name in node.input[1:3]]
+    if len(bounds) != 2 or bounds[0] is None or bounds[1] is None or (bounds[0] > offset.min()).any():
         return None
-    users = {id(user): user for name in node.output for user in graph.users(name)}
-    if len(users) != 1:
+    return next((one for one in (1, 255) if np.allclose(factor * one + offset, bounds[1], rtol=1e-3)), None)
+
+
+def _joined_backwards(graph: Graph, nodes: Sequence[Any], channels: int) -> Any:
+    """The Concat that joins all three channels in the other order; None if there is none.
+
+    nodes: a Split, or what takes single channels: Slice, Gather, with or without an Unsqueeze.
+    """
+    parts: dict[str, int] = {}  # place of the channel by name of the value
+    for node in nodes:
+        if node.op_type == "Split" and attributes(node).get("axis", 0) % 4 == channels and len(node.output) == 3:
+            parts |= {name: place for place, name in enumerate(node.output)}
+        elif (place := _channel(graph, node, channels)) is not None:
+            users = graph.users(node.output[0])
+            alone = users[0] if len(users) == 1 and users[0].op_type == "Unsqueeze" else node
+            parts[alone.output[0]] = place
+        elif node.op_type not in ("Shape", "Size"):
+            return None  # the network also uses the channels in their own order
+    joined = {id(user): user for name in parts for user in graph.users(name)}
+    if len(joined) != 1:
         return None
-    joined = next(iter(users.values()))
-    backwards = list(joined.input) == list(node.output)[::-1]
-    return joined if joined.op_type == "Concat" and attributes(joined)["axis"] % 4 == channels and backwards else None
+    last = next(iter(joined.values()))
+    backwards = [parts.get(name) for name in last.input] == [2, 1, 0]
+    return last if last.op_type == "Concat" and attributes(last)["axis"] % 4 == channels and backwards else None
+
+
+def _channel(graph: Graph, node: Any, channels: int) -> int | None:
+    """Which channel a Slice or Gather takes; None if it takes none or several."""
+    if node.op_type == "Gather":
+        index = graph.constant(node.input[1])
+        one = attributes(node).get("axis", 0) % 4 == channels and index is not None and index.size == 1
+        return int(index.reshape(-1)[0]) % 3 if one and index is not None else None
+    if node.op_type != "Slice" or len(node.input) < 4:
+        return None
+    parts = [graph.constant(name) for name in node.input[1:]]
+    if any(part is None or part.size != 1 for part in parts):
+        return None
+    start, end, axis, *step = (int(part.reshape(-1)[0]) for part in parts if part is not None)
+    taken = range(3)[start:end]
+    return taken[0] if axis % 4 == channels and step in ([], [1]) and len(taken) == 1 else None

@@ -1,10 +1,12 @@
 """Normalisation inside a network is recognised, so that nothing is asked for or applied twice."""
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import yaml
-from onnx import TensorProto
+from networks import picture
+from onnx import TensorProto, helper
 from tails import CLASSES, SIZE, Op, write
 
 from icnet_ros.checkpoint.file import open_checkpoint
@@ -33,6 +35,10 @@ def mul(values):
     return Op("Mul", {}, (values,))
 
 
+def clip(lowest, highest):
+    return Op("Clip", {}, (np.float32(lowest), np.float32(highest)))
+
+
 # name -> (operators before the first layer, value_range, mean and std of pixels 0..255, further arguments)
 HEADS = {
     "by 255, mean, std": ([div(np.float32(255)), sub(planes(MEAN)), div(planes(STD))], 255, 255 * MEAN, 255 * STD, {}),
@@ -58,6 +64,13 @@ HEADS = {
     ),
     "normalised, then swapped by Slice": (
         [sub(planes(MEAN)), div(planes(STD)), Op("Slice", {}, ([-1], [-9], [1], [-1]))], 1, 255 * MEAN, 255 * STD, {},
+    ),
+    "clipped to 0..1": ([clip(0, 1), sub(planes(MEAN)), div(planes(STD))], 1, 255 * MEAN, 255 * STD, {}),
+    "clipped to 0..255": (
+        [clip(0, 255), div(np.float32(255)), sub(planes(MEAN)), div(planes(STD))], 255, 255 * MEAN, 255 * STD, {}
+    ),
+    "by 255, clipped": (
+        [div(np.float32(255)), clip(0, 1), sub(planes(MEAN)), div(planes(STD))], 255, 255 * MEAN, 255 * STD, {}
     ),
 }  # fmt: skip
 
@@ -88,10 +101,69 @@ def test_a_normalisation_inside_is_neither_asked_for_nor_done_twice(tmp_path, na
     assert len(np.unique(own)) > 1
 
 
+def take(way, place, axis, value, number):
+    """Nodes and constants that take a channel of `value`, as exporters write it; the last one gives `part{place}`."""
+    names = [f"{part}{number}" for part in ("from", "to", "axis", "index", "whole")]
+    given = {names[0]: [place], names[1]: [place + 1], names[2]: [axis]}
+    if way == "slices":
+        return [helper.make_node("Slice", [value, *names[:3]], [f"part{number}"])], given
+    if way == "one-element gathers":
+        return [helper.make_node("Gather", [value, names[0]], [f"part{number}"], axis=axis)], given
+    index = {names[3]: place - 3, names[2]: [axis]}
+    return [
+        helper.make_node("Gather", [value, names[3]], [names[4]], axis=axis),
+        helper.make_node("Unsqueeze", [names[4], names[2]], [f"part{number}"]),
+    ], index
+
+
+@pytest.mark.parametrize("order", [[2, 1, 0], [1, 2, 0]])
+@pytest.mark.parametrize("way", ["slices", "one-element gathers", "gathers"])
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_channels_that_are_taken_one_by_one(tmp_path, layout, way, order):
+    """As Keras' preprocessing for caffe: BGR of 0..255 minus a mean. Another order is no reversal."""
+    axis = 1 if layout == "nchw" else 3
+    mean = np.array([103.939, 116.779, 123.68], np.float32)
+    path = write(tmp_path / "net.onnx", [], head=[sub(planes(mean) if axis == 1 else mean)], description=BARE,
+                 layout=layout)  # fmt: skip
+    model = onnx.load(path)
+    nodes = []
+    for number, place in enumerate(order):
+        made, constants = take(way, place, axis, "image", number)
+        nodes += made
+        model.graph.initializer.extend(
+            [onnx.numpy_helper.from_array(np.array(value, np.int64), name) for name, value in constants.items()]
+        )
+    nodes.append(helper.make_node("Concat", ["part0", "part1", "part2"], ["joined"], axis=axis))
+    model.graph.node[0].input[0] = "joined"
+    nodes += model.graph.node
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, path)
+    if way == "slices" and order == [2, 1, 0]:
+        beside = onnx.load(path)
+        beside.graph.node.append(helper.make_node("Identity", ["image"], ["skip"]))
+        beside.graph.output.append(helper.make_tensor_value_info("skip", TensorProto.FLOAT, None))
+        onnx.save(beside, tmp_path / "beside.onnx")
+        (tmp_path / "beside.yaml").write_text(yaml.safe_dump(BARE | {"output": "out"}))
+        with pytest.raises(CheckpointError, match="nothing says its value_range, mean, std"):
+            read_onnx(tmp_path / "beside.onnx")
+    if order != [2, 1, 0]:
+        with pytest.raises(CheckpointError, match="nothing says its value_range, mean, std"):
+            read_onnx(path)
+        return
+    network = read_onnx(path)
+    assert network.head.swapped
+    assert network.head.value_range == 255
+    assert network.head.mean == pytest.approx(tuple(mean[::-1]), abs=0.01)
+    assert open_engine("onnxruntime", open_checkpoint(path), EngineOptions("cpu")).segment([Frame(picture())])
+
+
 @pytest.mark.parametrize(
     ("operators", "missing"),
     [
         ([], "value_range, mean, std"),
+        ([clip(0, 6), div(np.float32(255))], "value_range, mean, std"),
+        ([clip(0.5, 1), sub(planes(MEAN))], "value_range, mean, std"),
         ([Op("Relu"), div(np.float32(255))], "value_range, mean, std"),
         ([mul(planes([1, -1, 1]))], "value_range, mean, std"),
         ([sub(np.zeros((1, 1, 1, 8), np.float32))], "value_range, mean, std"),
