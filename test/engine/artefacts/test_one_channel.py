@@ -119,7 +119,7 @@ def test_values_that_are_no_channel_of_a_class(tmp_path, name):
 
 
 def test_one_channel_of_more_classes_is_refused(tmp_path):
-    with pytest.raises(EngineError, match="is for a table of two classes: the background first"):
+    with pytest.raises(EngineError, match="is for a table of two classes, the background first"):
         adapted(write(tmp_path / "net.onnx", [SIGMOID], channels=1))
 
 
