@@ -45,7 +45,7 @@ TAKEN = {
     ),
     "labels of pixels": ([resize(), ARGMAX, reshape(1, PIXELS)], "", DESCRIPTION),
     "sigmoid of pixels": ([resize(), FIRST, SIGMOID, reshape(1, PIXELS, 1)], "", BINARY),
-    "sigmoid h x w": ([resize(), FIRST, SIGMOID, squeeze(0, 1)], "", BINARY),
+    "sigmoid h x w": ([resize(), FIRST, SIGMOID, squeeze(0, 1)], "Sigmoid Squeeze", BINARY),
 }  # fmt: skip
 
 

@@ -39,10 +39,19 @@ NETWORKS = {
     ),
     "another sigmoid": ([resize(), HARD], None, "", 17),
     "channels last": ([LAST, resize(constants=scales(8, 4, "nhwc")), SIGMOID], None, "Resize Sigmoid", 17),
-    "no channel axis": ([resize(), SIGMOID, SQUEEZE], None, "", 17),
+    "no channel axis": ([resize(), SIGMOID, SQUEEZE], None, "Resize Sigmoid Squeeze", 17),
+    "no channel axis, sigmoid behind": ([resize(), SQUEEZE, SIGMOID], None, "Resize Squeeze Sigmoid", 17),
+    "no channel axis, sigmoid before": ([SIGMOID, resize(), SQUEEZE], None, "Resize Squeeze", 17),
+    "no channel axis, taken by its place": (
+        [resize(), SIGMOID, Op("Gather", {"axis": 1}, (np.int64(0),))], None, "", 17
+    ),
+    "no channel axis, channels last": (
+        [LAST, resize(constants=scales(8, 4, "nhwc")), SIGMOID, Op("Squeeze", {}, (np.array([3]),))], None,
+        "Resize Sigmoid Squeeze", 17,
+    ),
     "no channel axis, opset 11": ([resize(constants=(np.empty(0, np.float32), scales(8)[1])), SIGMOID,
-                                   Op("Squeeze", {"axes": [1]})], None, "", 11),
-    "no channel axis, logits": ([resize(), SQUEEZE], None, "", 17),
+                                   Op("Squeeze", {"axes": [1]})], None, "Resize Sigmoid Squeeze", 11),
+    "no channel axis, logits": ([resize(), SQUEEZE], None, "Resize Squeeze", 17),
     "a threshold as float": (
         [resize(), SIGMOID, Op("Sub", {}, (np.float32(0.5),)), Op("Sign"), Op("Relu")], None, "", 17
     ),

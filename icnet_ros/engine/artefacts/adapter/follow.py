@@ -42,9 +42,14 @@ class Cut:
 
 @dataclass
 class _At:
-    """A value on the way back. axes: of classes (None for labels), rows and columns."""
+    """A value on the way back.
+
+    axes: of classes (None for labels), rows and columns. one: it has one channel, whose axis is None while it is
+    missing.
+    """
 
     axes: tuple[int | None, int, int]
+    one: bool = False
     operators: list[str] = field(default_factory=list)
     interpolation: Interpolation | None = None
     activation: bool = False
@@ -77,10 +82,10 @@ def follow(
 ) -> Cut | str:
     """The cut furthest back; a text that says why there is none.
 
-    networks: size (height, width) of the network's input for each image of a probe. values: those of `watched` and the
-    output, for each.
+    classes: channels of the output; 1 also if it has no axis for the channel. networks: size (height, width) of the
+    network's input for each image of a probe. values: those of `watched` and the output, for each.
     """
-    at, found, reason = _At(LAYOUTS[layout]), None, ""
+    at, found, reason = _At(LAYOUTS[layout], classes == 1), None, ""
     for node in chain(graph, output):
         if at.only is not None and node.op_type not in {*at.only, "Identity", "Cast", "Transpose"}:
             break
@@ -130,7 +135,10 @@ def _behind(graph: Graph, node: Any, at: _At, values: Sequence[Mapping[str, Arra
             _check_clip(graph, node, given)
         return replace(at, operators=operators, only=ONLY_BEHIND[node.op_type])
     if node.op_type in ("Squeeze", "Unsqueeze", "Reshape", "Flatten"):
-        return replace(at, axes=_reshaped(axes, node, values), operators=operators)
+        axes = _reshaped(axes, node, values)
+        if at.one and axes[0] is None and len(shape) == 4 and 0 not in axes:
+            axes = 6 - axes[1] - axes[2], axes[1], axes[2]  # of 1, 2 and 3 the one that is neither rows nor columns
+        return replace(at, axes=axes, operators=operators)
     if node.op_type == "ArgMax":
         return replace(at, axes=_of_argmax(axes, given, len(shape)), operators=operators)
     if node.op_type == "Resize":
@@ -141,15 +149,15 @@ def _behind(graph: Graph, node: Any, at: _At, values: Sequence[Mapping[str, Arra
         name = node.input[2] if len(node.input) > 2 else ""
         scales = [one[name] if name else np.empty(0) for one in values]
         found = interpolation(node, plane, shapes, scales)
-        if at.axes[0] is None and not found.rounding:
+        if at.axes[0] is None and not at.one and not found.rounding:
             raise NotExactError("labels are interpolated")
         operators[-1] = f"Resize ({found})"
         return replace(at, operators=operators, interpolation=found)
-    if at.axes[0] is None:
+    if at.axes[0] is None and not (at.one and node.op_type == "Sigmoid"):
         raise NotExactError(f"{node.op_type} of labels")
     if at.activation:
         raise NotExactError(f"{node.op_type} and another activation follow each other")
-    if node.op_type != "Sigmoid":
+    if node.op_type != "Sigmoid" and at.axes[0] is not None:
         _check_softmax(graph.opset, given, at.axes[0], len(shape))
     return replace(at, operators=operators, activation=True, only=None)
 
