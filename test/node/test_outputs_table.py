@@ -1,6 +1,5 @@
 """What the node derives from the table of outputs, and what one that fails costs."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,13 +14,12 @@ from sensor_msgs.msg import Image
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.base import EngineError, LabelMap
-from icnet_ros.node.benchmark.outputs import measure
 from icnet_ros.node.frame import DecodedFrame, LabelledFrame, NotYet, ReceivedImage
 from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.outputs import camera_outputs
 from icnet_ros.node.outputs.base import Output, Topic
 from icnet_ros.node.outputs.camera_outputs import CameraOutputs
-from icnet_ros.node.outputs.table import OUTPUTS, to_markdown
+from icnet_ros.node.outputs.table import OUTPUTS
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.ros.releases import CAN_REPORT_MATCHES
 from icnet_ros.node.worker import Counters
@@ -29,7 +27,6 @@ from icnet_ros.wire.decoders.image import decode_labels
 from icnet_ros.wire.image import Picture, make_header
 
 SPEC = ModelSpec(load_classes("camvid"), trained=True)
-TOPICS = Path(__file__).parents[2] / "docs" / "topics.md"
 
 
 class Publisher:
@@ -289,20 +286,3 @@ def test_latched_topics_are_published_again_only_for_volatile_subscribers(node, 
     matched(SimpleNamespace(current_count_change=-1))
     outputs.check_subscribers()
     assert len(sent) == 2
-
-
-def test_the_documentation_lists_the_topics_of_the_table():
-    rows = [row for row in TOPICS.read_text().splitlines() if row.startswith("| `~/")]
-    assert "\n".join(rows) + "\n" == to_markdown(), "python -m icnet_ros.node.outputs.table prints them"
-    for output in OUTPUTS.values():
-        for topic in output.topics:
-            package = topic.message.__module__.partition(".")[0]
-            assert f"{package}/{topic.message.__name__}" in topic.content
-
-
-def test_the_benchmark_measures_every_output(model):
-    """Also one that was added; the latched topics have no cost per frame."""
-    times = measure(48, 64, str(model), rounds=1)
-    per_frame = [name for name, one in OUTPUTS.items() if not all(topic.latched for topic in one.topics)]
-    assert list(times) == per_frame
-    assert min(times.values()) > 0
