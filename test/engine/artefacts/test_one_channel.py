@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import yaml
 from forked import icnet
+from onnx import TensorProto
 from tails import DESCRIPTION, SIZE, Op, adapted, frame, resize, scales, write
 
 from icnet_ros.benchmark.networks.alone import alone
@@ -108,6 +109,16 @@ def test_bool_is_nothing_else(tmp_path):
     path = write(tmp_path / "net.onnx", [above], channels=1, description=BINARY | {"output_kind": "sigmoid"})
     with pytest.raises(EngineError, match="output_kind is sigmoid, but its output is bool, which is labels 0 and 1"):
         adapted(path)
+
+
+def test_a_mask_of_255_is_named(tmp_path):
+    above = [
+        Op("Greater", {}, (np.float32(0),)),
+        Op("Cast", {"to": TensorProto.UINT8}),
+        Op("Mul", {}, (np.uint8(255),)),
+    ]
+    with pytest.raises(EngineError, match="a mask of 0 and 255: export it without the factor 255, or as bool"):
+        adapted(write(tmp_path / "net.onnx", above, channels=1, description=BINARY))
 
 
 FLAT = Op("Softmax", {"axis": 1})

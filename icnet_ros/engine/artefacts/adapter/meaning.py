@@ -88,6 +88,8 @@ def check_labels(source: str, labels: Array, classes: int) -> None:
             "output_kind: logits or probabilities, or export with an argmax"
         )
     if (foreign := values[(values < 0) | (values >= classes)]).size:
+        if classes == 2 and set(np.unique(values)) <= {0, 255}:
+            raise EngineError(f"{source}: it gives a mask of 0 and 255: export it without the factor 255, or as bool")
         raise EngineError(
             f"{source}: it gives the label {foreign.flat[0]:g} for a picture of noise; the class table has "
             f"{classes} classes, 0 to {classes - 1}: name the table of this network, or export the logits"
