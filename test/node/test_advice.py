@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
-from icnet_ros.node.ros.graph import LATENCY, why_no_images
+from icnet_ros.node.ros.graph import LATENCY, has_companion, why_no_images
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, FFMPEG_PACKET, IMAGE
 from icnet_ros.wire.decoders.table import topic_of, transports
 
@@ -17,6 +17,8 @@ class Graph:
         self.topics, self.publishers = topics, publishers or {}
 
     def get_publishers_info_by_topic(self, topic):
+        if any(token[:1].isdigit() for token in topic.split("/")):  # as rcl
+            raise ValueError("topic name token must not start with a number")
         name = self.publishers.get(topic, "camera")
         kinds = self.topics.get(topic, ())
         return [SimpleNamespace(topic_type=kind, node_name=name, node_namespace="/") for kind in kinds]
@@ -58,6 +60,16 @@ def test_a_topic_that_is_published_needs_no_advice():
     assert why_no_images(Graph({}), "/x", IMAGE) == "nobody publishes /x"
     said = why_no_images(Graph({"/x": ["std_msgs/msg/String"]}), "/x", IMAGE)
     assert said == "/x is published as std_msgs/msg/String, not as sensor_msgs/msg/Image"
+
+
+def test_companion_topics_are_no_images():
+    """Seen on Lyrical: a subscription that accepts other memory has one whose name rcl does not take."""
+    companions = {"/image/_buf_cpu": [IMAGE], "/image/_buf/010f7f01a2": [IMAGE]}
+    assert why_no_images(Graph(companions), "/image", IMAGE) == "nobody publishes /image"
+    graph = Graph(companions | {"/rear/image": [IMAGE]})
+    assert why_no_images(graph, "/front", IMAGE).endswith("remap image to /rear/image")
+    assert has_companion(Graph({"/image/_buf/010f7f01a2": [IMAGE]}), "/image")
+    assert not has_companion(graph, "/rear/image")
 
 
 def test_another_segmentation_nodes_outputs_are_no_images():

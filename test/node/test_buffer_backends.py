@@ -15,7 +15,7 @@ from messages import image, pixels
 from rclpy.serialization import serialize_message
 
 from icnet_ros.engine.base import EngineError
-from icnet_ros.node.inputs.buffer_backends import open_backends
+from icnet_ros.node.inputs.buffer_backends import PLUGINS, open_backends, plugins
 from icnet_ros.node.inputs.device_image import DeviceImage
 from icnet_ros.node.inputs.message_bytes import message_bytes
 from icnet_ros.node.outputs.labels import Labels
@@ -52,6 +52,30 @@ def test_backends_that_are_installed(setting, names):
 def test_a_backend_that_cannot_be_used(setting, words):
     with pytest.raises(EngineError, match=words):
         open_backends(setting)
+
+
+def test_plugins_are_those_of_the_ament_index(tmp_path, monkeypatch):
+    """As the backends of ros2 install them: a file of pluginlib with a class for each memory."""
+    index = tmp_path / "share" / "ament_index" / "resource_index" / PLUGINS
+    index.mkdir(parents=True)
+    (index / "demo_buffer_backend").write_text("share/demo/plugins.xml\n")
+    (tmp_path / "share" / "demo").mkdir()
+    (tmp_path / "share" / "demo" / "plugins.xml").write_text(
+        '<library path="demo"><class name="demo" type="demo::Backend" base_class_type="Base"/></library>'
+    )
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    assert plugins() == {"demo"}
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path / "share"))
+    assert plugins() == set()
+
+
+@pytest.mark.usefixtures("lyrical")
+def test_a_backend_without_its_plugin_is_an_error(monkeypatch):
+    monkeypatch.setattr(fake_buffers.buffer_backends, "plugins", set)
+    with pytest.raises(EngineError, match="needs the plugin demo of the middleware"):
+        open_backends("demo")
+    with pytest.raises(EngineError, match="none is installed"):
+        open_backends("any")
 
 
 @pytest.mark.usefixtures("lyrical")

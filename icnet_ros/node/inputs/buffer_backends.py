@@ -4,16 +4,21 @@ Written against rclpy 10.0.10, rosidl_buffer_py 5.2.1 and cuda_buffer_py of ros2
 not in its releases 0.1.0 to 0.1.2). Never run on a GPU.
 """
 
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from inspect import signature
 from math import prod
+from pathlib import Path
 from typing import Protocol
 
+from ament_index_python import get_resource, get_resources
 from rclpy.node import Node
 
 from icnet_ros.engine.base import DeviceLabels, EngineError
 from icnet_ros.wire.device import DeviceArray
+
+PLUGINS = "rosidl_buffer_backend__pluginlib__plugin"  # resource of the ament index
 
 
 class Buffer(Protocol):
@@ -23,8 +28,8 @@ class Buffer(Protocol):
 
     def __len__(self) -> int: ...
 
-    def to_array(self) -> object:
-        """Copy of the values as array.array, which a message takes in place of the buffer."""
+    def to_bytes(self) -> bytes:
+        """Copy of the values."""
 
 
 class Backend(Protocol):
@@ -64,6 +69,16 @@ class Cuda:
         return buffer
 
 
+def plugins() -> set[str]:
+    """Names of the installed plugins of the middleware for memories, as pluginlib finds them."""
+    names: set[str] = set()
+    for package in get_resources(PLUGINS):
+        files, prefix = get_resource(PLUGINS, package)
+        for file in files.split():
+            names.update(one.get("name", "") for one in ET.parse(Path(prefix, file)).iter("class"))  # noqa: S314  of ROS
+    return names
+
+
 BACKENDS: dict[str, Callable[[], Backend]] = {"cuda": Cuda}  # by Buffer.backend_type
 
 
@@ -80,18 +95,29 @@ def open_backends(setting: str) -> Mapping[str, Backend]:
             "buffer_backends needs ROS 2 Lyrical or later: this rclpy takes no such messages. Set it to ''"
         )
     wanted = list(BACKENDS) if "any" in names else names
+    installed = plugins()
     found: dict[str, Backend] = {}
     for name in wanted:
         if name not in BACKENDS:
             raise EngineError(
                 f"buffer_backends has {name!r}; the node reads {', '.join(BACKENDS)}, or any of them: any"
             )
+        # A subscription that accepts only what has no plugin makes the publisher send to all as to subscribers of other
+        # middleware, and gets nothing once another subscription of the topic is gone (rmw_fastrtps 9.4).
+        if name not in installed:
+            if "any" not in names:
+                raise EngineError(
+                    f"buffer_backends {name} needs the plugin {name} of the middleware: the ROS package "
+                    f"{name}_buffer_backend"
+                )
+            continue
         try:
             found[name] = BACKENDS[name]()
         except ImportError as err:
             if "any" not in names:
                 raise EngineError(
-                    f"buffer_backends {name} needs the Python package {err.name} of ros2/rosidl_buffer_backends"
+                    f"buffer_backends {name} needs the Python package {name}_buffer of ros2/rosidl_buffer_backends: "
+                    f"{err}"
                 ) from err
     if not found:
         raise EngineError(f"buffer_backends is any, but none is installed; the node reads {', '.join(BACKENDS)}")

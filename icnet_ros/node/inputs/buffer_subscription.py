@@ -3,32 +3,40 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rclpy.logging import LoggingSeverity, get_logger_level, set_logger_level
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
 from icnet_ros.node.inputs.buffer_backends import Backend
 from icnet_ros.node.inputs.device_image import DeviceImage
 from icnet_ros.node.inputs.message_bytes import message_bytes
+from icnet_ros.node.inputs.typed_image import TypedImage
+
+# Of rosidl_typesupport_fastrtps_cpp 3.9: four lines for each image.
+TALKATIVE = ("serialize_buffer_with_endpoint", "deserialize_buffer_with_endpoint")
 
 
 class BufferSubscription:
-    """Calls back with a DeviceImage where the data is in memory of one of `backends`, else with the message's bytes.
+    """Calls back with a DeviceImage where the data is in memory of one of `backends`, else with a TypedImage.
 
-    The publisher and the middleware choose for each image: rmw_fastrtps_cpp and rmw_zenoh_cpp know such memory, others
-    deliver bytes. options: further arguments of `Node.create_subscription`.
+    The publisher and the middleware choose for each image: rmw_fastrtps_cpp and rmw_zenoh_cpp know such memory. Others
+    deliver only what was published from the CPU's. options: further arguments of `Node.create_subscription`.
     """
 
     def __init__(
         self,
         node: Node,
         topic: str,
-        callback: Callable[[bytes | memoryview | DeviceImage], None],
+        callback: Callable[[bytes | memoryview | DeviceImage | TypedImage], None],
         backends: Mapping[str, Backend],
         **options: Any,
     ) -> None:
         self._node, self._callback, self._backends = node, callback, backends
         self._seen: set[str] = set()  # backends that images came in
         names = ",".join(backends)
+        for name in TALKATIVE:
+            if get_logger_level(name) == LoggingSeverity.UNSET:
+                set_logger_level(name, LoggingSeverity.WARN)
         self._subscription = node.create_subscription(
             Image, topic, self._received, acceptable_buffer_backends=names, **options
         )
@@ -42,6 +50,8 @@ class BufferSubscription:
         backend = self._backends.get(name)
         if backend is not None and DeviceImage.readable(message):
             self._callback(DeviceImage(message, backend))
+        elif name == "cpu":
+            self._callback(TypedImage(message))
         else:
             self._callback(message_bytes(message))
 

@@ -15,6 +15,6 @@ def message_bytes(message: Any) -> bytes:
     names = list(message.get_fields_and_field_types())
     if names[-1] != "data":
         return bytes(serialize_message(message))
-    to_array = getattr(message.data, "to_array", None)  # of a rosidl_buffer.Buffer
+    to_bytes = getattr(message.data, "to_bytes", None)  # of a rosidl_buffer.Buffer, one copy less than its to_array
     fields = serialize_message(type(message)(**{name: getattr(message, name) for name in names[:-1]}))
-    return with_data(fields, memoryview(message.data if to_array is None else to_array()))
+    return with_data(fields, memoryview(message.data if to_bytes is None else to_bytes()))

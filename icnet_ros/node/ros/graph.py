@@ -10,7 +10,9 @@ from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, top
 
 LATENCY = "icnet_ros/msg/FrameLatency"  # what every segmentation node publishes, and no other
 NAMED = 5  # topics in a message
-COMPANION = "/_buf_"  # what follows the name of a topic in the names of its companions
+# What follows the name of a topic in those of its companions: _buf_cpu, and _buf/ID for a subscription that accepts
+# other memory. To ask rcl for the latter is an error: an ID begins with a digit.
+COMPANIONS = ("/_buf_", "/_buf/")
 
 
 def message_class(kind: str) -> type:
@@ -26,7 +28,9 @@ def message_class(kind: str) -> type:
 
 def has_companion(node: Node, topic: str) -> bool:
     """Whether the middleware has companion topics of a topic, for buffers in other memory (rmw_fastrtps of Lyrical)."""
-    return any(name.startswith(f"{topic}{COMPANION}") for name, _ in node.get_topic_names_and_types())
+    return any(
+        name.startswith(tuple(topic + one for one in COMPANIONS)) for name, _ in node.get_topic_names_and_types()
+    )
 
 
 def duplicate_names(node: Node) -> int:
@@ -68,7 +72,9 @@ def _camera_topics(node: Node) -> dict[str, str]:
     return {
         name: next(one for one in kinds if one in types)
         for name, kinds in topics
-        if not types.isdisjoint(kinds) and COMPANION not in name and _publishers(node, name) - segmentation
+        if not types.isdisjoint(kinds)
+        and not any(one in name for one in COMPANIONS)
+        and _publishers(node, name) - segmentation
     }
 
 
