@@ -30,7 +30,7 @@ pip() {
 # The pip of the base interpreter, if it has one: it is there before that of $VENV.
 early_pip() {
   if "$BASE_PYTHON" -c 'import pip' 2>/dev/null; then
-    "$BASE_PYTHON" -m pip --disable-pip-version-check "$@"
+    PIP_REQUIRE_VIRTUALENV=0 "$BASE_PYTHON" -m pip --disable-pip-version-check "$@"
   else
     pip "$@"
   fi
@@ -46,7 +46,7 @@ find_uv() {
   UV=$(command -v uv || true)
   [ -n "$UV" ] && return
   UV=$ROOT/build/uv/bin/uv
-  [ -x "$UV" ] || early_pip install -q --target build/uv -r requirements/uv.txt 2>/dev/null || UV=
+  [ -x "$UV" ] || (early_pip install -q --target build/uv -r requirements/uv.txt) 2>/dev/null || UV=
 }
 
 # locked LOCK: installs a lock, which lists every package with its hashes.

@@ -60,7 +60,7 @@ def describe(model: "onnx.ModelProto", spec: ModelSpec) -> None:
 
 def read_description(path: Path, model: "onnx.ModelProto") -> tuple[dict[str, Any], str]:
     """Entries of the YAML beside the file, else of its metadata; and where they are from. Raises CheckpointError."""
-    beside = next((one for one in map(path.with_suffix, (".yaml", ".yml")) if one.exists()), path.with_suffix(".yaml"))
+    beside = _file_for(path)
     values: Any = {}
     source = str(beside)
     try:
@@ -82,11 +82,17 @@ def read_description(path: Path, model: "onnx.ModelProto") -> tuple[dict[str, An
     return values, source
 
 
+def _file_for(path: Path) -> Path:
+    """The file beside a network that describes it, or would: net.yml only if there is no net.yaml."""
+    beside, other = path.with_suffix(".yaml"), path.with_suffix(".yml")
+    return other if other.exists() and not beside.exists() else beside
+
+
 def check_entries(values: dict[str, Any], path: Path, source: str) -> None:
     """Raise CheckpointError for a missing or unknown entry."""
     if missing := [key for key in REQUIRED if key not in values]:
         raise CheckpointError(
-            f"{path}: nothing says its {', '.join(missing)}: write {path.with_suffix('.yaml').name} beside it, for "
+            f"{path}: nothing says its {', '.join(missing)}: write {_file_for(path).name} beside it, for "
             f"example (values of another network):\n{EXAMPLE}"
         )
     if unknown := values.keys() - {*REQUIRED, *OF_SPEC, *OF_FILE}:

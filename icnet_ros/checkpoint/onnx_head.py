@@ -85,7 +85,7 @@ def head_of(model: Any, folder: str, name: str, layout: str, element: str) -> He
             known = 255 if attributes(node)["to"] == 2 else known  # TensorProto.UINT8
         elif node.op_type == "Clip":
             limited = _range_of_clip(graph, node, factor, offset)
-            if limited is None:
+            if limited is None or known not in (None, limited):
                 break
             known = limited
         elif node.op_type in ("Gather", "Slice"):

@@ -16,8 +16,8 @@ def choose_precision(engine: str, checkpoint: Checkpoint, options: EngineOptions
     """(precision, reason) for an engine by name and `options`, whose precision is "auto".
 
     fp16 on CUDA. On a CPU int8, if there is a file for the exit that loses at most MAX_LOSS and the CPU has
-    instructions for it; else bf16, if the CPU has it and the network is
-    ICNet, whose labels it hardly changes; else fp32. Engine torch has fp32 only on a CPU.
+    instructions for it; else bf16 for ICNet, whose labels it hardly changes, if the CPU has it; else fp32. Engine torch
+    has fp32 only on a CPU.
     """
     if engine == "tensorrt" or (engine == "torch" and _on_cuda(options.device)):
         return "fp16", "the network runs on a CUDA GPU"

@@ -6,6 +6,7 @@ from typing import Literal
 
 Coordinates = Literal["align_corners", "half_pixel", "pytorch_half_pixel", "asymmetric"]
 Rounding = Literal["", "floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]
+ONE_CHANNEL = "one channel"  # behind the layout of a network's output
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Tail:
     equal: float = 1.0
     quantized: bool = False
     moved: tuple[str, ...] = ()
+
+    @property
+    def one_channel(self) -> bool:
+        """Whether the network's output has one channel for two classes."""
+        return self.layout.endswith(ONE_CHANNEL)
 
     def to_json(self) -> str:
         """One line of JSON, for the metadata of an ONNX file."""

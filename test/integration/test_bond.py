@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -122,9 +121,7 @@ def test_without_bondpy_the_log_says_what_to_do(graph, model, tmp_path):
     (tmp_path / "bondpy.py").write_text('raise ImportError("no bondpy here")')
     graph.environment["PYTHONPATH"] = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
     process = graph.start_node(model, autostart=False, fresh=True)
-    started = time.monotonic()
     bring_up(graph)
     graph.spin_until(lambda: "bond_timeout of Nav2's manager to 0.0" in process.text)
     assert "no bondpy here" in process.text
     assert graph.state() == State.PRIMARY_STATE_ACTIVE
-    assert time.monotonic() - started < 60

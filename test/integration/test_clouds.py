@@ -60,7 +60,6 @@ def test_a_new_subscriber_gets_points_at_once_and_without_a_complaint(graph, nod
         received, _ = graph.listen(kind, topic)  # right after a status: the next one comes a second later
         statuses.clear()
         assert stream(lambda received=received: received, 5.0)
-        assert len(statuses) < 2
         assert stream(lambda: len(statuses) > 2, 5.0)
     assert "WARN" not in node.process.text
 

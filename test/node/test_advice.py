@@ -73,11 +73,11 @@ def test_companion_topics_are_no_images():
 
 
 def test_another_segmentation_nodes_outputs_are_no_images():
-    """Whatever its topics are called."""
-    topics = {"/icnet/labels/compressed": [COMPRESSED_IMAGE], "/rear/image": [IMAGE], "/ms": [LATENCY]}
-    graph = Graph(topics, {"/icnet/labels/compressed": "icnet", "/rear/image": "icnet", "/ms": "icnet"})
+    """Also a renamed one, and those of a recording."""
+    topics = {"/icnet/labels/compressed": [COMPRESSED_IMAGE], "/rear/image": [IMAGE], "/icnet/latency": [LATENCY]}
+    graph = Graph(topics, {"/icnet/labels/compressed": "icnet", "/rear/image": "icnet", "/icnet/latency": "icnet"})
     assert why_no_images(graph, "/image", IMAGE) == "nobody publishes /image"
-    graph.publishers["/rear/image"] = "camera"
+    graph.publishers = dict.fromkeys(topics, "rosbag2_player")
     assert why_no_images(graph, "/image", IMAGE).endswith("remap image to /rear/image")
 
 

@@ -9,6 +9,7 @@ import openvino
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.onnx_file import read_onnx
 from icnet_ros.checkpoint.onnx_graph import Array
+from icnet_ros.engine.artefacts.adapter.flattened import with_rows
 from icnet_ros.engine.artefacts.export import onnx_file
 from icnet_ros.engine.artefacts.onnx_adapter import read_tail
 from icnet_ros.engine.base import EngineError, UInt8
@@ -37,8 +38,8 @@ def alone(checkpoint: Checkpoint, picture: UInt8, threads: int) -> Callable[[], 
     index = next(i for i, port in enumerate(model.outputs) if network.output in port.get_names())
     mean, std = np.array(spec.mean, np.float32), np.array(spec.std, np.float32)
     classes = len(spec.classes)
-    kind = read_tail(onnx_file(checkpoint, "sub124")).kind
-    threshold = 0.5 if kind == "probabilities" else 0.0
+    tail = read_tail(onnx_file(checkpoint, "sub124"))
+    threshold = 0.5 if tail.kind == "probabilities" else 0.0
 
     def label() -> UInt8:
         source = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) if spec.channel_order == "rgb" else picture
@@ -47,21 +48,14 @@ def alone(checkpoint: Checkpoint, picture: UInt8, threads: int) -> Callable[[], 
         image = (source.astype(np.float32) - mean) / std
         image = (image.transpose(2, 0, 1)[None] if nchw else image[None]).astype(given.type)
         output = request.infer({0: np.ascontiguousarray(image)}, share_inputs=True, share_outputs=True)[index]
-        output = _with_rows(output, height, width)
+        if shape := with_rows(network, output.shape):
+            output = output.reshape(shape)
         size = picture.shape[0], picture.shape[1]
-        if classes == 2 and kind != "labels" and 2 not in (output.shape[1], output.shape[-1]):  # one channel
+        if tail.one_channel:
             return _above(output.squeeze(), threshold, size)
         return _labels(output, classes, size)
 
     return label
-
-
-def _with_rows(output: Array, height: int, width: int) -> Array:
-    """The same with rows and columns, if it has one axis for all pixels."""
-    if output.ndim > 3 or height * width not in output.shape:
-        return output
-    axis = output.shape.index(height * width)
-    return output.reshape(*output.shape[:axis], height, width, *output.shape[axis + 1 :])
 
 
 def _above(values: Array, threshold: float, size: tuple[int, int]) -> UInt8:

@@ -22,7 +22,7 @@ def info(
 ) -> None:
     """Show the metadata of a checkpoint or ONNX network: architecture, classes, training, metrics.
 
-    The exit code is 1 if the network's output cannot be used.
+    The exit code is 1 if the network's output cannot be used; --json does not look at that.
     """
     path = model_path(model)
     if path is None:

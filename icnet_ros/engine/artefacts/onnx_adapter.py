@@ -23,7 +23,7 @@ from icnet_ros.engine.artefacts.adapter.proof import Agreement, agreement, agree
 from icnet_ros.engine.artefacts.adapter.reorder import reorder, values_needed
 from icnet_ros.engine.artefacts.adapter.surround import Ending, Inverse, surround
 from icnet_ros.engine.base import EngineError, one_line
-from icnet_ros.engine.tail import Tail
+from icnet_ros.engine.tail import ONE_CHANNEL, Tail
 
 if TYPE_CHECKING:
     import onnx
@@ -151,7 +151,7 @@ class _Probed:
         maps = [two_classes(values, self.channel) if self.channel else values for values in outputs[:2]]
         kind = "labels" if self.labels else kind_of(self.source, maps[0], 2, self.stated)
         probe.check_places(self.source, outputs[0], outputs[2], self.labels)
-        layout = f"{self.layout}, one channel" if self.channel else self.layout
+        layout = f"{self.layout}, {ONE_CHANNEL}" if self.channel else self.layout
         found = follow(
             self.graph, self.network.output, self.layout, 1 if self.channel else classes,
             [picture.size for picture in self.pictures], self.runs[:2],

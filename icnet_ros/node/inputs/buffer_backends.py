@@ -6,7 +6,7 @@ not in its releases 0.1.0 to 0.1.2). Never run on a GPU.
 
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from inspect import signature
 from math import prod
 from pathlib import Path
@@ -75,7 +75,8 @@ def plugins() -> set[str]:
     for package in get_resources(PLUGINS):
         files, prefix = get_resource(PLUGINS, package)
         for file in files.split():
-            names.update(one.get("name", "") for one in ET.parse(Path(prefix, file)).iter("class"))  # noqa: S314  of ROS
+            with suppress(OSError, ET.ParseError):  # pluginlib does not find it, either
+                names.update(one.get("name", "") for one in ET.parse(Path(prefix, file)).iter("class"))  # noqa: S314
     return names
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rclpy.logging import LoggingSeverity, get_logger_level, set_logger_level
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
@@ -11,6 +10,7 @@ from icnet_ros.node.inputs.buffer_backends import Backend
 from icnet_ros.node.inputs.device_image import DeviceImage
 from icnet_ros.node.inputs.message_bytes import message_bytes
 from icnet_ros.node.inputs.typed_image import TypedImage
+from icnet_ros.node.ros.releases import silence
 
 # Of rosidl_typesupport_fastrtps_cpp 3.9: four lines for each image.
 TALKATIVE = ("serialize_buffer_with_endpoint", "deserialize_buffer_with_endpoint")
@@ -34,9 +34,7 @@ class BufferSubscription:
         self._node, self._callback, self._backends = node, callback, backends
         self._seen: set[str] = set()  # backends that images came in
         names = ",".join(backends)
-        for name in TALKATIVE:
-            if get_logger_level(name) == LoggingSeverity.UNSET:
-                set_logger_level(name, LoggingSeverity.WARN)
+        silence(*TALKATIVE)
         self._subscription = node.create_subscription(
             Image, topic, self._received, acceptable_buffer_backends=names, **options
         )

@@ -1,5 +1,6 @@
 """The bond by which a lifecycle manager, such as Nav2's, learns that the node it manages has died."""
 
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -42,7 +43,8 @@ class ManagerBond:
             return
         bond, self._bond = self._bond, None
         bond.break_bond()
-        bond.pub.wait_for_all_acked(LAST_WORD)
+        with suppress(Exception):  # not every middleware can
+            bond.pub.wait_for_all_acked(LAST_WORD)
         bond.shutdown()
         # bondpy leaves both in the node's lists, and its timers keep the bond: the executor would still wait for the
         # events of what is destroyed, which ends it with an exception.

@@ -8,7 +8,7 @@ from rclpy.node import Node
 from icnet_ros.engine.base import EngineError
 from icnet_ros.wire.decoders.table import base_of, has_decoder, image_types, topic_of, transport_of, transports
 
-LATENCY = "icnet_ros/msg/FrameLatency"  # what every segmentation node publishes, and no other
+LATENCY = "icnet_ros/msg/FrameLatency"  # of ~/latency, which every segmentation node publishes
 NAMED = 5  # topics in a message
 # What follows the name of a topic in those of its companions: _buf_cpu, and _buf/ID for a subscription that accepts
 # other memory. To ask rcl for the latter is an error: an ID begins with a digit.
@@ -65,16 +65,20 @@ def why_no_images(node: Node, topic: str, kind: str) -> str:
 
 
 def _camera_topics(node: Node) -> dict[str, str]:
-    """Image topics and their types, without those that only segmentation nodes publish: they take images."""
-    topics = node.get_topic_names_and_types()
-    segmentation = {one for name, kinds in topics if LATENCY in kinds for one in _publishers(node, name)}
-    types = set(image_types())
+    """Image topics and their types, without the outputs of segmentation nodes: they take images.
+
+    Those lie beside the topic of their latency, also in a recording that is played, or were renamed and are published
+    by the node after which that topic is named.
+    """
+    topics, types = node.get_topic_names_and_types(), set(image_types())
+    names = {name.rpartition("/")[0] for name, kinds in topics if LATENCY in kinds} - {""}
     return {
         name: next(one for one in kinds if one in types)
         for name, kinds in topics
         if not types.isdisjoint(kinds)
         and not any(one in name for one in COMPANIONS)
-        and _publishers(node, name) - segmentation
+        and not name.startswith(tuple(f"{one}/" for one in names))
+        and _publishers(node, name) - names
     }
 
 
@@ -88,9 +92,10 @@ def how_to_receive(topic: str, kind: str) -> str:
     return f"set input_transport to {transport} and remap image/{transport}, not image, to {topic}"
 
 
-def _publishers(node: Node, topic: str) -> set[tuple[str, str]]:
-    """Name and namespace of the nodes that publish a topic."""
-    return {(info.node_name, info.node_namespace) for info in node.get_publishers_info_by_topic(topic)}
+def _publishers(node: Node, topic: str) -> set[str]:
+    """Full names of the nodes that publish a topic."""
+    found = node.get_publishers_info_by_topic(topic)
+    return {f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in found}
 
 
 def _published_types(node: Node, topic: str) -> set[str]:

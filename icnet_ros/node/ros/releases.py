@@ -24,6 +24,7 @@ __all__ = (
     "PublisherEventCallbacks",
     "SubscriptionEventCallbacks",
     "overridable",
+    "silence",
     "spin_until",
 )
 
@@ -51,3 +52,14 @@ def spin_until(executor: Executor, ended: Future) -> None:
             executor.spin_once()
         except Exception:
             get_logger("icnet").error(traceback.format_exc())
+
+
+def silence(*loggers: str) -> None:
+    """Show only warnings and errors of loggers whose level nobody has set. Humble cannot tell, there they stay."""
+    try:
+        from rclpy.logging import LoggingSeverity, get_logger_level, set_logger_level
+    except ImportError:
+        return
+    for name in loggers:
+        if get_logger_level(name) == LoggingSeverity.UNSET:
+            set_logger_level(name, LoggingSeverity.WARN)

@@ -7,7 +7,7 @@ from rclpy.node import Node
 
 from icnet_ros.node.parameter import ParameterError
 
-OF_RCLPY = ("use_sim_time", "qos_overrides.", "start_type_description")
+OF_RCLPY = ("qos_overrides.", "start_type_description")
 NEAR = 0.75  # similarity (difflib) of a name that is proposed
 
 
@@ -18,7 +18,7 @@ def check_overrides(node: Node, names: Sequence[str]) -> None:
     """
     foreign = []
     for name in node._parameter_overrides:  # noqa: SLF001  no public API
-        if name in names or name.startswith(OF_RCLPY):
+        if name in names or name == "use_sim_time" or name.startswith(OF_RCLPY):
             continue
         if mistyped := [known for known in names if is_typing_error(name, known)]:
             raise ParameterError(f"there is no parameter {name!r}; did you mean {mistyped[0]!r}?")

@@ -56,6 +56,8 @@ def run(path, shown):
     own = session.run(None, {"image": np.ascontiguousarray(image.transpose(2, 0, 1)[None])})[0].squeeze()
     if own.dtype == np.int64:
         return own.reshape(SIZE)
+    if own.shape[0] == 2:
+        return own.argmax(0)
     if 4 not in own.shape:
         return (own > 0.5).reshape(SIZE)
     return own.argmax(own.shape.index(4)).reshape(SIZE if own.size == 4 * PIXELS else (SIZE[0] // 2, SIZE[1] // 2))
@@ -82,8 +84,12 @@ def test_outputs_without_a_batch_or_with_pixels_in_one_axis(tmp_path, name, engi
 def test_the_file_alone_gives_the_same(tmp_path):
     pytest.importorskip("openvino")
     shown = frame()
-    for name in ("labels h x w", "logits c x h x w", "logits c x pixels", "pixels x probabilities"):
-        path = write(tmp_path / "net.onnx", TAKEN[name][0], size=SIZE)
+    files = [
+        write(tmp_path / f"{name}.onnx", TAKEN[name][0], size=SIZE)
+        for name in ("labels h x w", "logits c x h x w", "logits c x pixels", "pixels x probabilities")
+    ]
+    files.append(write(tmp_path / "two.onnx", [resize(), squeeze(0)], size=SIZE, description=BINARY, channels=2))
+    for path in files:
         labels = alone(open_checkpoint(path), np.ascontiguousarray(shown.pixels[..., ::-1]), 1)()
         assert (labels == run(path, shown)).mean() > 0.999
 
@@ -107,6 +113,22 @@ def test_what_cannot_be_used_is_named(tmp_path, name):
     operators, problem, size = EXPLAINED[name]
     with pytest.raises(EngineError, match=problem):
         adapted(write(tmp_path / "net.onnx", operators, size=size))
+
+
+@pytest.mark.parametrize(
+    ("operators", "problem"),
+    [
+        ([reshape(1, 2, -1)], "its pixels are in one axis"),
+        ([LAST, reshape(1, -1, 2)], "its pixels are in one axis"),
+        ([ARGMAX, reshape(1, -1)], "its pixels are in one axis"),
+        ([reshape(1, -1, 6)], "boxes, or classes of queries, are not a semantic map"),
+    ],
+)
+def test_a_table_of_two_classes_explains_as_well(tmp_path, operators, problem):
+    path = write(tmp_path / "net.onnx", [resize(constants=(None, np.array([1, 1, 3, 3], np.float32))), *operators],
+                 description=BINARY, channels=2)  # fmt: skip
+    with pytest.raises(EngineError, match=problem):
+        adapted(path)
 
 
 @pytest.mark.parametrize("output", [None, "masks"])

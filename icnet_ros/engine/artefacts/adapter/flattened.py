@@ -1,5 +1,6 @@
 """Outputs whose pixels are in one axis, as of networks that end in Reshape((height * width, classes))."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ def unflatten(network: OnnxNetwork, model: "onnx.ModelProto") -> OnnxNetwork:
     from onnx import helper, numpy_helper
 
     entry = next(one for one in model.graph.output if one.name == network.output)
-    shape = _with_rows(network, [side.dim_value for side in entry.type.tensor_type.shape.dim])
+    shape = with_rows(network, [side.dim_value for side in entry.type.tensor_type.shape.dim])
     if not shape:
         return network
     model.graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), f"{NAME}/shape"))
@@ -31,7 +32,7 @@ def unflatten(network: OnnxNetwork, model: "onnx.ModelProto") -> OnnxNetwork:
     return replace(network, output=NAME)
 
 
-def _with_rows(network: OnnxNetwork, shape: list[int]) -> list[int]:
+def with_rows(network: OnnxNetwork, shape: Sequence[int]) -> list[int]:
     """The shape with rows and columns in place of pixels; [] if there is no such axis. shape: 0 for an unknown side."""
     if network.input.size is None or len(shape) not in (2, 3) or shape[0] > 1:
         return []

@@ -8,6 +8,7 @@ from icnet_ros.engine.artefacts.adapter.follow import LAYOUTS
 from icnet_ros.engine.base import EngineError
 
 Shape = tuple[int, ...]
+BOX = 4  # values of a box, beside those of its classes
 
 
 def layout_of(source: str, values: Array, labels: bool, network: OnnxNetwork) -> tuple[str, bool]:
@@ -20,7 +21,8 @@ def layout_of(source: str, values: Array, labels: bool, network: OnnxNetwork) ->
     one = not labels and not found and classes == 2
     if one:
         found = _of_channels(shape, 1) or _of_labels(shape)
-        if network.output_kind is None and _whole(values) and values.max() > 1:
+        narrow = len(shape) == 3 and min(shape[1:]) <= BOX + classes  # values of both classes or of boxes, no pixels
+        if narrow or (network.output_kind is None and _whole(values) and values.max() > 1):
             found = []
     if network.input.layout in found:  # of a fixed size, with a map as wide as there are classes: looks like both
         found = [network.input.layout]
@@ -35,7 +37,10 @@ def layout_of(source: str, values: Array, labels: bool, network: OnnxNetwork) ->
 
 
 def four_axes(layout: str) -> tuple[tuple[int, int, int], tuple[int, ...]]:
-    """Axes of classes, rows and columns once an output of this layout has four, and those that it lacks."""
+    """Axes of classes, rows and columns once an output of channels has four, and those that it lacks.
+
+    layout: also "nhw" and "hw", of one channel without its axis.
+    """
     classes, rows, columns = LAYOUTS[layout]
     if classes is None:
         return (1, 2, 3), (1,) if rows == 1 else (0, 1)
@@ -46,9 +51,9 @@ def four_axes(layout: str) -> tuple[tuple[int, int, int], tuple[int, ...]]:
 
 def _of_labels(shape: Shape) -> list[str]:
     if len(shape) == 2:
-        return ["hw"]
+        return [] if 1 in shape else ["hw"]
     if len(shape) == 3:
-        return ["nhw"] if shape[0] == 1 else []
+        return ["nhw"] if shape[0] == 1 and 1 not in shape[1:] else []
     if len(shape) != 4 or shape[0] != 1:
         return []
     return [layout for layout, axis in (("n1hw", 1), ("nhw1", 3)) if shape[axis] == 1]
@@ -69,7 +74,7 @@ def _whole(values: Array) -> bool:
 def _reason(values: Array, labels: bool, classes: int) -> str:
     """What an output of another shape probably is, and what to do."""
     shape = values.shape
-    if len(shape) in (2, 3) and shape[0] == 1 and (len(shape) == 2 or classes in shape[1:]):
+    if len(shape) in (2, 3) and shape[0] == 1 and (len(shape) == 2 or {1, classes} & set(shape[1:])):
         return "its pixels are in one axis: export before they are flattened, or with a fixed input size"
     if not labels and _of_labels(shape) and _whole(values):
         return "these are whole numbers and look like labels: add output_kind: labels"

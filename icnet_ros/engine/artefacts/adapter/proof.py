@@ -93,10 +93,13 @@ def agreement_of_order(expected: Array, actual: Array, axis: int | None, *, half
 
 
 def is_half(model: "onnx.ModelProto") -> bool:
-    """Whether weights of the network are fp16."""
+    """Whether weights of the network are fp16, or its output."""
     import onnx
 
-    return any(one.data_type == onnx.TensorProto.FLOAT16 for one in model.graph.initializer)
+    constants = [one.t for node in model.graph.node if node.op_type == "Constant" for one in node.attribute]
+    types = {one.data_type for one in (*model.graph.initializer, *constants)}
+    types |= {one.type.tensor_type.elem_type for one in model.graph.output}
+    return onnx.TensorProto.FLOAT16 in types
 
 
 def _ties(
