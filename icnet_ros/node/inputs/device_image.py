@@ -1,13 +1,12 @@
 """An image message whose data is in the memory of a device."""
 
-import numpy as np
 from sensor_msgs.msg import Image
 
 from icnet_ros.engine.base import DeviceLabels
 from icnet_ros.node.inputs.buffer_backends import Backend
+from icnet_ros.node.inputs.typed_image import picture_of
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.decoders.image import FAST, decode_pixels
-from icnet_ros.wire.decoders.pixels import RawPixels
+from icnet_ros.wire.decoders.image import FAST
 from icnet_ros.wire.device import DevicePixels
 from icnet_ros.wire.image import Picture, UInt8, check_size, make_header, stamp_ns
 
@@ -55,8 +54,4 @@ class DeviceImage:
 
     def _to_host(self) -> UInt8:
         message = self._message
-        data = np.frombuffer(message.data.to_bytes(), np.uint8)
-        return decode_pixels(
-            RawPixels(message.height, message.width, message.encoding, message.is_bigendian, message.step, data),
-            message.height * message.width,
-        )[0]
+        return picture_of(message, message.data.to_bytes(), message.height * message.width).pixels

@@ -16,11 +16,13 @@ class TypedImage:
 
     def picture(self, max_pixels: int) -> Picture:
         """The picture. Raises WireError as `decode_image`."""
-        message = self._message
-        data = np.frombuffer(message.data, np.uint8)
-        data.flags.writeable = False
-        fields = RawPixels(
-            message.height, message.width, message.encoding, message.is_bigendian, message.step, data
-        )  # fmt: skip
-        pixels, order = decode_pixels(fields, max_pixels)
-        return Picture(make_header(stamp_ns(message.header), message.header.frame_id), pixels, order)
+        return picture_of(self._message, self._message.data, max_pixels)
+
+
+def picture_of(message: Image, values: bytes | memoryview, max_pixels: int) -> Picture:
+    """The picture of a message whose data is `values`. Raises WireError as `decode_image`."""
+    data = np.frombuffer(values, np.uint8)
+    data.flags.writeable = False
+    fields = RawPixels(message.height, message.width, message.encoding, message.is_bigendian, message.step, data)
+    pixels, order = decode_pixels(fields, max_pixels)
+    return Picture(make_header(stamp_ns(message.header), message.header.frame_id), pixels, order)
