@@ -7,7 +7,7 @@ are the same networks; tests compare names, shapes and logits of both.
 from typing import NamedTuple, Protocol
 
 from icnet_ros.checkpoint.spec import ModelSpec
-from icnet_ros.network.dimensions import BINS, STAGES, channels
+from icnet_ros.network.dimensions import BINS, STAGES, channels, channels_of
 
 Shape = tuple[int, ...]
 
@@ -79,29 +79,29 @@ def _icnet(o: Operators, spec: ModelSpec, image: Maps) -> dict[str, Maps]:
     if classes < 2:
         raise ValueError(f"{classes} classes: at least 2 are needed")
 
-    def c(full: int) -> int:
-        return channels(spec.width, full)
+    def c(part: str, full: int) -> int:
+        return channels_of(part, full, spec.width, spec.widths)
 
     res2, res3, res4, res5 = (range(1, blocks + 1) for blocks in spec.blocks)
-    x = o.max_pool(_stem(o, _halve(o, image), c(128)))
-    x = _stage(o, x, "res2", res2, c(256))
-    medium = _stage(o, x, "res3", res3[:1], c(512), stride=2, stride_at=spec.stride_at)  # 1/16
-    x = _stage(o, _halve(o, medium), "res3", res3[1:], c(512))  # 1/32
-    x = _stage(o, x, "res4", res4, c(1024), dilation=2)
-    x = _stage(o, x, "res5", res5, c(2048), dilation=4)
-    low = o.conv(_sum_pyramid(o, x), "k1", c(512))
+    x = o.max_pool(_stem(o, _halve(o, image), c("stem", 128)))
+    x = _stage(o, x, "res2", res2, c("res2", 256))
+    medium = _stage(o, x, "res3", res3[:1], c("res3", 512), stride=2, stride_at=spec.stride_at)  # 1/16
+    x = _stage(o, _halve(o, medium), "res3", res3[1:], c("res3", 512))  # 1/32
+    x = _stage(o, x, "res4", res4, c("res4", 1024), dilation=2)
+    x = _stage(o, x, "res5", res5, c("res5", 2048), dilation=4)
+    low = o.conv(_sum_pyramid(o, x), "k1", c("k1", 512))
     logits = {}
     if "sub4" in spec.exits:
         logits["sub4"] = o.resize(o.classify(low, "aux16", classes), medium)
     if spec.exits[-1] != "sub4":
-        fused = _fuse(o, spec, "cff24", low, medium, c(256))
+        fused = _fuse(o, spec, "cff24", low, medium, c("cff24", 256))
         if "sub24" in spec.exits:
             logits["sub24"] = o.resize(o.classify(fused, "aux8", classes), image, add=7, divide=8)
         if "sub124" in spec.exits:
-            high = o.conv(image, "hi.1", c(64), 3, stride=2)
-            high = o.conv(high, "hi.2", c(64), 3, stride=2)
-            high = o.conv(high, "hi.3", c(128), 3, stride=2)
-            fused = _fuse(o, spec, "cff12", fused, high, c(256))
+            high = o.conv(image, "hi.1", c("hi", 64), 3, stride=2)
+            high = o.conv(high, "hi.2", c("hi", 64), 3, stride=2)
+            high = o.conv(high, "hi.3", c("hi", 128), 3, stride=2)
+            fused = _fuse(o, spec, "cff12", fused, high, c("cff12", 256))
             logits["sub124"] = o.resize(o.classify(fused, "cls", classes), image, add=3, divide=4)
     return logits
 
@@ -183,7 +183,7 @@ def _stage(
         y = o.conv(x, f"{block}.reduce", outputs // 4, stride=step if at_reduce else 1)
         y = o.conv(y, f"{block}.conv3", outputs // 4, 3, stride=1 if at_reduce else step, dilation=spread)
         y = o.conv(y, f"{block}.increase", outputs, relu=False)
-        if step != 1 or x.channels != outputs:
+        if first:
             x = o.conv(x, f"{block}.proj", outputs, stride=step, relu=False)
         x = o.add(x, y, relu=True)
     return x

@@ -198,7 +198,7 @@ def build_network(spec: ModelSpec, device: str = "cpu") -> "ICNet | TwoPassICNet
         exits = cast("tuple[Exit, ...]", spec.exits)
         if spec.architecture == "icnet_two_pass":
             return TwoPassICNet(classes, exits)
-        return ICNet(classes, spec.width, exits, spec.windows, spec.fusion, spec.stride_at, spec.blocks)
+        return ICNet(classes, spec.width, exits, spec.windows, spec.fusion, spec.stride_at, spec.blocks, spec.widths)
 
 
 def _opened(path: Path) -> safe_open:

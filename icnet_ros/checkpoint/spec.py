@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from icnet_ros.checkpoint.classes import ClassTable, ClassTableError
 from icnet_ros.documents import parse_json
-from icnet_ros.network.dimensions import BLOCKS, Fusion
+from icnet_ros.network.dimensions import BLOCKS, PARTS, Fusion
 
 FORMAT = 1
 EXITS = ("sub4", "sub24", "sub124")
@@ -33,6 +33,7 @@ class ModelSpec:
         "pspnet50" with width, output_stride and head as `network.pspnet.PSPNet50` does, and exit "main", or
         "onnx" for any network in an ONNX file, with exit "sub124"; see `checkpoint.onnx_file`.
     blocks: residual blocks of the stages res2 to res5 of an "icnet"; a pruned one may have fewer than the others.
+    widths: of the parts of an "icnet" that differ from `width`, such as {"res5": 0.25}; see `network.dimensions.PARTS`.
     channel_order, mean, std: network input = (pixel 0..255 - mean) / std, channels in this order.
     input_scale: factor by which frames are resized before inference (labels keep the frame's size).
     frame_height: height of the frames that input_scale applies to, pixels; frames of other heights are
@@ -67,6 +68,7 @@ class ModelSpec:
     size_multiple: int = 1
     align_corners: bool = True
     blocks: tuple[int, int, int, int] = BLOCKS
+    widths: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, kinds, words in (
@@ -97,6 +99,16 @@ class ModelSpec:
             raise CheckpointError(f"blocks are {self.blocks}, not 1 up to {BLOCKS}, whole numbers")
         if self.blocks != BLOCKS and self.architecture != "icnet":
             raise CheckpointError(f"blocks are {self.blocks}; only an icnet may have fewer than {BLOCKS}")
+        for name in ("widths", "training", "metrics"):
+            if not isinstance(getattr(self, name), dict):
+                raise CheckpointError(f"{name} is {getattr(self, name)!r}, not a JSON object")
+        if self.widths and self.architecture != "icnet":
+            raise CheckpointError(f"widths are {self.widths}; only the parts of an icnet may differ in width")
+        for part, width in self.widths.items():
+            if part not in PARTS:
+                raise CheckpointError(f"widths has {part!r}, which is not one of {PARTS}")
+            if type(width) not in (int, float) or not 0 < width <= 4:
+                raise CheckpointError(f"the width of {part} is {width!r}, not a number in 0..4")
         known = ARCHITECTURES[self.architecture]
         if not self.exits or self.exits != tuple(name for name in known if name in self.exits):
             raise CheckpointError(f"exits are {self.exits}, not a choice of {known} in this order")
@@ -112,9 +124,6 @@ class ModelSpec:
             len(self.input_size) == 2 and all(type(side) is int and 1 <= side <= MAX_ROWS for side in self.input_size)
         ):
             raise CheckpointError(f"input_size is {self.input_size}, not height and width up to {MAX_ROWS}")
-        for name in ("training", "metrics"):
-            if not isinstance(getattr(self, name), dict):
-                raise CheckpointError(f"{name} is {getattr(self, name)!r}, not a JSON object")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != 3 or not all(isinstance(v, (int, float)) and isfinite(v) for v in values):
                 raise CheckpointError(f"{name} is {values}, not three finite numbers")
@@ -140,6 +149,8 @@ class ModelSpec:
         values = asdict(self)
         if self.blocks == BLOCKS:  # earlier versions do not know them
             del values["blocks"]
+        if not self.widths:
+            del values["widths"]
         return json.dumps({"format": FORMAT, **values, "classes": self.classes.to_dict()})
 
     @classmethod

@@ -4,13 +4,14 @@ Where that graph differs from figure 2 of the paper, this module follows the gra
 from a feature map, not from a quarter-size image, and all layers have half the channels, not only the last ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from icnet_ros.network.dimensions import BLOCKS, Fusion, channels
+from icnet_ros.network.dimensions import BLOCKS, Fusion, channels_of
 from icnet_ros.network.layers import (
     ConvBN,
     DeconvBN,
@@ -100,6 +101,7 @@ class ICNet(nn.Module):
     fusion: "cff" is ICNet, "cff_coarse" a cheaper form of it; the others are the baselines of table 3.
     stride_at: layer with the stride in the first block of stage 3; "conv3" is a variant of other implementations.
     blocks: residual blocks of the stages res2 to res5, each at least 1.
+    widths: of the parts (`dimensions.PARTS`) that differ from `width`, as after pruning.
 
     Logits are float (N, classes, h, w) with h = ceil(H / 16), ceil(H / 8) and ceil(H / 4) for
     sub4, sub24 and sub124 (each map is upsampled by 2 before its classifier). Resize them to the image
@@ -115,6 +117,7 @@ class ICNet(nn.Module):
         fusion: Fusion = "cff",
         stride_at: StrideAt = "reduce",
         blocks: tuple[int, int, int, int] = BLOCKS,
+        widths: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         if classes < 2:
@@ -124,30 +127,30 @@ class ICNet(nn.Module):
         # `classes` channels instead of those of the features, and the classifier a quarter of the pixels.
         self.classify_first = False
 
-        def c(full: int) -> int:
-            return channels(width, full)
+        def c(part: str, full: int) -> int:
+            return channels_of(part, full, width, widths)
 
-        self.stem = stem(c(128))
-        self.res2 = stage(blocks[0], c(128), c(256))
-        self.res3 = stage(blocks[1], c(256), c(512), stride=2, stride_at=stride_at)
-        self.res4 = stage(blocks[2], c(512), c(1024), dilation=2)
-        self.res5 = stage(blocks[3], c(1024), c(2048), dilation=4)
+        self.stem = stem(c("stem", 128))
+        self.res2 = stage(blocks[0], c("stem", 128), c("res2", 256))
+        self.res3 = stage(blocks[1], c("res2", 256), c("res3", 512), stride=2, stride_at=stride_at)
+        self.res4 = stage(blocks[2], c("res3", 512), c("res4", 1024), dilation=2)
+        self.res5 = stage(blocks[3], c("res4", 1024), c("res5", 2048), dilation=4)
         self.pyramid = SumPyramid(windows)
-        self.k1 = ConvBN(c(2048), c(512), 1)
+        self.k1 = ConvBN(c("res5", 2048), c("k1", 512), 1)
         if "sub4" in exits:
-            self.aux16 = nn.Conv2d(c(512), classes, 1)
+            self.aux16 = nn.Conv2d(c("k1", 512), classes, 1)
         if "sub24" in exits or "sub124" in exits:
-            self.cff24 = fusion_unit(fusion, c(512), c(512), c(256))
+            self.cff24 = fusion_unit(fusion, c("k1", 512), c("res3", 512), c("cff24", 256))
         if "sub24" in exits:
-            self.aux8 = nn.Conv2d(c(256), classes, 1)
+            self.aux8 = nn.Conv2d(c("cff24", 256), classes, 1)
         if "sub124" in exits:
             self.hi = numbered(
-                ConvBN(3, c(64), 3, stride=2),
-                ConvBN(c(64), c(64), 3, stride=2),
-                ConvBN(c(64), c(128), 3, stride=2),
+                ConvBN(3, c("hi", 64), 3, stride=2),
+                ConvBN(c("hi", 64), c("hi", 64), 3, stride=2),
+                ConvBN(c("hi", 64), c("hi", 128), 3, stride=2),
             )
-            self.cff12 = fusion_unit(fusion, c(256), c(128), c(256))
-            self.cls = nn.Conv2d(c(256), classes, 1)
+            self.cff12 = fusion_unit(fusion, c("cff24", 256), c("hi", 128), c("cff12", 256))
+            self.cls = nn.Conv2d(c("cff12", 256), classes, 1)
         initialise(self, seed=0)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:

@@ -51,13 +51,21 @@ class ConvBN(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Residual block 1x1 reduce, 3x3, 1x1 increase; a 1x1 projection on the shortcut wherever the shape changes.
+    """Residual block 1x1 reduce, 3x3, 1x1 increase.
 
     stride_at: the layer with the stride, the 1x1 reduce as in Caffe, or the 3x3 as in torchvision.
+    project: a 1x1 projection on the shortcut, which a block that changes the shape needs.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1, stride_at: StrideAt = "reduce"
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        stride_at: StrideAt = "reduce",
+        project: bool = False,
     ) -> None:
         super().__init__()
         middle = outputs // 4
@@ -65,7 +73,7 @@ class Bottleneck(nn.Module):
         self.reduce = ConvBN(inputs, middle, 1, stride=stride if at_reduce else 1)
         self.conv3 = ConvBN(middle, middle, 3, stride=1 if at_reduce else stride, dilation=dilation)
         self.increase = ConvBN(middle, outputs, 1, relu=False)
-        self.proj = ConvBN(inputs, outputs, 1, stride=stride, relu=False) if stride != 1 or inputs != outputs else None
+        self.proj = ConvBN(inputs, outputs, 1, stride=stride, relu=False) if project else None
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.proj is None else self.proj(x)
@@ -103,11 +111,18 @@ def stage(
     first_dilation: int = 0,
     stride_at: StrideAt = "reduce",
 ) -> nn.Sequential:
-    """A ResNet stage: `blocks` bottlenecks, the first with the stride.
+    """A ResNet stage: `blocks` bottlenecks, the first with the stride and a projection.
 
     first_dilation: of the first; 0: the dilation is the same in all of them, as in the official graph.
     """
-    first = Bottleneck(inputs, outputs, stride=stride, dilation=first_dilation or dilation, stride_at=stride_at)
+    first = Bottleneck(
+        inputs,
+        outputs,
+        stride=stride,
+        dilation=first_dilation or dilation,
+        stride_at=stride_at,
+        project=True,
+    )
     rest = (Bottleneck(outputs, outputs, dilation=dilation) for _ in range(blocks - 1))
     return numbered(first, *rest)
 

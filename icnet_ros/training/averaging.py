@@ -23,6 +23,7 @@ EQUAL = (
     "std",
     "fusion",
     "blocks",
+    "widths",
     "stride_at",
     "output_stride",
     "head",

@@ -33,15 +33,16 @@ class Start:
 
     backbone: file of an ImageNet ResNet-50. weights: state dict of a network of the same architecture and width;
     its classifiers may differ, or be absent in imported ones. classes: names of the classes of `weights`. licence: of
-    the data of `weights`. fixed_height: the checkpoint has a frame_height even if the recipe's input_scale is 1.
-    logit_shift: by class, what their training subtracted from the logits when it saved them. origin: provenance, for
-    the header of the checkpoint.
+    the data of `weights`. widths: of the parts of that network that differ from its width. fixed_height: the checkpoint
+    has a frame_height even if the recipe's input_scale is 1. logit_shift: by class, what their training subtracted from
+    the logits when it saved them. origin: provenance, for the header of the checkpoint.
     """
 
     backbone: Path | None = None
     weights: Mapping[str, Tensor] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     licence: str = ""
+    widths: Mapping[str, float] = field(default_factory=dict)
     fixed_height: bool = False
     logit_shift: tuple[float, ...] = ()
     origin: dict[str, Any] = field(default_factory=dict)
@@ -105,6 +106,7 @@ def from_checkpoint(checkpoint: Checkpoint) -> Start:
         weights=checkpoint.weights,
         classes=checkpoint.spec.classes.names,
         licence=checkpoint.spec.data_licence,
+        widths=checkpoint.spec.widths,
         logit_shift=shift_of(checkpoint),
         origin={"init": {"name": checkpoint.name, "sha256": checkpoint.sha256}},
     )
@@ -161,6 +163,7 @@ def network_spec(recipe: Recipe, data: Dataset, start: Start, teacher: Checkpoin
         architecture=recipe.architecture,
         fusion=recipe.fusion,
         blocks=recipe.blocks,
+        widths=dict(start.widths),
         stride_at=recipe.stride_at,
         output_stride=recipe.output_stride,
         head=recipe.head,

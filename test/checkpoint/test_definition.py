@@ -10,7 +10,7 @@ from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.definition import tensor_shapes
 from icnet_ros.checkpoint.file import build_network
 from icnet_ros.checkpoint.spec import ARCHITECTURES, ModelSpec
-from icnet_ros.network.dimensions import BLOCKS
+from icnet_ros.network.dimensions import BLOCKS, PARTS
 
 
 @st.composite
@@ -30,6 +30,9 @@ def specs(draw):
         output_stride=draw(st.sampled_from([8, 16, 32])),
         head=draw(st.sampled_from(["concat", "sum"])),
         blocks=draw(st.tuples(*(st.integers(1, most) for most in BLOCKS))) if architecture == "icnet" else BLOCKS,
+        widths=draw(st.dictionaries(st.sampled_from(PARTS), st.sampled_from([0.125, 0.25, 1.0])))
+        if architecture == "icnet"
+        else {},
     )
 
 

@@ -90,6 +90,31 @@ def test_a_pruned_network_is_the_wide_one_with_its_weakest_filters_silenced(kind
         torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-3)
 
 
+@torch.inference_mode()
+def test_parts_are_pruned_to_widths_of_their_own():
+    widths = {"stem": 0.25, "res4": 0.375, "res5": 0.125, "cff12": 0.25}
+    network = lively({})
+    generator = torch.Generator().manual_seed(1)
+    slim_spec, weights = pruned(Checkpoint(spec(), network.state_dict(), "wide"), 0.5, widths)
+    assert (slim_spec.width, slim_spec.widths) == (0.5, widths)
+    slim = build_network(slim_spec)
+    few = {wire.writes: slim.get_submodule(wire.layer).bn.num_features for wire in wires(slim) if wire.writes}
+    silent: dict[str, torch.Tensor] = {}
+    for wire in wires(network):
+        if wire.writes:
+            layer = network.get_submodule(wire.layer)
+            order = torch.randperm(layer.bn.num_features, generator=generator)
+            silenced = silent.setdefault(wire.writes, order[few[wire.writes] :])
+            layer.bn.weight[silenced] = 0
+            layer.bn.bias[silenced] = 0
+    slim.load_state_dict(pruned(Checkpoint(spec(), network.state_dict(), "wide"), 0.5, widths)[1])
+    image = torch.randn(1, 3, 65, 97)
+    for one, two in zip(slim.eval()(image), network.eval()(image), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-3)
+    with pytest.raises(RecipeError, match=r"res5 of slim has width 0\.125: prune to less, not to 0.25"):
+        pruned(Checkpoint(slim_spec, weights, "slim"), 0.5, {"res5": 0.25})
+
+
 def test_a_network_with_fewer_blocks_is_the_deep_one_without_the_last_ones():
     network = lively({})
     deep = Checkpoint(spec(), network.state_dict(), "deep")
@@ -136,6 +161,18 @@ def test_blocks_are_left_out_by_the_command_and_retrained(tmp_path, run):
     pruned_spec = load(tmp_path / "out" / "blocks-3-4-4-1" / "best.safetensors").spec
     assert (pruned_spec.blocks, pruned_spec.width) == ((3, 4, 4, 1), 0.25)
     assert pruned_spec.training["pruned"]["from_blocks"] == [3, 4, 6, 3]
+    assert (
+        run("prune", tmp_path / "deep.safetensors", "--blocks", "3,4,4,1", "--widths", "res5=0.125,hi=0.125", *words)[0]
+        == 0
+    )
+    narrow = load(tmp_path / "out" / "blocks-3-4-4-1-res5-0.125-hi-0.125" / "best.safetensors").spec
+    assert (narrow.blocks, narrow.width, narrow.widths) == ((3, 4, 4, 1), 0.25, {"res5": 0.125, "hi": 0.125})
+    code, _, err = run("prune", tmp_path / "deep.safetensors", "--widths", "res5:0.125", *words)
+    assert code != 0
+    assert "--widths res5:0.125 is not a list such as" in err
+    code, _, err = run("prune", tmp_path / "deep.safetensors", "--widths", "neck=0.125", *words)
+    assert code != 0
+    assert "widths has 'neck', which is not one of" in err
 
 
 def test_the_strength_of_a_filter_is_its_l1_norm_with_the_batch_norm_folded_in():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F
+from street import street
 
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.checkpoint.file import Checkpoint, build_network
@@ -12,7 +13,7 @@ from icnet_ros.checkpoint.spec import CheckpointError, ModelSpec
 from icnet_ros.network.icnet import EXITS, ICNet
 from icnet_ros.training.loss import adjust_logits
 from icnet_ros.training.recipe import Recipe
-from icnet_ros.training.start import check_teacher, continued, from_checkpoint, teacher_network
+from icnet_ros.training.start import check_teacher, continued, from_checkpoint, network_spec, teacher_network
 
 
 def checkpoint(classes, width=0.25, **changes):
@@ -101,6 +102,15 @@ def test_fusion_and_blocks_are_those_of_the_checkpoint_unless_the_recipe_says_mo
     recipe = continued(Recipe(fusion="deconv3", blocks=(3, 4, 3, 1)), pruned)
     assert (recipe.fusion, recipe.blocks) == ("deconv3", (3, 4, 3, 1))
     assert continued(Recipe(architecture="pspnet50"), pruned) == Recipe(architecture="pspnet50")
+
+
+def test_a_training_continues_with_the_widths_of_its_parts(tmp_path):
+    data = street(tmp_path, "train", 1, 0)
+    narrow = checkpoint(data.classes, widths={"res5": 0.125, "hi": 0.125})
+    start = from_checkpoint(narrow)
+    spec = network_spec(Recipe(width=narrow.spec.width), data, start)
+    assert spec.widths == {"res5": 0.125, "hi": 0.125}
+    start.apply(build_network(spec), spec.classes.names, lambda: torch.zeros(0))
 
 
 def test_a_teacher_must_see_and_know_the_same():

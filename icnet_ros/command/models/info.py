@@ -33,7 +33,7 @@ def info(
         return
     table = Table("property", "value", title=str(path), title_justify="left")
     of_network = ("input_size", "size_multiple")
-    of_icnet = ("width", "exits", "windows", *(("fusion", "blocks") if spec.architecture == "icnet" else ()))
+    of_icnet = ("width", "exits", "windows", *(("fusion", "blocks", "widths") if spec.architecture == "icnet" else ()))
     for name in (
         "architecture",
         *(of_network if spec.architecture == "onnx" else of_icnet),

@@ -30,10 +30,15 @@ def prune(
     data: TrainingData = "",
     root: Root = None,
     keep: Annotated[
-        float | None, typer.Option(min=0.01, max=0.99, help="Share of the filters to keep; 0.5 without --blocks.")
+        float | None,
+        typer.Option(min=0.01, max=0.99, help="Share of the filters to keep; 0.5 without --blocks and --widths."),
     ] = None,
     blocks: Annotated[
         str, typer.Option(help="Residual blocks that stay in the stages res2 to res5 of an ICNet, such as 3,4,4,1.")
+    ] = "",
+    widths: Annotated[
+        str,
+        typer.Option(help="Widths of parts of an ICNet, such as stem=0.25,hi=0.25,res5=0.25; the network's is 0.5."),
     ] = "",
     steps: Annotated[
         int, typer.Option(min=1, help="Number of steps in which filters are left out, with retraining after each.")
@@ -47,7 +52,7 @@ def prune(
     nodes: Nodes = 1,
     precision: TrainingPrecision = "32-true",
 ) -> None:
-    """Leave out residual blocks, or filters by their l1 norm in steps; retrain after each. Resumes after a kill."""
+    """Leave out residual blocks, and filters by their l1 norm, and retrain. Resumes after a kill."""
     with needed_for("training", RecipeError, "train"):
         from icnet_ros.training.pruning.filters import width_schedule
         from icnet_ros.training.pruning.progressive import prune_progressively
@@ -55,11 +60,14 @@ def prune(
     if blocks and not re.fullmatch(r"\d+(,\d+){3}", blocks):
         raise RecipeError(f"--blocks {blocks} is not four numbers such as 3,4,4,1")
     depth = [int(number) for number in blocks.split(",")] if blocks else []
+    if widths and not re.fullmatch(r"\w+=[\d.]+(,\w+=[\d.]+)*", widths):
+        raise RecipeError(f"--widths {widths} is not a list such as stem=0.25,res5=0.25")
+    parts = {part: float(width) for part, width in (entry.split("=") for entry in widths.split(",") if entry)}
     checkpoint = load(model)
     teacher_checkpoint = load(teacher) if teacher else None
     chosen = load_recipe(recipe, iterations=iterations)
     session = open_session(chosen, data, root, Hardware(accelerator, devices, nodes, precision))
-    share = keep or (1.0 if depth else 0.5)
+    share = keep or (1.0 if depth or parts else 0.5)
     width = checkpoint.spec.width
     plan = width_schedule(width, share * width, steps) if share < 1 else []
     with session.holding(out), progress_bar("reading the data", hidden=session.hidden) as update:
@@ -75,6 +83,7 @@ def prune(
             teacher_checkpoint,
             between,
             depth,
+            parts,
         )
     if not session.hidden:
         table = Table(

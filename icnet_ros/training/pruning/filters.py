@@ -1,6 +1,8 @@
 """Filter pruning by l1 norm (Li et al., 2017, the paper's [41])."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +15,18 @@ from icnet_ros.training.errors import RecipeError
 from icnet_ros.training.pretrained.backbone import largest_indices
 
 
-def pruned(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, Tensor]]:
+def pruned(
+    checkpoint: Checkpoint, width: float, widths: Mapping[str, float] = MappingProxyType({})
+) -> tuple[ModelSpec, dict[str, Tensor]]:
     """Prune to `width`, keeping the filters with the largest l1 norm; returns ModelSpec and state dict.
+
+    widths: of the parts of an ICNet that shall differ from it, none wider than before.
 
     The norm is that of the deployed filter, with its batch norm folded in. Layers that are summed keep the
     same channels, those with the largest sum of norms. Batch norm statistics are not updated: retrain.
     Raises RecipeError for a width that is not smaller.
     """
-    spec, slim = narrower(checkpoint, width)
+    spec, slim = narrower(checkpoint, width, widths)
     wide = checkpoint.network()
     weights, scores = wide.state_dict(), _scores(wide)
     strong: dict[str, Tensor] = {}
@@ -46,12 +52,20 @@ def pruned(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, T
     return spec, slim
 
 
-def narrower(checkpoint: Checkpoint, width: float) -> tuple[ModelSpec, dict[str, Tensor]]:
-    """ModelSpec and initial state dict of the network at a smaller width. Raises RecipeError if it cannot have that."""
-    if not 0 < width < checkpoint.spec.width:
-        raise RecipeError(f"{checkpoint.name} has width {checkpoint.spec.width:g}: prune to less, not to {width:g}")
-    spec = replace(checkpoint.spec, width=width)
+def narrower(
+    checkpoint: Checkpoint, width: float, widths: Mapping[str, float] = MappingProxyType({})
+) -> tuple[ModelSpec, dict[str, Tensor]]:
+    """ModelSpec and initial state dict of the network at smaller widths. Raises RecipeError if it cannot have those."""
+    had = checkpoint.spec
+    if not 0 < width <= had.width or (width == had.width and not widths):
+        raise RecipeError(f"{checkpoint.name} has width {had.width:g}: prune to less, not to {width:g}")
+    for part, narrow in widths.items():
+        if narrow > had.widths.get(part, had.width):
+            before = had.widths.get(part, had.width)
+            raise RecipeError(f"{part} of {checkpoint.name} has width {before:g}: prune to less, not to {narrow:g}")
+    kept = {part: wide for part, wide in had.widths.items() if wide < width}
     try:
+        spec = replace(had, width=width, widths={**kept, **widths})
         return spec, build_network(spec).state_dict()
     except ValueError as err:
         raise RecipeError(str(err)) from err

@@ -1,11 +1,12 @@
 """Pruning in steps, with retraining after each."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from lightning_fabric import Fabric
@@ -54,10 +55,12 @@ def prune_progressively(
     teacher: Checkpoint | None = None,
     between: int | None = None,
     blocks: Sequence[int] = (),
+    parts: Mapping[str, float] = MappingProxyType({}),
 ) -> Pruning:
     """Prune in steps and retrain with `recipe` after each; the architecture is that of the checkpoint.
 
-    blocks: residual blocks that stay in each stage, the first step; () for all. widths: of the further steps.
+    blocks: residual blocks that stay in each stage, () for all; parts: widths of parts. Both are the first step.
+    widths: of the further steps.
     between: iterations for all but the last step; default the recipe's. Each step has a folder below `out` and
     is resumed there after an interruption. Writes OUT/prune.json. Raises RecipeError, StateError.
     """
@@ -72,9 +75,15 @@ def prune_progressively(
     if any(after >= before for before, after in pairwise(widths)):
         raise RecipeError(f"each width must be smaller than the one before: {', '.join(map(str, widths))}")
     cuts: dict[str, Callable[[Checkpoint], tuple[ModelSpec, dict[str, Tensor]]]] = {}
-    if blocks:
-        without_blocks(checkpoint, blocks)
-        cuts["blocks-" + "-".join(map(str, blocks))] = partial(without_blocks, blocks=blocks)
+    if blocks or parts:
+        name = "-".join(
+            [
+                *(["blocks", *map(str, blocks)] if blocks else []),
+                *(f"{part}-{width:g}" for part, width in parts.items()),
+            ]
+        )
+        cuts[name] = partial(_cut, blocks=blocks, parts=parts)
+        cuts[name](checkpoint)
     cuts |= {f"width-{width:g}": partial(pruned, width=width) for width in widths}
     input_scale = checkpoint.spec.scale_for(data[0][0].shape[0])  # as many rows as before
     before, steps, current = miou(checkpoint), list[Step](), checkpoint
@@ -87,11 +96,13 @@ def prune_progressively(
                 "sha256": current.sha256,
                 "from": current.spec.width,
                 "from_blocks": current.spec.blocks,
+                "from_widths": current.spec.widths,
             }
         }
         start = Start(
             weights=weights,
             licence=current.spec.data_licence,
+            widths=spec.widths,
             fixed_height=current.spec.frame_height > 0,
             logit_shift=shift_of(current),
             origin=origin,
@@ -113,3 +124,12 @@ def prune_progressively(
         text = json.dumps({**original, "steps": [step._asdict() for step in steps]}, indent=2)
         write_text(out / "prune.json", text + "\n")
     return result
+
+
+def _cut(
+    checkpoint: Checkpoint, blocks: Sequence[int], parts: Mapping[str, float]
+) -> tuple[ModelSpec, dict[str, Tensor]]:
+    """Without blocks, and with narrower parts."""
+    if blocks:
+        checkpoint = Checkpoint(*without_blocks(checkpoint, blocks), checkpoint.name)
+    return pruned(checkpoint, checkpoint.spec.width, parts) if parts else (checkpoint.spec, dict(checkpoint.weights))

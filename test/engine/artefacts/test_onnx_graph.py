@@ -14,7 +14,7 @@ from icnet_ros.checkpoint.spec import EXITS, ModelSpec
 from icnet_ros.engine.artefacts.export import CHECKED, export_onnx
 from icnet_ros.engine.artefacts.onnx_graph import build_graph
 from icnet_ros.engine.base import EngineError
-from icnet_ros.network.dimensions import BLOCKS
+from icnet_ros.network.dimensions import BLOCKS, PARTS
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -63,6 +63,7 @@ def icnets(draw):
         fusion=draw(st.sampled_from(["cff", "cff_coarse", "deconv3", "deconv5", "deconv7"])),
         stride_at=draw(st.sampled_from(["reduce", "conv3"])),
         blocks=draw(st.sampled_from([BLOCKS, (3, 4, 4, 1), (1, 1, 1, 1)])),
+        widths=draw(st.dictionaries(st.sampled_from(PARTS), st.sampled_from([0.125, 0.25, 0.5]))),
     )
 
 
