@@ -52,6 +52,7 @@ class Camera:
         self._node, self._engine, self._settings = node, engine, settings
         self._subscription: BytesSubscription | BufferSubscription | None = None
         self.publish_ms = 0.0  # running mean
+        self.counters = Counters()  # of the worker, while the node is active
         self.forget()
 
     def use(self, settings: Parameters) -> None:
@@ -79,12 +80,10 @@ class Camera:
         self.outputs.forget()
         self._age_ms, self._stamp_error = math.nan, ""
 
-    def subscribe(
-        self, put: Callable[[str, ReceivedImage], bool], counters: Counters, max_rate: Callable[[], float]
-    ) -> None:
+    def subscribe(self, put: Callable[[str, ReceivedImage], bool]) -> None:
         """Subscribe; images go to `put` with the camera's name, which returns whether one was dropped.
 
-        max_rate: images per second; those that come earlier are skipped and counted. 0: no limit.
+        Those that come earlier than the parameter max_rate allows are skipped and counted.
         """
         if self._subscription is not None:
             return
@@ -95,10 +94,10 @@ class Camera:
             now = perf_counter()
             self._last_image, self._image_seen = now, True
             self._images.received(data)
-            if rate := max_rate():
+            if rate := self._settings.max_rate:
                 period = 1 / rate
                 if now < last + (1 - TOLERANCE) * period:  # images come a little early or late
-                    counters.skipped += 1
+                    self.counters.skipped += 1
                     return
                 last = last + period if now < last + 2 * period else now
             dropped = put(self.name, ReceivedImage(data, now, self._node.get_clock().now().nanoseconds))
@@ -137,12 +136,12 @@ class Camera:
         if (executor := self._node.executor) is not None:
             executor.create_task(self.update_inputs)
 
-    def decode(self, received: ReceivedImage, taken: float, settings: Parameters, counters: Counters) -> DecodedFrame:
+    def decode(self, received: ReceivedImage, taken: float, settings: Parameters) -> DecodedFrame:
         """Decode an image message. Raises WireError, or ValueError if the size of the labels is not known yet."""
         try:
             picture = self._images.decode(received.data, settings.max_pixels)
         except DamagedImageError as err:
-            counters.damaged += 1
+            self.counters.damaged += 1
             self.statistics.damaged(perf_counter())
             self._last_damage = str(err)
             if settings.damaged_images == "fail":
@@ -165,13 +164,13 @@ class Camera:
         label_map: LabelMap,
         outputs: dict[str, Output],
         scored: tuple[int, ...],
-        counters: Counters,
         settings: Parameters,
     ) -> None:
         """Publish a frame on its outputs, those that were wanted. scored: classes that the label map has scores of."""
         engine = self._engine
         frame = LabelledFrame(
-            decoded, label_map, scored, engine.name, engine.exit, settings, self._inputs, counters, perf_counter(),
+            decoded, label_map, scored, engine.name, engine.exit, settings, self._inputs, self.counters,
+            perf_counter(),
             simulated=self._node.get_clock().ros_time_is_active,
         )  # fmt: skip
         self.outputs.publish(frame, outputs)
@@ -188,7 +187,7 @@ class Camera:
             text = f"{self.name or 'image'} {frame.stamp / 1e9:.3f}, {self._input_size}, {network}"
             logger.debug(f"{text}: ms {times}")  # noqa: G004  rclpy's logger takes no arguments
 
-    def snapshot(self, common: Snapshot, counters: Counters | None) -> Snapshot:
+    def snapshot(self, common: Snapshot) -> Snapshot:
         """`common`, the state that all cameras share, completed with the state of this camera."""
         now = perf_counter()
         silence = now - self._last_image
@@ -208,7 +207,7 @@ class Camera:
             output_error=self.outputs.error(),
             stamp_error=self._stamp_error,
             metadata={**common.metadata, "input_size": self._input_size, **self.outputs.figures()},
-            counters=vars(counters).copy() if counters is not None else {},
+            counters=vars(self.counters).copy(),
             statistics=self.statistics.summary(now),
             age_ms=self._age_ms,
         )

@@ -2,7 +2,7 @@
 
 import math
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
 from time import perf_counter
@@ -14,7 +14,6 @@ from icnet_ros.node.camera import Camera
 from icnet_ros.node.frame import DecodedFrame, ReceivedImage, milliseconds
 from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.parameters import Parameters
-from icnet_ros.node.worker import Counters
 from icnet_ros.wire.cdr import WireError
 
 FIRST_RATE = 30.0  # Hz, of a camera that has sent one image: too fine a step would cost the ones that follow
@@ -28,20 +27,25 @@ class FrameProcessor:
         node: Node,
         engine: Engine,
         cameras: Mapping[str, Camera],
-        settings: Callable[[], Parameters],
-        counters: Callable[[str], Counters],
+        settings: Parameters,
     ) -> None:
-        """settings: the current ones. counters: those of a camera by name."""
-        self._node, self._engine, self._cameras = node, engine, cameras
-        self._settings, self._counters = settings, counters
+        self._node, self._engine, self._cameras, self._settings = node, engine, cameras, settings
+
+    def use(self, settings: Parameters) -> None:
+        """Apply the parameters that can be changed while the node is active, from the next image on."""
+        self._settings = settings
+
+    def window_s(self) -> float:
+        """Seconds within which images of several cameras become one batch."""
+        return self._settings.batch_window_ms / 1000
 
     def process(self, received: Mapping[str, ReceivedImage]) -> set[str]:
         """Decode, label and publish images by camera; returns the cameras that succeeded."""
-        taken, settings = perf_counter(), self._settings()
+        taken, settings = perf_counter(), self._settings
         frames: list[DecodedFrame] = []
         for name, image in received.items():
             try:
-                frames.append(self._cameras[name].decode(image, taken, settings, self._counters(name)))
+                frames.append(self._cameras[name].decode(image, taken, settings))
             except BaseException as err:
                 self._report(err, name)
         return self._label(frames, settings) if frames else set()
@@ -64,9 +68,7 @@ class FrameProcessor:
         done: set[str] = set()
         for name, frame, label_map in zip(names, frames, label_maps, strict=False):
             try:
-                self._cameras[name].publish(
-                    frame, label_map, wanted[name].outputs, request.scores, self._counters(name), settings
-                )
+                self._cameras[name].publish(frame, label_map, wanted[name].outputs, request.scores, settings)
                 done.add(name)
             except BaseException as err:
                 self._report(err, name)
@@ -86,7 +88,7 @@ class FrameProcessor:
         now = perf_counter()
         images_per_s = sum(camera.statistics.image_rate(now) for camera in self._cameras.values())
         if not images_per_s:
-            if any(self._counters(frame.camera).received > 1 for frame in frames):
+            if any(camera.counters.received > 1 for camera in cameras):
                 return math.inf
             images_per_s = FIRST_RATE
         spent_ms = milliseconds(now, frames[0].taken) + sum(camera.publish_ms for camera in cameras)

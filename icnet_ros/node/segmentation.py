@@ -52,6 +52,7 @@ class SegmentationNode(LifecycleNode):
         self._built: BuiltEngine | None = None
         self._cameras: dict[str, Camera] = {}
         self._transforms: Transforms | None = None
+        self._processor: FrameProcessor | None = None
         self._worker: Worker[ReceivedImage] | None = None
         self._bond = ManagerBond(self)
         self._failure = ""  # of the last transition
@@ -163,14 +164,12 @@ class SegmentationNode(LifecycleNode):
         built = self._built
         if built is None or any(getattr(self._settings, name) != getattr(built.settings, name) for name in FIXED):
             built = self._install_engine()
-        processor = FrameProcessor(
-            self, built.engine, self._cameras, lambda: self._settings, lambda name: worker.counters[name]
-        )
-        worker = Worker(processor.process, list(self._cameras), lambda: self._settings.batch_window_ms / 1000)
-        self._worker = worker
+        self._processor = FrameProcessor(self, built.engine, self._cameras, self._settings)
+        self._worker = Worker(self._processor.process, list(self._cameras), self._processor.window_s)
         self._worker.start()
         for camera in self._cameras.values():
             camera.forget()
+            camera.counters = self._worker.counters[camera.name]
             if not self._settings.lazy:
                 self._subscribe(camera)
         result = super().on_activate(state)
@@ -180,8 +179,7 @@ class SegmentationNode(LifecycleNode):
 
     def _subscribe(self, camera: Camera) -> None:
         if self._worker is not None:
-            counters = self._worker.counters[camera.name]
-            camera.subscribe(self._worker.put, counters, lambda: self._settings.max_rate)
+            camera.subscribe(self._worker.put)
             camera.update_inputs()
 
     def _stop_work(self, timeout: float = 30.0) -> None:
@@ -190,12 +188,11 @@ class SegmentationNode(LifecycleNode):
             camera.unsubscribe()
         if self._worker is not None and not self._worker.stop(timeout):
             self.get_logger().error(f"the current frame is not finished after {timeout:g} s; it is abandoned")
-        # The stopped worker is kept for its counters.
 
     def _release(self, timeout: float = 30.0) -> TransitionCallbackReturn:
         self._stop_work(timeout)
         abandoned = self._worker is not None and self._worker.running
-        self._worker = None
+        self._processor = self._worker = None
         for camera in self._cameras.values():
             camera.close()
         self._cameras.clear()
@@ -241,6 +238,8 @@ class SegmentationNode(LifecycleNode):
         self._settings = settings
         for camera in self._cameras.values():
             camera.use(self._settings)
+        if self._processor is not None:
+            self._processor.use(self._settings)
         self._subscriber_timer.reset()
         return SetParametersResult(successful=True)
 
@@ -284,9 +283,9 @@ class SegmentationNode(LifecycleNode):
             consequence = f"engine {engine.name} is used instead" if engine.has_fallback else "the engine fails"
             degraded = f"{consequence}: {last_error}" if last_error else ""
             common = replace(common, degraded=degraded, hardware=engine.device, metadata=built.metadata)
-        snapshots = [
-            camera.snapshot(common, worker.counters[name] if worker else None) for name, camera in self._cameras.items()
-        ] or [replace(common, camera=name) for name in self._settings.cameras]
+        snapshots = [camera.snapshot(common) for camera in self._cameras.values()] or [
+            replace(common, camera=name) for name in self._settings.cameras
+        ]
         node = self.get_fully_qualified_name()
         self._diagnostics.publish(diagnostic_array(self, [status(node, snapshot) for snapshot in snapshots]))
 

@@ -139,9 +139,9 @@ def test_only_what_has_subscribers_is_published_and_the_latency_last(node, monke
     for name, publisher in node.publishers.items():
         monkeypatch.setattr(publisher, "publish", lambda _, name=name: sent.append(name))
     publish(outputs, frame())
-    assert sent == ["labels", "latency"]
+    assert sent == ["labels"]
     sent.clear()
-    for name in ("color", "overlay/compressed", "confidence"):
+    for name in ("latency", "color", "overlay/compressed", "confidence"):
         node.publishers[name].subscribers = 1
     publish(outputs, frame())
     assert sent == ["labels", "confidence", "color", "overlay/compressed", "latency"]
@@ -184,7 +184,7 @@ def test_an_output_that_fails_costs_only_itself(node, monkeypatch):
     monkeypatch.setitem(OUTPUTS, "fragile", Fragile)
     outputs = opened(node)
     publisher, fragile = node.publishers["fragile"], outputs.outputs["fragile"]
-    publisher.subscribers = node.publishers["color"].subscribers = 1
+    publisher.subscribers = node.publishers["color"].subscribers = node.publishers["latency"].subscribers = 1
     now = [0.0]
     monkeypatch.setattr(camera_outputs, "perf_counter", lambda: now[0])
     fragile.error = ValueError("no depth yet")

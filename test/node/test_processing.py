@@ -11,7 +11,6 @@ from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.outputs.camera_outputs import Wanted
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.node.processing import FrameProcessor
-from icnet_ros.node.worker import Counters
 from icnet_ros.wire.cdr import WireError
 
 
@@ -55,7 +54,7 @@ def setup():
     cameras, engine, logged = {name: Camera(name) for name in ("left", "front")}, Engine(), []
     logger = SimpleNamespace(error=lambda text, **_: logged.append(text))
     node = SimpleNamespace(get_logger=lambda: logger)
-    processor = FrameProcessor(node, engine, cameras, lambda: Parameters(exit="sub4"), lambda _: Counters())
+    processor = FrameProcessor(node, engine, cameras, Parameters(exit="sub4"))
     return processor, cameras, engine, logged
 
 

@@ -93,7 +93,7 @@ class Output(ABC):
 
     def has_subscribers(self) -> bool:
         """Whether a topic that is published for each frame has subscribers."""
-        return any(self.publishers[topic].get_subscription_count() for topic in self._per_frame)
+        return any(map(self.subscribed, self._per_frame))
 
     def send(self, topic: str, message: object) -> None:
         """Publish a message, or its bytes, on one of the topics."""

@@ -18,7 +18,6 @@ class Latency(Output):
     """Stage times of every frame, after everything else of it was published."""
 
     topics = (Topic("latency", FrameLatency, CONTENT, QoSProfile(depth=10)),)
-    always: ClassVar[bool] = True
     last: ClassVar[bool] = True
 
     def publish(self, frame: LabelledFrame) -> None:
