@@ -11,7 +11,7 @@ from rich.table import Table
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.checkpoint.default import load_model_spec, model_path
 from icnet_ros.command.console import console, errors, progress_bar
-from icnet_ros.command.options import EnginePrecision, Model
+from icnet_ros.command.options import CoarseBranchInterval, EnginePrecision, Model
 from icnet_ros.command.requirements import missing_ros
 from icnet_ros.live.processes import DemoError
 
@@ -25,6 +25,7 @@ def demo(
     engine: Annotated[str, typer.Option(help="Engine of the node.")] = "",
     precision: EnginePrecision = "",
     exit_: Annotated[str, typer.Option("--exit", help="Exit of the node; auto keeps up with the images.")] = "auto",
+    coarse_branch_interval: CoarseBranchInterval = 0,
     model: Model = "",
     rate: Annotated[float, typer.Option(min=0.01, max=100.0, help="Playback rate of the bag.")] = 1.0,
     image_topic: Annotated[str, typer.Option(help="Image topic, if the bag has several.")] = "",
@@ -51,7 +52,9 @@ def demo(
     file = str(path) if model else ""
     sample_labels = spec.classes.names == load_classes("cityscapes").names
     topics = (image_topic, ground_truth_topic)
-    options = DemoOptions(out, bag, engine, file, rate, *topics, precision, exit_, sample_labels)
+    options = DemoOptions(
+        out, bag, engine, file, rate, *topics, precision, exit_, coarse_branch_interval, sample_labels
+    )
     with locked(out):
         with progress_bar("starting the node") as update:
             run = run_demo(options, update)

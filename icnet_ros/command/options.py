@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from icnet_ros.checkpoint.spec import MAX_ROWS
+from icnet_ros.engine.base import MAX_INTERVAL
 
 # Checkpoint, engine, device.
 Model = Annotated[
@@ -26,6 +27,16 @@ LabelGroups = Annotated[
 ]
 Rotate = Annotated[int, typer.Option("--rotate", help="Turn images by 0, 90, 180 or 270 degrees before the network.")]
 Mask = Annotated[str, typer.Option("--mask", help="PNG of the images' size; what is not black there is unlabelled.")]
+
+CoarseBranchInterval = Annotated[
+    int,
+    typer.Option(
+        "--coarse-branch-interval",
+        min=0,
+        max=MAX_INTERVAL,
+        help="n: the coarsest branch runs after every n-th frame, and serves the next ones (openvino); 0: in each.",
+    ),
+]
 
 
 class DamagedChoice(str, Enum):

@@ -30,6 +30,7 @@ from icnet_ros.command.ground.options import (
     parse_grid,
 )
 from icnet_ros.command.options import (
+    CoarseBranchInterval,
     Damaged,
     DamagedChoice,
     Device,
@@ -67,6 +68,7 @@ def replay(
     threads: Threads = 0,
     label_groups: LabelGroups = "",
     rotate: Rotate = 0,
+    coarse_branch_interval: CoarseBranchInterval = 0,
     mask: Mask = "",
     image_topic: Annotated[
         list[str] | None, typer.Option(help="Image topic; repeat for several. All cameras if not given.")
@@ -148,7 +150,16 @@ def replay(
     from icnet_ros.report.writer import OutputOptions
 
     check_tool(export_for)
-    options = EngineOptions(device, precision, exit_, threads, label_groups=label_groups, rotate=rotate, mask=mask)
+    options = EngineOptions(
+        device,
+        precision,
+        exit_,
+        threads,
+        label_groups=label_groups,
+        rotate=rotate,
+        mask=mask,
+        coarse_branch_interval=coarse_branch_interval,
+    )
     inference = InferenceSettings(model, engine, options)
     spec = inference.spec()
     camera = CameraOptions(camera_height, camera_pitch, camera_roll, fov, camera_info, rectified)

@@ -80,7 +80,7 @@ class AdaptedEngine(Engine):
             return frame
         size = frame.label_size if self._rotate == 180 else frame.label_size[::-1]
         turned = cv2.rotate(np.asarray(frame.pixels), ROTATIONS[self._rotate])
-        return Frame(np.asarray(turned, np.uint8), frame.order, size)
+        return replace(frame, pixels=np.asarray(turned, np.uint8), size=size)
 
     def _finish(self, frame: Frame, label_map: LabelMap) -> LabelMap:
         arrays: list[Any] = [label_map.labels, label_map.confidence, label_map.scores]

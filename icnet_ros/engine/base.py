@@ -14,6 +14,7 @@ UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 ChannelOrder = Literal["bgr", "rgb"]
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
+MAX_INTERVAL = 30  # frames that one result of the coarsest branch may serve
 STAGES = ("preprocess", "inference", "postprocess")
 
 
@@ -39,13 +40,15 @@ class Frame:
     pixels may be `wire.device.DevicePixels`, which engines on a GPU take from where they are; others copy them by
     `numpy.asarray`.
     size: (height, width) of its label map, None for the picture's own. Labels of another size are computed from the
-    logits, not resized. camera: its name, for what is set for each camera.
+    logits, not resized. camera: its name, for what is set for each camera. time: when it was taken or came (s, any
+    clock), for what is carried from one frame to the next; NaN if it does not follow another.
     """
 
     pixels: UInt8
     order: ChannelOrder = "bgr"
     size: tuple[int, int] | None = None
     camera: str = ""
+    time: float = math.nan
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape
@@ -107,7 +110,8 @@ class EngineOptions:
     replay captured kernels instead of launching each, on CUDA. label_groups: of `checkpoint.groups`, by name or path;
     "" for the classes of the checkpoint. rotate: degrees (0, 90, 180, 270) by which frames are turned clockwise before
     the network; labels are turned back. mask: PNG of the frames' size; where it is not black, pixels are unlabelled;
-    {camera} in it stands for each of the names in `cameras`, those of the frames.
+    {camera} in it stands for each of the names in `cameras`, those of the frames. coarse_branch_interval: 0, or the
+    coarsest branch runs after every n-th frame of a camera, and its features serve the next ones; on openvino.
     """
 
     device: str = "auto"
@@ -121,6 +125,7 @@ class EngineOptions:
     rotate: int = 0
     mask: str = ""
     cameras: tuple[str, ...] = ("",)
+    coarse_branch_interval: int = 0
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ TENSORRT = tuple(("torch", "onnx", "onnxruntime", library) for library in ("tens
 ENGINES: dict[str, Entry] = {
     "torch": Entry(f"{BACKENDS}.torch", "open_torch", "torch", (("torch",),)),
     "onnxruntime": Entry(f"{BACKENDS}.onnxruntime", "OnnxRuntimeEngine", "onnx", (("onnxruntime",),)),
-    "openvino": Entry(f"{BACKENDS}.openvino", "OpenVinoEngine", "openvino", (("openvino",),)),
+    "openvino": Entry(f"{BACKENDS}.openvino_split", "open_openvino", "openvino", (("openvino",),)),
     "tensorrt": Entry(f"{BACKENDS}.tensorrt", "open_tensorrt", "tensorrt", TENSORRT),
 }
 
@@ -99,6 +99,8 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
                 log.warning("engine %s is not usable here, the next one is tried: %s", candidate, err)
     if name not in ENGINES:
         raise EngineError(f"unknown engine {name!r}; choose one of {', '.join(engine_names())}")
+    if options.coarse_branch_interval and name != "openvino":
+        raise EngineError(f"coarse_branch_interval is for engine openvino, this is {name}: set it to 0")
     spec = checkpoint.spec
     if spec.architecture == "onnx" and name == "torch":
         raise EngineError(f"{checkpoint.path}: engine 'torch' runs .safetensors checkpoints only; set engine to auto")

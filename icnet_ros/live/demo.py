@@ -32,6 +32,7 @@ class DemoOptions:
     ground_truth_topic: str = ""
     precision: str = ""
     exit: str = "auto"
+    coarse_branch_interval: int = 0
     sample_labels: bool = False
 
 
@@ -121,6 +122,7 @@ def _node_arguments(options: DemoOptions, image: Topic, height: int, width: int)
         "warm_up_width": str(max(32, width)),
         "warm_up_height": str(max(32, height)),
         "exit": options.exit,
+        "coarse_branch_interval": str(options.coarse_branch_interval),
         **({"engine": options.engine} if options.engine else {}),
         **({"precision": options.precision} if options.precision else {}),
         **({"model": str(Path(options.model).absolute())} if options.model else {}),

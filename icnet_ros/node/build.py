@@ -35,6 +35,7 @@ def inference_settings(settings: Parameters) -> InferenceSettings:
         rotate=settings.rotate,
         mask=settings.mask,
         cameras=settings.cameras,
+        coarse_branch_interval=settings.coarse_branch_interval,
     )
     return InferenceSettings(settings.model, settings.engine, options)
 
@@ -45,7 +46,7 @@ def build(settings: Parameters) -> BuiltEngine:
     checkpoint = inference.load()
     options, fallback = inference.options, None
     if settings.fallback_engine:
-        on_cpu = replace(options, device="cpu", precision="fp32")
+        on_cpu = replace(options, device="cpu", precision="fp32", coarse_branch_interval=0)
         fallback = inference.on(settings.fallback_engine, on_cpu).open(checkpoint)
     engine = RetryingEngine(inference.open(checkpoint), fallback)
     largest = len(settings.cameras) if settings.batch_window_ms else 1

@@ -52,7 +52,8 @@ class DecodedFrame(NamedTuple):
     @property
     def frame(self) -> Frame:
         """The image as engine input."""
-        return Frame(self.picture.pixels, self.picture.order, self.size, self.camera)
+        pixels, order = self.picture.pixels, self.picture.order
+        return Frame(pixels, order, self.size, self.camera, self.received.clock_ns / 1e9)
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """What a parameter of a node is: default, description, allowed values, and when it may be changed."""
 
+import re
 from collections.abc import Callable
 from dataclasses import Field, field
 from typing import Any, Literal, TypeAlias, TypeVar, cast
@@ -44,6 +45,20 @@ def default_of(entry: Entry) -> Value:
     return cast("Value", entry.default)
 
 
+def value_of(entry: Entry, text: str) -> Value:
+    """Value of a parameter from a text, such as that of a launch argument. Raises ParameterError."""
+    default = default_of(entry)
+    words = {bool: "true or false", int: "an integer", float: "a number"}
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text.lower()]
+        if isinstance(default, tuple):
+            return tuple(part.strip() for part in text.split(",") if part.strip()) or default
+        return type(default)(text)
+    except (KeyError, ValueError):
+        raise ParameterError(f"{entry.name} is {text!r}; it takes {words[type(default)]}") from None
+
+
 def check(entry: Entry, value: object) -> None:
     """Raise ParameterError if `value` is not of the parameter's type, choices or range."""
     choices, limits = entry.metadata["choices"](), entry.metadata["range"]
@@ -77,3 +92,14 @@ def text_of(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"'{value}'" if value == "" else str(value)
+
+
+def check_cameras(names: tuple[str, ...]) -> None:
+    """Raise ParameterError for names of cameras that topics cannot have. ("",): one camera without a name."""
+    if names == ("",):
+        return
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+            raise ParameterError(f"cameras has {name!r}; a name is letters, digits and _, and begins with a letter")
+    if not names or len(set(names)) < len(names):
+        raise ParameterError(f"cameras is {list(names)}; it takes at least one name, each once")

@@ -3,16 +3,26 @@
 ROS descriptors, config/segmentation.yaml and the table in docs/parameters.md are generated from this dataclass.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import cast
 
 from icnet_ros.checkpoint.spec import EXITS, MAX_ROWS
-from icnet_ros.engine.base import PRECISIONS
+from icnet_ros.engine.base import MAX_INTERVAL, PRECISIONS
 from icnet_ros.engine.table import engine_names
 from icnet_ros.node.ground.parameters import GroundParameters
-from icnet_ros.node.parameter import NOTES, Entry, ParameterError, Value, allowed, check, default_of, parameter, text_of
+from icnet_ros.node.parameter import (
+    NOTES,
+    Entry,
+    ParameterError,
+    Value,
+    allowed,
+    check,
+    check_cameras,
+    default_of,
+    parameter,
+    text_of,
+    value_of,
+)
 from icnet_ros.wire.decoders.table import transports
 from icnet_ros.wire.lidar import parse_transform
 
@@ -48,6 +58,14 @@ class Parameters(GroundParameters):
         "Branch of the network: sub4 is fastest, sub124 most accurate; auto: the best branch and input size that keep "
         "latency_budget_ms, or else keep up with the images. A node configured with auto may change it while active.",
         choices=(*EXITS, "auto"),
+        change="inactive",
+    )
+    coarse_branch_interval: int = parameter(
+        0,
+        "n: the coarsest branch runs after the labels of every n-th frame, and its features serve the next frames "
+        "(openvino); 0: it is part of each.",
+        low=0,
+        high=MAX_INTERVAL,
         change="inactive",
     )
     model: str = parameter(
@@ -217,7 +235,7 @@ class Parameters(GroundParameters):
             check(entry, getattr(self, entry.name))
         if not self.score_classes:
             object.__setattr__(self, "score_classes", ("",))
-        _check_cameras(self.cameras)
+        check_cameras(self.cameras)
         if self.cloud_transform:
             try:
                 parse_transform(self.cloud_transform)
@@ -234,16 +252,6 @@ class Parameters(GroundParameters):
         self.check_ground(len(self.cameras))
 
 
-def _check_cameras(names: tuple[str, ...]) -> None:
-    if names == ("",):
-        return
-    for name in names:
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-            raise ParameterError(f"cameras has {name!r}; a name is letters, digits and _, and begins with a letter")
-    if not names or len(set(names)) < len(names):
-        raise ParameterError(f"cameras is {list(names)}; it takes at least one name, each once")
-
-
 def by_name() -> Mapping[str, Entry]:
     """All parameters by name, in order; metadata: description, choices, range, change."""
     return {entry.name: entry for entry in sorted(fields(Parameters), key=lambda e: hasattr(GroundParameters, e.name))}
@@ -252,23 +260,11 @@ def by_name() -> Mapping[str, Entry]:
 def parse(name: str, text: str) -> Value:
     """Value of the parameter `name` from its text in a launch argument. Raises ParameterError."""
     entry = by_name()[name]
-    default, value = default_of(entry), cast("Value", text)
-    try:
-        if isinstance(default, bool):
-            value = {"true": True, "false": False}[text.lower()]
-        elif isinstance(default, tuple):
-            value = tuple(part.strip() for part in text.split(",") if part.strip()) or default
-        elif isinstance(default, int | float):
-            value = type(default)(text)
-    except (KeyError, ValueError):
-        raise ParameterError(f"{name} is {text!r}; it takes {_TEXTS[type(default)]}") from None
+    value = value_of(entry, text)
     check(entry, value)
     if name == "cameras" and isinstance(value, tuple):
-        _check_cameras(value)
+        check_cameras(value)
     return value
-
-
-_TEXTS = {bool: "true or false", int: "an integer", float: "a number"}
 
 
 def to_yaml() -> str:

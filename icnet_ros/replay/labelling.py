@@ -38,7 +38,8 @@ def engine_predictor(engine: Engine) -> Predictor:
         if (height, width) not in warm:
             engine.warm_up(height, width)
             warm.add((height, width))
-        return engine.segment([Frame(picture.pixels, picture.order)], REQUEST)[0]
+        frame = Frame(picture.pixels, picture.order, time=stamp_ns(picture.header) / 1e9)
+        return engine.segment([frame], REQUEST)[0]
 
     return predict
 

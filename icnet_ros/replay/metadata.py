@@ -50,6 +50,7 @@ class RunMetadata(TypedDict, total=False):
     label_groups: str
     label_groups_sha256: str
     rotate: int
+    coarse_branch_interval: int
     mask: str
     mask_sha256: str
     damaged_images: str

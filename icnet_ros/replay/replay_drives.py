@@ -254,7 +254,7 @@ def _selected(drive: Drive, digest: str) -> RunMetadata:
 
 
 def _adaptation(options: EngineOptions, groups: LabelGroups | None) -> RunMetadata:
-    """Groups, rotation and mask, as far as they are used; a hash stands for the content of files."""
+    """Groups, rotation, mask and the coarse branch, as far as they are used; a hash stands for the content of files."""
     used: RunMetadata = {}
     if groups is not None:
         content = json.dumps([groups.classes.to_dict(), groups.group_of])
@@ -262,6 +262,8 @@ def _adaptation(options: EngineOptions, groups: LabelGroups | None) -> RunMetada
         used["label_groups_sha256"] = sha256(content.encode()).hexdigest()
     if options.rotate:
         used["rotate"] = options.rotate
+    if options.coarse_branch_interval:
+        used["coarse_branch_interval"] = options.coarse_branch_interval
     if options.mask:
         content_of_mask = read_bytes(Path(options.mask).expanduser())
         used["mask"], used["mask_sha256"] = options.mask, sha256(content_of_mask).hexdigest()

@@ -28,6 +28,7 @@ METADATA = (
     "exit",
     "label_groups",
     "rotate",
+    "coarse_branch_interval",
     "mask",
     "selection",
 )

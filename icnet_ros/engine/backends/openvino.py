@@ -1,6 +1,8 @@
 """The OpenVINO engine: runs the ONNX export on CPUs and Intel's integrated GPUs (not run on those yet)."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import openvino
@@ -19,6 +21,17 @@ from icnet_ros.engine.kernels.normalise import Batch
 log = logging.getLogger(__name__)
 # precision -> (capability that the device must report, OpenVINO's inference precision)
 HINTS = {"fp32": ("FP32", "f32"), "bf16": ("BF16", "bf16"), "fp16": ("FP16", "f16"), "int8": ("INT8", "f32")}
+
+
+@contextmanager
+def engine_errors() -> Iterator[None]:
+    """OpenVINO's errors become EngineErrors."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except RuntimeError as err:
+        raise EngineError(f"OpenVINO failed: {one_line(err)}") from err
 
 
 class OpenVinoEngine(HostEngine):
@@ -83,27 +96,33 @@ class OpenVinoEngine(HostEngine):
 
     def _infer(self, batch: Batch) -> Batch:
         request = self._request(batch.shape)
-        try:
+        with engine_errors():
             logits: Batch = np.asarray(request.infer({0: batch}, share_inputs=True, share_outputs=True)[0])
-        except RuntimeError as err:
-            raise EngineError(f"OpenVINO failed: {one_line(err)}") from err
         return logits
 
     def _request(self, shape: tuple[int, ...]) -> openvino.InferRequest:
         def make() -> openvino.InferRequest:
-            # A folder for each size, so that the sizes that are no longer used can be removed.
-            name = "-".join(map(str, (self._path.stem, self.precision, self._threads, *shape)))
-            folder = openvino_folder() / name  # may be read-only: files built beforehand
-            if not folder.is_dir():
-                folder = writable_folder() / OPENVINO / name
-            settings = {**self._settings, "CACHE_DIR": str(folder)}
             try:
                 self._model.reshape(list(shape))
-                request = self._core.compile_model(self._model, self._target, settings).create_infer_request()
             except RuntimeError as err:
                 raise EngineError(f"OpenVINO cannot compile the network for {shape}: {one_line(err)}") from err
-            mark_used(folder)
-            trim()
-            return request
+            return self._compiled(self._model, shape)
 
         return self._requests.get(shape, make)
+
+    def _compiled(self, model: openvino.Model, shape: tuple[int, ...], part: str = "") -> openvino.InferRequest:
+        """A request of `model`, which is the network for images of this shape, or a part of it."""
+        # A folder for each size, so that the sizes that are no longer used can be removed.
+        words = (self._path.stem, self.precision, self._threads, *shape, *([part] if part else []))
+        name = "-".join(map(str, words))
+        folder = openvino_folder() / name  # may be read-only: files built beforehand
+        if not folder.is_dir():
+            folder = writable_folder() / OPENVINO / name
+        settings = {**self._settings, "CACHE_DIR": str(folder)}
+        try:
+            request = self._core.compile_model(model, self._target, settings).create_infer_request()
+        except RuntimeError as err:
+            raise EngineError(f"OpenVINO cannot compile the network for {shape}: {one_line(err)}") from err
+        mark_used(folder)
+        trim()
+        return request
