@@ -10,7 +10,7 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
 from icnet_ros.checkpoint.file import load
 from icnet_ros.command.demo import demo
-from icnet_ros.engine.base import Frame
+from icnet_ros.engine.base import EngineOptions, Frame
 from icnet_ros.engine.table import open_engine
 from icnet_ros.live.demo import DemoOptions, run_demo
 from icnet_ros.live.demo_report import write_demo_report
@@ -71,6 +71,28 @@ def test_demo(tmp_path, bag, model):
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == frames["labelled"]
     with open_bag(run.recording) as recorded:
         assert {topic.name for topic in recorded.topics()} == {"/icnet/labels", "/icnet/latency"}
+
+
+@pytest.mark.usefixtures("domain")
+def test_the_node_carries_the_coarsest_branch_over_as_the_engine_does(tmp_path, model):
+    pytest.importorskip("openvino", reason="needs openvino")
+    rng = np.random.default_rng(0)
+    wide = cv2.resize(rng.integers(0, 256, (6, 24, 3), np.uint8), (240, 64), interpolation=cv2.INTER_CUBIC)
+    pictures = {10**9 + n * 10**8: np.ascontiguousarray(wide[:, 16 * n : 16 * n + 96]) for n in range(8)}
+    writer = BagWriter(tmp_path / "bag", [("/cam", IMAGE)])
+    for stamp, picture in pictures.items():
+        writer.write("/cam", encode_image(make_header(stamp, "cam"), picture, "bgr8"), stamp)
+    writer.close()
+    options = DemoOptions(
+        tmp_path / "out", tmp_path / "bag", "openvino", str(model), rate=0.3, precision="fp32", exit="sub124",
+        coarse_branch_interval=2,
+    )  # fmt: skip
+    recorded = read_recording(run_demo(options, lambda *_: None).recording).labels
+    engine = open_engine("openvino", load(model), EngineOptions("cpu", coarse_branch_interval=2))
+    assert len(recorded) >= 4
+    for stamp, labels in sorted(recorded.items()):
+        expected = engine.segment([Frame(pictures[stamp], time=stamp / 1e9)])[0].labels
+        assert (labels == expected).mean() > 0.998, stamp
 
 
 @pytest.mark.usefixtures("domain")
