@@ -1,6 +1,7 @@
-"""Exits and input sizes of a checkpoint from fast to accurate, among which exit `auto` chooses."""
+"""Exits and input sizes from fast to accurate, among which exit `auto` chooses; also of a second network."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from icnet_ros.checkpoint.spec import MAX_ROWS, CheckpointError, ModelSpec
@@ -12,16 +13,25 @@ MIN_TIME = 1.1  # and those that are hardly faster than a better one
 
 
 class Step(NamedTuple):
-    """An exit, the rows of the network's input (0: as the checkpoint specifies), and the mIoU measured with them."""
+    """An exit, the rows of the network's input (0: as the checkpoint specifies), and the mIoU measured with them.
+
+    model: name of the checkpoint, in the folder of the one that has the ladder; "" for that one.
+    """
 
     exit: str
     rows: int = 0
     miou: float = 0.0
+    model: str = ""
+
+    @property
+    def label(self) -> str:
+        """Such as "sub124", or "fast sub124" of the checkpoint `fast`."""
+        return f"{self.model} {self.exit}".strip()
 
     @property
     def name(self) -> str:
         """Such as "sub124", or "sub124 at 384 rows"."""
-        return f"{self.exit} at {self.rows} rows" if self.rows else self.exit
+        return f"{self.label} at {self.rows} rows" if self.rows else self.label
 
 
 def read_ladder(spec: ModelSpec) -> tuple[Step, ...]:
@@ -33,25 +43,31 @@ def read_ladder(spec: ModelSpec) -> tuple[Step, ...]:
     if stored is None:
         return tuple(Step(name) for name in spec.exits)
     try:
-        steps = tuple(Step(str(one["exit"]), int(one["rows"]), float(one["miou"])) for one in stored)
+        steps = tuple(_step(one) for one in stored)
     except (KeyError, TypeError, ValueError) as err:
         raise CheckpointError(f"the ladder in the header is damaged ({type(err).__name__}: {err})") from err
     if not steps or not all(step.exit in spec.exits and MIN_ROWS <= step.rows <= MAX_ROWS for step in steps):
         raise CheckpointError(f"the ladder in the header names exits or sizes that the network does not have: {stored}")
+    if not all(re.fullmatch(r"(\w[\w.-]*)?", step.model) for step in steps):
+        raise CheckpointError(f"the ladder in the header names models by more than their name: {stored}")
     return steps
 
 
+def _step(stored: Mapping[str, Any]) -> Step:
+    return Step(str(stored["exit"]), int(stored["rows"]), float(stored["miou"]), str(stored.get("model", "")))
+
+
 def make_ladder(points: Sequence[dict[str, Any]]) -> tuple[Step, ...]:
-    """The points {exit, rows, miou, ms} that no other one beats clearly, from fast to accurate."""
+    """The points {exit, rows, miou, ms, perhaps model} that no other one beats clearly, from fast to accurate."""
     chosen: list[dict[str, Any]] = []
     for point in sorted(points, key=lambda point: float(point["ms"])):
         if not chosen or point["miou"] >= chosen[-1]["miou"] + MIN_GAIN:
             if chosen and point["ms"] < MIN_TIME * chosen[-1]["ms"]:
                 chosen.pop()
             chosen.append(point)
-    return tuple(Step(point["exit"], point["rows"], round(point["miou"], 4)) for point in chosen)
+    return tuple(_step({**point, "miou": round(point["miou"], 4)}) for point in chosen)
 
 
 def to_metrics(steps: Sequence[Step]) -> dict[str, Any]:
     """Entry of ModelSpec.metrics for these steps."""
-    return {KEY: [step._asdict() for step in steps]}
+    return {KEY: [{name: value for name, value in step._asdict().items() if value != ""} for step in steps]}

@@ -7,6 +7,7 @@ from time import perf_counter
 
 import numpy as np
 
+from icnet_ros.checkpoint.ladder import Step
 from icnet_ros.engine.adapted import AdaptedEngine
 from icnet_ros.engine.base import LABELS_ONLY, Engine, Frame, LabelMap, Request
 
@@ -67,9 +68,11 @@ class StepChooser:
 class Cascade(Engine):
     """One engine per step; chooses among them by the time that is left for a frame."""
 
-    def __init__(self, ladder: Mapping[str, Engine], exits: Mapping[str, Engine]) -> None:
-        """ladder: engines of one checkpoint by the name of their step, from fast to accurate. exits: by exit."""
-        self._ladder, self._exits = dict(ladder), dict(exits)
+    def __init__(self, ladder: Mapping[Step, Engine], exits: Mapping[str, Engine]) -> None:
+        """ladder: engines by step, from fast to accurate. exits: those of one checkpoint, by exit."""
+        self._steps = {step.name: step for step in ladder}
+        self._ladder = {step.name: engine for step, engine in ladder.items()}
+        self._exits = dict(exits)
         deepest = list(exits.values())[-1]
         self.name, self.spec, self.device, self.precision = (
             deepest.name,
@@ -78,7 +81,8 @@ class Cascade(Engine):
             deepest.precision,
         )
         self.exit = deepest.exit
-        self._chooser = StepChooser(dict.fromkeys(ladder, 1.0))
+        self._used = deepest
+        self._chooser = StepChooser(dict.fromkeys(self._ladder, 1.0))
 
     def warm_up(self, height: int, width: int, batch: int = 1) -> None:
         """See Engine. Measures what each step takes."""
@@ -101,19 +105,18 @@ class Cascade(Engine):
         """See Engine."""
         started = perf_counter()
         if request.exit != "auto":
-            self.exit = request.exit
-            return self._exits[self.exit].segment(frames, request)
+            self.exit, self._used = request.exit, self._exits[request.exit]
+            return self._used.segment(frames, request)
         step = self._chooser.choose(request.remaining_ms)
-        engine = self._ladder[step]
-        self.exit = engine.exit
-        label_maps = engine.segment(frames, request)
+        self.exit, self._used = self._steps[step].label, self._ladder[step]
+        label_maps = self._used.segment(frames, request)
         self._chooser.observe(step, 1000 * (perf_counter() - started))
         reduced = step != list(self._ladder)[-1]
         return [replace(label_map, reduced=reduced) for label_map in label_maps]
 
     def memory(self) -> int | None:
         """See Engine."""
-        return self._exits[self.exit].memory()
+        return self._used.memory()
 
     def close(self) -> None:
         """See Engine."""

@@ -6,8 +6,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.file import Checkpoint, open_checkpoint
 from icnet_ros.checkpoint.ladder import Step, read_ladder
+from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.engine.adapted import adapted
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.cascade import Cascade
@@ -150,14 +151,34 @@ def _open_cascade(name: str, checkpoint: Checkpoint, options: EngineOptions) -> 
     default = round(spec.scale_for(1)) if spec.frame_height else 0  # rows
     exits = [Step(exit_) for exit_ in spec.exits]
     ladder = [
-        Step(step.exit, 0 if step.rows == default else step.rows)
+        Step(step.exit, 0 if step.rows == default and not step.model else step.rows, model=step.model)
         for step in (exits if options.scale or options.rows else read_ladder(spec))
     ]
+    networks = {model: _beside(checkpoint, model) for model in dict.fromkeys(step.model for step in ladder)}
+    ladder = [step for step in ladder if networks[step.model] is not None] or exits
     engines = {
-        step: open_engine(name, checkpoint, replace(options, exit=step.exit, rows=step.rows or options.rows))
+        step: open_engine(
+            name,
+            networks.get(step.model) or checkpoint,
+            replace(options, exit=step.exit, rows=step.rows or options.rows),
+        )
         for step in dict.fromkeys([*ladder, *exits])
     }
-    return Cascade({step.name: engines[step] for step in ladder}, {step.exit: engines[step] for step in exits})
+    return Cascade({step: engines[step] for step in ladder}, {step.exit: engines[step] for step in exits})
+
+
+def _beside(checkpoint: Checkpoint, model: str) -> Checkpoint | None:
+    """The checkpoint `model` in the folder of `checkpoint`; None if it is not there. Raises CheckpointError."""
+    if not model:
+        return checkpoint
+    path = (checkpoint.path or Path()).with_name(f"{model}.safetensors")
+    if checkpoint.path is None or not path.exists():
+        log.warning("%s: its ladder has steps of %s, which is not beside it: they are left out", checkpoint.name, model)
+        return None
+    found = open_checkpoint(path)
+    if found.spec.classes != checkpoint.spec.classes:
+        raise CheckpointError(f"{path}: its classes are not those of {checkpoint.name}, whose ladder names it")
+    return found
 
 
 def _with_rows(checkpoint: Checkpoint, options: EngineOptions) -> tuple[Checkpoint, EngineOptions]:

@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 import warnings
 
@@ -228,7 +229,7 @@ def test_benchmark_agreement(monkeypatch, tmp_path, capsys):
     assert "of the pixels as torch labels them" in capsys.readouterr().out
 
 
-def test_benchmark_sizes_and_the_mean_accuracy_under_a_deadline(monkeypatch, tmp_path):
+def test_benchmark_sizes_and_the_mean_accuracy_under_a_deadline(monkeypatch, tmp_path, capsys):
     from icnet_ros.benchmark.node.deadline import add_miou, read_miou
     from icnet_ros.checkpoint.file import load_spec
     from icnet_ros.checkpoint.ladder import read_ladder
@@ -245,6 +246,28 @@ def test_benchmark_sizes_and_the_mean_accuracy_under_a_deadline(monkeypatch, tmp
     assert pairs == [(exit_, rows) for exit_ in ("sub4", "sub24", "sub124") for rows in (48, 64)]
     assert cv2.imread(str(picture)) is not None
     assert {step[:2] for step in read_ladder(load_spec(path))} <= set(pairs)
+    fast = save(tmp_path / "fast.safetensors", model.spec, model.weights) or tmp_path / "fast.safetensors"
+    run(
+        monkeypatch,
+        "sizes",
+        *words[:-1],
+        "--exit",
+        "sub24",
+        "--beside",
+        fast,
+        "--save",
+        "--json",
+        tmp_path / "two.json",
+    )
+    both = json.loads((tmp_path / "two.json").read_text())["points"]
+    assert [(point["model"], point["rows"]) for point in both] == [("", 48), ("", 64), ("fast", 48), ("fast", 64)]
+    assert {step.model for step in read_ladder(load_spec(path))} <= {"", "fast"}
+    assert set(read_miou(tmp_path / "two.json")) == {"sub24 48", "sub24 64", "fast sub24 48", "fast sub24 64"}
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(fast, tmp_path / "elsewhere" / "fast.safetensors")
+    with pytest.raises(AssertionError):
+        run(monkeypatch, "sizes", *words, "--beside", tmp_path / "elsewhere" / "fast.safetensors")
+    assert "fast.safetensors is not in the folder of m" in " ".join(capsys.readouterr().err.split())
 
     modes = {"exits": {"steps": {"sub4 48": 3, "sub124 64": 1}}}
     modes["other"] = {"steps": {"sub4 48": 1, "sub24 512": 1}}

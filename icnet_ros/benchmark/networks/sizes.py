@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 from icnet_ros.benchmark.engines import whole_path
@@ -19,7 +20,7 @@ ROWS = (256, 320, 384, 448, 512, 640, 768, 1024)
 
 
 def measure(
-    checkpoint: Checkpoint,
+    checkpoints: Sequence[Checkpoint],
     engine: str,
     exits: Sequence[str],
     rows: Sequence[int],
@@ -31,23 +32,24 @@ def measure(
     *,
     mapping: ClassMapping | None = None,
 ) -> list[dict[str, Any]]:
-    """Points {exit, rows, precision, miou, ms} for each exit and input height.
+    """Points {model, exit, rows, precision, miou, ms} for each checkpoint, exit and input height.
 
-    miou: on `dataset`. ms: from `picture`, BGR, to its label map; all points alternate. options: precision, threads.
-    Raises EngineError, DatasetError.
+    model: name of the checkpoint, "" for the first. miou: on `dataset`. ms: from `picture`, BGR, to its label map; all
+    points alternate. options: precision, threads. Raises EngineError, DatasetError.
     """
     points: list[dict[str, Any]] = []
     runs: dict[str, Callable[[], UInt8]] = {}
     engines = []
-    for exit_ in exits:
-        for height in rows:
-            name = Step(exit_, height).name
-            opened = open_engine(engine, checkpoint, replace(options, exit=exit_, rows=height))
-            matrix = evaluate_engine(opened, dataset, partial(progress, f"mIoU of {name}"), mapping=mapping)
-            points.append({"exit": exit_, "rows": height, "precision": opened.precision, "miou": matrix.miou()})
-            opened.segment([Frame(picture)])
-            runs[name] = whole_path(opened, picture)
-            engines.append(opened)
+    for checkpoint, exit_, height in product(checkpoints, exits, rows):
+        model = "" if checkpoint is checkpoints[0] else checkpoint.name
+        name = Step(exit_, height, model=model).name
+        opened = open_engine(engine, checkpoint, replace(options, exit=exit_, rows=height))
+        matrix = evaluate_engine(opened, dataset, partial(progress, f"mIoU of {name}"), mapping=mapping)
+        of_network = {"model": model, "exit": exit_, "rows": height, "precision": opened.precision}
+        points.append({**of_network, "miou": matrix.miou()})
+        opened.segment([Frame(picture)])
+        runs[name] = whole_path(opened, picture)
+        engines.append(opened)
     seconds = interleaved(runs, rounds, progress)
     for opened in engines:
         opened.close()
