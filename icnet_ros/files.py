@@ -56,6 +56,19 @@ def read_text(path: str | Path, limit: int = 0) -> str:
     return read_bytes(path, limit).decode("utf-8-sig")
 
 
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """Paths below a folder that match a pattern; "**" also goes into symbolic links to folders elsewhere."""
+    found = list(folder.glob(pattern))
+    if pattern.startswith("**"):
+        here = folder.resolve()
+        links = (Path(top, name) for top, names, _ in os.walk(folder) for name in names)
+        for link in (path for path in links if path.is_symlink()):
+            target = link.resolve()
+            if not target.is_relative_to(here) and not here.is_relative_to(target):
+                found += link.glob(pattern)
+    return found
+
+
 def write_all(file: FileIO, content: bytes) -> None:
     """Write to an unbuffered file, whose close() will not try and fail once more. Raises OSError."""
     rest = memoryview(content)

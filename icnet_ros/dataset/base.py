@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icnet_ros.checkpoint.classes import ClassTable
+from icnet_ros.files import matching
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.pictures.picture_file import PICTURES, read_picture
 from icnet_ros.wire.pictures.stored_picture import StoredPicture, read_stored
@@ -113,7 +114,7 @@ def image_files(folders: Sequence[Path], pattern: str) -> tuple[list[Path], list
         if not folder.is_dir():
             raise DatasetError(f"{folder}: no such folder; is the dataset's root right?")
     try:
-        found = sorted(path for path in images.glob(pattern) if not path.name.startswith("."))
+        found = sorted(path for path in matching(images, pattern) if not path.name.startswith("."))
     except (ValueError, NotImplementedError) as err:
         raise DatasetError(f"{images}: pattern {pattern!r} is no pattern of file names such as 'city_*'") from err
     files = [path for path in found if path.suffix.lower() in PICTURES]

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from icnet_ros.dataset.base import DatasetError
-from icnet_ros.files import read_bytes
+from icnet_ros.files import matching, read_bytes
 
 
 def made_from(folder: Path, pattern: str) -> dict[str, str]:
     """The entry `made_from` of a source: which annotation files below `folder`, and what they contain."""
-    return {"files": pattern, "sha256": _digest(folder.glob(pattern))}
+    return {"files": pattern, "sha256": _digest(matching(folder, pattern))}
 
 
 def check_made_from(entry: Any, folder: Path, where: str) -> None:
@@ -19,7 +19,7 @@ def check_made_from(entry: Any, folder: Path, where: str) -> None:
     if not isinstance(entry, dict) or entry.keys() != {"files", "sha256"}:
         raise DatasetError(f"{where}: made_from is {entry!r}, it takes files and sha256")
     try:
-        files = [path for path in folder.glob(str(entry["files"])) if path.is_file()]
+        files = [path for path in matching(folder, str(entry["files"])) if path.is_file()]
     except (ValueError, NotImplementedError) as err:
         raise DatasetError(f"{where}: made_from: {entry['files']!r} is no pattern of files") from err
     if files and _digest(files) != entry["sha256"]:

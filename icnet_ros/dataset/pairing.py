@@ -96,8 +96,8 @@ class Pairing:
             lines = read_text(self.names).splitlines()
         except (OSError, UnicodeDecodeError) as err:
             raise DatasetError(f"{self.names}: not a list of images ({err})") from err
-        wanted = dict.fromkeys(_image_name(line) for line in lines if line.strip())
         by_name = {key: path for path in files for key in _names(path, self.images)}
+        wanted = dict.fromkeys(line if line in by_name else _image_name(line) for line in lines if line.strip())
         if absent := [name for name in wanted if name not in by_name]:
             raise DatasetError(f"{self.names}: no image {absent[0]!r} in {self.images}, and {len(absent) - 1} more")
         return sorted({by_name[name] for name in wanted})

@@ -13,7 +13,7 @@ from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.label_files import IGNORE
 from icnet_ros.dataset.labelmap import voc_colour
 from icnet_ros.documents import DocumentError, parse_json
-from icnet_ros.files import read_text
+from icnet_ros.files import matching, read_text
 from icnet_ros.wire.pictures.picture_file import PICTURES
 
 VAL_SHARE = 0.2  # of the images, where an export has one split only
@@ -173,7 +173,7 @@ def hex_colour(text: str) -> Colour:
 
 def files(folder: Path, *patterns: str) -> list[Path]:
     """Files below a folder, by name, but hidden ones, such as macOS puts into archives."""
-    found = {path for pattern in patterns for path in folder.glob(pattern)}
+    found = {path for pattern in patterns for path in matching(folder, pattern)}
     return sorted(path for path in found if not any(part[0] == "." for part in path.relative_to(folder).parts))
 
 

@@ -70,8 +70,8 @@ class Images:
         clean = name.replace("\\", "/").lstrip("/")
         if clean in self._by_path:
             return self._by_path[clean]
-        if near is not None and (near / clean).is_file():
-            return (near / clean).resolve()
+        if near is not None and (beside := Path(os.path.normpath(near / clean))).is_file():
+            return beside
         files = self._by_name.get(clean.rpartition("/")[2], [])
         ending = [path for path in files if path.as_posix().endswith("/" + clean)]
         if len(ending or files) > 1:
@@ -97,9 +97,10 @@ def draw(
     folded = fold_background(names, request)
     ids = {name: folded.names.index(name) for name in folded.names} | {IGNORE: UNLABELLED}
     ids |= {name: ids[target] for name, target in folded.mapping.items()}
+    top = _top(annotated, request)
     targets: dict[Path, Path] = {}
     for number, one in enumerate(annotated):
-        target = request.drawn / one.split / one.image.relative_to(request.folder).with_suffix(".png")
+        target = request.drawn / one.split / one.image.relative_to(top).with_suffix(".png")
         if targets.setdefault(target, one.image) != one.image:
             raise DatasetError(f"{one.image} and {targets[target]} would have one label file: rename one of them")
         _draw(one, ids, ids[folded.rest], target)
@@ -123,22 +124,27 @@ def _draw(one: Annotated, ids: Values, rest: int, target: Path) -> None:
 
 def _splits(annotated: Sequence[Annotated], request: Request, made: str) -> dict[str, list[Values]]:
     """The source of each split: the folder that all its images are below, that of their label files, their names."""
-    digest = made_from(request.folder, made)
+    digest, top = made_from(request.folder, made), _top(annotated, request)
 
     def source(split: str) -> Values:
         images = [one.image for one in annotated if one.split == split]
-        top = Path(os.path.commonpath([image.parent for image in images]))
+        below = Path(os.path.commonpath([image.parent for image in images]))
         names = request.drawn / f"{split or 'images'}.txt"
-        names.write_text("".join(f"{image.relative_to(top).as_posix()}\n" for image in images))
+        names.write_text("".join(f"{image.relative_to(below).as_posix()}\n" for image in images))
         return {
-            "images": top.relative_to(request.folder).as_posix(),
-            "labels": _from(request.drawn / split / top.relative_to(request.folder), request),
+            "images": _from(below, request),
+            "labels": _from(request.drawn / split / below.relative_to(top), request),
             "list": _from(names, request),
-            **({} if all(image.parent == top for image in images) else {"pattern": "**/*"}),
+            **({} if all(image.parent == below for image in images) else {"pattern": "**/*"}),
             "made_from": digest,
         }
 
     return with_validation({split: [source(split)] for split in sorted({one.split for one in annotated})})
+
+
+def _top(annotated: Sequence[Annotated], request: Request) -> Path:
+    """The folder that all images are below: that of the export, unless its annotations name others elsewhere."""
+    return Path(os.path.commonpath([request.folder, *(one.image.parent for one in annotated)]))
 
 
 def _from(path: Path, request: Request) -> str:
