@@ -26,14 +26,19 @@ def _is_coco(content: Any) -> bool:
     )
 
 
+def _has_keypoints(content: Any) -> bool:
+    return any("keypoints" in one for one in content["categories"])
+
+
 def _describe(request: Request) -> Description:
-    images, paths = Images(request.folder, request.drawn), _files(request.folder)
-    contents = {path: read_json(path) for path in paths}
+    images, found = Images(request.folder, request.drawn), _files(request.folder)
+    contents = {path: read_json(path) for path in found}
+    # COCO's own person_keypoints_*.json repeat the persons of instances_*.json.
+    paths = [path for path in found if not _has_keypoints(contents[path])] or found
+    contents = {path: contents[path] for path in paths}
     names = _categories(contents)
-    notes: list[str] = []
-    annotated = [
-        one for path in paths for one in _annotated(path, contents[path], names, images, notes, request.folder)
-    ]
+    notes = [f"{path.name}: keypoints, left out" for path in found if path not in paths]
+    annotated = [one for path in paths for one in _annotated(path, contents[path], names, images, notes, request)]
     used = {region.name for one in annotated for region in one.regions}
     if annotated and not used:
         raise DatasetError(f"{paths[0]}: its annotations are boxes without a segmentation")
@@ -59,21 +64,25 @@ def _categories(contents: dict[Path, Any]) -> dict[int, str]:
 
 
 def _annotated(
-    path: Path, content: Any, names: dict[int, str], images: Images, notes: list[str], folder: Path
+    path: Path, content: Any, names: dict[int, str], images: Images, notes: list[str], request: Request
 ) -> Iterator[Annotated]:
     by_image: dict[Any, list[Any]] = {}
     for one in content["annotations"]:
         by_image.setdefault(one.get("image_id"), []).append(one)
-    split = split_of(path.stem) or split_of(path.parent.relative_to(folder).name)
-    absent = []
+    split = split_of(path.stem) or split_of(path.parent.relative_to(request.folder).name)
+    absent, empty = [], []
     for entry in content["images"]:
-        image = images.find(entry["file_name"], path.parent)
+        image = images.find(entry["file_name"], path.parent, split)
         if image is None:
             absent.append(entry["file_name"])
-        elif entry["id"] in by_image:
+        elif entry["id"] in by_image or request.background:
             size = int(entry["height"]), int(entry["width"])
-            regions = [region for one in by_image[entry["id"]] for region in _regions(one, size, names, path)]
-            yield Annotated(image, *size, regions, split)
+            regions = [region for one in by_image.get(entry["id"], []) for region in _regions(one, size, names, path)]
+            yield Annotated(image, *size, regions, path, split)
+        else:
+            empty.append(entry["file_name"])
+    if empty:
+        notes.append(f"{path.name}: {len(empty)} images without annotations are left out, e.g. {empty[0]}")
     if absent:
         notes.append(f"{path.name}: {len(absent)} of its images are not there, e.g. {absent[0]}")
 

@@ -18,6 +18,7 @@ from icnet_ros.dataset.formats.base import (
     class_table,
     fold_background,
     pictures,
+    split_of,
     with_validation,
 )
 from icnet_ros.dataset.formats.raster import Mask
@@ -37,12 +38,13 @@ class Region(NamedTuple):
 
 @dataclass(frozen=True)
 class Annotated:
-    """An image, its size and its regions. split: "" if the export has one only."""
+    """An image, its size and its regions. source: the file of its annotations. split: "" if the export has one only."""
 
     image: Path
     height: int
     width: int
     regions: Sequence[Region]
+    source: Path
     split: str = ""
 
 
@@ -62,8 +64,8 @@ class Images:
         """Files by their names without suffix."""
         return {path.stem: path for path in self._files}
 
-    def find(self, name: str, near: Path | None = None) -> Path | None:
-        """The file with this path or name, in folder `near` if there are several; None if there is none.
+    def find(self, name: str, near: Path | None = None, split: str = "") -> Path | None:
+        """The file with this path or name, in folder `near` or one of `split` if there are several; None for none.
 
         Raises DatasetError if it could be several.
         """
@@ -74,9 +76,14 @@ class Images:
             return beside
         files = self._by_name.get(clean.rpartition("/")[2], [])
         ending = [path for path in files if path.as_posix().endswith("/" + clean)]
-        if len(ending or files) > 1:
-            raise DatasetError(f"{self._folder}: {name} could be {files[0]} or {files[1]}")
-        return next(iter(ending or files), None)
+        found = ending or files
+        if len(found) > 1 and split:
+            found = [
+                path for path in found if split in map(split_of, path.relative_to(self._folder).parts[:-1])
+            ] or found
+        if len(found) > 1:
+            raise DatasetError(f"{self._folder}: {name} could be {found[0]} or {found[1]}")
+        return next(iter(found), None)
 
 
 def draw(
@@ -97,15 +104,24 @@ def draw(
     folded = fold_background(names, request)
     ids = {name: folded.names.index(name) for name in folded.names} | {IGNORE: UNLABELLED}
     ids |= {name: ids[target] for name, target in folded.mapping.items()}
-    top = _top(annotated, request)
-    targets: dict[Path, Path] = {}
-    for number, one in enumerate(annotated):
-        target = request.drawn / one.split / one.image.relative_to(top).with_suffix(".png")
-        if targets.setdefault(target, one.image) != one.image:
-            raise DatasetError(f"{one.image} and {targets[target]} would have one label file: rename one of them")
+    for number, (target, one) in enumerate(_targets(annotated, request).items(), 1):
         _draw(one, ids, ids[folded.rest], target)
-        request.progress(number + 1, len(annotated))
+        request.progress(number, len(annotated))
     return Description(class_table(folded.names, colours), _splits(annotated, request, made), notes=folded.notes)
+
+
+def _targets(annotated: Sequence[Annotated], request: Request) -> dict[Path, Annotated]:
+    """The label file of each image. Raises DatasetError if one would be drawn twice."""
+    top = _top(annotated, request)
+    targets: dict[Path, Annotated] = {}
+    for one in annotated:
+        target = request.drawn / one.split / one.image.relative_to(top).with_suffix(".png")
+        if (other := targets.setdefault(target, one)).image != one.image:
+            raise DatasetError(f"{one.image} and {other.image} would have one label file: rename one of them")
+        if other is not one:
+            where = " and ".join(dict.fromkeys(f"{path}" for path in (other.source, one.source)))
+            raise DatasetError(f"{one.image}: annotated twice, in {where}: leave one of the two there")
+    return targets
 
 
 def _draw(one: Annotated, ids: Values, rest: int, target: Path) -> None:

@@ -32,11 +32,13 @@ def _describe(request: Request) -> Description:
     images = Images(request.folder, request.drawn)
     annotated: list[Annotated] = []
     notes: list[str] = []
+    empty: list[str] = []
     for path, tasks in _tasks(request.folder):
         for task in tasks:
             results = [one for one in each(task, "annotations", f"{path}") if not one.get("was_cancelled")]
             name = _image_name(task["data"])
             if not results or not name:
+                empty += [name] if name else []
                 continue
             image = images.find(name) or images.find(UPLOAD.sub("", name.rpartition("/")[2]))
             if image is None:
@@ -49,9 +51,11 @@ def _describe(request: Request) -> Description:
                 (r["original_height"], r["original_width"]) for r in results[-1]["result"] if "original_width" in r
             }
             height, width = sizes.pop() if len(sizes) == 1 else picture_shape(image)
-            annotated.append(Annotated(image, height, width, regions))
+            annotated.append(Annotated(image, height, width, regions, path))
     description = draw(annotated, names_of(annotated), request, "*.json")
     description.notes += _summary(notes)
+    if empty:
+        description.notes.append(f"{len(empty)} images without annotations are left out, e.g. {empty[0]}")
     return description
 
 
@@ -124,7 +128,7 @@ def _describe_brushes(request: Request) -> Description:
         mine = [one for one in brushes if one[1] == task]
         newest = max(number for _, _, number, _ in mine)
         regions = [Region(name, partial(_brush, path)) for path, _, number, name in mine if number == newest]
-        annotated.append(Annotated(image, *picture_shape(image), regions))
+        annotated.append(Annotated(image, *picture_shape(image), regions, mine[0][0]))
     description = draw(annotated, names_of(annotated), request, "**/task-*.png")
     description.notes.append(
         "brush PNGs have no polygons and no order: where regions overlap, the JSON export is right"

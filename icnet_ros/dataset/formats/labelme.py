@@ -45,7 +45,7 @@ def _describe(request: Request) -> Description:
             regions = [Region(str(shape["label"]), partial(_mask, shape, *size)) for shape in areas]
         except (KeyError, TypeError, ValueError) as err:
             raise DatasetError(f"{path}: not a labelme file ({type(err).__name__}: {err})") from err
-        annotated.append(Annotated(image, *size, regions))
+        annotated.append(Annotated(image, *size, regions, path))
     description = draw(annotated, names_of(annotated), request, "**/*.json")
     if lines:
         description.notes.append(f"{lines} points and lines have no area and are left out")

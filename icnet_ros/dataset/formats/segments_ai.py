@@ -30,7 +30,7 @@ def _describe(request: Request) -> Description:
     colours = {str(one["name"]): tuple(one["color"][:3]) for one in categories if one.get("color")}
     images = Images(request.folder, request.drawn)
     annotated: list[Annotated] = []
-    absent = []
+    absent, empty = [], []
     for sample in each(content["dataset"], "samples", f"{path}"):
         for labelset, label in (sample.get("labels") or {}).items():
             objects = ((label or {}).get("attributes") or {}).get("annotations")
@@ -45,9 +45,13 @@ def _describe(request: Request) -> Description:
                 continue
             regions = [Region(names[one["category_id"]], partial(_object, bitmap, one["id"])) for one in objects]
             height, width = panoptic_ids(bitmap).shape
-            annotated.append(Annotated(image, height, width, regions))
+            annotated.append(Annotated(image, height, width, regions, path))
             break
+        else:
+            empty += [sample["name"]] if sample["name"] not in absent else []
     description = draw(annotated, list(names.values()), request, path.name, colours)
+    if empty:
+        description.notes.append(f"{len(empty)} samples without annotations are left out, e.g. {empty[0]}")
     if absent:
         description.notes.append(
             f"{len(absent)} labelled samples have no image or no NAME_label_LABELSET.png here, e.g. {absent[0]}"

@@ -46,9 +46,10 @@ def _describe(request: Request) -> Description:
             objects = [one for one in each(content, "objects", f"{path}") if one.get("geometryType") in AREAS]
             left_out += len(content["objects"]) - len(objects)
             regions = [Region(str(one["classTitle"]), partial(_mask, one, *size)) for one in objects]
+            split = split_of(path.parents[1].relative_to(request.folder).name)
         except (KeyError, TypeError, ValueError) as err:
             raise DatasetError(f"{path}: not an annotation of Supervisely ({type(err).__name__}: {err})") from err
-        annotated.append(Annotated(image, *size, regions, split_of(path.parents[1].relative_to(request.folder).name)))
+        annotated.append(Annotated(image, *size, regions, path, split))
     colours = {str(one["title"]): hex_colour(one.get("color", "")) for one in meta if one.get("color")}
     description = draw(annotated, [str(one["title"]) for one in meta], request, "**/ann/*.json", colours)
     if left_out:

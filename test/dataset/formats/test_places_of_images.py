@@ -1,8 +1,12 @@
 """Where images lie and how they are called: links, other folders, names with spaces, annotated twice or not at all."""
 
+import json
+
 import numpy as np
 import pytest
 from exports import HEIGHT, WIDTH, converted, picture, text
+
+from icnet_ros.dataset.base import DatasetError, read_label_file
 
 
 def coco(path, names, squares=(("road", 0), ("tree", 8)), **more):
@@ -70,3 +74,47 @@ def test_names_with_spaces_and_points(tmp_path):
         picture(tmp_path / f"{name}.jpg")
         labelme(tmp_path / f"{name}.json", f"{name}.jpg")
     check_squares(tmp_path, *names)
+
+
+def test_cocos_keypoints_do_not_replace_the_instances(tmp_path):
+    """The layout of the official download: the persons of instances_*.json once more, with their joints."""
+    for split, names in (("train2017", ["a.jpg", "b.jpg"]), ("val2017", ["c.jpg"])):
+        for name in names:
+            picture(tmp_path / split / name)
+        coco(tmp_path / "annotations" / f"instances_{split}.json", names)
+        coco(tmp_path / "annotations" / f"person_keypoints_{split}.json", names, [("road", 0)], keypoints=["nose"])
+    done = check_squares(tmp_path, "a", "b", "c")
+    assert "person_keypoints_val2017.json: keypoints, left out" in done.notes
+
+
+def test_images_of_one_name_belong_to_the_split_of_their_folder(tmp_path):
+    for split, square in (("train2017", "road"), ("val2017", "tree")):
+        picture(tmp_path / "images" / split / "a.jpg")
+        coco(tmp_path / "annotations" / f"instances_{split}.json", ["a.jpg"], [("road", 0), ("tree", 8), (square, 12)])
+    converted(tmp_path)
+    labels = {
+        split: read_label_file(tmp_path / f"icnet_labels/{split}/images/{split}2017/a.png").values
+        for split in ("train", "val")
+    }
+    assert (labels["train"][0, 12], labels["val"][0, 12]) == (0, 1)
+
+
+@pytest.mark.parametrize("tool", ["coco", "labelme"])
+def test_an_image_that_is_annotated_twice_is_an_error(tmp_path, tool):
+    picture(tmp_path / "a.jpg")
+    for name in ("new.json", "old.json"):
+        coco(tmp_path / name, ["a.jpg"]) if tool == "coco" else labelme(tmp_path / name, "a.jpg")
+    with pytest.raises(DatasetError, match=r"a.jpg: annotated twice, in .*new.json and .*old.json"):
+        converted(tmp_path)
+
+
+def test_images_without_annotations_are_counted_or_background(tmp_path):
+    for name in "abc":
+        picture(tmp_path / f"{name}.jpg")
+    content = json.loads(coco(tmp_path / "train.json", ["a.jpg", "b.jpg", "c.jpg"]).read_text())
+    content["annotations"] = [one for one in content["annotations"] if one["image_id"] != 1]
+    text(tmp_path / "train.json", content)
+    done = check_squares(tmp_path, "a", "c")
+    assert "train.json: 1 images without annotations are left out, e.g. b.jpg" in done.notes
+    found, _, _ = converted(tmp_path, background="soil", overwrite=True)
+    assert (found["b"] == "soil").all()

@@ -129,7 +129,7 @@ def _from_polygons(request: Request) -> Description:
                 name = _label(str(one.get("label")), names, idd=idd)
                 if name and not one.get("deleted"):
                     regions.append(Region(name, partial(polygon, [one["polygon"]], *size, "pillow")))
-            annotated.append(Annotated(found[0], *size, regions, split))
+            annotated.append(Annotated(found[0], *size, regions, path, split))
     return draw(annotated, [*names, "void"], request, f"{tree.labels}/*/*/*polygons.json", _idd_colours())
 
 
