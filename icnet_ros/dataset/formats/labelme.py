@@ -65,7 +65,8 @@ def _mask(shape: dict[str, Any], height: int, width: int) -> Mask:
         (x0, y0), (x1, y1) = points
         if kind == "mask":
             with Image.open(io.BytesIO(base64.b64decode(shape["mask"]))) as stored:
-                picture.paste(stored.convert("1"), (int(x0), int(y0)))
+                # labelme stores bytes of 0 and 1.
+                picture.paste(Image.fromarray(np.asarray(stored) > 0), (int(x0), int(y0)))
         elif kind == "rectangle":
             box = min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
             ImageDraw.Draw(picture).rectangle(box, fill=1, outline=1)

@@ -101,7 +101,7 @@ def test_labelme(tmp_path):
             "label": "road",
             "points": [[11, 8], [14, 10]],
             "shape_type": "mask",
-            "mask": base64.b64encode(png(mask)).decode(),
+            "mask": base64.b64encode(png(mask.astype(np.uint8))).decode(),
         },
         {"label": "wire", "points": [[1, 1], [3, 3]], "shape_type": "line"},
     ]
