@@ -19,22 +19,26 @@ from icnet_ros.dataset.formats.base import (
     with_validation,
 )
 
-LABEL_WORDS = ("label", "mask", "annotation", "segmentation", "semantic")
+LABEL_WORDS = ("label", "mask", "annotation", "seg", "semantic", "gt", "truth", "target")
 ROWS = 16  # read at once
 
 
 def _files(folder: Path) -> list[Path]:
-    return files(folder, "*.parquet", "*/*.parquet")
+    return files(folder, "*.parquet", "*/*.parquet", "*/*/*.parquet")  # the last one: the hub's own conversion
 
 
 def _describe(request: Request) -> Description:
     paths = _files(request.folder)
     counts: dict[str, int] = {}
+    unlabelled = 0
     for number, path in enumerate(paths):
         split = split_of(path.name) or split_of(path.parent.name) or "train"
         for pictures in _rows(path):
+            if pictures is None:
+                unlabelled += 1
+                continue
             for kind, content in zip(("images", "labels"), pictures, strict=True):
-                target = request.drawn / split / kind / f"{counts.get(split, 0):06d}{_suffix(content, path)}"
+                target = request.drawn / split / kind / f"{counts.get(split, 0):06d}{_suffix(content)}"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
             counts[split] = counts.get(split, 0) + 1
@@ -49,6 +53,10 @@ def _describe(request: Request) -> Description:
     else:
         table, _ = shipped_classes(request, "the parquet file has no id2label.json beside it, so it")
         notes = []
+    if not counts:
+        raise DatasetError(f"{request.folder}: no row of its parquet files has an image and a label")
+    if unlabelled:
+        notes = [*notes, f"{unlabelled} rows without a label are left out"]
     where = request.drawn.relative_to(request.folder) if request.drawn.is_relative_to(request.folder) else request.drawn
     folders = {split: where / split for split in counts}
     splits = {
@@ -58,8 +66,8 @@ def _describe(request: Request) -> Description:
     return Description(table, with_validation(splits), notes=notes)
 
 
-def _rows(path: Path) -> Iterator[tuple[bytes, bytes]]:
-    """Image and label file of each row, as they are stored."""
+def _rows(path: Path) -> Iterator[tuple[bytes, bytes] | None]:
+    """Image and label file of each row, as they are stored; None for a row without one of them."""
     try:
         import pyarrow.parquet as pq
     except ModuleNotFoundError as err:
@@ -69,7 +77,10 @@ def _rows(path: Path) -> Iterator[tuple[bytes, bytes]]:
             image, label = _columns(file.schema_arrow, path)
             for batch in file.iter_batches(ROWS, columns=[image, label]):
                 for row in batch.to_pylist():
-                    yield row[image]["bytes"], row[label]["bytes"]
+                    pictures = _content(row[image], path), _content(row[label], path)
+                    yield pictures if all(pictures) else None
+    except DatasetError:
+        raise
     except (OSError, ValueError, TypeError, KeyError) as err:
         raise DatasetError(f"{path}: not a parquet file with images ({type(err).__name__}: {err})") from err
 
@@ -88,9 +99,14 @@ def _fields(kind: Any) -> list[Any]:
     return [kind.field(place) for place in range(kind.num_fields)]
 
 
-def _suffix(content: Any, path: Path) -> str:
-    if not isinstance(content, bytes):
+def _content(stored: Any, path: Path) -> bytes:
+    content: bytes = (stored or {}).get("bytes") or b""
+    if not content and (stored or {}).get("path"):
         raise DatasetError(f"{path}: a row names a file instead of holding it; that is not supported")
+    return content
+
+
+def _suffix(content: bytes) -> str:
     kinds = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp", b"II*\x00": ".tif", b"BM": ".bmp"}
     return next((suffix for start, suffix in kinds.items() if content.startswith(start)), ".png")
 

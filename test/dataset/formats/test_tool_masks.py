@@ -193,6 +193,30 @@ def test_parquet(tmp_path):
         assert np.array_equal(named(data.labels(index), dict(enumerate(data.classes.names))), named(values, NAMES))
 
 
+def test_parquet_of_the_hubs_conversion_with_rows_without_a_label(tmp_path):
+    """CONFIG/SPLIT/0000.parquet; datasets writes None for an image that is not labelled, as in a test split."""
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    truth = ids([0, 1, 2])
+    picture = {"bytes": png(np.zeros((HEIGHT, WIDTH, 3), np.uint8)), "path": None}
+    label = {"bytes": png(truth), "path": "a.png"}
+    for split, labels in (("train", [label, None, label]), ("validation", [label]), ("test", [None, None])):
+        path = tmp_path / "default" / split / "0000.parquet"
+        path.parent.mkdir(parents=True)
+        kind = arrow.struct([("bytes", arrow.binary()), ("path", arrow.string())])
+        columns = {"image": [picture] * len(labels), "gt": labels}
+        parquet.write_table(arrow.table({k: arrow.array(v, kind) for k, v in columns.items()}), path)
+    text(tmp_path / "id2label.json", {"0": "unlabeled", "1": "road", "2": "tree"})
+    found, counts, done = converted(tmp_path)
+    assert counts == {"train": 2, "val": 1}
+    assert np.array_equal(found["000001"], named(truth, NAMES))
+    assert "3 rows without a label are left out" in done.notes
+    parquet.write_table(arrow.table({"image": [picture], "gt": [{"bytes": None, "path": "a.png"}]}), path)
+    with pytest.raises(DatasetError, match=r"^[^ ]*0000\.parquet: a row names a file instead of holding it"):
+        converted(tmp_path, overwrite=True)
+
+
 def test_what_is_not_recognised_is_said(tmp_path):
     with pytest.raises(DatasetError, match="not recognised as an export or a data set; known are CVAT"):
         convert(tmp_path)
