@@ -223,7 +223,8 @@ def _as_ids(picture: StoredPicture, encoding: str, path: Path) -> UInt8:
         return values
     if encoding != "ids" or values.max(initial=0) > 255:
         kind = "I;16" if values.dtype.itemsize > 1 else "1"
-        raise DatasetError(f"{path}: a PNG of mode {kind}; label images are 8-bit ids, a palette or colours")
+        hint = "; if these are ids, add `encoding: ids`" if encoding == "auto" and values.max(initial=0) <= 255 else ""
+        raise DatasetError(f"{path}: a PNG of mode {kind}; label images are 8-bit ids, a palette or colours{hint}")
     return values.astype(np.uint8)
 
 

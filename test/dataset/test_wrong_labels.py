@@ -211,6 +211,10 @@ def test_colours_of_16_bits_are_refused(tmp_path):
 
 def test_ids_of_16_bits_and_in_the_red_channel_are_read_where_it_is_said(tmp_path):
     ids = np.array([[0, 1, 255]], np.uint16)
+    file = put(tmp_path, [np.zeros((1, 3), np.uint8)])
+    cv2.imwrite(str(tmp_path / "labels" / "0.png"), ids)
+    with pytest.raises(DatasetError, match=r"a PNG of mode I;16; .*; if these are ids, add `encoding: ids`"):
+        labels(file)
     file = put(tmp_path, [np.zeros((1, 3), np.uint8)], encoding="ids")
     cv2.imwrite(str(tmp_path / "labels" / "0.png"), ids)
     assert labels(file).tolist() == [[0, 1, 255]]

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.formats.base import (
     Description,
@@ -18,10 +20,10 @@ from icnet_ros.dataset.formats.base import (
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.pictures.stored_picture import read_stored
 
-IMAGES = ("images", "image", "rgb", "img", "imgs", "camera", "CameraRGB")
+IMAGES = ("images", "image", "rgb", "img", "imgs", "camera", "CameraRGB", "img_dir", "data")
 LABELS = (
     "labels", "label", "masks", "mask", "annotations", "semantic", "semantic_segmentation", "segmentation", "seg",
-    "gt", "ids", "labels_map", "CameraSeg", "CameraSemSeg",
+    "gt", "ids", "labels_map", "CameraSeg", "CameraSemSeg", "ann_dir",
 )  # fmt: skip
 # CARLA's tags by id (its documentation, "Semantic segmentation camera"): until 0.9.13, and since 0.9.14.
 CARLA_13 = (
@@ -53,7 +55,7 @@ def _pairs(folder: Path) -> list[tuple[str, Path, Path]]:
 
 
 def _kind(folder: Path) -> str:
-    """What the first label file holds: "red", "grey" (ids stored as RGB), "ids", "colours", or "" without any."""
+    """What the first label file holds: "red", "wide" (ids as RGB or in 16 bits), "ids", "colours", "" for none."""
     files = [path for _, _, labels in _pairs(folder) for path in pictures(labels, "**/*.png")[:1]]
     if not files:
         return ""
@@ -62,11 +64,11 @@ def _kind(folder: Path) -> str:
     except WireError as err:
         raise DatasetError(f"{files[0]}: {err}") from err
     if values.ndim == 2:
-        return "ids"
+        return "ids" if values.dtype == np.uint8 else "wide"
     red, others = values[..., 0], values[..., 1:3]
     if not others.any() and red.any() and red.max() < len(CARLA):
         return "red"
-    return "grey" if bool((others == red[..., None]).all()) else "colours"
+    return "wide" if bool((others == red[..., None]).all()) else "colours"
 
 
 def _sources(request: Request, rules: Values) -> dict[str, list[Values]]:
@@ -93,7 +95,7 @@ def _carla(tags: tuple[str, ...], request: Request) -> Description:
 def _describe(request: Request) -> Description:
     table, _ = shipped_classes(request, "a pair of folders")
     kind = _kind(request.folder)
-    return Description(table, _sources(request, {"encoding": "ids"} if kind == "grey" else {}))
+    return Description(table, _sources(request, {"encoding": "ids"} if kind == "wide" else {}))
 
 
 def _is(folder: Path, *kinds: str) -> bool:
@@ -106,6 +108,6 @@ FORMATS = (
         "carla-0.9.13", "CARLA until 0.9.13", lambda one: _is(one, "red"), lambda request: _carla(CARLA_13, request)
     ),
     Format(
-        "folders", "Gazebo, or folders of images and labels", lambda one: _is(one, "grey", "ids", "colours"), _describe
+        "folders", "Gazebo, or folders of images and labels", lambda one: _is(one, "wide", "ids", "colours"), _describe
     ),
 )

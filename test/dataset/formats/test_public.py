@@ -167,17 +167,27 @@ def test_carla(tmp_path):
     check(tmp_path, truth, older, "carla-0.9.13", name="carla-0.9.13", overwrite=True)
 
 
-@pytest.mark.parametrize("kind", ["grey as RGB", "ids", "palette"])
-def test_gazebo_and_plain_folders(tmp_path, kind):
+@pytest.mark.parametrize(
+    ("kind", "images", "labels"),
+    [
+        ("grey as RGB", "images", "labels_map"),
+        ("palette", "images", "labels"),
+        ("ids", "data", "labels"),  # FiftyOne
+        ("16 bits", "img_dir", "ann_dir"),  # MMSegmentation
+    ],
+)
+def test_gazebo_and_plain_folders(tmp_path, kind, images, labels):
     """Classes come from a table, as no file names them."""
     table = "name: yard\nclasses:\n- {name: ground, colour: [1, 2, 3]}\n- {name: plant, colour: [0, 200, 0]}\n"
     text(tmp_path / "yard.yaml", table)
     truth = {f"{split}{k}": ids([0, 1, 255]) for split in ("train", "val") for k in range(2)}
     for stem, values in truth.items():
-        picture(tmp_path / "data" / "images" / stem[:-1] / f"{stem}.png")
-        label = put(tmp_path / "data" / "labels_map" / stem[:-1] / f"{stem}.png", values)
+        picture(tmp_path / "data" / images / stem[:-1] / f"{stem}.png")
+        label = put(tmp_path / "data" / labels / stem[:-1] / f"{stem}.png", values)
         if kind == "grey as RGB":
             put(label, np.dstack([values] * 3))
+        elif kind == "16 bits":
+            put(label, values.astype(np.uint16))
         elif kind == "palette":
             from PIL import Image
 
