@@ -10,14 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from icnet_ros.checkpoint.classes import ClassTable
-from icnet_ros.files import matching
+from icnet_ros.files import matching, read_bytes
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.pictures.picture_file import PICTURES, read_picture
+from icnet_ros.wire.pictures.picture_file import PICTURES, is_turned, read_picture
 from icnet_ros.wire.pictures.stored_picture import StoredPicture, read_stored
 
 UInt8 = npt.NDArray[np.uint8]
 LabelReader = Callable[[Path], UInt8]
 TEXTS = (".json", ".txt", ".csv", ".xml", ".yaml", ".yml", ".md", ".lst", ".html")  # often beside images
+TURNED = (
+    "; its EXIF data turns it, and the labels belong to the pixels as they are stored: if all images are like that, "
+    "remove the orientation from them (exiftool -Orientation= FILE)"
+)
 
 
 class DatasetError(ValueError):
@@ -67,7 +71,10 @@ class Dataset:
             raise DatasetError(str(err)) from err
         labels = self.labels(index)
         if labels.shape != image.shape[:2]:
-            raise DatasetError(f"{pair.label}: {labels.shape} labels for an image of {image.shape[:2]}, {pair.image}")
+            turned = labels.shape == image.shape[1::-1] and is_turned(read_bytes(pair.image))
+            raise DatasetError(
+                f"{pair.label}: {labels.shape} labels for an image of {image.shape[:2]}, {pair.image}{TURNED * turned}"
+            )
         return image, labels
 
     def labels(self, index: int) -> UInt8:

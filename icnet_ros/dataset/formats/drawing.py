@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from icnet_ros.checkpoint.classes import UNLABELLED, Colour
 from icnet_ros.dataset.base import DatasetError
@@ -168,10 +168,11 @@ def _from(path: Path, request: Request) -> str:
 
 
 def picture_shape(path: Path) -> tuple[int, int]:
-    """Height and width of a picture file, from its header. Raises DatasetError."""
+    """Height and width of a picture file as it is shown, from its header. Raises DatasetError."""
     try:
         with open_regular(path) as file, Image.open(file) as picture:
-            return picture.height, picture.width
+            sideways = picture.getexif().get(ExifTags.Base.Orientation, 1) > 4
+            return picture.size if sideways else picture.size[::-1]
     except (OSError, ValueError, SyntaxError, WireError, Image.DecompressionBombError) as err:
         raise DatasetError(f"{path}: not a readable picture ({err})") from err
 

@@ -41,7 +41,7 @@ def picture_size(content: bytes) -> tuple[str, int, int]:
 
 def is_turned(content: bytes) -> bool:
     """Whether the EXIF data of a picture file asks viewers to turn or mirror it."""
-    with PillowImage.open(io.BytesIO(content), formats=FORMATS) as picture:
+    with PillowImage.open(io.BytesIO(content), formats=(*FORMATS, "PPM")) as picture:
         return bool(picture.getexif().get(ExifTags.Base.Orientation, 1) != 1)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import yaml
 from exports import HEIGHT, WIDTH, converted, ids, picture, png, put, text
+from PIL import ExifTags, Image
 
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.convert import convert
@@ -80,6 +81,27 @@ def test_label_studio_turned_rectangle(tmp_path):
     expected[:8, 5:8] = "road"
     expected[6:, 12:] = "sky"
     assert np.array_equal(found["a"], expected)
+
+
+def test_label_studio_photographs_that_the_camera_turned(tmp_path):
+    """A browser shows them upright, so do we; an annotation without a region, "no road here", has no size."""
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    tasks = []
+    for number, name in enumerate("abc"):
+        Image.new("RGB", (HEIGHT, WIDTH)).save(tmp_path / f"{name}.jpg", exif=turned)
+        square = region("polygon", "road", points=[[0, 0], [50, 0], [50, 50], [0, 50]])
+        result = [] if name == "b" else [square]
+        tasks.append(
+            {"id": number, "data": {"image": f"{name}.jpg"}, "annotations": [{"id": number, "result": result}]}
+        )
+    text(tmp_path / "project.json", tasks)
+    found, _, _ = converted(tmp_path)
+    assert (found["b"] == "background").all()
+    assert (found["a"][: HEIGHT // 2, : WIDTH // 2] == "road").all()
+    put(tmp_path / "icnet_labels" / "a.png", np.zeros((WIDTH, HEIGHT), np.uint8))  # as the pixels are stored
+    with pytest.raises(DatasetError, match=r"a\.jpg; its EXIF data turns it, and the labels belong to the pixels as"):
+        open_dataset(str(tmp_path / "dataset.yaml"), None, "train")[0]
 
 
 # labelme
