@@ -5,7 +5,7 @@ import io
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.table import open_dataset
@@ -101,3 +101,33 @@ def test_a_format_that_opencv_was_built_without_is_read_by_pillow(tmp_path, monk
     assert picture_file._opencv_reads(kind) == (
         cv2.imdecode(np.frombuffer(content.getvalue(), np.uint8), 1) is not None
     )
+
+
+def test_a_pillow_without_avif_opens_the_other_formats(monkeypatch):
+    """Pillow before 11.3, as in Ubuntu 24.04, raises KeyError for the name of a format that it does not know."""
+    content = cv2.imencode(".bmp", PIXELS)[1].tobytes()
+    Image.init()
+    monkeypatch.delitem(Image.OPEN, "AVIF", raising=False)
+    monkeypatch.setattr(picture_file, "find_spec", lambda _: None)
+    picture_file._formats.cache_clear()
+    try:
+        assert picture_file.picture_size(content) == ("BMP", *PIXELS.shape[:2])
+        with pytest.raises(WireError, match="8 bytes: not a JPEG, PNG"):
+            picture_file.picture_size(b"nonsense")
+    finally:
+        picture_file._formats.cache_clear()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_picture_files_of_all_formats_are_turned(tmp_path, suffix, orientation):
+    """OpenCV turns all but AVIF (findings/opencv_avif_orientation.sh)."""
+    if suffix == "avif":
+        pytest.importorskip("PIL._avif", reason="this Pillow has no AVIF")
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    corner = np.zeros((24, 32, 3), np.uint8)
+    corner[:12, :16] = 255
+    Image.fromarray(corner).save(tmp_path / f"x.{suffix}", exif=exif)
+    expected = np.rot90(corner, 2 if orientation == 3 else 3)
+    assert np.abs(read_picture(tmp_path / f"x.{suffix}").astype(int) - expected).max() < 60

@@ -4,13 +4,14 @@ import errno
 import io
 import re
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, UnidentifiedImageError
+from PIL import ExifTags, ImageOps, UnidentifiedImageError
 from PIL import Image as PillowImage
 
 from icnet_ros.files import read_bytes, writing
@@ -25,10 +26,16 @@ LOSSLESS = ("PNG", "TIFF", "BMP")
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".tif", ".tiff", ".webp", ".avif")
 
 
+@cache
+def _formats() -> tuple[str, ...]:
+    """FORMATS that Pillow knows: a name that it does not, as AVIF before 11.3, is a KeyError when a file is opened."""
+    return FORMATS if find_spec("PIL.AvifImagePlugin") else tuple(kind for kind in FORMATS if kind != "AVIF")
+
+
 def picture_size(content: bytes) -> tuple[str, int, int]:
     """(one of FORMATS, height, width) of a file, from its header alone. Raises WireError for other files."""
     try:
-        with PillowImage.open(io.BytesIO(content), formats=FORMATS) as probe:
+        with PillowImage.open(io.BytesIO(content), formats=_formats()) as probe:
             width, height = probe.size
             return str(probe.format), height, width
     except PillowImage.DecompressionBombError as err:
@@ -41,7 +48,7 @@ def picture_size(content: bytes) -> tuple[str, int, int]:
 
 def is_turned(content: bytes) -> bool:
     """Whether the EXIF data of a picture file asks viewers to turn or mirror it."""
-    with PillowImage.open(io.BytesIO(content), formats=(*FORMATS, "PPM")) as picture:
+    with PillowImage.open(io.BytesIO(content), formats=(*_formats(), "PPM")) as picture:
         return bool(picture.getexif().get(ExifTags.Base.Orientation, 1) != 1)
 
 
@@ -88,9 +95,12 @@ def _opencv_reads(kind: str) -> bool:
     return kind not in ("AVIF", "WEBP") or bool(re.search(rf"\b{kind}:(?! *NO)", cv2.getBuildInformation()))
 
 
-def _decode_by_pillow(content: bytes, flags: int) -> npt.NDArray[Any]:
+def _decode_by_pillow(content: bytes, flags: int, *, upright: bool = False) -> npt.NDArray[Any]:
+    """upright: as the orientation in its EXIF data says."""
     try:
-        with PillowImage.open(io.BytesIO(content), formats=FORMATS) as picture:
+        with PillowImage.open(io.BytesIO(content), formats=_formats()) as picture:
+            if upright:
+                return np.ascontiguousarray(np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))[..., ::-1])
             if flags == cv2.IMREAD_UNCHANGED and picture.mode == "L":
                 return np.asarray(picture)
             return np.ascontiguousarray(np.asarray(picture.convert("RGB"))[..., ::-1])
@@ -108,7 +118,10 @@ def _as_8_bits(pixels: npt.NDArray[Any], kind: str) -> UInt8:
 
 
 def read_picture(path: Path) -> UInt8:
-    """BGR uint8 (H, W, 3) of a picture file of any format that OpenCV reads. Raises WireError that names it."""
+    """BGR uint8 (H, W, 3) of a picture file of any format that OpenCV reads, turned as its EXIF data says.
+
+    Raises WireError that names it.
+    """
     try:
         content = read_bytes(path)
     except OSError as err:
@@ -124,11 +137,12 @@ def read_picture(path: Path) -> UInt8:
         if upright is not None and not is_turned(content):
             return upright
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
-        if pixels is None and content[4:11] == b"ftypavi" and not _opencv_reads("AVIF"):
-            pixels = _decode_by_pillow(content, flags)
+        avif = content[4:11] == b"ftypavi" and "AVIF" in _formats()
+        if avif and (is_turned(content) if pixels is not None else not _opencv_reads("AVIF")):
+            pixels = _decode_by_pillow(content, flags, upright=True)  # OpenCV turns all formats but this one
     except DamagedImageError as err:
         raise err.in_file(path) from err
-    except (WireError, cv2.error) as err:
+    except (WireError, cv2.error, OSError) as err:
         raise WireError(f"{path}: {err}") from err
     if pixels is None:
         raise WireError(f"{path}: not a readable picture")
