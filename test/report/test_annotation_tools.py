@@ -145,6 +145,12 @@ def test_a_class_may_be_called_background_or_be_black(tmp_path):
     assert np.array_equal(open_dataset(str(tmp_path / "x"), None, "val").labels(0), ids)
 
 
+def test_a_class_whose_name_cvat_cannot_have_is_refused(tmp_path):
+    table = ClassTable("two", ("road", "sign: stop"), ((1, 2, 3), (4, 5, 6)))
+    with pytest.raises(AnnotationError, match="cannot have 'sign: stop': rename it"):
+        open_writer("cvat", tmp_path / "x", "drive", table)
+
+
 def test_outlines_leave_out_specks_and_draw_large_regions_first():
     found = np.zeros((30, 30), np.uint8)
     found[5, 5] = 1

@@ -121,7 +121,7 @@ def test_a_pillow_without_avif_opens_the_other_formats(monkeypatch):
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif"])
 @pytest.mark.parametrize("orientation", [3, 6])
 def test_picture_files_of_all_formats_are_turned(tmp_path, suffix, orientation):
-    """OpenCV 4.13 and 5.0 turn all but AVIF."""
+    """OpenCV itself turns all but AVIF."""
     if suffix == "avif":
         pytest.importorskip("PIL._avif", reason="this Pillow has no AVIF")
     exif = Image.Exif()

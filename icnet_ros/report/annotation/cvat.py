@@ -9,6 +9,7 @@ from icnet_ros.checkpoint.classes import ClassTable, Colour
 from icnet_ros.dataset.labelmap import voc_colour
 from icnet_ros.render.painter import Painter
 from icnet_ros.report.annotation.base import AnnotationWriter, Prelabelled
+from icnet_ros.report.errors import AnnotationError
 from icnet_ros.wire.image import png_file
 
 BACKGROUND, UNLABELLED = "background", "unlabelled"
@@ -23,6 +24,10 @@ class CvatWriter(AnnotationWriter):
 
     def __init__(self, folder: Path, name: str, classes: ClassTable) -> None:
         super().__init__(folder, name, classes)
+        if split := [one for one in classes.names if ":" in one]:
+            raise AnnotationError(
+                f"CVAT's label map ends a name at ':', so it cannot have {split[0]!r}: rename it, or export for another tool"
+            )
         self._unlabelled = _unused_colour(classes)
         # CVAT's own name for it, which it accepts in projects that have no such label.
         self._background = UNLABELLED if BACKGROUND in classes.names else BACKGROUND
