@@ -40,38 +40,42 @@ class GroundTruth(Protocol):
 
 
 class TopicGroundTruth:
-    """Topic of label images, matched by the nearest stamp within the tolerance, then by recording time."""
+    """Topic of label images, matched by the nearest stamp within the tolerance, then by recording time.
+
+    A label image belongs to the image nearest to it: where labels have a lower rate than images, the others have none.
+    """
 
     def __init__(
         self,
         index: TopicIndex,
+        images: TopicIndex,
         read: Callable[[Sequence[int]], Iterator[IndexedMessage]],
         tolerance: float,
         warn: Callable[[str, int], None],
         decoder: Decoder | None = None,
     ) -> None:
-        """read: yields the messages at these indices. tolerance: seconds. warn: called for unusable ground truth.
+        """images: the topic that is labelled. read: yields the messages at these indices of `index`.
 
-        decoder: of the topic, that of sensor_msgs/Image if it is not given.
+        tolerance: seconds. warn: called for unusable ground truth. decoder: of the topic, that of sensor_msgs/Image if
+        it is not given.
         """
         self._decoder = decoder or ImageDecoder()
-        self._index, self._read, self._warn = index, read, warn
+        self._index, self._images, self._read, self._warn = index, images, read, warn
         self._tolerance = round(1e9 * tolerance)
         stamped = (place for place, stamp in enumerate(index.stamps) if stamp != NO_STAMP)
         self._places = sorted(stamped, key=index.stamps.__getitem__)
         self._stamps = [index.stamps[place] for place in self._places]
+        self._image_stamps = sorted({*images.stamps} - {0, NO_STAMP})
         self._reader: Iterator[IndexedMessage] | None = None
         self._at = -1  # index of the last message that was read; _labels is its label map
         self._labels: UInt8 | None = None
-        self._last_stamp = 0
 
     def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
         """See GroundTruth. None for ambiguous stamps: 0, or the same as that of the previous image."""
-        if stamp in (0, self._last_stamp):
+        if stamp == 0 or (number and stamp == self._images.stamps[number - 1]):
             reason = "images without a stamp" if stamp == 0 else "consecutive images with the same stamp"
             self._warn(f"{reason} cannot be matched with ground truth; use --ground-truth FOLDER", number)
             return None
-        self._last_stamp = stamp
         first = bisect_left(self._stamps, stamp - self._tolerance)
         near = self._places[first : bisect_right(self._stamps, stamp + self._tolerance)]
         if not near:
@@ -81,7 +85,13 @@ class TopicGroundTruth:
         def distance(place: int) -> tuple[int, int, int]:
             return abs(index.stamps[place] - stamp), abs(index.recorded[place] - recorded), place
 
-        return self._labels_at(min(near, key=distance))
+        place = min(near, key=distance)
+        return self._labels_at(place) if self._nearest_image(index.stamps[place]) == stamp else None
+
+    def _nearest_image(self, stamp: int) -> int:
+        """The stamp of the image nearest to `stamp`, the earlier of two."""
+        place = bisect_left(self._image_stamps, stamp)
+        return min(self._image_stamps[max(0, place - 1) : place + 1], key=lambda one: abs(one - stamp))
 
     def _labels_at(self, place: int) -> UInt8 | None:
         if place != self._at:
@@ -242,7 +252,7 @@ def open_ground_truth(
         result.ground_truth = index.ground_truth_topic
         source_topic = next(one for one in bag.topics() if one.name == index.ground_truth_topic)
         decoder = open_decoder(source_topic.kind, source_topic.encoding)
-        found = TopicGroundTruth(topic, read, selection.tolerance, result.warn, decoder)
+        found = TopicGroundTruth(topic, index.images, read, selection.tolerance, result.warn, decoder)
     else:
         if index.ambiguous:
             topics = ", ".join(index.ambiguous)

@@ -190,7 +190,8 @@ def matched(truths, images, tolerance=0.0, part=slice(None)):
             yield place, Message("/truth", encode_image(make_header(truths[place], ""), labels, "mono8"), place)
 
     warnings = set()
-    truth = TopicGroundTruth(index, read, tolerance, lambda text, _: warnings.add(text))
+    imaged = TopicIndex(tuple(range(len(images))), tuple(images))
+    truth = TopicGroundTruth(index, imaged, read, tolerance, lambda text, _: warnings.add(text))
     found = [truth.of(number, stamp, number) for number, stamp in list(enumerate(images))[part]]
     return [None if labels is None else int(labels[0, 0]) for labels in found], warnings
 
@@ -234,8 +235,21 @@ def test_matching_is_that_of_a_table_wherever_it_begins(truths, images, toleranc
     found, _ = matched(truths, images, tolerance / 1e9, slice(first, None))
     for number, content in zip(range(first, len(images)), found, strict=False):
         key = [(abs(stamp - images[number]), abs(place - number), place) for place, stamp in enumerate(truths)]
-        best = min((one for one in key if one[0] <= tolerance), default=(0, 0, None))
-        assert content == best[2]
+        place = min((one for one in key if one[0] <= tolerance), default=(0, 0, None))[2]
+        nearest = place is not None and min(images, key=lambda stamp: (abs(stamp - truths[place]), stamp))
+        assert content == (place if nearest == images[number] else None)
+
+
+def test_labels_at_a_lower_rate_than_images_count_once():
+    """Images at 30 Hz, labels of every tenth, 2 ms late: the images beside them are not what the labels show."""
+    images, truths = range(10, 1000, 33), range(12, 1000, 330)
+    found, warnings = matched(truths, images, tolerance=50e-9)
+    assert [number for number, content in enumerate(found) if content is not None] == [0, 10, 20]
+    assert not warnings
+
+
+def test_the_same_stamp_is_ambiguous_wherever_a_part_begins():
+    assert matched((7, 8), (7, 7, 8), part=slice(1, None))[0] == [None, 1]
 
 
 def test_truth_that_belongs_to_no_image_is_said(tmp_path, engine):
