@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -26,7 +25,6 @@ GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt
 MARKER = ".icnet_ros"  # in the folders of bags that this package wrote, which it may replace
 DEPTH_ENCODINGS = ("16UC1", "32FC1")
 LABEL_MAPS = ("labels_map", "colored_map")  # of Gazebo's segmentation camera
-PNG_LABELS = re.compile(r"(mono8|8UC1)\s*;\s*(png|tiff)\b.*")
 OUTPUTS = {"labels", "confidence", "scores", "color", "overlay"}  # image topics of a node
 PROBED = 10  # messages that are read to find the encoding of a topic
 
@@ -170,9 +168,9 @@ class Bag:
             return False
         if _sureness(topic.name) == len(GROUND_TRUTH_WORDS):
             return False
-        encoding = self._encoding(topic)
-        ids_in_each_channel = topic.name.endswith(LABEL_MAPS[0]) and encoding in ("rgb8", "bgr8")
-        return encoding in ("mono8", "8UC1") or ids_in_each_channel or PNG_LABELS.fullmatch(encoding) is not None
+        found = self.first_image(topic)
+        channels = found.channels if found else 0
+        return channels == 1 or (channels > 1 and topic.base.endswith(LABEL_MAPS[0]))
 
     def _is_depth(self, topic: Topic) -> bool:
         encoding = self._encoding(topic)  # of a compressed image: "16UC1; compressedDepth png"

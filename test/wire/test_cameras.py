@@ -1,8 +1,11 @@
 """Which topics of a bag are cameras, and which hold ground truth."""
 
+from io import BytesIO
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from recordings import write_mcap, zstd_transport
 
 from icnet_ros.wire.bag import open_bag
@@ -19,6 +22,13 @@ DEPTH = np.full((12, 16), 1500, np.uint16)
 def file_message(pixels, described, extension=".png", before=b""):
     content = before + cv2.imencode(extension, pixels)[1].tobytes()
     return COMPRESSED_IMAGE, encode_compressed(HEADER, np.frombuffer(content, np.uint8), described)
+
+
+def palette(ids, described):
+    picture, file = Image.fromarray(ids), BytesIO()
+    picture.putpalette([value for value in range(256) for _ in range(3)])
+    picture.save(file, "PNG")
+    return COMPRESSED_IMAGE, encode_compressed(HEADER, np.frombuffer(file.getvalue(), np.uint8), described)
 
 
 def zstd(pixels, encoding, described="zstd"):
@@ -104,6 +114,11 @@ def test_label_images_of_simulators_are_no_cameras(tmp_path):
         file_message(IDS, "8UC1; png compressed "),
         file_message(IDS, "mono8; tiff compressed ", ".tiff"),
         file_message(np.repeat(IDS[..., None], 3, 2), "mono8; png compressed "),
+        file_message(IDS, "png"),  # as Foxglove and scripts write it
+        file_message(IDS, ""),
+        file_message(IDS, "tiff", ".tiff"),
+        file_message(IDS, "bmp", ".bmp"),
+        palette(IDS, "png"),
         zstd(IDS, "mono8"),
         (IMAGE, encode_image(HEADER, IDS, "mono8")),
     ],
@@ -119,7 +134,27 @@ def test_labels_that_were_recorded_without_loss_are_ground_truth(tmp_path, messa
     assert header.stamp.nanosec == 1
 
 
-def test_a_camera_that_is_called_label_and_sends_jpegs_is_a_camera(tmp_path):
-    assert cameras_of(tmp_path / "x.mcap", {"/label_printer/image/compressed": JPEG}) == [
+@pytest.mark.parametrize(
+    "message",
+    [
+        JPEG,
+        file_message(IDS, "jpeg", ".jpg"),
+        file_message(BGR, "png"),
+        file_message(DEPTH, "png"),
+        file_message(IDS, "bayer_rggb8; png compressed "),
+        file_message(IDS, "yuv422_yuy2; png compressed "),
+    ],
+)
+def test_a_camera_that_is_called_label_is_a_camera(tmp_path, message):
+    assert cameras_of(tmp_path / "x.mcap", {"/label_printer/image/compressed": message}) == [
         "/label_printer/image/compressed"
     ]
+
+
+@pytest.mark.parametrize("described", ["png", "rgb8; png compressed bgr8"])
+def test_the_compressed_labels_of_a_simulator_are_ground_truth(tmp_path, described):
+    labels = file_message(np.repeat(IDS[..., None], 3, 2), described)
+    path = tmp_path / "x.mcap"
+    assert cameras_of(path, {"/rgb/image": RAW, "/seg/labels_map/compressed": labels}) == ["/rgb/image"]
+    with open_bag(path) as bag:
+        assert bag.ground_truth_topic().name == "/seg/labels_map/compressed"

@@ -16,7 +16,7 @@ class ImageInfo:
 
     size: (height, width), None if only decoding shows it. encoding: of raw pixels, or the format of a compressed image,
     as the message has it. key: whether it can be decoded without the messages before it, as all but video can. video:
-    whether it is a packet of a video.
+    whether it is a packet of a video. channels: how many of 8 bits it has, if they are stored without loss; else 0.
     """
 
     header: Header
@@ -24,6 +24,7 @@ class ImageInfo:
     encoding: str
     key: bool = True
     video: bool = False
+    channels: int = 0
 
     @property
     def stamp(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from icnet_ros.wire.cdr import COMPRESSED_IMAGE, Header, WireError, deserialise, peek_stamp
 from icnet_ros.wire.decoders.base import ImageInfo
-from icnet_ros.wire.decoders.image import decode_pixels, labels_of
+from icnet_ros.wire.decoders.image import channels_of, decode_pixels, labels_of
 from icnet_ros.wire.decoders.pixels import demosaic
 from icnet_ros.wire.decoders.video import Packet, Video
 from icnet_ros.wire.decoders.zstd import is_zstd_transport, unpack_zstd_transport
@@ -18,11 +18,12 @@ from icnet_ros.wire.pictures.picture_file import (
     decode_picture,
     picture_size,
 )
-from icnet_ros.wire.pictures.stored_picture import label_image
+from icnet_ros.wire.pictures.stored_picture import label_image, stored_channels
 from icnet_ros.wire.video_stream import codec_of, is_key_frame
 
 # As image_transport writes it: "bayer_rggb8; jpeg compressed mono8". Behind "compressed" stands what the file holds.
 FORMAT = re.compile(r"\s*(?P<encoding>[^;]*?)\s*;\s*(?P<codec>\w*)\s*compressed\s*(?P<content>\w*)\s*")
+LABELS = re.compile(r"(mono8|8UC1)\s*;\s*(png|tiff)\b.*")
 BAYER = re.compile(r"bayer_(rggb|bggr|gbrg|grbg)")
 FILE_STARTS = (b"\xff\xd8", b"\x89PNG", b"BM", b"RIFF", b"II*\0", b"MM\0*")
 START_CODES = (b"\0\0\0\1", b"\0\0\1")
@@ -57,12 +58,14 @@ class CompressedImageDecoder:
             return ImageInfo(message.header, None, packet.codec, packet.key, video=True)
         if is_zstd_transport(described, content):
             raw = unpack_zstd_transport(content, header_only=True)
-            return ImageInfo(message.header, (raw.height, raw.width), raw.encoding)
+            size, channels = (raw.height, raw.width), channels_of(raw.encoding)
+            return ImageInfo(message.header, size, raw.encoding, channels=channels)
         try:
-            size = picture_size(content)[1:]
+            kind, height, width = picture_size(content)
         except WireError:  # another format
-            size = None
-        return ImageInfo(message.header, size, described)
+            return ImageInfo(message.header, None, described)
+        channels = _channels(described, content) if kind in LOSSLESS else 0
+        return ImageInfo(message.header, (height, width), described, channels=channels)
 
     def decode(self, data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PIXELS) -> Sequence[Picture]:
         """See Decoder."""
@@ -106,6 +109,14 @@ def parse_format(described: str) -> Format:
     """The parts of a field `format`; a driver's own, such as "jpeg", has none."""
     found = FORMAT.fullmatch(described)
     return Format(found["encoding"], found["content"]) if found else Format("", "")
+
+
+def _channels(described: str, content: bytes) -> int:
+    """See ImageInfo. image_transport says what a file of one channel is: a Bayer mosaic is no label image."""
+    if LABELS.fullmatch(described):
+        return 1
+    channels = stored_channels(content)
+    return channels if channels > 1 or not parse_format(described).encoding else 0
 
 
 def _picture(message: Any, content: bytes, max_pixels: int) -> Picture:

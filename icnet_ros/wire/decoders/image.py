@@ -31,7 +31,8 @@ class ImageDecoder(StatelessDecoder):
     def peek(self, data: bytes | memoryview) -> ImageInfo:
         """See Decoder."""
         message = deserialise(data, IMAGE)
-        return ImageInfo(message.header, (message.height, message.width), str(message.encoding))
+        encoding = str(message.encoding)
+        return ImageInfo(message.header, (message.height, message.width), encoding, channels=channels_of(encoding))
 
     def picture(self, data: bytes | memoryview, max_pixels: int) -> Picture:
         """See StatelessDecoder."""
@@ -62,6 +63,11 @@ def decode_pixels(message: ImageFields, max_pixels: int = DEFAULT_MAX_PIXELS) ->
     if message.encoding not in CONVERTED:
         raise WireError(f"encoding {message.encoding!r} is not one of {', '.join((*FAST, *CONVERTED))}")
     return convert(message), "bgr"
+
+
+def channels_of(encoding: str) -> int:
+    """See ImageInfo."""
+    return FAST[encoding][0] if encoding in FAST else 0
 
 
 def decode_labels(data: bytes | memoryview) -> tuple[Header, UInt8]:

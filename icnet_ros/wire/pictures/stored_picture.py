@@ -53,6 +53,16 @@ def ids_of(picture: StoredPicture) -> npt.NDArray[np.uint8]:
     return ids.astype(np.uint8)
 
 
+def stored_channels(content: bytes) -> int:
+    """Channels of a picture that `stored` reads, if they have 8 bits, by its header; a palette is one. 0 for others."""
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            _check_lossless(picture, content)
+            return {"L": 1, "P": 1, "LA": 1, "RGB": 3, "RGBA": 4, "RGBX": 4}.get(picture.mode, 0)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return 0
+
+
 def stored(content: bytes, *, few_bits: bool = False) -> StoredPicture:
     """The values of a picture of a lossless format.
 
