@@ -1,10 +1,10 @@
 """Index of the image and ground truth messages of a drive."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from icnet_ros.replay.selection import Selection
-from icnet_ros.wire.bag import Bag
+from icnet_ros.wire.bag import GROUND_TRUTH_WORDS, Bag
 from icnet_ros.wire.index import TopicIndex, index_topics
 from icnet_ros.wire.topic import Topic
 
@@ -13,13 +13,13 @@ from icnet_ros.wire.topic import Topic
 class DriveIndex:
     """Index of the image topic and of the ground truth topic; "" and None if there is no ground truth topic.
 
-    ambiguous: topics that could each be the ground truth, so that none was taken.
+    untaken: why there is none though the bag seems to have ground truth, "" if it does not.
     """
 
     images: TopicIndex
     ground_truth_topic: str = ""
     ground_truth: TopicIndex | None = None
-    ambiguous: tuple[str, ...] = ()
+    untaken: str = ""
 
     @property
     def corruption(self) -> str:
@@ -31,9 +31,31 @@ def index_drive(bag: Bag, selection: Selection, progress: Callable[[int, int], N
     """Read through the topics of the selection once. Raises WireError."""
     image = bag.image_topic(selection.image_topic)
     topic: Topic | None = None
-    ambiguous: tuple[str, ...] = ()
+    untaken = ""
     if not selection.ground_truth_folder:
         topic = bag.ground_truth_topic(selection.ground_truth_topic, image)
-        ambiguous = tuple(one.name for one in bag.ground_truth_topics(image)) if topic is None else ()
+        untaken = "" if topic else _untaken(bag, image)
     found = index_topics(bag, [image.name, *([topic.name] if topic else [])], progress)
-    return DriveIndex(found[image.name], topic.name if topic else "", found[topic.name] if topic else None, ambiguous)
+    return DriveIndex(found[image.name], topic.name if topic else "", found[topic.name] if topic else None, untaken)
+
+
+def _untaken(bag: Bag, image: Topic) -> str:
+    """See DriveIndex, for a camera."""
+    if several := bag.ground_truth_topics(image):
+        return f"{_names(several)} could each be the ground truth; choose with --ground-truth-topic"
+    taken = {topic for camera in bag.cameras() for topic in bag.ground_truth_topics(camera)}
+    roles = {topic: bag.role(topic) for topic in bag.topics() if topic != image}
+    if left := [topic for topic, role in roles.items() if role == "ground truth" and topic not in taken]:
+        return f"{_names(left)}: of which camera? Choose with --image-topic and --ground-truth-topic"
+    called = [topic for topic, role in roles.items() if role == "camera" and _is_called_ground_truth(topic)]
+    if called:
+        return f"{_names(called)}: no class ids (mono8, lossless) but pictures, replayed as a camera"
+    return ""
+
+
+def _is_called_ground_truth(topic: Topic) -> bool:
+    return any(word in topic.name.lower() for word in GROUND_TRUTH_WORDS[:2])  # the others mean other things, too
+
+
+def _names(topics: Sequence[Topic]) -> str:
+    return ", ".join(topic.name for topic in topics)

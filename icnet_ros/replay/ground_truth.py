@@ -254,9 +254,8 @@ def open_ground_truth(
         decoder = open_decoder(source_topic.kind, source_topic.encoding)
         found = TopicGroundTruth(topic, index.images, read, selection.tolerance, result.warn, decoder)
     else:
-        if index.ambiguous:
-            topics = ", ".join(index.ambiguous)
-            result.warn(f"not scored: {topics} could each be the ground truth; choose with --ground-truth-topic", -1)
+        if index.untaken:
+            result.warn(f"not scored: {index.untaken}", -1)
         elif table is not None:
             result.warn("there is a --mapping, but no ground truth", -1)
         return None

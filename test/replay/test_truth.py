@@ -143,6 +143,25 @@ def test_a_bag_with_two_ground_truths_is_not_scored_but_labelled(tmp_path, engin
     assert said.startswith("not scored: /labels_a, /labels_b could each be the ground truth; choose with --ground-tr")
 
 
+@pytest.mark.parametrize(
+    ("topics", "said"),
+    [
+        (("/front/image", "/rear/image", "/gt/front", "/gt/rear"), "/gt/front, /gt/rear: of which camera? Choose with"),
+        (("/front/image", "/rear/image", "/rear/gt"), ""),  # the front camera has none
+        (("/front/image", "/front/ground_truth/image"), "/front/ground_truth/image: no class ids (mono8, lossless)"),
+    ],
+)
+def test_ground_truth_that_is_not_taken_is_said(tmp_path, engine, topics, said):
+    picture, header = next(pictures(1)), make_header(1, "cam")
+    messages = {False: encode_image(header, picture, "bgr8"), True: encode_image(header, picture[..., 0] % 3, "mono8")}
+    writer = BagWriter(tmp_path / "bag", [(topic, IMAGE) for topic in topics])
+    for topic in topics:
+        writer.write(topic, messages["gt" in topic], 1)
+    writer.close()
+    _, report = run(tmp_path / "bag", engine, tmp_path / "out", image_topic="/front/image")
+    assert [text.startswith(f"not scored: {said}") for text in report["warnings"]] == ([True] if said else [])
+
+
 def test_a_folder_with_label_images_of_one_bit_is_refused(tmp_path, engine):
     bag = make_bag(tmp_path / "bag", engine)
     (tmp_path / "truth").mkdir()
