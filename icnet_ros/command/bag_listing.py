@@ -25,7 +25,7 @@ def list_contents(path: Path | None) -> None:
         )
         keys = "" if one.key_frames is None else f", {one.key_frames} key frames"
         size = f"{one.size[1]}x{one.size[0]}" if one.size else ""
-        cells = (one.topic.name, one.topic.kind, str(one.topic.messages), one.role, encodings + keys, size)
+        cells = (one.topic.name, one.topic.described, str(one.topic.messages), one.role, encodings + keys, size)
         table.add_row(*cells)
     console.print(table)
     said = [remark for one in listings for remark in one.remarks]

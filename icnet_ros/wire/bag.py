@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -24,6 +25,7 @@ GROUND_TRUTH_WORDS = ("ground_truth", "groundtruth", "label", "annotation", "_gt
 
 MARKER = ".icnet_ros"  # in the folders of bags that this package wrote, which it may replace
 DEPTH_ENCODINGS = ("16UC1", "32FC1")
+NUMBERS = re.compile(r"(8S|16S|32S|32F|64F)C")  # encodings of OpenCV that no picture has: ids of objects, optical flow
 LABEL_MAPS = ("labels_map", "colored_map")  # of Gazebo's segmentation camera
 OUTPUTS = {"labels", "confidence", "scores", "color", "overlay"}  # image topics of a node
 PROBED = 10  # messages that are read to find the encoding of a topic
@@ -61,7 +63,7 @@ class Bag:
         for topic in sorted(images, key=lambda topic: preference(topic.kind, topic.encoding)):
             if not topic.messages or topic.name == ground_truth:
                 continue
-            if not self._is_ground_truth(topic) and not self._is_depth(topic) and not _is_label_map(topic):
+            if not self._is_ground_truth(topic) and not self._no_picture(topic) and not topic.base.endswith(LABEL_MAPS):
                 seen.setdefault(topic.base, topic)
         return sorted(seen.values())
 
@@ -71,13 +73,13 @@ class Bag:
         A raw topic is preferred to the compressed one of the same camera; ground truth is excluded.
         Raises WireError that lists the topics of the bag.
         """
-        listing = ", ".join(f"{topic.name} ({topic.kind}, {topic.messages})" for topic in self.topics()) or "nothing"
+        listing = ", ".join(self._described(topic) for topic in self.topics()) or "nothing"
         if name:
             named = [topic for topic in self.topics() if topic.name == name]
             images = [topic for topic in named if has_decoder(topic.kind, topic.encoding)]
             if images:
                 return images[0]
-            why = f" (it is {named[0].kind}, not one of {', '.join(image_types())})" if named else ""
+            why = f" (it is {named[0].described}, not one of {', '.join(image_types())})" if named else ""
             raise WireError(f"{self.path}: no image topic {name!r}{why}; the bag has {listing}")
         cameras = self.cameras(ground_truth)
         if len(cameras) != 1:
@@ -139,16 +141,21 @@ class Bag:
             return "output of a segmentation node"
         if self._is_ground_truth(topic):
             return "ground truth"
-        if _is_label_map(topic):
+        if topic.base.endswith(LABEL_MAPS):
             return "label colours of a simulator"
-        if self._is_depth(topic):
-            return "depth"
+        if what := self._no_picture(topic):
+            return what
         camera = next(camera for camera in self.cameras() if camera.base == topic.base)
         return "camera" if camera == topic else f"same images as {camera.name}"
 
     def inputs(self) -> list[str]:
         """Names of the topics without those of a segmentation node that was recorded, and without ROS's own."""
         return [topic.name for topic in self.topics() if topic.name not in OWN and not self._is_output(topic)]
+
+    def _described(self, topic: Topic) -> str:
+        role = self.role(topic)
+        taken = f", taken for {role}" if role not in ("", "camera") else ""
+        return f"{topic.name} ({topic.described}, {topic.messages}{taken})"
 
     @cached_property
     def _kinds(self) -> dict[str, dict[str, str]]:
@@ -172,16 +179,14 @@ class Bag:
         channels = found.channels if found else 0
         return channels == 1 or (channels > 1 and topic.base.endswith(LABEL_MAPS[0]))
 
-    def _is_depth(self, topic: Topic) -> bool:
+    def _no_picture(self, topic: Topic) -> str:
+        """What its images are if they are no pictures: "depth" or "numbers"; else ""."""
         encoding = self._encoding(topic)  # of a compressed image: "16UC1; compressedDepth png"
         of_topic = encoding.split(";")[-1]  # of a FFMPEGPacket: "hevc;gray16le;16UC1;16UC1"
-        if (
-            encoding.startswith(DEPTH_ENCODINGS)
-            or of_topic.startswith(DEPTH_ENCODINGS)
-            or "compressedDepth" in encoding
-        ):
-            return True
-        return encoding.startswith("mono16") and "depth" in topic.name.lower()
+        depth = any(one.startswith(DEPTH_ENCODINGS) for one in (encoding, of_topic)) or "compressedDepth" in encoding
+        if depth or (encoding.startswith("mono16") and "depth" in topic.name.lower()):
+            return "depth"
+        return "numbers" if NUMBERS.match(encoding) else ""
 
     def _encoding(self, topic: Topic) -> str:
         """Encoding, or format of a compressed image, of the first message that can be read; "" if there is none."""
@@ -200,10 +205,6 @@ def _readability(topic: Topic) -> tuple[bool, float, int]:
     """Sort key: topics with messages first, and of those the ones of images, in the order of the decoders."""
     place = preference(topic.kind, topic.encoding) if has_decoder(topic.kind, topic.encoding) else math.inf
     return not topic.messages, place, -topic.messages
-
-
-def _is_label_map(topic: Topic) -> bool:
-    return topic.base.endswith(LABEL_MAPS)
 
 
 def _sureness(name: str) -> int:

@@ -22,6 +22,11 @@ class Topic(NamedTuple):
         """Name of the image topic it is a transport of: /camera/compressed -> /camera."""
         return base_of(self.name, self.kind, self.encoding)
 
+    @property
+    def described(self) -> str:
+        """Its type, and how messages are serialised if not as ROS 2 does it."""
+        return self.kind if self.encoding == "cdr" else f"{self.kind} in {self.encoding}"
+
 
 class Message(NamedTuple):
     """topic, CDR bytes, and when it was recorded (ns since the epoch).

@@ -91,6 +91,47 @@ def test_depth_is_no_camera(tmp_path, depth):
     assert cameras_of(tmp_path / "x.mcap", {"/cam/image": RAW, **depth}) == ["/cam/image"]
 
 
+@pytest.mark.parametrize("encoding", ["32FC2", "32FC3", "32SC1", "16SC1", "64FC1"])
+def test_numbers_are_no_camera(tmp_path, encoding):
+    """Such as optical flow, normals, ids of objects. Without another camera, the error says what they are taken for."""
+    numbers = (IMAGE, encode_image(HEADER, np.zeros((12, 16, 6), np.uint32), encoding))
+    assert cameras_of(tmp_path / "x.mcap", {"/cam/image": RAW, "/flow": numbers}) == ["/cam/image"]
+    topics = {
+        "/flow": numbers,
+        "/thermal": RAW_DEPTH,
+        "/fb": ("foxglove.RawImage", b"", ("flatbuffer", "flatbuffer", b"")),
+    }
+    write_mcap(
+        tmp_path / "none.mcap", {name: (kind, [(1, data)], *more) for name, (kind, data, *more) in topics.items()}
+    )
+    with open_bag(tmp_path / "none.mcap") as bag:
+        with pytest.raises(ValueError, match=r"/flow \(sensor_msgs/msg/Image, 1, taken for numbers\), .* for depth"):
+            bag.image_topic()
+        with pytest.raises(ValueError, match=r"it is foxglove\.RawImage in flatbuffer, not one of"):
+            bag.image_topic("/fb")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "dtype"), [("32SC1", "<i4"), ("32SC1", ">i4"), ("16SC1", "<i2"), ("16UC1", "<u2"), ("mono16", ">u2")]
+)
+def test_labels_of_integers(tmp_path, encoding, dtype):
+    """As Isaac Sim publishes them. Only 32SC1 is sure to be neither depth nor a picture."""
+
+    def message(pixels):
+        kind = message_type(IMAGE)
+        step, data = pixels[0].nbytes, np.frombuffer(pixels.tobytes(), np.uint8)
+        return serialise(kind(HEADER, 12, 16, encoding, int(dtype[0] == ">"), step, data), IMAGE)
+
+    decoder = open_decoder(IMAGE)
+    assert np.array_equal(decoder.labels(message(IDS.astype(dtype)))[1], IDS)
+    with pytest.raises(ValueError, match="up to 300, ids are 0 to 255"):
+        decoder.labels(message(np.full((12, 16), 300, dtype)))
+    write_mcap(tmp_path / "x.mcap", {"/cam/labels": (IMAGE, [(1, message(IDS.astype(dtype)))])})
+    with open_bag(tmp_path / "x.mcap") as bag:
+        assert (bag.ground_truth_topic() is not None) is (encoding == "32SC1")
+        assert bag.ground_truth_topic("/cam/labels").name == "/cam/labels"
+
+
 def test_label_images_of_simulators_are_no_cameras(tmp_path):
     coloured = (IMAGE, encode_image(HEADER, BGR, "rgb8"))
     labels = (IMAGE, encode_image(HEADER, np.repeat(IDS[..., None], 3, 2), "rgb8"))

@@ -9,6 +9,7 @@ from icnet_ros.wire.cdr import IMAGE, Header, WireError, deserialise
 from icnet_ros.wire.decoders.base import ImageInfo, StatelessDecoder
 from icnet_ros.wire.decoders.pixels import CONVERTED, ImageFields, convert, rows_of
 from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, UInt8, check_size
+from icnet_ros.wire.pictures.stored_picture import StoredPicture, ids_of
 
 # encoding -> (channels, channel order, OpenCV conversion to three channels or None)
 FAST: dict[str, tuple[int, Literal["bgr", "rgb"], int | None]] = {
@@ -20,6 +21,8 @@ FAST: dict[str, tuple[int, Literal["bgr", "rgb"], int | None]] = {
     "mono8": (1, "bgr", cv2.COLOR_GRAY2BGR),
     "8UC1": (1, "bgr", cv2.COLOR_GRAY2BGR),
 }
+# Encodings of which only label images are read, not pictures: ids of simulators, and of drivers that have no 8 bits.
+IDS = {"mono16": "u2", "16UC1": "u2", "16SC1": "i2", "32SC1": "i4"}
 
 
 class ImageDecoder(StatelessDecoder):
@@ -66,12 +69,12 @@ def decode_pixels(message: ImageFields, max_pixels: int = DEFAULT_MAX_PIXELS) ->
 
 
 def channels_of(encoding: str) -> int:
-    """See ImageInfo."""
-    return FAST[encoding][0] if encoding in FAST else 0
+    """See ImageInfo. 32SC1 is no depth and no picture: such as Isaac Sim's labels."""
+    return FAST[encoding][0] if encoding in FAST else int(encoding == "32SC1")
 
 
 def decode_labels(data: bytes | memoryview) -> tuple[Header, UInt8]:
-    """Header and label map (H, W) of a serialised Image: mono8, or colour with the id in each channel.
+    """Header and label map (H, W) of a serialised Image: integers, or colour with the id in each channel.
 
     Raises WireError.
     """
@@ -81,9 +84,11 @@ def decode_labels(data: bytes | memoryview) -> tuple[Header, UInt8]:
 
 def labels_of(message: ImageFields) -> UInt8:
     """Class ids uint8 (H, W); errors as in `decode_labels`."""
+    check_size(message.height, message.width)
+    if kind := IDS.get(message.encoding):
+        return ids_of(StoredPicture(rows_of(message, np.dtype((">" if message.is_bigendian else "<") + kind), 1)))
     if message.encoding not in FAST:
         raise WireError(f"a label image is mono8, this one is {message.encoding!r}")
-    check_size(message.height, message.width)
     channels, _, _ = FAST[message.encoding]
     pixels: UInt8 = rows_of(message, np.dtype(np.uint8), channels)
     return pixels if channels == 1 else one_channel(pixels)
