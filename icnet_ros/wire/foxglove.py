@@ -1,4 +1,4 @@
-"""Foxglove's schemas of camera data, as Protobuf, JSON or CDR -> messages of ROS 2, as CDR.
+"""Foxglove's schemas of camera data, as Protobuf, JSON or messages of ROS -> messages of ROS 2, as CDR.
 
 Fields and their numbers: https://github.com/foxglove/foxglove-sdk/tree/main/schemas. A recording names the schema; the
 definition in it is not needed.
@@ -24,6 +24,7 @@ from icnet_ros.wire.cdr import (
     deserialise,
     message_type,
     serialise,
+    typestore,
 )
 from icnet_ros.wire.image import as_header
 
@@ -52,8 +53,8 @@ KINDS = {
 def schema_of(kind: str, encoding: str) -> str:
     """The schema in SCHEMAS that messages of this type and encoding have, "" if they have none of them."""
     package, _, name = kind.replace("::", ".").replace("/", ".").rpartition(".")
-    expected = {"protobuf": "foxglove", "json": "foxglove", "cdr": "foxglove_msgs.msg"}.get(encoding)
-    return name if package == expected and name in SCHEMAS else ""
+    of_encoding = {"protobuf": "foxglove", "json": "foxglove", "cdr": "foxglove_msgs", "ros1": "foxglove_msgs"}
+    return name if package.removesuffix(".msg") == of_encoding.get(encoding) and name in SCHEMAS else ""
 
 
 def converter(schema: str, encoding: str) -> tuple[str, Callable[[bytes], bytes]]:
@@ -95,8 +96,14 @@ def _from_json(schema: str, content: bytes) -> Fields:
 
 
 def _from_cdr(schema: str, content: bytes) -> Fields:
-    """Of the package foxglove_msgs; only RawImage and CompressedImage differ from messages of sensor_msgs."""
+    """Of the package foxglove_msgs."""
     message = deserialise(content, f"foxglove_msgs/msg/{schema}")
+    return {name: getattr(message, name) for name in SCHEMAS[schema]}
+
+
+def _from_ros_1(schema: str, content: bytes) -> Fields:
+    """Of the package foxglove_msgs of ROS 1, which has the same fields."""
+    message = typestore().deserialize_ros1(content, f"foxglove_msgs/msg/{schema}")
     return {name: getattr(message, name) for name in SCHEMAS[schema]}
 
 
@@ -104,6 +111,7 @@ READERS: dict[str, Callable[[str, bytes], Fields]] = {
     "protobuf": _from_protobuf,
     "json": _from_json,
     "cdr": _from_cdr,
+    "ros1": _from_ros_1,
 }
 
 

@@ -67,7 +67,7 @@ def to_markdown() -> str:
     """The table, and the schemas of Foxglove that become these messages."""
     lines = ["| message | encoding or format | read as |", "|---|---|---|"]
     lines += [f"| `{row.kind}` | {', '.join(f'`{one}`' for one in row.formats)} | {row.rule} |" for row in rows()]
-    lines += ["", "| schema of Foxglove (Protobuf, JSON, `foxglove_msgs`) | becomes |", "|---|---|"]
+    lines += ["", "| schema of Foxglove (Protobuf, JSON, `foxglove_msgs` of ROS 1 and 2) | becomes |", "|---|---|"]
     lines += [f"| `foxglove.{schema}` | `{kind}` |" for schema, kind in KINDS.items()]
     return "\n".join(lines)
 

@@ -5,10 +5,19 @@ import pytest
 from foxglove_messages import field, foxglove_drive, time_in_protobuf
 from recordings import BEGAN, COUNT, IMAGES, PIXELS, WHOLE, read, write_mcap
 from rosbags.rosbag1 import Writer as Writer1
-from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from icnet_ros.wire.bag import open_bag
-from icnet_ros.wire.cdr import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, WireError, deserialise, typestore
+from icnet_ros.wire.cdr import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    COMPRESSED_VIDEO,
+    FFMPEG_PACKET,
+    IMAGE,
+    WireError,
+    deserialise,
+    typestore,
+)
 from icnet_ros.wire.decoders.table import open_decoder
 from icnet_ros.wire.image import make_header, png_file, stamp_ns
 from icnet_ros.wire.index import index_topics
@@ -89,6 +98,29 @@ def test_the_same_schema_as_a_message_of_ros_2(tmp_path):
         picture = open_decoder(topic.kind).decode(next(opened.messages("/cam")).data)[0]
     assert np.array_equal(picture.pixels, PIXELS)
     assert stamp_ns(picture.header) == 3
+
+
+def test_the_same_schema_as_a_message_of_ros_1(tmp_path):
+    """Other messages that only their package defines are named as what they are, instead of read as ROS 2 has them."""
+    store, path = get_typestore(Stores.ROS1_NOETIC), tmp_path / "x.bag"
+    fields = "time timestamp\nstring frame_id\nuint8[] data\nstring format\n"
+    kinds = {"/cam": "foxglove_msgs/msg/CompressedImage", "/video": COMPRESSED_VIDEO, "/ffmpeg": FFMPEG_PACKET}
+    with Writer1(path) as writer:
+        for topic, kind in kinds.items():
+            store.register(get_types_from_msg(fields, kind))
+            content = (png_file(PIXELS), "png") if topic == "/cam" else (np.array([0, 0, 1, 0x65], np.uint8), "h264")
+            message = store.types[kind](store.types["builtin_interfaces/msg/Time"](sec=3, nanosec=7), "cam", *content)
+            connection = writer.add_connection(topic, kind, typestore=store)
+            writer.write(connection, 1, store.serialize_ros1(message, kind))
+    with open_bag(path) as opened:
+        assert [(topic.name, topic.described) for topic in opened.topics()] == [
+            ("/cam", COMPRESSED_IMAGE), ("/ffmpeg", f"{FFMPEG_PACKET} in ros1"), ("/video", COMPRESSED_VIDEO)
+        ]  # fmt: skip
+        picture = open_decoder(COMPRESSED_IMAGE).decode(next(opened.messages("/cam")).data)[0]
+        info = open_decoder(COMPRESSED_VIDEO).peek(next(opened.messages("/video")).data)
+    assert np.array_equal(picture.pixels, PIXELS)
+    assert stamp_ns(picture.header) == info.stamp == 3 * 10**9 + 7
+    assert info.key
 
 
 @pytest.mark.parametrize(

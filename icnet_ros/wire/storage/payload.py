@@ -42,11 +42,11 @@ def as_cdr(kind: str, encoding: str) -> Payload:
     if schema := schema_of(kind, encoding):
         ros_kind, convert = converter(schema, encoding)
         return Payload(ros_kind, (lambda content: convert(unpack_message(content))) if encoding == "cdr" else convert)
-    if encoding == "ros1":
+    if encoding == "ros1" and name in _ros_1_types().types and name in typestore().types:
         return Payload(name, _from_ros_1(name))
     if encoding in ("cdr", ""):
         return Payload(name, unpack_message)
-    return Payload(kind, bytes, encoding)
+    return Payload(name if encoding == "ros1" else kind, bytes, encoding)
 
 
 def ros_2_name(kind: str) -> str:
@@ -82,9 +82,7 @@ def _ros_1_types() -> Typestore:
 
 
 def _from_ros_1(kind: str) -> Callable[[bytes], bytes]:
-    """From the serialisation of ROS 1; messages of types that only the bag defines are left as they are."""
-    if kind not in _ros_1_types().types or kind not in typestore().types:
-        return bytes
+    """From the serialisation of ROS 1."""
     cache_: dict[str, Any] = {}
 
     def convert(content: bytes) -> bytes:

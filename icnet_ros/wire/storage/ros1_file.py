@@ -24,7 +24,10 @@ class Ros1File:
             raise WireError(f"a recording of ROS 1 that has no index: run `rosbag reindex {path.name}`") from err
         connections = self._reader.connections
         self._payloads: dict[int, Payload] = {one.id: as_cdr(one.msgtype, "ros1") for one in connections}
-        self._topics = {one.id: Topic(one.topic, self._payloads[one.id].kind, one.msgcount) for one in connections}
+        self._topics: dict[int, Topic] = {}
+        for one in connections:
+            payload = self._payloads[one.id]
+            self._topics[one.id] = Topic(one.topic, payload.kind, one.msgcount, payload.encoding)
         self.problems: list[str] = []
 
     def close(self) -> None:
