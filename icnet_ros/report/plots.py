@@ -17,26 +17,29 @@ FONT = {"family": "system-ui, -apple-system, Segoe UI, Roboto, sans-serif", "siz
 def timeline(frames: Sequence[FrameRecord], classes: ClassTable, *, scored: bool) -> go.Figure:
     """Scores and pixel share of each class over time; `customdata` of the points holds the frame numbers.
 
+    Over the frame numbers if the recording times go back or stand still.
     Frames without labels are marked; lines and areas continue across them.
     """
     figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.52, 0.48], y_title=None)
     start = frames[0].recorded_ns if frames else 0
     seconds = np.array([(frame.recorded_ns - start) / 1e9 for frame in frames])
-    numbers = [frame.number for frame in frames]
+    numbers, steps = [frame.number for frame in frames], np.diff(seconds)
+    timed = len(frames) < 2 or bool(steps.min() >= 0 and steps.any())  # else the clock was set back, or stands still
+    places = seconds if timed else np.array(numbers)
     lines = [("mIoU", "miou", BLUE, 2.2)] if scored else []
     lines += [("confidence", "confidence", ORANGE, 1.4), ("changed pixels", "changed_pixels", "#7a8793", 1.2)]
     for title, name, colour, width in lines:
         known = [k for k, frame in enumerate(frames) if np.isfinite(getattr(frame, name))]
         if known:
             figure.add_scatter(
-                x=seconds[known], y=[getattr(frames[k], name) for k in known], name=title, mode="lines",
+                x=places[known], y=[getattr(frames[k], name) for k in known], name=title, mode="lines",
                 customdata=[numbers[k] for k in known], line={"color": colour, "width": width},
                 hovertemplate="%{y:.3f}", row=1, col=1,
             )  # fmt: skip
     failed = [k for k, frame in enumerate(frames) if frame.error]
     if failed:
         figure.add_scatter(
-            x=seconds[failed], y=[0.0] * len(failed), name="no labels", mode="markers", row=1, col=1,
+            x=places[failed], y=[0.0] * len(failed), name="no labels", mode="markers", row=1, col=1,
             marker={"color": RED, "symbol": "x", "size": 7}, customdata=[numbers[k] for k in failed],
             text=[frames[k].error[:90] for k in failed], hovertemplate="%{text}",
         )  # fmt: skip
@@ -47,14 +50,14 @@ def timeline(frames: Sequence[FrameRecord], classes: ClassTable, *, scored: bool
         if not shares[:, k].any():
             continue
         figure.add_scatter(
-            x=seconds[labelled], y=shares[:, k].tolist(), name=name, stackgroup="classes", showlegend=False,
+            x=places[labelled], y=shares[:, k].tolist(), name=name, stackgroup="classes", showlegend=False,
             customdata=[numbers[j] for j in labelled],
             line={"width": 0, "color": css(classes.colours[k])}, fillcolor=css(classes.colours[k]),
             hovertemplate="%{y:.1%}", row=2, col=1,
         )  # fmt: skip
     figure.update_yaxes(range=[0, 1.02], title="per frame", row=1, col=1)
     figure.update_yaxes(range=[0, 1], tickformat=".0%", title="pixels by class", row=2, col=1)
-    figure.update_xaxes(title="seconds", row=2, col=1)
+    figure.update_xaxes(title="seconds" if timed else "frame", row=2, col=1)
     return _styled(
         figure,
         460,
