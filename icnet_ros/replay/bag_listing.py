@@ -42,6 +42,7 @@ def list_bag(bag: Bag, progress: Callable[[int, int], None] = lambda *_: None) -
     try:
         for done, message in enumerate(bag.messages(*decoders), 1):
             listing = listings[message.topic]
+            progress(done, total)
             try:
                 info = decoders[message.topic].peek(message.content())
             except WireError as err:
@@ -52,7 +53,6 @@ def list_bag(bag: Bag, progress: Callable[[int, int], None] = lambda *_: None) -
             listing.size = listing.size or info.size
             if info.video:
                 listing.key_frames = (listing.key_frames or 0) + info.key
-            progress(done, total)
     except WireError as err:
         return list(listings.values()), str(err)
     return list(listings.values()), ""

@@ -91,7 +91,8 @@ def _camera_names(topics: Sequence[Topic]) -> list[str]:
         return [""]
     bases = Counter(topic.base for topic in topics)
     names = (topic.base if bases[topic.base] == 1 else topic.name for topic in topics)
-    return [re.sub(r"[^A-Za-z0-9_.~-]", "_", name.replace("/", "."))[:MAX_CAMERA_NAME] for name in names]
+    parts = (f".{name.removeprefix('/').replace('/', '.')}" for name in names)  # only ROS requires the first /
+    return [re.sub(r"[^A-Za-z0-9_.~-]", "_", part)[:MAX_CAMERA_NAME] for part in parts]
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -84,6 +84,15 @@ def test_topic_names_that_ros_would_not_allow_become_names_of_folders(tmp_path):
         assert drive.name.isprintable()
 
 
+def test_topic_names_without_a_slash_are_set_off_from_that_of_the_bag(tmp_path):
+    """As programs that are no ROS write them."""
+    writer = BagWriter(tmp_path / "bag", [("front", IMAGE), ("rear/image", IMAGE)])
+    for name in ("front", "rear/image"):
+        writer.write(name, encode_image(make_header(1, "cam"), np.zeros((8, 8, 3), np.uint8), "bgr8"), 1)
+    writer.close()
+    assert [drive.name for drive in find([tmp_path / "bag"])] == ["bag.front", "bag.rear.image"]
+
+
 def test_both_transports_of_one_camera_can_be_named(tmp_path):
     drives = find([make(tmp_path / "bag")], "/cam/image", "/cam/image/compressed")
     assert [drive.name for drive in drives] == ["bag.cam.image", "bag.cam.image.compressed"]

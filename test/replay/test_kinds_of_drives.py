@@ -11,6 +11,7 @@ from recordings import write_mcap
 
 from icnet_ros.engine.base import Frame
 from icnet_ros.replay import replay_drives
+from icnet_ros.replay.bag_listing import list_bag
 from icnet_ros.replay.drive_index import index_drive
 from icnet_ros.replay.drives import Drive
 from icnet_ros.replay.selection import Selection
@@ -142,6 +143,13 @@ def test_a_drive_of_foxglove_is_scored_like_one_of_ros(tmp_path, engine):
     result, report = run(bag, engine, tmp_path / "out")
     assert (report["frames"]["scored"], report["miou"]) == (3, 1.0)
     assert [frame.stamp_ns for frame in result.frames] == [(100 + number) * SECOND + 5 for number in range(3)]
+
+
+def test_the_progress_of_a_listing_counts_messages_that_cannot_be_read(tmp_path):
+    steps, content = [], [(1, encode_image(make_header(1, "cam"), next(pictures(1)), "bgr8")), (2, b"no message")]
+    with open_bag(write_mcap(tmp_path / "x.mcap", {"/cam": (IMAGE, content)})) as bag:
+        list_bag(bag, lambda *step: steps.append(step))
+    assert steps == [(1, 2), (2, 2)]
 
 
 def test_what_is_in_a_bag_is_listed(tmp_path, capsys):
