@@ -13,7 +13,7 @@ from icnet_ros.wire.bag import open_bag, prepare_bag_folder
 from icnet_ros.wire.cdr import IMAGE, WireError
 from icnet_ros.wire.decoders.table import topic_of, transport_of
 from icnet_ros.wire.reading import first_picture
-from icnet_ros.wire.topic import Topic
+from icnet_ros.wire.topic import Topic, ros_name
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,7 @@ def _sample_topic(name: str, sample: str) -> Topic:
 
 
 def _node_arguments(options: DemoOptions, image: Topic, height: int, width: int) -> list[str]:
+    image = image._replace(name=ros_name(image.name))
     transport = transport_of(image.name, image.kind, image.encoding)
     parameters = {
         "use_sim_time": "true",

@@ -14,6 +14,7 @@ from rosgraph_msgs.msg import Clock
 from icnet_ros.node.ros.graph import message_class
 from icnet_ros.wire.bag import open_bag
 from icnet_ros.wire.decoders.table import open_decoder
+from icnet_ros.wire.topic import ros_name
 
 CLOCK_PERIOD = 0.01  # s
 
@@ -50,7 +51,7 @@ def play(path: Path, topic_name: str, rate: float, log: Path, wait: float, *, ho
         decoder = open_decoder(topic.kind, topic.encoding)
         # Reliable matches reliable and best-effort subscribers; the queue covers a short stall.
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-        publisher = node.create_publisher(message_class(topic.kind), topic.name, qos)
+        publisher = node.create_publisher(message_class(topic.kind), ros_name(topic.name), qos)
         if hold and not sys.stdin.readline():
             return  # whoever started this process has ended
         _wait_for_subscriber(publisher, wait)

@@ -60,6 +60,12 @@ def without_comments(definition: bytes) -> bytes:
     return b"\n".join(line for line in lines if line)
 
 
+def ros_name(name: str) -> str:
+    """The name of ROS 2 for a recorded topic: other programs also write "front camera", "cam-1" or "cam/0"."""
+    parts = [re.sub(r"[^A-Za-z0-9_]", "_", part) for part in name.split("/") if part] or [""]
+    return "".join(f"/_{part}" if not part or part[0].isdigit() else f"/{part}" for part in parts)
+
+
 def kinds_by_folder(topics: Iterable[Topic]) -> dict[str, dict[str, str]]:
     """Type by name of the topics in each folder, transports of an image under its name."""
     kinds: dict[str, dict[str, str]] = {}
