@@ -207,7 +207,8 @@ def replay(
     else:
         _print(report, written.page)
     for warning, count in report["warnings"].items():
-        errors.print(f"{warning} ({count} frames)", style="yellow", soft_wrap=True)
+        often = f" ({count} times)" if count > 1 else ""
+        errors.print(f"{warning}{often}", style="yellow", soft_wrap=True)
     failed = failures(gates, figures(report))
     for reason in failed:
         print_problem("failed:", reason)

@@ -26,7 +26,8 @@ class CvatWriter(AnnotationWriter):
         super().__init__(folder, name, classes)
         if split := [one for one in classes.names if ":" in one]:
             raise AnnotationError(
-                f"CVAT's label map ends a name at ':', so it cannot have {split[0]!r}: rename it, or export for another tool"
+                f"CVAT's label map ends a name at ':', so it cannot have {split[0]!r}: rename it, "
+                "or export for another tool"
             )
         self._unlabelled = _unused_colour(classes)
         # CVAT's own name for it, which it accepts in projects that have no such label.
