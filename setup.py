@@ -14,6 +14,7 @@ FILES = (
     "models/*.md",
     "models/*.yaml",
     "models/icnet_street.*",  # the default; `icnet model pull` gets the others
+    "models/icnet_street_fast.*",  # steps of its ladder
     "msg/*.msg",
 )
 

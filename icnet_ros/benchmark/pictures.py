@@ -6,8 +6,6 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from icnet_ros.checkpoint.ladder import Step
-
 
 def draw_ratios(rows: Sequence[dict[str, Any]], picture: Path, title: str) -> None:
     """Speed-ups measured here beside the paper's, on a logarithmic axis, as a PNG."""
@@ -63,14 +61,13 @@ def draw_sizes(points: Sequence[dict[str, Any]], ladder: Sequence[tuple[str, int
     """MIoU against time, a line for each exit, as a PNG. Points show their rows; those of the ladder are ringed."""
     figure = Figure(figsize=(9, 5), layout="constrained")
     panel = figure.subplots()
-    named = [point | {"exit": Step(point["exit"], model=point.get("model", "")).label} for point in points]
-    for exit_ in dict.fromkeys(point["exit"] for point in named):
-        of_exit = [point for point in named if point["exit"] == exit_]
-        panel.plot([point["ms"] for point in of_exit], [point["miou"] for point in of_exit], "o-", label=exit_)
-    for point in named:
+    for label in dict.fromkeys(point["label"] for point in points):
+        of_exit = [point for point in points if point["label"] == label]
+        panel.plot([point["ms"] for point in of_exit], [point["miou"] for point in of_exit], "o-", label=label)
+    for point in points:
         where = point["ms"], point["miou"]
         panel.annotate(str(point["rows"]), where, xytext=(5, -10), textcoords="offset points", fontsize=7)
-        if (point["exit"], point["rows"]) in ladder:
+        if (point["label"], point["rows"]) in ladder:
             panel.plot(*where, "o", markersize=12, markerfacecolor="none", markeredgecolor="black")
     panel.set(xlabel="ms from picture to labels", ylabel="mIoU", title=title, xscale="log")
     panel.legend(title="exit; numbers: rows of the input")

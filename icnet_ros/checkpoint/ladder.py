@@ -4,10 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from icnet_ros.checkpoint.file import Checkpoint, open_checkpoint
 from icnet_ros.checkpoint.spec import MAX_ROWS, CheckpointError, ModelSpec
 
 KEY = "ladder"  # in ModelSpec.metrics
 MIN_ROWS = 32
+NAME = r"\w[\w.-]*"  # of a model
 MIN_GAIN = 0.002  # of mIoU: steps that are hardly better than a faster one are left out,
 MIN_TIME = 1.1  # and those that are hardly faster than a better one
 
@@ -48,9 +50,21 @@ def read_ladder(spec: ModelSpec) -> tuple[Step, ...]:
         raise CheckpointError(f"the ladder in the header is damaged ({type(err).__name__}: {err})") from err
     if not steps or not all(step.exit in spec.exits and MIN_ROWS <= step.rows <= MAX_ROWS for step in steps):
         raise CheckpointError(f"the ladder in the header names exits or sizes that the network does not have: {stored}")
-    if not all(re.fullmatch(r"(\w[\w.-]*)?", step.model) for step in steps):
+    if not all(not step.model or re.fullmatch(NAME, step.model) for step in steps):
         raise CheckpointError(f"the ladder in the header names models by more than their name: {stored}")
     return steps
+
+
+def load_beside(checkpoint: Checkpoint, model: str) -> Checkpoint:
+    """The checkpoint `model` in the folder of `checkpoint`, for steps of its ladder. Raises CheckpointError."""
+    if not re.fullmatch(NAME, model):
+        raise CheckpointError(f"{model!r} is no name of a model: letters, digits, '_', '-' and '.'")
+    if checkpoint.path is None or not (path := checkpoint.path.with_name(f"{model}.safetensors")).exists():
+        raise CheckpointError(f"{model}.safetensors is not in the folder of {checkpoint.name}")
+    found = open_checkpoint(path)
+    if found.spec.classes != checkpoint.spec.classes:
+        raise CheckpointError(f"{path}: its classes are not those of {checkpoint.name}")
+    return found
 
 
 def _step(stored: Mapping[str, Any]) -> Step:

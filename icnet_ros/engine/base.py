@@ -40,8 +40,8 @@ class Frame:
     pixels may be `wire.device.DevicePixels`, which engines on a GPU take from where they are; others copy them by
     `numpy.asarray`.
     size: (height, width) of its label map, None for the picture's own. Labels of another size are computed from the
-    logits, not resized. camera: its name, for what is set for each camera. time: when it was taken or came (s, any
-    clock), for what is carried from one frame to the next; NaN if it does not follow another.
+    logits, not resized. camera: its name, for what is set for each camera. time: its stamp, or when it came (s),
+    for what is carried from one frame to the next; NaN if it does not follow another.
     """
 
     pixels: UInt8

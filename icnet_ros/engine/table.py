@@ -6,9 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
-from icnet_ros.checkpoint.file import Checkpoint, open_checkpoint
-from icnet_ros.checkpoint.ladder import Step, read_ladder
-from icnet_ros.checkpoint.spec import CheckpointError
+from icnet_ros.checkpoint.file import Checkpoint
+from icnet_ros.checkpoint.ladder import Step, load_beside, read_ladder
 from icnet_ros.engine.adapted import adapted
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.cascade import Cascade
@@ -100,9 +99,12 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
                 log.warning("engine %s is not usable here, the next one is tried: %s", candidate, err)
     if name not in ENGINES:
         raise EngineError(f"unknown engine {name!r}; choose one of {', '.join(engine_names())}")
-    if options.coarse_branch_interval and name != "openvino":
-        raise EngineError(f"coarse_branch_interval is for engine openvino, this is {name}: set it to 0")
     spec = checkpoint.spec
+    if options.coarse_branch_interval and (name, spec.architecture) != ("openvino", "icnet"):
+        raise EngineError(
+            f"coarse_branch_interval is for an icnet on engine openvino, this is {spec.architecture} on {name}: "
+            "set it to 0"
+        )
     if spec.architecture == "onnx" and name == "torch":
         raise EngineError(f"{checkpoint.path}: engine 'torch' runs .safetensors checkpoints only; set engine to auto")
     if spec.input_size is not None and options.scale:
@@ -154,7 +156,7 @@ def _open_cascade(name: str, checkpoint: Checkpoint, options: EngineOptions) -> 
         Step(step.exit, 0 if step.rows == default and not step.model else step.rows, model=step.model)
         for step in (exits if options.scale or options.rows else read_ladder(spec))
     ]
-    networks = {model: _beside(checkpoint, model) for model in dict.fromkeys(step.model for step in ladder)}
+    networks = {model: _network(checkpoint, model) for model in dict.fromkeys(step.model for step in ladder)}
     ladder = [step for step in ladder if networks[step.model] is not None] or exits
     engines = {
         step: open_engine(
@@ -167,18 +169,14 @@ def _open_cascade(name: str, checkpoint: Checkpoint, options: EngineOptions) -> 
     return Cascade({step: engines[step] for step in ladder}, {step.exit: engines[step] for step in exits})
 
 
-def _beside(checkpoint: Checkpoint, model: str) -> Checkpoint | None:
-    """The checkpoint `model` in the folder of `checkpoint`; None if it is not there. Raises CheckpointError."""
+def _network(checkpoint: Checkpoint, model: str) -> Checkpoint | None:
+    """The network of a step: `checkpoint`, or the one that is named; None if that is not there."""
     if not model:
         return checkpoint
-    path = (checkpoint.path or Path()).with_name(f"{model}.safetensors")
-    if checkpoint.path is None or not path.exists():
+    if checkpoint.path is None or not checkpoint.path.with_name(f"{model}.safetensors").exists():
         log.warning("%s: its ladder has steps of %s, which is not beside it: they are left out", checkpoint.name, model)
         return None
-    found = open_checkpoint(path)
-    if found.spec.classes != checkpoint.spec.classes:
-        raise CheckpointError(f"{path}: its classes are not those of {checkpoint.name}, whose ladder names it")
-    return found
+    return load_beside(checkpoint, model)
 
 
 def _with_rows(checkpoint: Checkpoint, options: EngineOptions) -> tuple[Checkpoint, EngineOptions]:

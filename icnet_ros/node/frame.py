@@ -53,7 +53,8 @@ class DecodedFrame(NamedTuple):
     def frame(self) -> Frame:
         """The image as engine input."""
         pixels, order = self.picture.pixels, self.picture.order
-        return Frame(pixels, order, self.size, self.camera, self.received.clock_ns / 1e9)
+        time = stamp_ns(self.picture.header) or self.received.clock_ns
+        return Frame(pixels, order, self.size, self.camera, time / 1e9)
 
 
 @dataclass

@@ -49,7 +49,7 @@ def _untaken(bag: Bag, image: Topic) -> str:
         return f"{_names(left)}: of which camera? Choose with --image-topic and --ground-truth-topic"
     called = [topic for topic, role in roles.items() if role == "camera" and _is_called_ground_truth(topic)]
     if called:
-        return f"{_names(called)}: no class ids (mono8, lossless) but pictures, replayed as a camera"
+        return f"{_names(called)} has pictures, not class ids (mono8, lossless)"
     return ""
 
 

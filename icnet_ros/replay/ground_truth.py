@@ -77,16 +77,16 @@ class TopicGroundTruth:
             self._warn(f"{reason} cannot be matched with ground truth; use --ground-truth FOLDER", number)
             return None
         first = bisect_left(self._stamps, stamp - self._tolerance)
-        near = self._places[first : bisect_right(self._stamps, stamp + self._tolerance)]
+        index = self._index
+        within = self._places[first : bisect_right(self._stamps, stamp + self._tolerance)]
+        near = [place for place in within if self._nearest_image(index.stamps[place]) == stamp]
         if not near:
             return None
-        index = self._index
 
         def distance(place: int) -> tuple[int, int, int]:
             return abs(index.stamps[place] - stamp), abs(index.recorded[place] - recorded), place
 
-        place = min(near, key=distance)
-        return self._labels_at(place) if self._nearest_image(index.stamps[place]) == stamp else None
+        return self._labels_at(min(near, key=distance))
 
     def _nearest_image(self, stamp: int) -> int:
         """The stamp of the image nearest to `stamp`, the earlier of two."""

@@ -1,5 +1,6 @@
 """Label maps of the frames of a drive: from a predictor, or from what an earlier run stored."""
 
+import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -38,7 +39,8 @@ def engine_predictor(engine: Engine) -> Predictor:
         if (height, width) not in warm:
             engine.warm_up(height, width)
             warm.add((height, width))
-        frame = Frame(picture.pixels, picture.order, time=stamp_ns(picture.header) / 1e9)
+        stamp = stamp_ns(picture.header)
+        frame = Frame(picture.pixels, picture.order, time=stamp / 1e9 if stamp else math.nan)
         return engine.segment([frame], REQUEST)[0]
 
     return predict

@@ -73,18 +73,17 @@ class Bag:
         A raw topic is preferred to the compressed one of the same camera; ground truth is excluded.
         Raises WireError that lists the topics of the bag.
         """
-        listing = ", ".join(self._described(topic) for topic in self.topics()) or "nothing"
         if name:
             named = [topic for topic in self.topics() if topic.name == name]
             images = [topic for topic in named if has_decoder(topic.kind, topic.encoding)]
             if images:
                 return images[0]
             why = f" (it is {named[0].described}, not one of {', '.join(image_types())})" if named else ""
-            raise WireError(f"{self.path}: no image topic {name!r}{why}; the bag has {listing}")
+            raise WireError(f"{self.path}: no image topic {name!r}{why}; the bag has {self._listing()}")
         cameras = self.cameras(ground_truth)
         if len(cameras) != 1:
             problem = "no image topic" if not cameras else f"{len(cameras)} cameras: name one of their topics"
-            raise WireError(f"{self.path}: {problem}; the bag has {listing}")
+            raise WireError(f"{self.path}: {problem}; the bag has {self._listing()}")
         return cameras[0]
 
     def ground_truth_topic(self, name: str = "", camera: Topic | None = None) -> Topic | None:
@@ -152,10 +151,10 @@ class Bag:
         """Names of the topics without those of a segmentation node that was recorded, and without ROS's own."""
         return [topic.name for topic in self.topics() if topic.name not in OWN and not self._is_output(topic)]
 
-    def _described(self, topic: Topic) -> str:
-        role = self.role(topic)
-        taken = f", taken for {role}" if role not in ("", "camera") else ""
-        return f"{topic.name} ({topic.described}, {topic.messages}{taken})"
+    def _listing(self) -> str:
+        roles = {topic: self.role(topic) for topic in self.topics()}
+        taken = {topic: f", taken for {role}" if role not in ("", "camera") else "" for topic, role in roles.items()}
+        return ", ".join(f"{one.name} ({one.described}, {one.messages}{taken[one]})" for one in roles) or "nothing"
 
     @cached_property
     def _kinds(self) -> dict[str, dict[str, str]]:

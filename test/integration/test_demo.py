@@ -5,12 +5,14 @@ import json
 import cv2
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
-from icnet_ros.checkpoint.file import load
+from icnet_ros.checkpoint.file import load, save
 from icnet_ros.command.demo import demo
 from icnet_ros.engine.base import EngineOptions, Frame
+from icnet_ros.engine.kernels.normalise import normalise
 from icnet_ros.engine.table import open_engine
 from icnet_ros.live.demo import DemoOptions, run_demo
 from icnet_ros.live.demo_report import write_demo_report
@@ -74,25 +76,34 @@ def test_demo(tmp_path, bag, model):
 
 
 @pytest.mark.usefixtures("domain")
-def test_the_node_carries_the_coarsest_branch_over_as_the_engine_does(tmp_path, model):
+def test_the_node_carries_the_coarsest_branch_over_as_the_engine_does(tmp_path, tiny):
     pytest.importorskip("openvino", reason="needs openvino")
     rng = np.random.default_rng(0)
     wide = cv2.resize(rng.integers(0, 256, (6, 24, 3), np.uint8), (240, 64), interpolation=cv2.INTER_CUBIC)
     pictures = {10**9 + n * 10**8: np.ascontiguousarray(wide[:, 16 * n : 16 * n + 96]) for n in range(8)}
+    image = normalise([Frame(pictures[10**9])], tiny.spec, (64, 96))
+    with torch.inference_mode():
+        logits = tiny.network(["sub124"]).eval()(torch.from_numpy(image).permute(0, 3, 1, 2))[0]
+    path = tmp_path / "even.safetensors"  # each class is as strong as the others
+    save(path, tiny.spec, {**tiny.weights, "cls.bias": tiny.weights["cls.bias"] - logits.mean((0, 2, 3))})
     writer = BagWriter(tmp_path / "bag", [("/cam", IMAGE)])
     for stamp, picture in pictures.items():
         writer.write("/cam", encode_image(make_header(stamp, "cam"), picture, "bgr8"), stamp)
     writer.close()
     options = DemoOptions(
-        tmp_path / "out", tmp_path / "bag", "openvino", str(model), rate=0.3, precision="fp32", exit="sub124",
+        tmp_path / "out", tmp_path / "bag", "openvino", str(path), rate=0.3, precision="fp32", exit="sub124",
         coarse_branch_interval=2,
     )  # fmt: skip
     recorded = read_recording(run_demo(options, lambda *_: None).recording).labels
-    engine = open_engine("openvino", load(model), EngineOptions("cpu", coarse_branch_interval=2))
     assert len(recorded) >= 4
-    for stamp, labels in sorted(recorded.items()):
-        expected = engine.segment([Frame(pictures[stamp], time=stamp / 1e9)])[0].labels
-        assert (labels == expected).mean() > 0.998, stamp
+    agreed = {}
+    for interval in (0, 2):
+        engine = open_engine("openvino", load(path), EngineOptions("cpu", coarse_branch_interval=interval))
+        agreed[interval] = [
+            (labels == engine.segment([Frame(pictures[stamp], time=stamp / 1e9)])[0].labels).mean()
+            for stamp, labels in sorted(recorded.items())
+        ]
+    assert min(agreed[2]) > 0.998 > min(agreed[0])
 
 
 @pytest.mark.usefixtures("domain")

@@ -170,6 +170,11 @@ def test_blocks_are_left_out_by_the_command_and_retrained(tmp_path, run):
     code, _, err = run("prune", tmp_path / "deep.safetensors", "--widths", "res5:0.125", *words)
     assert code != 0
     assert "--widths res5:0.125 is not a list such as" in err
+    for twice in ("res5=0.125,res5=0.125", "res5=0.25"):
+        code, _, err = run("prune", tmp_path / "deep.safetensors", "--widths", twice, *words)
+        assert code != 0
+        assert ("names a part twice" in err) == (twice != "res5=0.25")
+        assert ("prune to less, not to 0.25" in err) == (twice == "res5=0.25")
     code, _, err = run("prune", tmp_path / "deep.safetensors", "--widths", "neck=0.125", *words)
     assert code != 0
     assert "widths has 'neck', which is not one of" in err

@@ -32,23 +32,23 @@ def measure(
     *,
     mapping: ClassMapping | None = None,
 ) -> list[dict[str, Any]]:
-    """Points {model, exit, rows, precision, miou, ms} for each checkpoint, exit and input height.
+    """Points {model, exit, label, rows, precision, miou, ms} for each checkpoint, exit and input height.
 
-    model: name of the checkpoint, "" for the first. miou: on `dataset`. ms: from `picture`, BGR, to its label map; all
-    points alternate. options: precision, threads. Raises EngineError, DatasetError.
+    model: name of the checkpoint, "" for the first. label: both, as of `Step`. miou: on `dataset`. ms: from `picture`,
+    BGR, to its label map; all points alternate. options: precision, threads. Raises EngineError, DatasetError.
     """
     points: list[dict[str, Any]] = []
     runs: dict[str, Callable[[], UInt8]] = {}
     engines = []
     for checkpoint, exit_, height in product(checkpoints, exits, rows):
         model = "" if checkpoint is checkpoints[0] else checkpoint.name
-        name = Step(exit_, height, model=model).name
+        step = Step(exit_, height, model=model)
         opened = open_engine(engine, checkpoint, replace(options, exit=exit_, rows=height))
-        matrix = evaluate_engine(opened, dataset, partial(progress, f"mIoU of {name}"), mapping=mapping)
-        of_network = {"model": model, "exit": exit_, "rows": height, "precision": opened.precision}
-        points.append({**of_network, "miou": matrix.miou()})
+        matrix = evaluate_engine(opened, dataset, partial(progress, f"mIoU of {step.name}"), mapping=mapping)
+        of_network = {"model": model, "exit": exit_, "label": step.label, "rows": height}
+        points.append({**of_network, "precision": opened.precision, "miou": matrix.miou()})
         opened.segment([Frame(picture)])
-        runs[name] = whole_path(opened, picture)
+        runs[step.name] = whole_path(opened, picture)
         engines.append(opened)
     seconds = interleaved(runs, rounds, progress)
     for opened in engines:

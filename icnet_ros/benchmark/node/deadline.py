@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from icnet_ros.checkpoint.ladder import Step
 from icnet_ros.documents import parse_json
 from icnet_ros.engine.base import EngineError
 from icnet_ros.files import read_text
@@ -14,10 +13,7 @@ def read_miou(sizes: Path) -> dict[str, float]:
     """The mIoU by "EXIT ROWS" in the JSON of `icnet benchmark sizes`. Raises EngineError."""
     try:
         points = parse_json(read_text(sizes), str(sizes))["points"]
-        return {
-            f"{Step(point['exit'], model=point.get('model', '')).label} {point['rows']}": float(point["miou"])
-            for point in points
-        }
+        return {f"{point.get('label', point['exit'])} {point['rows']}": float(point["miou"]) for point in points}
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise EngineError(f"{sizes}: not the JSON of icnet benchmark sizes ({type(err).__name__}: {err})") from err
 

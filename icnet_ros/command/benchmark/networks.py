@@ -8,8 +8,8 @@ import typer
 from rich.table import Column, Table
 
 from icnet_ros.checkpoint.default import load_model
-from icnet_ros.checkpoint.ladder import MIN_ROWS, Step
-from icnet_ros.checkpoint.spec import MAX_ROWS, CheckpointError
+from icnet_ros.checkpoint.ladder import MIN_ROWS, load_beside
+from icnet_ros.checkpoint.spec import MAX_ROWS
 from icnet_ros.command.benchmark.common import (
     Picture,
     Rate,
@@ -136,8 +136,8 @@ def sizes(
     size: Size = "720x1280",
     model: Model = "",
     beside: Annotated[
-        Path | None, typer.Option(help="A faster checkpoint in the folder of --model, for steps of the same ladder.")
-    ] = None,
+        str, typer.Option(help="Name of a faster checkpoint in the folder of --model, for steps of the same ladder.")
+    ] = "",
     frame: Picture = None,
     threads: Threads = 0,
     rounds: Rounds = 9,
@@ -156,9 +156,7 @@ def sizes(
 
     needs_matplotlib(picture)
     checkpoint = load_model(model)
-    checkpoints = [checkpoint, *([load_model(str(beside))] if beside else [])]
-    if save and beside and (checkpoint.path is None or checkpoints[1].path != checkpoint.path.with_name(beside.name)):
-        raise CheckpointError(f"{beside} is not in the folder of {checkpoint.name}, whose ladder would name it")
+    checkpoints = [checkpoint, *([load_beside(checkpoint, beside)] if beside else [])]
     height, width = parse_size(size)
     images = open_dataset(data, root, split).select_sources(source or ()).subsample(limit)
     options = EngineOptions("cpu", precision, threads=threads or cores())
@@ -172,10 +170,9 @@ def sizes(
     steps = [(step.label, step.rows) for step in ladder]
     table = Table("exit", "rows", "precision", "ms", "mIoU", "in the ladder")
     for point in points:
-        exit_name = Step(point["exit"], model=point["model"]).label
-        chosen = "yes" if (exit_name, point["rows"]) in steps else ""
+        chosen = "yes" if (point["label"], point["rows"]) in steps else ""
         figures = point["precision"], f"{point['ms']:.1f}", f"{point['miou']:.3f}"
-        table.add_row(exit_name, str(point["rows"]), *figures, chosen)
+        table.add_row(point["label"], str(point["rows"]), *figures, chosen)
     console.print(table)
     settings = {"engine": engine, "size": [height, width], "threads": threads or cores(), "rounds": rounds}
     write_json(out, {**settings, "dataset": data, "split": split, "sources": source or [], "points": points})

@@ -38,7 +38,9 @@ def prune(
     ] = "",
     widths: Annotated[
         str,
-        typer.Option(help="Widths of parts of an ICNet, such as stem=0.25,hi=0.25,res5=0.25; the network's is 0.5."),
+        typer.Option(
+            help="Widths of parts of an ICNet, such as stem=0.25,hi=0.25,res5=0.25; icnet info shows the network's."
+        ),
     ] = "",
     steps: Annotated[
         int, typer.Option(min=1, help="Number of steps in which filters are left out, with retraining after each.")
@@ -60,9 +62,13 @@ def prune(
     if blocks and not re.fullmatch(r"\d+(,\d+){3}", blocks):
         raise RecipeError(f"--blocks {blocks} is not four numbers such as 3,4,4,1")
     depth = [int(number) for number in blocks.split(",")] if blocks else []
-    if widths and not re.fullmatch(r"\w+=[\d.]+(,\w+=[\d.]+)*", widths):
+    number = r"\d+(\.\d+)?"
+    if widths and not re.fullmatch(rf"\w+={number}(,\w+={number})*", widths):
         raise RecipeError(f"--widths {widths} is not a list such as stem=0.25,res5=0.25")
-    parts = {part: float(width) for part, width in (entry.split("=") for entry in widths.split(",") if entry)}
+    pairs = [entry.split("=") for entry in widths.split(",") if entry]
+    parts = {part: float(width) for part, width in pairs}
+    if len(parts) < len(pairs):
+        raise RecipeError(f"--widths {widths} names a part twice")
     checkpoint = load(model)
     teacher_checkpoint = load(teacher) if teacher else None
     chosen = load_recipe(recipe, iterations=iterations)

@@ -56,7 +56,7 @@ def _describe(request: Request) -> Description:
     if not counts:
         raise DatasetError(f"{request.folder}: no row of its parquet files has an image and a label")
     if unlabelled:
-        notes = [*notes, f"{unlabelled} rows without a label are left out"]
+        notes = [*notes, f"{unlabelled} rows without an image or a label are left out"]
     where = request.drawn.relative_to(request.folder) if request.drawn.is_relative_to(request.folder) else request.drawn
     folders = {split: where / split for split in counts}
     splits = {

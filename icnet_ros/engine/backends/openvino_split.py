@@ -4,7 +4,9 @@ That branch takes about half of the time, and what it sees changes little from o
 features of an earlier frame are fused with the finer branches of the present one; it runs when the labels are done.
 """
 
+import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +16,10 @@ from openvino import opset13 as operators
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.engine.backends.batched import LruCache
 from icnet_ros.engine.backends.openvino import OpenVinoEngine, engine_errors
-from icnet_ros.engine.base import EngineError, EngineOptions, Float32, Frame, LabelMap, Request
+from icnet_ros.engine.base import EngineError, EngineOptions, Float32, Frame, LabelMap, Request, one_line
 from icnet_ros.engine.kernels.normalise import Batch
 
+log = logging.getLogger(__name__)
 MAX_AGE_S = 0.5  # of features; older ones show another scene
 # Outputs of operators in the exported graph: what the branch gets, at 1/32 of the input, and what it gives.
 BRANCH_INPUT, BRANCH_OUTPUT = "res3.1.increase.add.relu.resize", "k1.relu"
@@ -40,10 +43,10 @@ class Features(NamedTuple):
 
 
 class Running(NamedTuple):
-    """The branch at work for frames that have been labelled."""
+    """The branch at work for frames that have been labelled. places: camera and time of each."""
 
     branch: openvino.InferRequest
-    frames: Sequence[Frame]
+    places: Sequence[tuple[str, float]]
 
 
 class Pair(NamedTuple):
@@ -54,26 +57,27 @@ class Pair(NamedTuple):
 
 
 class SplitOpenVinoEngine(OpenVinoEngine):
-    """Labels frames with features of the frame before, if that is less than MAX_AGE_S old, else with their own.
+    """Labels frames with features of an earlier frame that is less than MAX_AGE_S old, else with their own.
 
-    The branch runs on OpenVINO's threads after the labels of every `options.coarse_branch_interval`-th frame.
+    The branch runs on OpenVINO's threads after the labels of every `options.coarse_branch_interval`-th frame, or when
+    its features would become too old.
     """
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
-        if checkpoint.spec.architecture != "icnet":
-            raise EngineError(f"{checkpoint.name} is no icnet: set coarse_branch_interval to 0")
         super().__init__(checkpoint, options)
         self._interval = options.coarse_branch_interval
         self._fine, self._coarse = split(self._model, self._core.read_model(str(self._path)))
         self._pairs: LruCache[Pair] = LruCache()
         self._features: dict[str, Features] = {}  # by camera
-        self._frames: Sequence[Frame] = ()
+        self._places: Sequence[tuple[str, float]] = ()  # camera and time of the frames at work
         self._running: Running | None = None
+        self._pair_used: Pair  # by the last `_infer`
 
     def close(self) -> None:
         """See Engine."""
         if self._running is not None:
-            self._running.branch.wait()
+            with suppress(RuntimeError):  # nobody waits for its result
+                self._running.branch.wait()
         self._running = None
         self._pairs.clear()
 
@@ -81,50 +85,58 @@ class SplitOpenVinoEngine(OpenVinoEngine):
         self._pair(shape)
 
     def _segment_batch(self, frames: list[Frame], request: Request) -> list[LabelMap]:
-        self._frames = frames
+        self._places = [(frame.camera, frame.time) for frame in frames]
         try:
             label_maps = super()._segment_batch(frames, request)
         except EngineError:  # perhaps for what the features are
-            for frame in frames:
-                self._features.pop(frame.camera, None)
+            self._forget()
             raise
-        if any(self._is_due(frame) for frame in frames):
-            pair = self._pair((len(frames), 3, *self._input_size))
-            pair.coarse.start_async({0: pair.fine.get_output_tensor(1)})
-            self._running = Running(pair.coarse, frames)
+        self._start()
         return label_maps
 
     def _infer(self, batch: Batch) -> Batch:
-        pair, self._input_size = self._pair(batch.shape), batch.shape[2:]
+        pair = self._pair(batch.shape)
         with engine_errors():
             self._collect()
-            outputs = pair.fine.infer(
-                {0: batch, 1: self._features_of_frames(pair, batch)}, share_inputs=True, share_outputs=True
-            )
+            features = self._features_of_frames(pair, batch)
+            outputs = pair.fine.infer({0: batch, 1: features}, share_inputs=True, share_outputs=True)
+        self._pair_used = pair
         logits: Batch = np.asarray(outputs[0])
         return logits
 
     def _features_of_frames(self, pair: Pair, batch: Batch) -> Batch:
-        """What the coarsest branch gave for an earlier frame of each camera; if that is no longer usable, for these."""
+        """What the coarsest branch gave for an earlier frame of each camera; if that is not usable, for these."""
         shape = tuple(pair.coarse.model_outputs[0].shape)[1:]
-        if not all(self._usable(frame, shape) for frame in self._frames):
+        if not all(self._usable(camera, time, shape) for camera, time in self._places):
             pair.fine.infer({0: batch, 1: np.zeros((len(batch), *shape), np.float32)}, share_inputs=True)
             pair.coarse.infer({0: pair.fine.get_output_tensor(1)})
-            self._store(pair.coarse, self._frames)
-        found = [self._features[frame.camera] for frame in self._frames]
-        for frame, features in zip(self._frames, found, strict=True):
-            self._features[frame.camera] = features._replace(served=features.served + 1)
+            self._store(pair.coarse, self._places)
+        found = [self._features[camera] for camera, _ in self._places]
+        for (camera, _), features in zip(self._places, found, strict=True):
+            self._features[camera] = features._replace(served=features.served + 1)
         return np.stack([features.values for features in found])
 
-    def _is_due(self, frame: Frame) -> bool:
-        """Whether the branch is to see this frame, for the next ones; it may have seen it already."""
-        features = self._features[frame.camera]
-        return features.served >= self._interval and features.time != frame.time
+    def _usable(self, camera: str, time: float, shape: tuple[int, ...]) -> bool:
+        """Whether the camera has features of this shape, of an earlier frame that is not too old."""
+        features = self._features.get(camera)
+        return features is not None and features.values.shape == shape and 0 < time - features.time <= MAX_AGE_S
 
-    def _usable(self, frame: Frame, shape: tuple[int, ...]) -> bool:
-        """Whether the camera has features of this shape that are not too old; never of a frame without a time."""
-        features = self._features.get(frame.camera)
-        return features is not None and features.values.shape == shape and 0 <= frame.time - features.time <= MAX_AGE_S
+    def _start(self) -> None:
+        """Start the branch for the frames that have been labelled, if it is time."""
+        if not any(self._is_due(camera, time) for camera, time in self._places):
+            return
+        try:
+            self._pair_used.coarse.start_async({0: self._pair_used.fine.get_output_tensor(1)})
+            self._running = Running(self._pair_used.coarse, self._places)
+        except RuntimeError as err:  # the labels are good
+            log.warning("the coarsest branch does not start: %s", one_line(err))
+            self._forget()
+
+    def _is_due(self, camera: str, time: float) -> bool:
+        """Whether the branch is to see the frame for the next ones. It has seen those that had no usable features."""
+        features = self._features.get(camera)
+        age = 0.0 if features is None else time - features.time
+        return features is not None and age > 0 and (features.served >= self._interval or age > MAX_AGE_S / 2)
 
     def _collect(self) -> None:
         """Wait for the features of the last frames, if the branch is at work."""
@@ -133,19 +145,23 @@ class SplitOpenVinoEngine(OpenVinoEngine):
             running.branch.wait()
             self._store(*running)
 
-    def _store(self, branch: openvino.InferRequest, frames: Sequence[Frame]) -> None:
-        """Keep the branch's output as the features of the cameras of these frames."""
-        for frame, values in zip(frames, branch.get_output_tensor(0).data, strict=True):
-            self._features[frame.camera] = Features(values.copy(), frame.time)
+    def _store(self, branch: openvino.InferRequest, places: Sequence[tuple[str, float]]) -> None:
+        """Keep the branch's output as the features of the cameras."""
+        for (camera, time), values in zip(places, branch.get_output_tensor(0).data, strict=True):
+            self._features[camera] = Features(values.copy(), time)
+
+    def _forget(self) -> None:
+        for camera, _ in self._places:
+            self._features.pop(camera, None)
 
     def _pair(self, shape: tuple[int, ...]) -> Pair:
         def make() -> Pair:
-            with_image = {self._fine.input(0): list(shape)}
-            self._fine.reshape({**with_image, self._fine.input(1): [shape[0], -1, -1, -1]})
-            self._coarse.reshape(self._fine.output(1).partial_shape)
-            coarse = self._compiled(self._coarse, shape, "coarse")
-            features = list(coarse.model_outputs[0].shape)
-            self._fine.reshape({**with_image, self._fine.input(1): features})
+            with engine_errors():
+                with_image = {self._fine.input(0): list(shape)}
+                self._fine.reshape({**with_image, self._fine.input(1): [shape[0], -1, -1, -1]})
+                self._coarse.reshape(self._fine.output(1).partial_shape)
+                coarse = self._compiled(self._coarse, shape, "coarse")
+                self._fine.reshape({**with_image, self._fine.input(1): list(coarse.model_outputs[0].shape)})
             return Pair(self._compiled(self._fine, shape, "fine"), coarse)
 
         return self._pairs.get(shape, make)

@@ -20,7 +20,7 @@ def pruned(
 ) -> tuple[ModelSpec, dict[str, Tensor]]:
     """Prune to `width`, keeping the filters with the largest l1 norm; returns ModelSpec and state dict.
 
-    widths: of the parts of an ICNet that shall differ from it, none wider than before.
+    widths: of the parts of an ICNet that shall differ from it, each less than before.
 
     The norm is that of the deployed filter, with its batch norm folded in. Layers that are summed keep the
     same channels, those with the largest sum of norms. Batch norm statistics are not updated: retrain.
@@ -60,7 +60,7 @@ def narrower(
     if not 0 < width <= had.width or (width == had.width and not widths):
         raise RecipeError(f"{checkpoint.name} has width {had.width:g}: prune to less, not to {width:g}")
     for part, narrow in widths.items():
-        if narrow > had.widths.get(part, had.width):
+        if narrow >= had.widths.get(part, had.width):
             before = had.widths.get(part, had.width)
             raise RecipeError(f"{part} of {checkpoint.name} has width {before:g}: prune to less, not to {narrow:g}")
     kept = {part: wide for part, wide in had.widths.items() if wide < width}

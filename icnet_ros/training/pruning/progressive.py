@@ -120,7 +120,8 @@ def prune_progressively(
         current = load(folder / "best.safetensors")
     result = Pruning(before, tuple(steps), out / steps[-1].name / "best.safetensors")
     if fabric.global_rank == 0:
-        original = {"width": checkpoint.spec.width, "blocks": checkpoint.spec.blocks, "miou": before}
+        spec = checkpoint.spec
+        original = {"width": spec.width, "widths": spec.widths, "blocks": spec.blocks, "miou": before}
         text = json.dumps({**original, "steps": [step._asdict() for step in steps]}, indent=2)
         write_text(out / "prune.json", text + "\n")
     return result

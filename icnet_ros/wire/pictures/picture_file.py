@@ -47,9 +47,12 @@ def picture_size(content: bytes) -> tuple[str, int, int]:
 
 
 def is_turned(content: bytes) -> bool:
-    """Whether the EXIF data of a picture file asks viewers to turn or mirror it."""
-    with PillowImage.open(io.BytesIO(content), formats=(*_formats(), "PPM")) as picture:
-        return bool(picture.getexif().get(ExifTags.Base.Orientation, 1) != 1)
+    """Whether the EXIF data of a picture file asks viewers to turn or mirror it; not of one that Pillow cannot open."""
+    try:
+        with PillowImage.open(io.BytesIO(content), formats=(*_formats(), "PPM")) as picture:
+            return bool(picture.getexif().get(ExifTags.Base.Orientation, 1) != 1)
+    except (OSError, SyntaxError, ValueError):
+        return False
 
 
 def decode_picture(content: bytes, kind: str, height: int, width: int) -> UInt8:

@@ -211,7 +211,7 @@ def test_parquet_of_the_hubs_conversion_with_rows_without_a_label(tmp_path):
     found, counts, done = converted(tmp_path)
     assert counts == {"train": 2, "val": 1}
     assert np.array_equal(found["000001"], named(truth, NAMES))
-    assert "3 rows without a label are left out" in done.notes
+    assert "3 rows without an image or a label are left out" in done.notes
     parquet.write_table(arrow.table({"image": [picture], "gt": [{"bytes": None, "path": "a.png"}]}), path)
     with pytest.raises(DatasetError, match=r"^[^ ]*0000\.parquet: a row names a file instead of holding it"):
         converted(tmp_path, overwrite=True)

@@ -11,6 +11,7 @@ import torch
 pytest.importorskip("openvino", reason="needs openvino")
 
 from icnet_ros.engine.backends import host
+from icnet_ros.engine.backends.openvino_split import SplitOpenVinoEngine
 from icnet_ros.engine.base import EngineError, EngineOptions, Frame, FrameError, Request
 from icnet_ros.engine.kernels.normalise import normalise
 from icnet_ros.engine.table import open_engine
@@ -80,13 +81,30 @@ def test_features_are_those_of_an_earlier_frame(network, pictures, interval, of)
 
 def test_what_does_not_follow_a_frame_has_its_own_features(network, pictures):
     whole, engine = opened(network), opened(network, 1)
-    frames = ((0, math.nan), (1, math.nan), (2, 1.0), (3, 1.6), (4, 0.9), (5, 7.0))  # no time; a gap; back; another gap
+    # No time; a gap; back; another gap; a clock that stands still.
+    frames = ((0, math.nan), (1, math.nan), (2, 1.0), (3, 1.6), (4, 0.9), (3, 6.0), (5, 7.0), (4, 7.0), (5, 7.0))
     for number, time in frames:
         assert agree(labels(engine, pictures[number], time), labels(whole, pictures[number]))
     assert agree(labels(engine, pictures[6], 7.1), reference(network, pictures[6], pictures[5]))
     turned = np.ascontiguousarray(pictures[7].swapaxes(0, 1))
     assert agree(labels(engine, turned, 7.2), labels(whole, turned)), "of another size"
     assert agree(labels(engine, pictures[8], 7.2, "left"), labels(whole, pictures[8])), "of another camera"
+
+
+def test_features_are_renewed_before_they_are_too_old(network, pictures):
+    """5 images a second, of which each result may serve 10: it is 0.4 s old at most."""
+    engine = opened(network, 10)
+    for number, earlier in enumerate([0, 0, 0, 2, 2, 4, 4]):
+        found = labels(engine, pictures[number], number / 5)
+        assert agree(found, reference(network, pictures[number], pictures[earlier])), number
+
+
+def test_exit_auto_measures_its_steps_as_they_are_used(network, monkeypatch):
+    """Once warm, the coarsest branch runs once for a frame, not before it, as for one that follows no other."""
+    usable, seen = SplitOpenVinoEngine._usable, []
+    monkeypatch.setattr(SplitOpenVinoEngine, "_usable", lambda *of: seen.append(usable(*of)) or seen[-1])
+    opened(network, 1, exit="auto").warm_up(*SIZE)
+    assert seen[-5:] == [False, True, True, True, True]
 
 
 def test_a_frame_that_fails_leaves_nothing_to_the_next(network, pictures, monkeypatch):
@@ -139,11 +157,11 @@ def test_exits(network, pictures):
 
 def test_who_cannot_run_it_says_so(tiny):
     for engine in ("torch", "onnxruntime"):
-        with pytest.raises(EngineError, match=f"coarse_branch_interval is for engine openvino, this is {engine}"):
+        with pytest.raises(EngineError, match=f"for an icnet on engine openvino, this is icnet on {engine}"):
             open_engine(engine, tiny, EngineOptions("cpu", coarse_branch_interval=1))
     from icnet_ros.checkpoint.file import untrained
 
     other = untrained(tiny.spec.classes, width=0.25)
     other = replace(other, spec=replace(other.spec, architecture="pspnet50", exits=("main",)))
-    with pytest.raises(EngineError, match="is no icnet: set coarse_branch_interval to 0"):
+    with pytest.raises(EngineError, match="this is pspnet50 on openvino: set it to 0"):
         open_engine("openvino", other, EngineOptions("cpu", exit="main", coarse_branch_interval=1))
