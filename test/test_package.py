@@ -75,7 +75,8 @@ def test_the_wheel_holds_what_the_code_looks_for(wheel):
     pages = {str(path.relative_to(ROOT / "icnet_ros")) for path in (ROOT / "icnet_ros").glob("**/*.jinja")}
     assert pages
     assert code | pages <= names
-    assert "data/share/icnet_ros/models/icnet_street.safetensors" in names
+    for model in ("icnet_street", "icnet_street_fast"):
+        assert f"data/share/icnet_ros/models/{model}.safetensors" in names
     assert not [name for name in names if "icnet_camvid" in name]  # `icnet model pull`
 
 
