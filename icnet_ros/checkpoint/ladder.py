@@ -1,5 +1,6 @@
 """Exits and input sizes from fast to accurate, among which exit `auto` chooses; also of a second network."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 from icnet_ros.checkpoint.file import Checkpoint, open_checkpoint
 from icnet_ros.checkpoint.spec import MAX_ROWS, CheckpointError, ModelSpec
 
+log = logging.getLogger(__name__)
 KEY = "ladder"  # in ModelSpec.metrics
 MIN_ROWS = 32
 NAME = r"\w[\w.-]*"  # of a model
@@ -53,6 +55,22 @@ def read_ladder(spec: ModelSpec) -> tuple[Step, ...]:
     if not all(not step.model or re.fullmatch(NAME, step.model) for step in steps):
         raise CheckpointError(f"the ladder in the header names models by more than their name: {stored}")
     return steps
+
+
+def networks_of(checkpoint: Checkpoint, ladder: Sequence[Step]) -> dict[str, Checkpoint]:
+    """The networks of the steps by name, "" for the checkpoint itself, without those that are not beside it.
+
+    Raises CheckpointError for one that does not fit.
+    """
+    found: dict[str, Checkpoint] = {}
+    for model in dict.fromkeys(step.model for step in ladder):
+        if not model:
+            found[model] = checkpoint
+        elif checkpoint.path and checkpoint.path.with_name(f"{model}.safetensors").exists():
+            found[model] = load_beside(checkpoint, model)
+        else:
+            log.warning("%s: the steps of %s in its ladder are left out: it is not beside it", checkpoint.name, model)
+    return found
 
 
 def load_beside(checkpoint: Checkpoint, model: str) -> Checkpoint:

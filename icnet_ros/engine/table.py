@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from icnet_ros.checkpoint.file import Checkpoint
-from icnet_ros.checkpoint.ladder import Step, load_beside, read_ladder
+from icnet_ros.checkpoint.ladder import Step, networks_of, read_ladder
 from icnet_ros.engine.adapted import adapted
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
 from icnet_ros.engine.cascade import Cascade
@@ -156,27 +156,17 @@ def _open_cascade(name: str, checkpoint: Checkpoint, options: EngineOptions) -> 
         Step(step.exit, 0 if step.rows == default and not step.model else step.rows, model=step.model)
         for step in (exits if options.scale or options.rows else read_ladder(spec))
     ]
-    networks = {model: _network(checkpoint, model) for model in dict.fromkeys(step.model for step in ladder)}
-    ladder = [step for step in ladder if networks[step.model] is not None] or exits
+    networks = networks_of(checkpoint, ladder)
+    ladder = [step for step in ladder if step.model in networks] or exits
     engines = {
         step: open_engine(
             name,
-            networks.get(step.model) or checkpoint,
+            networks.get(step.model, checkpoint),
             replace(options, exit=step.exit, rows=step.rows or options.rows),
         )
         for step in dict.fromkeys([*ladder, *exits])
     }
     return Cascade({step: engines[step] for step in ladder}, {step.exit: engines[step] for step in exits})
-
-
-def _network(checkpoint: Checkpoint, model: str) -> Checkpoint | None:
-    """The network of a step: `checkpoint`, or the one that is named; None if that is not there."""
-    if not model:
-        return checkpoint
-    if checkpoint.path is None or not checkpoint.path.with_name(f"{model}.safetensors").exists():
-        log.warning("%s: its ladder has steps of %s, which is not beside it: they are left out", checkpoint.name, model)
-        return None
-    return load_beside(checkpoint, model)
 
 
 def _with_rows(checkpoint: Checkpoint, options: EngineOptions) -> tuple[Checkpoint, EngineOptions]:

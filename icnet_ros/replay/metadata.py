@@ -47,6 +47,7 @@ class RunMetadata(TypedDict, total=False):
     precision: str
     exit: str | None
     int8_sha256: str
+    ladder_sha256: dict[str, str]
     label_groups: str
     label_groups_sha256: str
     rotate: int

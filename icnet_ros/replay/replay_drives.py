@@ -13,6 +13,7 @@ from time import perf_counter
 
 from icnet_ros.checkpoint.file import Checkpoint
 from icnet_ros.checkpoint.groups import LabelGroups
+from icnet_ros.checkpoint.ladder import networks_of, read_ladder
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.artefacts.int8 import int8_path
 from icnet_ros.engine.base import Engine, EngineError, EngineOptions
@@ -110,7 +111,7 @@ def replay_drives(drives: Sequence[Drive], settings: ReplaySettings, progress: P
             "device": engine.device,
             "precision": engine.precision,
             "exit": options.exit,
-            **_int8(checkpoint, engine.precision, options.exit),
+            **_networks(checkpoint, engine.precision, options.exit),
             **_adaptation(options, groups),
         }
         if settings.damaged != "fail":
@@ -270,13 +271,17 @@ def _adaptation(options: EngineOptions, groups: LabelGroups | None) -> RunMetada
     return used
 
 
-def _int8(checkpoint: Checkpoint, precision: str, exit_: str) -> RunMetadata:
-    """Hash of the int8 file: `icnet quantize` may write another one for the same checkpoint."""
-    if precision != "int8" or checkpoint.path is None:
-        return {}
-    exits = checkpoint.spec.exits if exit_ == "auto" else [exit_]
-    files = [int8_path(checkpoint, one) for one in exits]
-    return {"int8_sha256": sha256(b"".join(read_bytes(file) for file in files if file.exists())).hexdigest()}
+def _networks(checkpoint: Checkpoint, precision: str, exit_: str) -> RunMetadata:
+    """Hashes of the int8 files, as `icnet quantize` may write others, and of a second network in the ladder."""
+    used: RunMetadata = {}
+    networks = networks_of(checkpoint, read_ladder(checkpoint.spec)) if exit_ == "auto" else {"": checkpoint}
+    if second := {name: network.sha256 for name, network in networks.items() if name}:
+        used["ladder_sha256"] = second
+    if precision == "int8":
+        exits = checkpoint.spec.exits if exit_ == "auto" else [exit_]
+        files = [int8_path(one, exit_) for one in networks.values() if one.path is not None for exit_ in exits]
+        used["int8_sha256"] = sha256(b"".join(read_bytes(file) for file in files if file.exists())).hexdigest()
+    return used
 
 
 def _made_with(metadata: RunMetadata, *, confidence: bool) -> str:

@@ -120,7 +120,7 @@ def test_a_ladder_has_steps_of_a_network_beside_the_checkpoint(tiny, tmp_path, c
     assert read_ladder(checkpoint.spec) == steps
 
     alone = open_engine("torch", checkpoint, options)
-    assert "net: its ladder has steps of fast, which is not beside it: they are left out" in caplog.text
+    assert "net: the steps of fast in its ladder are left out: it is not beside it" in caplog.text
     assert len(alone._ladder) == 1
 
     save(tmp_path / "fast.safetensors", dataclasses.replace(spec, metrics={}), other)

@@ -3,12 +3,15 @@
 import json
 from base64 import b64encode
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
 from drives import icnet, pictures, read_json, run
 from recordings import write_mcap
 
+from icnet_ros.checkpoint.file import open_checkpoint, save
+from icnet_ros.checkpoint.ladder import Step, to_metrics
 from icnet_ros.engine.base import Frame
 from icnet_ros.replay import replay_drives
 from icnet_ros.replay.bag_listing import list_bag
@@ -162,3 +165,14 @@ def test_what_is_in_a_bag_is_listed(tmp_path, capsys):
     file.write_bytes(file.read_bytes()[:-60])
     assert icnet("replay", "--list", bag) == 1
     assert "is cut off" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_second_network_of_the_ladder_belongs_to_what_labels_depend_on(tmp_path, tiny):
+    steps = to_metrics((Step("sub124", 64, 0.3, "fast"), Step("sub124", 96, 0.5)))
+    save(tmp_path / "net.safetensors", replace(tiny.spec, metrics=steps), tiny.weights)
+    checkpoint = open_checkpoint(tmp_path / "net.safetensors")
+    assert replay_drives._networks(checkpoint, "fp32", "auto") == {}
+    save(tmp_path / "fast.safetensors", tiny.spec, tiny.weights)
+    expected = {"ladder_sha256": {"fast": sha256((tmp_path / "fast.safetensors").read_bytes()).hexdigest()}}
+    assert replay_drives._networks(checkpoint, "fp32", "auto") == expected
+    assert replay_drives._networks(checkpoint, "fp32", "sub124") == {}
