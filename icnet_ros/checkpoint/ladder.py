@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from icnet_ros.checkpoint.file import Checkpoint, open_checkpoint
@@ -66,7 +67,7 @@ def networks_of(checkpoint: Checkpoint, ladder: Sequence[Step]) -> dict[str, Che
     for model in dict.fromkeys(step.model for step in ladder):
         if not model:
             found[model] = checkpoint
-        elif checkpoint.path and checkpoint.path.with_name(f"{model}.safetensors").exists():
+        elif _beside(checkpoint, model):
             found[model] = load_beside(checkpoint, model)
         else:
             log.warning("%s: the steps of %s in its ladder are left out: it is not beside it", checkpoint.name, model)
@@ -77,12 +78,18 @@ def load_beside(checkpoint: Checkpoint, model: str) -> Checkpoint:
     """The checkpoint `model` in the folder of `checkpoint`, for steps of its ladder. Raises CheckpointError."""
     if not re.fullmatch(NAME, model):
         raise CheckpointError(f"{model!r} is no name of a model: letters, digits, '_', '-' and '.'")
-    if checkpoint.path is None or not (path := checkpoint.path.with_name(f"{model}.safetensors")).exists():
+    path = _beside(checkpoint, model)
+    if path is None:
         raise CheckpointError(f"{model}.safetensors is not in the folder of {checkpoint.name}")
     found = open_checkpoint(path)
     if found.spec.classes != checkpoint.spec.classes:
         raise CheckpointError(f"{path}: its classes are not those of {checkpoint.name}")
     return found
+
+
+def _beside(checkpoint: Checkpoint, model: str) -> Path | None:
+    path = checkpoint.path and checkpoint.path.with_name(f"{model}.safetensors")
+    return path if path and path.exists() else None
 
 
 def _step(stored: Mapping[str, Any]) -> Step:

@@ -117,13 +117,11 @@ def test_frames_that_cannot_be_used_are_failed_not_lost(tmp_path, model):
             jpeg = encode_compressed(header, np.frombuffer(b"damaged", np.uint8), "jpeg")
         writer.write("/cam/compressed", jpeg, 10**9 * (1 + number))
     writer.close()
-    options = DemoOptions(tmp_path / "out", tmp_path / "bag", model=str(model))
+    # Two seconds apart: a busy machine may drop what comes sooner.
+    options = DemoOptions(tmp_path / "out", tmp_path / "bag", model=str(model), rate=0.5)
     run = run_demo(options, lambda *_: None)
     summary = summarise_run(run, read_recording(run.recording))
-    frames = summary["frames"]
-    assert (frames["published"], frames["lost"]) == (6, 0)
-    assert frames["labelled"] + frames["dropped"] + frames["failed"] == 6
-    assert frames["failed"] >= 2, "a busy machine may drop one"
+    assert summary["frames"] == {"published": 6, "labelled": 3, "dropped": 0, "failed": 3, "lost": 0}
 
 
 @pytest.mark.usefixtures("domain")

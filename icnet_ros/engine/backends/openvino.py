@@ -101,17 +101,12 @@ class OpenVinoEngine(HostEngine):
         return logits
 
     def _request(self, shape: tuple[int, ...]) -> openvino.InferRequest:
-        def make() -> openvino.InferRequest:
-            try:
-                self._model.reshape(list(shape))
-            except RuntimeError as err:
-                raise EngineError(f"OpenVINO cannot compile the network for {shape}: {one_line(err)}") from err
-            return self._compiled(self._model, shape)
+        return self._requests.get(shape, lambda: self._compiled(self._model, list(shape), shape))
 
-        return self._requests.get(shape, make)
-
-    def _compiled(self, model: openvino.Model, shape: tuple[int, ...], part: str = "") -> openvino.InferRequest:
-        """A request of `model`, which is the network for images of this shape, or a part of it."""
+    def _compiled(
+        self, model: openvino.Model, inputs: object, shape: tuple[int, ...], part: str = ""
+    ) -> openvino.InferRequest:
+        """A request of `model`, the network for images of this shape, or a part of it. inputs: for `Model.reshape`."""
         # A folder for each size, so that the sizes that are no longer used can be removed.
         words = (self._path.stem, self.precision, self._threads, *shape, *([part] if part else []))
         name = "-".join(map(str, words))
@@ -120,6 +115,7 @@ class OpenVinoEngine(HostEngine):
             folder = writable_folder() / OPENVINO / name
         settings = {**self._settings, "CACHE_DIR": str(folder)}
         try:
+            model.reshape(inputs)
             request = self._core.compile_model(model, self._target, settings).create_infer_request()
         except RuntimeError as err:
             raise EngineError(f"OpenVINO cannot compile the network for {shape}: {one_line(err)}") from err

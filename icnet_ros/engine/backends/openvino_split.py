@@ -66,7 +66,7 @@ class SplitOpenVinoEngine(OpenVinoEngine):
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         super().__init__(checkpoint, options)
         self._interval = options.coarse_branch_interval
-        self._fine, self._coarse = split(self._model, self._core.read_model(str(self._path)))
+        self._fine, self._coarse = split(self._model, self._model.clone())
         self._pairs: LruCache[Pair] = LruCache()
         self._features: dict[str, Features] = {}  # by camera
         self._places: Sequence[tuple[str, float]] = ()  # camera and time of the frames at work
@@ -159,10 +159,9 @@ class SplitOpenVinoEngine(OpenVinoEngine):
             with engine_errors():
                 with_image = {self._fine.input(0): list(shape)}
                 self._fine.reshape({**with_image, self._fine.input(1): [shape[0], -1, -1, -1]})
-                self._coarse.reshape(self._fine.output(1).partial_shape)
-                coarse = self._compiled(self._coarse, shape, "coarse")
-                self._fine.reshape({**with_image, self._fine.input(1): list(coarse.model_outputs[0].shape)})
-            return Pair(self._compiled(self._fine, shape, "fine"), coarse)
+            coarse = self._compiled(self._coarse, self._fine.output(1).partial_shape, shape, "coarse")
+            with_features = {**with_image, self._fine.input(1): list(coarse.model_outputs[0].shape)}
+            return Pair(self._compiled(self._fine, with_features, shape, "fine"), coarse)
 
         return self._pairs.get(shape, make)
 
