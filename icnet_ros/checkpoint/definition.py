@@ -47,6 +47,9 @@ class Operators(Protocol):
     def average(self, x: Maps, bins: int) -> Maps:
         """Averages of `bins` x `bins` adaptive windows."""
 
+    def sum_pyramid(self, x: Maps) -> Maps:
+        """`network.pyramid.SumPyramid` with adaptive windows."""
+
     def resize(self, x: Maps, of: Maps, *, add: int = 0, divide: int = 1, multiply: int = 1) -> Maps:
         """Bilinear, with aligned corners, to (side of `of` + add) // divide * multiply."""
 
@@ -83,13 +86,14 @@ def _icnet(o: Operators, spec: ModelSpec, image: Maps) -> dict[str, Maps]:
         return channels_of(part, full, spec.width, spec.widths)
 
     res2, res3, res4, res5 = (range(1, blocks + 1) for blocks in spec.blocks)
-    x = o.max_pool(_stem(o, _halve(o, image), c("stem", 128)))
+    x = o.max_pool(_stem(o, image, c("stem", 128), every=2))
     x = _stage(o, x, "res2", res2, c("res2", 256))
     medium = _stage(o, x, "res3", res3[:1], c("res3", 512), stride=2, stride_at=spec.stride_at)  # 1/16
-    x = _stage(o, _halve(o, medium), "res3", res3[1:], c("res3", 512))  # 1/32
+    x = o.resize(medium, medium, add=1, divide=2)
+    x = _stage(o, x, "res3", res3[1:], c("res3", 512))  # 1/32
     x = _stage(o, x, "res4", res4, c("res4", 1024), dilation=2)
     x = _stage(o, x, "res5", res5, c("res5", 2048), dilation=4)
-    low = o.conv(_sum_pyramid(o, x), "k1", c("k1", 512))
+    low = o.conv(o.sum_pyramid(x), "k1", c("k1", 512))
     logits = {}
     if "sub4" in spec.exits:
         logits["sub4"] = o.resize(o.classify(low, "aux16", classes), medium)
@@ -117,7 +121,7 @@ def _two_pass(o: Operators, spec: ModelSpec, image: Maps) -> dict[str, Maps]:
     medium = stage3(2)
     x = _stage(o, stage3(4), "res4", range(1, 7), 1024, dilation=2, first_dilation=1)
     x = _stage(o, x, "res5", range(1, 4), 2048, dilation=4, first_dilation=2)
-    low, fused = _cff(o, "cff24", _sum_pyramid(o, x), medium, 128)
+    low, fused = _cff(o, "cff24", o.sum_pyramid(x), medium, 128)
     logits = {}
     if "sub4" in spec.exits:
         logits["sub4"] = o.classify(low, "aux16", classes)
@@ -148,16 +152,13 @@ def _pspnet(o: Operators, spec: ModelSpec, image: Maps) -> dict[str, Maps]:
         levels = [o.conv(o.average(x, bins), f"pyramid.branches.{n}", outputs) for n, bins in enumerate(BINS)]
         x = o.conv(o.concat([x, *(o.resize(level, x) for level in levels)]), "neck", c(512), 3)
     else:
-        x = o.conv(_sum_pyramid(o, x), "neck", c(512))
+        x = o.conv(o.sum_pyramid(x), "neck", c(512))
     return {"main": o.classify(x, "cls", len(spec.classes))}
 
 
-def _halve(o: Operators, x: Maps) -> Maps:
-    return o.resize(x, x, add=1, divide=2)
-
-
-def _stem(o: Operators, x: Maps, outputs: int) -> Maps:
-    x = o.conv(x, "stem.1", outputs // 2, 3, stride=2)
+def _stem(o: Operators, x: Maps, outputs: int, *, every: int = 1) -> Maps:
+    """every: the stem sees every n-th pixel; a dilated convolution does not have to copy them first."""
+    x = o.conv(x, "stem.1", outputs // 2, 3, stride=2 * every, dilation=every)
     x = o.conv(x, "stem.2", outputs // 2, 3)
     return o.conv(x, "stem.3", outputs, 3)
 
@@ -187,13 +188,6 @@ def _stage(
             x = o.conv(x, f"{block}.proj", outputs, stride=step, relu=False)
         x = o.add(x, y, relu=True)
     return x
-
-
-def _sum_pyramid(o: Operators, x: Maps) -> Maps:
-    total = x
-    for bins in reversed(BINS):  # the order of the official sum
-        total = o.add(total, o.resize(o.average(x, bins), x))
-    return total
 
 
 def _fuse(o: Operators, spec: ModelSpec, name: str, low: Maps, high: Maps, outputs: int) -> Maps:
@@ -242,6 +236,9 @@ class _Shapes:
         return x
 
     def average(self, x: Maps, bins: int) -> Maps:
+        return x
+
+    def sum_pyramid(self, x: Maps) -> Maps:
         return x
 
     def resize(self, x: Maps, of: Maps, *, add: int = 0, divide: int = 1, multiply: int = 1) -> Maps:

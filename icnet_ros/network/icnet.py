@@ -16,6 +16,7 @@ from icnet_ros.network.layers import (
     ConvBN,
     DeconvBN,
     StrideAt,
+    every_second,
     halve,
     initialise,
     numbered,
@@ -158,7 +159,7 @@ class ICNet(nn.Module):
         height, width = image_size(image)
         logits = []
         # The first block of stage 3 is the last of the 17 layers that both branches share: 1/16.
-        medium = self.res3[0](self.res2(stem_pool(self.stem(halve(image)))))
+        medium = self.res3[0](self.res2(stem_pool(self.stem(every_second(image)))))
         low = self.res5(self.res4(self.res3[1:](halve(medium))))  # 1/32
         low = self.k1(self.pyramid(low))
         if "sub4" in self.exits:

@@ -18,6 +18,11 @@ def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
 
+def every_second(x: Tensor) -> Tensor:
+    """Every second row and column of (N, C, H, W), which `halve` takes, too, if both sides are odd as in the paper."""
+    return x[..., ::2, ::2]
+
+
 def halve(x: Tensor) -> Tensor:
     """Shrink (N, C, H, W) by 2 to ceil(H/2) x ceil(W/2), as Interp with shrink factor 2."""
     return resize(x, ((x.shape[-2] + 1) // 2, (x.shape[-1] + 1) // 2))

@@ -73,6 +73,7 @@ def quantize(
 
     exported = onnx.load(onnx_file(checkpoint, exit_))
     tail = tail_of(exported)
+    take_strides_out(exported)
     model = nncf.quantize(
         exported,
         nncf.Dataset(chosen, read),
@@ -108,3 +109,29 @@ def quantize(
         onnx.save(model, written)
         written.replace(path)
     return Quantized(path, before, after)
+
+
+def take_strides_out(model: onnx.ModelProto) -> None:
+    """Let a MaxPool of single pixels do what the stride of a 1x1 convolution does, such as those of a ResNet's stages.
+
+    The values are the same. OpenVINO computes such a convolution in float if it has a stride, else in int8.
+    """
+    shapes = {constant.name: list(constant.dims) for constant in model.graph.initializer}
+    pools: dict[str, onnx.NodeProto] = {}  # by name
+    nodes = []
+    for node in model.graph.node:
+        sides = {entry.name: entry.ints for entry in node.attribute if entry.name in ("strides", "pads")}
+        strides = sides.get("strides", [])
+        one_pixel = node.op_type == "Conv" and shapes.get(node.input[1], [])[2:] == [1, 1]
+        if one_pixel and max(strides, default=1) > 1 and not any(sides.get("pads", [])):
+            name = ".".join((node.input[0], "every", *map(str, strides)))
+            if name not in pools:
+                pools[name] = onnx.helper.make_node(
+                    "MaxPool", [node.input[0]], [name], name, kernel_shape=[1, 1], strides=list(strides)
+                )
+                nodes.append(pools[name])
+            node.input[0] = name
+            strides[:] = [1, 1]
+        nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)

@@ -167,3 +167,53 @@ def test_what_cannot_be_used_says_how_to_make_it(folder, tmp_path):
         with pytest.raises(EngineError, match=reason) as error:
             open_engine("openvino", other, options)
         assert f"icnet quantize --model {tmp_path / 'm.safetensors'} --exit sub24 --data" in str(error.value)
+
+
+def test_int8_convolutions_have_no_stride_of_their_own(folder):
+    """OpenVINO would compute them in float: stage 3 begins with two 1x1 convolutions with stride 2."""
+    import openvino
+
+    model = openvino.Core().read_model(folder / "m.sub24.int8.onnx")
+    model.reshape([1, 3, 96, 128])
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    kinds = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
+    kinds = [kind for kind in kinds if kind["layerType"].astype(str) == "Convolution"]
+    assert len(kinds) > 40
+    assert {kind["runtimePrecision"].astype(str) for kind in kinds} <= {"i8", "u8"}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "changes", "taken"),
+    [
+        (1, {"strides": [2, 2]}, 1),
+        (1, {"strides": [2, 1]}, 1),
+        (1, {}, 0),
+        (1, {"strides": [1, 1]}, 0),
+        (3, {"strides": [2, 2]}, 0),
+        (1, {"strides": [2, 2], "pads": [1, 1, 1, 1]}, 0),
+    ],
+)
+def test_strides_taken_out_change_no_value(kernel, changes, taken):
+    from icnet_ros.training.quantize import take_strides_out
+
+    weights = np.random.default_rng(0).normal(size=(2, 4, 3, kernel, kernel)).astype(np.float32)
+    value = onnx.helper.make_tensor_value_info
+    layers = [onnx.helper.make_node("Conv", ["x", f"w{n}"], [f"y{n}"], f"conv{n}", **changes) for n in (0, 1)]
+    graph = onnx.helper.make_graph(
+        [*layers, onnx.helper.make_node("Add", ["y0", "y1"], ["y"])],
+        "two convolutions",
+        [value("x", onnx.TensorProto.FLOAT, [1, 3, None, None])],
+        [value("y", onnx.TensorProto.FLOAT, [1, 4, None, None])],
+        [onnx.numpy_helper.from_array(weights[n], f"w{n}") for n in (0, 1)],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    image = np.random.default_rng(1).normal(size=(1, 3, 9, 12)).astype(np.float32)
+
+    def run():
+        onnx.checker.check_model(model, full_check=True)
+        return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": image})[0]
+
+    expected = run()
+    take_strides_out(model)
+    assert [node.op_type for node in model.graph.node].count("MaxPool") == taken
+    np.testing.assert_array_equal(run(), expected)

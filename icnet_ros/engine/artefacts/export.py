@@ -15,7 +15,7 @@ from icnet_ros.engine.artefacts.onnx_adapter import adapt
 from icnet_ros.engine.artefacts.onnx_graph import build_graph
 from icnet_ros.engine.base import EngineError, EngineOptions
 
-FORMAT = 2
+FORMAT = 3
 # (batch, height, width), odd and even, below and above the pyramid's windows: detects networks with a fixed size.
 CHECKED = ((1, 96, 128), (2, 65, 97), (1, 129, 290))
 LEAST_ALIKE = 0.95  # share of the labels of an ONNX network that a conversion must keep, on noise

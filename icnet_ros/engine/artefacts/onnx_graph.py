@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from icnet_ros.checkpoint.definition import Maps, forward
 from icnet_ros.checkpoint.spec import ModelSpec
-from icnet_ros.network.dimensions import BN_EPSILON
+from icnet_ros.network.dimensions import BINS, BN_EPSILON
 
 if TYPE_CHECKING:
     import onnx
@@ -110,6 +110,24 @@ class _Graph:
         name = self.node("MatMul", f"{x.name}.average{bins}", [self._windows(x, bins, 2), columns])
         return Maps(name, x.channels)
 
+    def sum_pyramid(self, x: Maps) -> Maps:
+        """Two products for all windows together: as averages and resizes one by one it took three times as long.
+
+        Averaging all windows of a map, and resizing and adding them, are linear in the map's pixels.
+        """
+        windows, spread = [], []
+        for bins in BINS:
+            windows.append(self._rows_of(x, f"windows{bins}", self._both_windows(x, bins), bins))
+            spread.append(self._rows_of(x, f"spread{bins}", self._resized_windows(x, bins), bins))
+        average = self.node("Concat", f"{x.name}.windows", windows, axis=0)
+        average = self.node("Transpose", f"{x.name}.average", [average], perm=[1, 0])
+        back = self.node("Concat", f"{x.name}.spread", spread, axis=0)
+        pixels = self.node("Reshape", f"{x.name}.pixels", [x.name, self._integers(0, 0, -1)])
+        averages = self.node("MatMul", f"{x.name}.averages", [pixels, average])
+        resized = self.node("MatMul", f"{x.name}.averages.resized", [averages, back])
+        resized = self.node("Reshape", f"{x.name}.averages.maps", [resized, self._shape(x)])
+        return self.add(x, Maps(resized, x.channels))
+
     def resize(self, x: Maps, of: Maps, *, add: int = 0, divide: int = 1, multiply: int = 1) -> Maps:
         name = self._new(f"{x.name}.resize")
         sizes = self._shape(of)
@@ -122,8 +140,7 @@ class _Graph:
         ):
             if len(set(operands)) > 1:
                 sizes = self.node(operator, f"{sizes}.{operator}{operands}", [sizes, self._integers(*operands)])
-        how = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
-        return Maps(self.node("Resize", name, [x.name, "", "", sizes], **how), x.channels)
+        return Maps(self._resize(name, x.name, sizes), x.channels)
 
     def add(self, x: Maps, y: Maps, *, relu: bool = False) -> Maps:
         name = self.node("Add", self._new(f"{y.name}.add"), [x.name, y.name])
@@ -171,6 +188,29 @@ class _Graph:
         count = self.node("Sub", f"{prefix}.count", [end, start])
         casts = [self.node("Cast", f"{one}.float", [one], to=TensorProto.FLOAT) for one in (inside, count)]
         return self.node("Div", prefix, casts)
+
+    def _resize(self, name: str, value: str, sizes: str) -> str:
+        how = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+        return self.node("Resize", name, [value, "", "", sizes], **how)
+
+    def _both_windows(self, x: Maps, bins: int) -> str:
+        """Weights (bins, bins, h, w) that average the adaptive windows."""
+        grids = []
+        for axis, others in ((2, (1, 3)), (3, (0, 2))):
+            inputs = [self._windows(x, bins, axis), self._integers(*others)]
+            grids.append(self.node("Unsqueeze", f"{x.name}.axis{axis}.grid{bins}", inputs))
+        return self.node("Mul", f"{x.name}.grid{bins}", grids)
+
+    def _resized_windows(self, x: Maps, bins: int) -> str:
+        """What each window, 1 where all others are 0, becomes when resized to the size of x: (1, bins², h, w)."""
+        one = np.eye(bins**2, dtype=np.float32).reshape(1, bins**2, bins, bins)
+        sides = self.node("Mul", f"{x.name}.sides", [self._shape(x), self._integers(0, 0, 1, 1)])
+        sizes = self.node("Add", f"{x.name}.sides{bins}", [sides, self._integers(1, bins**2, 0, 0)])
+        return self._resize(f"{x.name}.resized{bins}", self._constant(f"windows{bins}", one), sizes)
+
+    def _rows_of(self, x: Maps, name: str, maps: str, bins: int) -> str:
+        """Maps (1, bins², h, w) or (bins, bins, h, w) as a matrix (bins², h * w)."""
+        return self.node("Reshape", f"{x.name}.{name}", [maps, self._integers(bins**2, -1)])
 
     def _folded(self, layer: str, axis: int) -> tuple[str, str]:
         """Weight and bias of a convolution with its batch norm. axis: of the output channels in its weight."""

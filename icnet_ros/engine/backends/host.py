@@ -5,6 +5,9 @@ from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
+
+import numpy.typing as npt
 
 from icnet_ros.checkpoint.spec import STRIDES, ModelSpec
 from icnet_ros.engine.backends.batched import Batched, check_size
@@ -14,6 +17,7 @@ from icnet_ros.engine.grouping import Grouping
 from icnet_ros.engine.kernels import upsample
 from icnet_ros.engine.kernels.compile import loaded
 from icnet_ros.engine.kernels.normalise import Batch, normalise
+from icnet_ros.engine.kernels.quantise import Quantiser, quantise
 from icnet_ros.engine.tail import Tail
 
 
@@ -21,6 +25,7 @@ class HostEngine(Batched):
     """Pre- and postprocessing on the CPU; a subclass runs the network."""
 
     planar = True  # `_infer` takes (N, 3, H, W), else (N, H, W, 3)
+    quantiser: Quantiser | None = None  # of a network that takes quantised pixels; it is not planar
 
     def __init__(self, spec: ModelSpec, options: EngineOptions) -> None:
         self._grouping = Grouping(spec, options)
@@ -31,17 +36,17 @@ class HostEngine(Batched):
         self._scale = options.scale
         self._stride = STRIDES.get(options.exit) if spec.architecture in ("icnet", "icnet_two_pass") else None
         self.tail = Tail()  # of networks that are not ICNet, a subclass sets it
-        self._batch: Batch | None = None
+        self._batch: npt.NDArray[Any] | None = None
         self._threads = options.threads or len(os.sched_getaffinity(0))
         kernels = ["labels", "confidence"] if self._grouping.groups is None else ["groups"]
-        self._kernels = loaded(*kernels, *(["normalise"] if self.planar else []))
+        self._kernels = [loaded(*kernels)]  # a subclass adds that of its input
 
     def _prepare(self, shape: tuple[int, ...]) -> None:
         """Make ready for batches of this shape; called before each, while kernels may still be loading."""
 
     @abstractmethod
-    def _infer(self, batch: Batch) -> Batch:
-        """Normalised frames, in the layout of `planar` -> logits (N, h, w, classes)."""
+    def _infer(self, batch: npt.NDArray[Any]) -> Batch:
+        """Frames, normalised or quantised, in the layout of `planar` -> logits (N, h, w, classes)."""
 
     def memory(self) -> int | None:
         """See Engine."""
@@ -56,10 +61,11 @@ class HostEngine(Batched):
         size = self.spec.network_size(height, width, self._scale)
         check_size(frames[0], size)
         self._prepare((len(frames), 3, *size) if self.planar else (len(frames), *size, 3))
-        self._kernels.wait()
+        for kernels in self._kernels:
+            kernels.wait()
         upsample.use_threads(self._threads)
         started = perf_counter()
-        batch = self._batch = normalise(frames, self.spec, size, planar=self.planar, out=self._batch)
+        batch = self._batch = self._input(frames, size)
         prepared = perf_counter()
         logits = self._infer(batch)
         inferred = perf_counter()
@@ -73,6 +79,11 @@ class HostEngine(Batched):
             "postprocess": (perf_counter() - inferred) * share,
         }
         return [replace(label_map, stages=stages, input_rows=size[0]) for label_map in maps]
+
+    def _input(self, frames: list[Frame], size: tuple[int, int]) -> npt.NDArray[Any]:
+        if self.quantiser is not None:
+            return quantise(frames, self.spec, size, self.quantiser, self._batch)
+        return normalise(frames, self.spec, size, planar=self.planar, out=self._batch)
 
     def _label(self, logits: Batch, size: tuple[int, int], network: tuple[int, int], request: Request) -> LabelMap:
         """Label map of one frame without its times; logits (h, w, classes). network: size of the network's input."""

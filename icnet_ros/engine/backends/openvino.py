@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import openvino
 
 from icnet_ros.checkpoint.file import Checkpoint
@@ -14,8 +16,10 @@ from icnet_ros.engine.artefacts.export import onnx_for
 from icnet_ros.engine.artefacts.onnx_adapter import read_tail
 from icnet_ros.engine.backends.batched import LruCache
 from icnet_ros.engine.backends.host import HostEngine
+from icnet_ros.engine.backends.openvino_input import take_quantised
 from icnet_ros.engine.base import EngineError, EngineOptions, one_line
 from icnet_ros.engine.cpu import INT8_FLAGS, cpu_flags
+from icnet_ros.engine.kernels.compile import loaded
 from icnet_ros.engine.kernels.normalise import Batch
 
 log = logging.getLogger(__name__)
@@ -85,6 +89,9 @@ class OpenVinoEngine(HostEngine):
             raise EngineError(f"{path}: OpenVINO cannot open it: {one_line(err)}") from err
         if names != ["image", "logits"]:
             raise EngineError(f"{path}: inputs and outputs are {', '.join(names)}, not image and logits")
+        self.quantiser = take_quantised(self._model, self.spec) if options.precision == "int8" else None
+        self.planar = self.quantiser is None
+        self._kernels.append(loaded("normalise" if self.planar else "quantise"))
         self._requests: LruCache[openvino.InferRequest] = LruCache()
 
     def close(self) -> None:
@@ -94,7 +101,7 @@ class OpenVinoEngine(HostEngine):
     def _prepare(self, shape: tuple[int, ...]) -> None:
         self._request(shape)
 
-    def _infer(self, batch: Batch) -> Batch:
+    def _infer(self, batch: npt.NDArray[Any]) -> Batch:
         request = self._request(batch.shape)
         with engine_errors():
             logits: Batch = np.asarray(request.infer({0: batch}, share_inputs=True, share_outputs=True)[0])

@@ -7,9 +7,10 @@ features of an earlier frame are fused with the finer branches of the present on
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import openvino
 from openvino import opset13 as operators
 
@@ -94,7 +95,7 @@ class SplitOpenVinoEngine(OpenVinoEngine):
         self._start()
         return label_maps
 
-    def _infer(self, batch: Batch) -> Batch:
+    def _infer(self, batch: npt.NDArray[Any]) -> Batch:
         pair = self._pair(batch.shape)
         with engine_errors():
             self._collect()
@@ -104,7 +105,7 @@ class SplitOpenVinoEngine(OpenVinoEngine):
         logits: Batch = np.asarray(outputs[0])
         return logits
 
-    def _features_of_frames(self, pair: Pair, batch: Batch) -> Batch:
+    def _features_of_frames(self, pair: Pair, batch: npt.NDArray[Any]) -> Batch:
         """What the coarsest branch gave for an earlier frame of each camera; if that is not usable, for these."""
         shape = tuple(pair.coarse.model_outputs[0].shape)[1:]
         if not all(self._usable(camera, time, shape) for camera, time in self._places):

@@ -21,17 +21,23 @@ import numpy as np
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.base import Frame
-from icnet_ros.engine.kernels import groups, normalise, upsample
+from icnet_ros.engine.kernels import groups, normalise, quantise, upsample
 
 PACKAGES = Path(__file__).absolute().parents[3]  # children import this package, not one in the working directory
 SIZE = 4, 4
 LOGITS = np.zeros((2, 2, 3), np.float32)
+FRAME = Frame(np.zeros((*SIZE, 3), np.uint8))
+SPEC = ModelSpec(ClassTable("two", ("road", "car"), ((0, 0, 0), (1, 1, 1))))
 GROUP_OF, IDS = np.zeros(3, np.int64), np.zeros(1, np.uint8)
 
 
 def _run_normalise() -> None:
-    spec = ModelSpec(ClassTable("two", ("road", "car"), ((0, 0, 0), (1, 1, 1))))
-    normalise.normalise([Frame(np.zeros((*SIZE, 3), np.uint8))], spec, SIZE, planar=True)
+    normalise.normalise([FRAME], SPEC, SIZE, planar=True)
+
+
+def _run_quantise() -> None:
+    ones = np.ones(3, np.float32)
+    quantise.quantise([FRAME], SPEC, SIZE, quantise.Quantiser(ones, ones, np.int8))
 
 
 def _run_points() -> None:
@@ -61,6 +67,7 @@ def _run_ground() -> None:
 KERNELS: dict[str, Callable[[], Any]] = {
     "labels": lambda: upsample.label_map(LOGITS, *SIZE),
     "normalise": _run_normalise,
+    "quantise": _run_quantise,
     "confidence": lambda: upsample.label_and_confidence(LOGITS, *SIZE),
     "groups": lambda: groups.group_map(LOGITS, GROUP_OF, IDS, *SIZE, confidence=False),
     "points": _run_points,
@@ -81,6 +88,7 @@ def dispatchers(name: str) -> list[Any]:
     found: dict[str, list[Any]] = {
         "labels": [upsample._label],  # noqa: SLF001
         "normalise": [normalise._planes],  # noqa: SLF001
+        "quantise": [quantise._quantise],  # noqa: SLF001
         "confidence": [upsample._label_with_confidence],  # noqa: SLF001
         "groups": [groups._sum_channels],  # noqa: SLF001
     }

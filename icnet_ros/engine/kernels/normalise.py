@@ -1,6 +1,7 @@
-"""From frames to network input, on the CPU."""
+"""From frames to the input of a network, on the CPU."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,22 +15,23 @@ Batch = npt.NDArray[np.float32]
 
 
 def normalise(
-    frames: Sequence[Frame], spec: ModelSpec, size: tuple[int, int], *, planar: bool = False, out: Batch | None = None
+    frames: Sequence[Frame],
+    spec: ModelSpec,
+    size: tuple[int, int],
+    *,
+    planar: bool = False,
+    out: npt.NDArray[Any] | None = None,
 ) -> Batch:
     """Frames of one size, resized to `size` (H', W') -> (pixel - mean) / std, float32.
 
-    planar: (N, 3, H', W') instead of (N, H', W', 3). out: reused if it has that shape, otherwise
-    a new array is returned. On a large frame, allocation costs more than the arithmetic.
+    planar: (N, 3, H', W') instead of (N, H', W', 3). out: reused if it has that shape and
+    type, otherwise a new array is returned. On a large frame, allocation costs more than the arithmetic.
     """
     height, width = size
     shape = (len(frames), 3, height, width) if planar else (len(frames), height, width, 3)
-    batch = out if out is not None and out.shape == shape else np.empty(shape, np.float32)
+    batch = reused(shape, np.float32, out)
     for pixels, frame in zip(batch, frames, strict=True):
-        source: UInt8 = np.asarray(frame.pixels)
-        if frame.order != spec.channel_order:
-            source = cv2.cvtColor(source, cv2.COLOR_BGR2RGB)  # reverses the channels, so it also serves RGB to BGR
-        if source.shape[:2] != (height, width):
-            source = cv2.resize(source, (width, height), interpolation=cv2.INTER_LINEAR)
+        source = resized(frame, spec, size)
         if planar:
             _planes(*cv2.split(source), np.array(spec.mean, np.float32), np.array(spec.std, np.float32), pixels)
         else:
@@ -37,6 +39,21 @@ def normalise(
     if not planar and spec.std != (1.0, 1.0, 1.0):
         np.divide(batch, np.array(spec.std, np.float32), out=batch)
     return batch
+
+
+def reused(shape: tuple[int, ...], dtype: npt.DTypeLike, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+    """`out` if it has this shape and type, else a new array."""
+    return out if out is not None and out.shape == shape and out.dtype == dtype else np.empty(shape, dtype)
+
+
+def resized(frame: Frame, spec: ModelSpec, size: tuple[int, int]) -> UInt8:
+    """Pixels of a frame at `size` (H', W'), channels in the order of the network."""
+    pixels: UInt8 = np.asarray(frame.pixels)
+    if pixels.shape[:2] != size:
+        pixels = cv2.resize(pixels, size[::-1], interpolation=cv2.INTER_LINEAR)
+    if frame.order != spec.channel_order:
+        pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)  # reverses the channels, so it also serves RGB to BGR
+    return pixels
 
 
 @njit(cache=True, parallel=True, nogil=True)

@@ -18,7 +18,7 @@ from icnet_ros.checkpoint.spec import CheckpointError
 from icnet_ros.files import check_regular
 from icnet_ros.network.dimensions import BN_EPSILON
 from icnet_ros.network.icnet import ICNet
-from icnet_ros.network.layers import ConvBN, halve
+from icnet_ros.network.layers import ConvBN, every_second
 from icnet_ros.network.pspnet import PSPNet50
 
 # Offset in standard deviations that keeps values positive, so that a ReLU does not change them.
@@ -40,7 +40,7 @@ def rewrite_stem(network: ICNet | PSPNet50, path: Path, images: Tensor) -> None:
     except (OSError, SafetensorError, KeyError) as err:
         raise CheckpointError(f"{path}: holds no ResNet-50 stem: {err}") from err
     first, second, third = (cast("ConvBN", layer) for layer in network.stem)
-    x = halve(images) if isinstance(network, ICNet) else images
+    x = every_second(images) if isinstance(network, ICNet) else images
     expected = F.conv2d(x, kernel, stride=2, padding=3)
 
     basis = _principal(F.unfold(x, 3, padding=1, stride=2), first.conv.out_channels)  # (27, c)

@@ -15,7 +15,7 @@ from icnet_ros.engine.backends.openvino_split import SplitOpenVinoEngine
 from icnet_ros.engine.base import EngineError, EngineOptions, Frame, FrameError, Request
 from icnet_ros.engine.kernels.normalise import normalise
 from icnet_ros.engine.table import open_engine
-from icnet_ros.network.layers import halve, resize, stem_pool
+from icnet_ros.network.layers import every_second, halve, resize, stem_pool
 
 SIZE = (96, 128)
 
@@ -51,7 +51,7 @@ def reference(checkpoint, picture, earlier):
 
     def medium_and_low(pixels):
         image = torch.from_numpy(normalise([Frame(pixels)], checkpoint.spec, SIZE)).permute(0, 3, 1, 2)
-        medium = parts.res3[0](parts.res2(stem_pool(parts.stem(halve(image)))))
+        medium = parts.res3[0](parts.res2(stem_pool(parts.stem(every_second(image)))))
         return image, medium, parts.k1(parts.pyramid(parts.res5(parts.res4(parts.res3[1:](halve(medium))))))
 
     image, medium, _ = medium_and_low(picture)
