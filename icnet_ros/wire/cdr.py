@@ -37,6 +37,8 @@ DEFINITIONS = {
     "foxglove_msgs/msg/CameraCalibration": "builtin_interfaces/Time timestamp\nstring frame_id\nuint32 width\n"
     "uint32 height\nstring distortion_model\nfloat64[] D\nfloat64[9] K\nfloat64[9] R\nfloat64[12] P\n",
 }
+CDR = (0, 1)  # the first two bytes of a message, big- and little-endian; the others are of DDS-XTypes
+ENCODINGS = dict.fromkeys((2, 3), "parameter list of XCDR1") | dict.fromkeys(range(6, 12), "XCDR2")
 NO_STAMP = -(2**63)  # stamps may be negative; this is none
 
 
@@ -79,6 +81,11 @@ def message_type(kind: str) -> Callable[..., Any]:
 
 def deserialise(data: bytes | memoryview, kind: str, store: "Typestore | None" = None) -> Any:
     """Object of message type `kind` whose arrays are views into `data`. Raises WireError."""
+    if (encoding := int.from_bytes(data[:2], "big")) not in CDR and len(data) >= 4:
+        raise WireError(
+            f"a {kind} is not in the CDR of ROS 2 but in encoding 0x{encoding:04x} "
+            f"({ENCODINGS.get(encoding, 'unknown')}); let the DDS program that sends it offer XCDR1 (data representation)"
+        )
     try:
         return (store or typestore()).deserialize_cdr(memoryview(data), kind)
     except Exception as err:  # rosbags raises struct, index and value errors for invalid bytes

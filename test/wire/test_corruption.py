@@ -9,7 +9,7 @@ import zstandard
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from icnet_ros.wire.bag import open_bag
-from icnet_ros.wire.cdr import IMAGE, WireError, typestore
+from icnet_ros.wire.cdr import IMAGE, WireError, deserialise, typestore
 from icnet_ros.wire.image import encode_image, make_header
 from icnet_ros.wire.index import index_topics
 from icnet_ros.wire.storage.mcap_layout import MAGIC, mcap_layout
@@ -102,3 +102,15 @@ def test_a_chunk_that_unpacks_to_gigabytes_is_refused_before_it_is_read(tmp_path
     path.write_bytes(MAGIC + header + b"\x06" + struct.pack("<Q", len(chunk)) + chunk + MAGIC)
     with pytest.raises(WireError, match=r"unpacks to 4\.0 GiB"), open_bag(path):
         pass
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"), [(0x0003, "parameter list"), (0x0007, "XCDR2"), (0x0009, "XCDR2"), (0x0100, "unknown")]
+)
+def test_a_message_in_another_encoding_is_not_read_as_if_it_were_cdr(encoding, name):
+    """Cyclone DDS 11.0.1 begins a final type in XCDR2 with 0x0007, an appendable one with 0x0009."""
+    header = make_header(0, "camera")
+    data = bytearray(encode_image(header, np.zeros((2, 3), np.uint8), "mono8"))
+    data[:2] = encoding.to_bytes(2, "big")
+    with pytest.raises(WireError, match=rf"encoding 0x{encoding:04x} \({name}.*offer XCDR1"):
+        deserialise(bytes(data), IMAGE)
