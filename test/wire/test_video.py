@@ -156,6 +156,18 @@ def test_a_video_larger_than_the_limit_is_refused(streams):
         open_decoder(COMPRESSED_VIDEO).decode(data, max_pixels=1000)
 
 
+@pytest.mark.parametrize(
+    ("matrix", "bgr"), [("smpte170m", (60, 180, 60)), ("bt709", (57, 161, 51)), ("undef", (60, 180, 60))]
+)
+def test_colours_are_those_of_the_matrix_that_the_stream_names(matrix, bgr):
+    """The same Y U V 128, 93, 84, of (60, 180, 60) in BT.601. PyAV before 17 took every stream for BT.601."""
+    picture = np.full((96, 128, 3), (60, 180, 60), np.uint8)
+    options = {**LIVE, "qp": "0", "x264-params": f"colormatrix={matrix}"}
+    ((data, _),) = encode("libx264", [picture], options=options)
+    found = open_decoder(COMPRESSED_VIDEO).decode(as_message(COMPRESSED_VIDEO, "h264", data, 0))[0].pixels
+    assert np.abs(found[48, 64].astype(int) - bgr).max() <= 3
+
+
 def test_without_pyav_it_is_said_what_to_install(monkeypatch, streams):
     data = as_message(COMPRESSED_VIDEO, "h264", streams("h264")[0][0], 0)
     monkeypatch.setitem(sys.modules, "av", None)
