@@ -84,7 +84,7 @@ def deserialise(data: bytes | memoryview, kind: str, store: "Typestore | None" =
     if (encoding := int.from_bytes(data[:2], "big")) not in CDR and len(data) >= 4:
         raise WireError(
             f"a {kind} is not in the CDR of ROS 2 but in encoding 0x{encoding:04x} "
-            f"({ENCODINGS.get(encoding, 'unknown')}); let the DDS program that sends it offer XCDR1 (data representation)"
+            f"({ENCODINGS.get(encoding, 'unknown')}); let the DDS program that sends it offer XCDR1"
         )
     try:
         return (store or typestore()).deserialize_cdr(memoryview(data), kind)
