@@ -1,12 +1,18 @@
 """Ground truth whose ids are not those of the classes."""
 
+import re
 from collections.abc import Callable
+from contextlib import suppress
 
 import cv2
 import numpy as np
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.metrics.frame import UInt8
+from icnet_ros.replay.errors import GroundTruthError
+from icnet_ros.wire.bag import Bag
+from icnet_ros.wire.cdr import LABEL_INFO, WireError, deserialise
+from icnet_ros.wire.topic import Topic
 
 
 class AnnotatedIds:
@@ -36,3 +42,47 @@ class AnnotatedIds:
             f"`{self._first}: ignore`",
             place,
         )
+
+
+def check_recorded_names(bag: Bag, topic: Topic, classes: ClassTable, warn: Callable[[str, int], None]) -> None:
+    """Compare `classes` with the names that a LabelInfo recorded beside a ground truth topic gives to its ids.
+
+    warn: see AnnotatedIds; for an id of a class whose name is that of no class. Raises GroundTruthError if a class has
+    another id there.
+    """
+    info, names = _recorded_names(bag, topic)
+    ids = {_plain(name): number for number, name in enumerate(classes.names)}
+    known = {number: ids[_plain(name)] for number, name in names.items() if _plain(name) in ids}
+    if wrong := [number for number, one in known.items() if one != number]:
+        lines = ", ".join(f"{number}: {classes.names[one]}" for number, one in sorted(known.items()))
+        raise GroundTruthError(
+            f"{topic.name} has other ids than {classes.name}: {info} calls {wrong[0]} {names[wrong[0]]!r}, which is "
+            f"{known[wrong[0]]} there. Give the class of each id with --mapping FILE, such as "
+            f"{{{lines}, others: ignore}}"
+        )
+    if strange := [number for number in names if number not in known and number < len(classes)]:
+        warn(
+            f"{info} calls {strange[0]} {names[strange[0]]!r}, which is scored as {classes.names[strange[0]]!r} of "
+            f"{classes.name}; if that is another class, give the class of each id with --mapping FILE",
+            -1,
+        )
+
+
+def _recorded_names(bag: Bag, topic: Topic) -> tuple[str, dict[int, str]]:
+    """The topic of LabelInfo that belongs to a topic of label images, and its names by id; "" and {} without one."""
+    folders = (topic.base, topic.base.rpartition("/")[0])
+    inputs = bag.inputs()
+    if topic.name not in inputs:  # of a node, and chosen as ground truth
+        inputs = [one.name for one in bag.topics()]
+    kinds = {one.name: one.kind for one in bag.topics()}
+    infos = [name for name in inputs if kinds[name] == LABEL_INFO and name.rpartition("/")[0] in folders]
+    for info in sorted(infos, key=len, reverse=True):
+        with suppress(WireError):  # the bag or the message is corrupt
+            for message in bag.messages(info):
+                found = deserialise(message.content(), LABEL_INFO).class_map
+                return info, {int(one.class_id): str(one.class_name) for one in found}
+    return "", {}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name).strip().casefold()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from icnet_ros.replay.selection import Selection
-from icnet_ros.wire.bag import GROUND_TRUTH_WORDS, Bag
+from icnet_ros.wire.bag import GROUND_TRUTH_WORDS, OUTPUT_ROLE, Bag
 from icnet_ros.wire.index import TopicIndex, index_topics
 from icnet_ros.wire.topic import Topic
 
@@ -47,13 +47,24 @@ def _untaken(bag: Bag, image: Topic) -> str:
     roles = {topic: bag.role(topic) for topic in bag.topics() if topic != image}
     if left := [topic for topic, role in roles.items() if role == "ground truth" and topic not in taken]:
         return f"{_names(left)}: of which camera? Choose with --image-topic and --ground-truth-topic"
-    called = [topic for topic, role in roles.items() if role == "camera" and _is_called_ground_truth(topic)]
+    ids = ("numbers", "segmentation")
+    if unsure := [topic for topic, role in roles.items() if role in ids and _has_one_channel(bag, topic)]:
+        return f"{_names(unsure)}: if they are class ids, choose with --ground-truth-topic"
+    of_node = [topic for topic, role in roles.items() if role == OUTPUT_ROLE and topic.base.endswith("/labels")]
+    if of_node and not any(topic.kind.endswith("/FrameLatency") for topic in roles):
+        return f"{_names(of_node)}: taken for what a node published; if it is ground truth, use --ground-truth-topic"
+    called = [t for t, role in roles.items() if role == "segmentation" or (role == "camera" and _is_called_truth(t))]
     if called:
         return f"{_names(called)} has pictures, not class ids (mono8, lossless)"
     return ""
 
 
-def _is_called_ground_truth(topic: Topic) -> bool:
+def _has_one_channel(bag: Bag, topic: Topic) -> bool:
+    found = bag.first_image(topic)
+    return found is not None and found.channels == 1
+
+
+def _is_called_truth(topic: Topic) -> bool:
     return any(word in topic.name.lower() for word in GROUND_TRUTH_WORDS[:2])  # the others mean other things, too
 
 

@@ -14,7 +14,7 @@ from icnet_ros.dataset.label_files import misplaced_colour
 from icnet_ros.documents import DocumentError, read_yaml
 from icnet_ros.files import read_bytes
 from icnet_ros.metrics.frame import UInt8
-from icnet_ros.replay.annotated_ids import AnnotatedIds
+from icnet_ros.replay.annotated_ids import AnnotatedIds, check_recorded_names
 from icnet_ros.replay.drive_index import DriveIndex
 from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.results.result import ReplayResult
@@ -251,6 +251,8 @@ def open_ground_truth(
 
         result.ground_truth = index.ground_truth_topic
         source_topic = next(one for one in bag.topics() if one.name == index.ground_truth_topic)
+        if table is None:
+            check_recorded_names(bag, source_topic, source, result.warn)
         decoder = open_decoder(source_topic.kind, source_topic.encoding)
         found = TopicGroundTruth(topic, index.images, read, selection.tolerance, result.warn, decoder)
     else:

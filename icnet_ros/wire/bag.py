@@ -27,7 +27,9 @@ MARKER = ".icnet_ros"  # in the folders of bags that this package wrote, which i
 DEPTH_ENCODINGS = ("16UC1", "32FC1")
 NUMBERS = re.compile(r"(8S|16S|32S|32F|64F)C")  # encodings of OpenCV that no picture has: ids of objects, optical flow
 LABEL_MAPS = ("labels_map", "colored_map")  # of Gazebo's segmentation camera
+SEGMENTATION = re.compile(r"(segmentation|semantic)[^/]*(/[^/]*)?$", re.IGNORECASE)  # in the last two parts of a name
 OUTPUTS = {"labels", "confidence", "scores", "color", "overlay"}  # image topics of a node
+OUTPUT_ROLE = "output of a segmentation node"
 PROBED = 10  # messages that are read to find the encoding of a topic
 
 
@@ -56,16 +58,15 @@ class Bag:
     def cameras(self, ground_truth: str = "") -> list[Topic]:
         """One image topic per camera, raw preferred to compressed; without depth and ground truth.
 
-        ground_truth: another topic that is none.
+        What is called segmentation is a camera only if there is no other. ground_truth: another topic that is none.
         """
         images = [t for t in self.topics() if has_decoder(t.kind, t.encoding) and not self._is_output(t)]
         seen: dict[str, Topic] = {}
         for topic in sorted(images, key=lambda topic: preference(topic.kind, topic.encoding)):
-            if not topic.messages or topic.name == ground_truth:
-                continue
-            if not self._is_ground_truth(topic) and not self._no_picture(topic) and not topic.base.endswith(LABEL_MAPS):
+            other = topic.name == ground_truth or self._is_ground_truth(topic) or self._no_picture(topic)
+            if topic.messages and not other:
                 seen.setdefault(topic.base, topic)
-        return sorted(seen.values())
+        return sorted([one for one in seen.values() if not SEGMENTATION.search(one.base)] or seen.values())
 
     def image_topic(self, name: str = "", ground_truth: str = "") -> Topic:
         """The topic with camera images: `name`, or the only candidate if it is empty.
@@ -137,15 +138,14 @@ class Bag:
         if not topic.messages:
             return "no messages"
         if self._is_output(topic):
-            return "output of a segmentation node"
+            return OUTPUT_ROLE
         if self._is_ground_truth(topic):
             return "ground truth"
-        if topic.base.endswith(LABEL_MAPS):
-            return "label colours of a simulator"
         if what := self._no_picture(topic):
             return what
-        camera = next(camera for camera in self.cameras() if camera.base == topic.base)
-        return "camera" if camera == topic else f"same images as {camera.name}"
+        camera = next((camera for camera in self.cameras() if camera.base == topic.base), None)
+        other = f"same images as {camera.name}" if camera else "segmentation"
+        return "camera" if camera == topic else other
 
     def inputs(self) -> list[str]:
         """Names of the topics without those of a segmentation node that was recorded, and without ROS's own."""
@@ -179,7 +179,9 @@ class Bag:
         return channels == 1 or (channels > 1 and topic.base.endswith(LABEL_MAPS[0]))
 
     def _no_picture(self, topic: Topic) -> str:
-        """What its images are if they are no pictures: "depth" or "numbers"; else ""."""
+        """What its images are if they are no pictures, such as "depth" or "numbers"; else ""."""
+        if topic.base.endswith(LABEL_MAPS):
+            return "label colours of a simulator"
         encoding = self._encoding(topic)  # of a compressed image: "16UC1; compressedDepth png"
         of_topic = encoding.split(";")[-1]  # of a FFMPEGPacket: "hevc;gray16le;16UC1;16UC1"
         depth = any(one.startswith(DEPTH_ENCODINGS) for one in (encoding, of_topic)) or "compressedDepth" in encoding
