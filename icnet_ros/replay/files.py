@@ -19,6 +19,7 @@ from icnet_ros.replay.labelling import DamagedImages
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.pictures.jpeg import DamagedImageError
 from icnet_ros.wire.pictures.picture_file import PICTURES, read_picture, write_picture
+from icnet_ros.wire.storage.files import first_below, is_recording
 
 ENDINGS = ("_overlay.png", "_labels.png", "_colour.png")  # of the results of a picture
 
@@ -46,12 +47,17 @@ def find_media(path: Path) -> Media:
     if path.is_dir():
         pictures = tuple(sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES))
         if not pictures:
-            raise MediaError(f"{path}: no pictures in this folder ({', '.join(PICTURES)})")
+            below = first_below(path, PICTURES)
+            more = f"; there are some in {below.parent}" if below else ""
+            more = f"; recordings of ROS: `icnet replay {path}`" if is_recording(path) else more
+            raise MediaError(f"{path}: no pictures in this folder ({', '.join(PICTURES)}){more}")
         return Media(pictures, video=False, count=len(pictures))
     if not path.exists():
         raise MediaError(f"{path}: no such file or folder")
     if path.suffix.lower() in PICTURES:
         return Media((path,), video=False, count=1)
+    if is_recording(path):  # FFmpeg would take an mcap file for a video, of all JPEGs that are in it
+        raise MediaError(f"{path} is a recording of ROS: `icnet replay {path}`")
     with _opened(path) as video:
         return Media(
             (path,), True, max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT))), video.get(cv2.CAP_PROP_FPS) or 25.0

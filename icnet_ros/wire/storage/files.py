@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from icnet_ros.documents import read_yaml
 from icnet_ros.files import open_regular
 from icnet_ros.wire.cdr import WireError
+from icnet_ros.wire.pictures.picture_file import PICTURES
 from icnet_ros.wire.storage.mcap_file import McapFile
 from icnet_ros.wire.storage.mcap_layout import MAGIC as MCAP_MAGIC
 from icnet_ros.wire.storage.mcap_layout import ChunkTooLargeError
@@ -25,6 +26,8 @@ from icnet_ros.wire.topic import Message, Topic, sum_topics
 
 FILES = (".mcap", ".db3")
 PACKED = ".zstd"
+SQLITE_MAGIC, ROS_1_MAGIC = b"SQLite format 3\0", b"#ROSBAG V"
+VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".ts", ".h264", ".hevc")  # for advice
 
 
 class Storage(Protocol):
@@ -117,9 +120,8 @@ def open_storage(path: Path) -> Iterator[Storage]:
             except Exception as err:  # as above
                 problems.append(f"{file.name}: {err}")
         if not parts:
-            raise WireError(
-                f"{path}: not a readable ROS bag: {'; '.join(problems) or 'no recording is in this folder'}"
-            )
+            why = "; ".join(problems) or "no recording is in this folder"
+            raise WireError(f"{path}: not a readable ROS bag: {why}{_advice(path)}")
         storage = Parts(parts, problems)
         if metadata is not None:
             storage.compare(metadata.counts)
@@ -138,9 +140,9 @@ def _open(file: Path, stack: ExitStack, problems: list[str]) -> Storage:
     if begin.startswith(MCAP_MAGIC):
         return McapFile(file)
     opened: SqliteFile | Ros1File
-    if begin == b"SQLite format 3\0":
+    if begin == SQLITE_MAGIC:
         opened = SqliteFile(file)
-    elif begin.startswith(b"#ROSBAG V"):
+    elif begin.startswith(ROS_1_MAGIC):
         opened = Ros1File(file)
     elif file.suffix == PACKED:
         raise WireError(f"compressed, but it does not begin as a zstd file: {begin.hex(' ')}")
@@ -148,6 +150,31 @@ def _open(file: Path, stack: ExitStack, problems: list[str]) -> Storage:
         raise WireError(f"begins with {begin.hex(' ')}, not as mcap, SQLite or ROS 1 do" if begin else "it is empty")
     stack.callback(opened.close)
     return opened
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a file begins as a bag, or a folder holds files that are named as those of a bag."""
+    if path.is_dir():
+        return any(_is_recording(file.name) or file.suffix == ".bag" for file in path.iterdir())
+    with open_regular(path) as content:
+        return content.read(16).startswith((MCAP_MAGIC, SQLITE_MAGIC, ROS_1_MAGIC))
+
+
+def first_below(path: Path, suffixes: Sequence[str]) -> Path | None:
+    """The first file with such a suffix in a folder, or up to three folders below."""
+    levels = (sorted(path.glob("/".join("*" * depth))) for depth in range(1, 5))
+    return next((file for level in levels for file in level if file.suffix.lower() in suffixes), None)
+
+
+def _advice(path: Path) -> str:
+    """What to do with pictures, videos and recordings of ROS 1 in place of a bag."""
+    if path.is_dir() and (bags := sorted(path.glob("*.bag"))):
+        return f". Recordings of ROS 1 are given as files: {bags[0]}, or --fleet '{path}/*.bag'"
+    found = first_below(path, (*PICTURES, *VIDEOS)) if path.is_dir() else path
+    if found is None or found.suffix.lower() not in (*PICTURES, *VIDEOS):
+        return ""
+    several = path.is_dir() and found.suffix.lower() in PICTURES
+    return f". Pictures and videos: `icnet segment {found.parent if several else found}`"
 
 
 def _files(path: Path, metadata: _Metadata | None) -> tuple[list[Path], list[str]]:

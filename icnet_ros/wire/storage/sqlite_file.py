@@ -29,6 +29,11 @@ class SqliteFile:
             rows = self._database.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
         except sqlite3.Error as err:
             self.close()
+            if pending.exists() and "unable to open" in str(err):
+                raise WireError(
+                    f"{err}: with {pending.name} beside it, SQLite has to write into the folder; copy the bag to one "
+                    "where it can"
+                ) from err
             raise WireError(f"not a database of rosbag2: {err}") from err
         counts = self._counts()
         for number, name, kind, encoding in rows:
