@@ -22,6 +22,7 @@ from icnet_ros.wire.pictures.picture_file import PICTURES, read_picture, write_p
 from icnet_ros.wire.storage.files import first_below, is_recording
 
 ENDINGS = ("_overlay.png", "_labels.png", "_colour.png")  # of the results of a picture
+MAX_FAILED_READS = 30  # in a row: a damaged place in a video is no end, and OpenCV tells neither
 
 
 class MediaError(ValueError):
@@ -199,11 +200,12 @@ def _frames(media: Media) -> Iterator[tuple[str, Callable[[], UInt8]]]:
     if media.video:
         path = media.paths[0]
         with _opened(path) as video:
-            while True:
+            failed = 0
+            while failed < MAX_FAILED_READS:
                 more, frame = video.read()
-                if not more:
-                    return
-                yield path.stem, partial(np.asarray, frame)
+                failed = 0 if more else failed + 1
+                if more:
+                    yield path.stem, partial(np.asarray, frame)
     else:
         for name, path in zip(_names(media), media.paths, strict=True):
             yield name, partial(read_picture, path)
