@@ -15,6 +15,7 @@ from icnet_ros.engine.base import Frame, UInt8
 from icnet_ros.engine.kernels import upsample
 from icnet_ros.engine.kernels.groups import group_map, score_map
 from icnet_ros.engine.kernels.normalise import normalise
+from icnet_ros.engine.kernels.quantise import Quantiser, quantise
 from icnet_ros.ground.camera import GroundCamera
 from icnet_ros.ground.costs import ClassCosts
 from icnet_ros.ground.pose import pose_of
@@ -57,6 +58,8 @@ def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, prog
     array = np.ascontiguousarray(logits[0].permute(1, 2, 0).numpy())
     labels = upsample.label_map(array, height, width)
     batch = normalise([Frame(frame)], spec, size, planar=True)
+    quantiser = Quantiser(np.full(3, 0.9, np.float32), np.full(3, -100, np.float32), np.int8)
+    pixels = quantise([Frame(frame)], spec, size, quantiser)
     painter = Painter(spec.classes.colours)
     colours = painter.colour(np.arange(256, dtype=np.uint8)[None])[0]
     header = make_header(1, "camera")
@@ -71,6 +74,7 @@ def stages(checkpoint: Checkpoint, frame: UInt8, threads: int, rounds: int, prog
     ours: dict[str, Callable[[], object]] = {
         "decode": lambda: decode_image(data),
         "preprocess": lambda: normalise([Frame(frame)], spec, size, planar=True, out=batch),
+        "preprocess for int8": lambda: quantise([Frame(frame)], spec, size, quantiser, out=pixels),
         "postprocess": lambda: upsample.label_map(array, height, width),
         "postprocess with confidence": lambda: upsample.label_and_confidence(array, height, width),
         f"postprocess in groups {GROUPS}": lambda: group_map(array, *grouping, height, width, confidence=False),
