@@ -35,7 +35,8 @@ class LabelRules:
     mapping: name or id in the files -> class, or "ignore". Names that both have need no entry. If it has an id, it must
     have all ids that occur, by number or by name. others: "ignore" lets what is not listed count nowhere, "" makes it
     an error. encoding: "auto" takes grey and palette pictures for ids and others for colours; "ids", "colours", "red"
-    (ids in the red channel). reduce_zero_label: 0 counts nowhere, and id 1 is the first class.
+    (ids in the red channel, also of a palette's colours). reduce_zero_label: 0 counts nowhere, and id 1 is the first
+    class.
     """
 
     mapping: Mapping[Any, Any] = field(default_factory=dict)
@@ -70,6 +71,8 @@ def label_reader(
     colours = _colour_table(stored, target, rules, where)
     by_colour = all(one.id is None for one in stored) or rules.encoding == "colours"
 
+    seen: dict[int, tuple[bytes, Path]] = {}  # colours of indices in the files that were read
+
     def unknown(pixels: UInt8, value: int) -> str:
         return _unknown_id(pixels, value, len(stored), rules)
 
@@ -79,6 +82,7 @@ def label_reader(
             return colours.labels(_as_colours(picture, path), path)
         if rules.encoding == "auto" and picture.palette is not None:
             _check_palette(picture, ids, colours, path)
+            _check_same(picture, seen, path)
         return _by_id(_as_ids(picture, rules.encoding, path), ids, unknown, path)
 
     return read
@@ -172,22 +176,43 @@ def _index(name: Any, target: ClassTable, stored: str, where: str) -> int:
 
 
 def misplaced_colour(picture: StoredPicture, classes: ClassTable) -> str:
-    """The first index of a palette picture that has the colour of a class with another id, "" if there is none."""
-    if len(set(classes.colours)) < len(classes):
-        return ""
+    """The first index of a palette picture with the colour of another class or the grey of another id, "" for none."""
     stored, rules = of_table(classes), LabelRules()
-    return _misplaced(picture, id_table(stored, classes, rules, ""), _colour_table(stored, classes, rules, ""))
+    ids = id_table(stored, classes, rules, "")
+    if len(set(classes.colours)) == len(classes):
+        colours = _colour_table(stored, classes, rules, "")
+        return _misplaced(picture, ids, colours) or _grey_levels(picture, ids)
+    return _grey_levels(picture, ids)
 
 
-def _misplaced(picture: StoredPicture, ids: npt.NDArray[np.int16], colours: _Colours) -> str:
+def _grey_levels(picture: StoredPicture, ids: npt.NDArray[np.int16]) -> str:
+    """The first index of a grey palette whose level is another id, "" if there is none, or if levels can be no ids.
+
+    PNG optimisers such as oxipng store few grey levels as a palette in an order of their own.
+    """
+    used, colours = _used(picture)
+    levels = colours[:, 0].astype(int)
+    if not _is_grey(colours) or len(np.unique(levels)) < len(levels) or (ids[levels] == UNKNOWN).any():
+        return ""
+    wrong = np.flatnonzero(levels != used)
+    return f"index {used[wrong[0]]} is grey {levels[wrong[0]]}" if wrong.size else ""
+
+
+def _used(picture: StoredPicture) -> tuple[npt.NDArray[np.intp], UInt8]:
+    """Indices that occur in a palette picture, and their colours RGB (n, 3); none for other pictures."""
     palette = np.zeros((0, 3), np.uint8) if picture.palette is None else picture.palette
     used = np.flatnonzero(np.bincount(picture.values.reshape(-1), minlength=256)) if len(palette) else np.zeros(0, int)
     used = used[used < len(palette)]
-    meant = colours.find(_packed(palette[used]))
-    wrong = used[(meant != UNKNOWN) & (ids[used] != UNKNOWN) & (ids[used] != meant)]
+    return used, palette[used]
+
+
+def _misplaced(picture: StoredPicture, ids: npt.NDArray[np.int16], colours: _Colours) -> str:
+    used, shown = _used(picture)
+    meant = colours.find(_packed(shown))
+    wrong = np.flatnonzero((meant != UNKNOWN) & (ids[used] != UNKNOWN) & (ids[used] != meant))
     if not wrong.size:
         return ""
-    return f"index {wrong[0]} has the colour {','.join(map(str, palette[wrong[0]]))} of another class"
+    return f"index {used[wrong[0]]} has the colour {','.join(map(str, shown[wrong[0]]))} of another class"
 
 
 def _check_palette(picture: StoredPicture, ids: npt.NDArray[np.int16], colours: _Colours, path: Path) -> None:
@@ -197,6 +222,23 @@ def _check_palette(picture: StoredPicture, ids: npt.NDArray[np.int16], colours: 
             f"{path}: its palette has the colours of the classes, but in another order than their ids: {found}. Add "
             "`encoding: colours` if the colours are right, `encoding: ids` if the indices are"
         )
+    if found := _grey_levels(picture, ids):
+        raise DatasetError(
+            f"{path}: its palette is grey, in another order than its indices: {found}. PNG optimisers do that: add "
+            "`encoding: red` if the grey levels are the ids, `encoding: ids` if the indices are"
+        )
+
+
+def _check_same(picture: StoredPicture, seen: dict[int, tuple[bytes, Path]], path: Path) -> None:
+    """Raise DatasetError if an index has another colour than in a file before: then indices are no ids."""
+    for index, colour in zip(*_used(picture), strict=True):
+        other, before = seen.setdefault(int(index), (colour.tobytes(), path))
+        if other != colour.tobytes():
+            shown = f"{','.join(map(str, colour))}, in {before} {','.join(map(str, other))}"
+            raise DatasetError(
+                f"{path}: index {index} of its palette is {shown}: if the colours are the classes, add "
+                "`encoding: colours` and give theirs; if the indices are the ids, `encoding: ids`"
+            )
 
 
 def _as_colours(picture: StoredPicture, path: Path) -> UInt8:
@@ -212,7 +254,7 @@ def _as_colours(picture: StoredPicture, path: Path) -> UInt8:
 
 
 def _as_ids(picture: StoredPicture, encoding: str, path: Path) -> UInt8:
-    values = picture.values
+    values = _as_colours(picture, path) if encoding == "red" and picture.palette is not None else picture.values
     if values.ndim == 3:
         if encoding == "ids" and not _is_grey(values):
             raise DatasetError(

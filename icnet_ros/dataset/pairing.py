@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from icnet_ros.dataset.base import DatasetError, image_files
 from icnet_ros.files import read_text
 
 LABEL_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm")
+WRITTEN = (*LABEL_SUFFIXES, *(suffix.upper() for suffix in LABEL_SUFFIXES))
 
 
 class Files(NamedTuple):
@@ -49,9 +51,10 @@ class Pairing:
         images = [image for image in found if image not in taken]  # label files may lie among the images
         if missing := [image for image in images if self._missing(found[image])]:
             if not self.skip_missing:
+                label = self._missing(found[missing[0]])[0]
                 raise DatasetError(
-                    f"{self._missing(found[missing[0]])[0]}: missing label file of {missing[0]}, and "
-                    f"{len(missing) - 1} more of {len(images)}; `missing_labels: skip` leaves such images out"
+                    f"{label}: missing label file of {missing[0]}, and {len(missing) - 1} more of {len(images)}; "
+                    f"{_similar(label)}`missing_labels: skip` leaves such images out"
                 )
             notes.append(f"{self.images}: {len(missing)} images without a label file, e.g. {missing[0].name}")
             images = [image for image in images if not self._missing(found[image])]
@@ -86,7 +89,7 @@ class Pairing:
         first = stem.with_name(stem.name + LABEL_SUFFIXES[0])
         if first != image and first.is_file():
             return first
-        others = (stem.with_name(stem.name + suffix) for suffix in LABEL_SUFFIXES[1:])
+        others = (stem.with_name(stem.name + suffix) for suffix in WRITTEN[1:])
         return next((path for path in others if path != image and path.is_file()), first)
 
     def _listed(self, files: list[Path]) -> list[Path]:
@@ -101,6 +104,20 @@ class Pairing:
         if absent := [name for name in wanted if name not in by_name]:
             raise DatasetError(f"{self.names}: no image {absent[0]!r} in {self.images}, and {len(absent) - 1} more")
         return sorted({by_name[name] for name in wanted})
+
+
+def _similar(label: Path) -> str:
+    """What lies there instead of a label file, and what to do."""
+    stem = label.stem
+    found = sorted(path.name for path in label.parent.glob(f"{escape(stem)}*") if not path.name[len(stem)].isalnum())
+    if len(found) > 1:
+        return f"{found[0]} and {found[1]} are there: a pixel has one class, so put them into one file of ids; "
+    if found and Path(found[0]).stem == stem:
+        return f"{found[0]} is there: label files are {', '.join(LABEL_SUFFIXES)}; "
+    if found:
+        return f"for {found[0]}, add `label_suffix: {Path(found[0]).stem.removeprefix(stem)}`; "
+    below = next(iter(sorted(label.parent.glob(f"*/{escape(label.name)}"))), None)
+    return f"{below} is there: a folder for each class is not read, put them into one file of ids; " if below else ""
 
 
 def _image_name(line: str) -> str:

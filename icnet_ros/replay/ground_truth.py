@@ -148,8 +148,8 @@ class FolderGroundTruth:
             raise GroundTruthError(f"{file}: {err}") from err
         if self._classes is not None and (wrong := misplaced_colour(picture, self._classes)):
             raise GroundTruthError(
-                f"{file}: its palette has the colours of the classes, but in another order than their ids: {wrong}. "
-                "Give the class of each index with --mapping"
+                f"{file}: its palette is in another order than the ids of the classes: {wrong}. Store the ids as a "
+                "grey PNG, or give the class of each index with --mapping"
             )
         return labels
 

@@ -71,7 +71,7 @@ def test_a_palette_in_another_order_is_refused(bag, tmp_path, engine):
     good = folder_of(labels, tmp_path / "good", colours)
     assert warnings(bag, engine, good, tmp_path / "out") == {}
     wrong = folder_of(labels, tmp_path / "wrong", [(0, 0, 0), colours[0], colours[1]])
-    with pytest.raises(GroundTruthError, match=r"another order than their ids: index 1 has the colour .* --mapping"):
+    with pytest.raises(GroundTruthError, match=r"than the ids of the classes: index 1 has the colour .* --mapping"):
         warnings(bag, engine, wrong, tmp_path / "refused")
     (tmp_path / "m.yaml").write_text("0: ignore\n1: road\n")
     warnings(bag, engine, wrong, tmp_path / "mapped", mapping=str(tmp_path / "m.yaml"))

@@ -56,7 +56,7 @@ def _pairs(folder: Path) -> list[tuple[str, Path, Path]]:
 
 def _kind(folder: Path) -> str:
     """What the first label file holds: "red", "wide" (ids as RGB or in 16 bits), "ids", "colours", "" for none."""
-    files = [path for _, _, labels in _pairs(folder) for path in pictures(labels, "**/*.png")[:1]]
+    files = [path for _, _, labels in _pairs(folder) for path in pictures(labels, "**/*")[:1]]
     if not files:
         return ""
     try:

@@ -71,6 +71,7 @@ def stored(content: bytes, *, few_bits: bool = False) -> StoredPicture:
     try:
         with Image.open(io.BytesIO(content)) as picture:
             _check_lossless(picture, content)
+            _check_single(picture)
             bits = _png_bits(content)
             palette = None
             if picture.mode == "P":
@@ -99,6 +100,17 @@ def _png_bits(content: bytes) -> int:
     if depth == 16 and kind != 0:
         raise WireError("colours of 16 bits are no labels: store class ids or 8-bit colours")
     return depth
+
+
+def _check_single(picture: Image.Image) -> None:
+    """Raise WireError for several pages, as of one class each; overviews, as in GeoTIFF, are smaller copies."""
+    pages = 1
+    for page in range(1, getattr(picture, "n_frames", 1)):
+        picture.seek(page)
+        pages += not getattr(picture, "tag_v2", {}).get(254, 0) & 1  # NewSubfileType: of reduced resolution
+    picture.seek(0)
+    if pages > 1:
+        raise WireError(f"it holds {pages} pictures, of which one would be used: store each pixel's class id in one")
 
 
 def _check_lossless(picture: Image.Image, content: bytes) -> None:
