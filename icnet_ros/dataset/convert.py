@@ -11,12 +11,13 @@ from typing import Any
 import yaml
 
 from icnet_ros.dataset.base import DatasetError
+from icnet_ros.dataset.descriptor import read_descriptor
 from icnet_ros.dataset.formats.base import Description, Format, Request
 from icnet_ros.dataset.formats.table import find_format
+from icnet_ros.dataset.made_from import DRAWN
 from icnet_ros.version import __version__
 
 FILE = "dataset.yaml"
-DRAWN = "icnet_labels"  # folder beside the dataset.yaml
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def convert(
     for path in (file, drawn):
         if path.exists() and not overwrite:
             raise DatasetError(f"{path}: is there already, perhaps edited; --overwrite replaces it")
+    if file.exists():
+        read_descriptor(file)  # what another program needs is not replaced
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with _set_aside(drawn):

@@ -84,6 +84,9 @@ def read_descriptor(file: Path) -> Mapping[str, Any]:
         raise DatasetError(f"{file}: {(err.strerror or str(err)).lower()}") from err
     except DocumentError as err:
         raise DatasetError(str(err)) from err
+    if isinstance(content, dict) and "names" in content and "splits" not in content:
+        renamed = "give it another name, such as data.yaml, and take" if file.name == "dataset.yaml" else "take"
+        raise DatasetError(f"{file}: a YAML file of YOLO: {renamed} its folder, `icnet dataset check {file.parent}`")
     return _checked(content, KEYS, ("classes", "splits"), f"{file}")
 
 

@@ -1,5 +1,6 @@
 """Whether drawn label files are still those of the annotations that they were drawn from."""
 
+import os
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import Any
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.files import matching, read_bytes
 
+DRAWN = "icnet_labels"  # folder of drawn label files; it has lists, too
+
 
 def made_from(folder: Path, pattern: str) -> dict[str, str]:
     """The entry `made_from` of a source: which annotation files below `folder`, and what they contain."""
-    return {"files": pattern, "sha256": _digest(matching(folder, pattern))}
+    return {"files": pattern, "sha256": _digest(_matching(folder, pattern))}
 
 
 def check_made_from(entry: Any, folder: Path, where: str) -> None:
@@ -19,7 +22,7 @@ def check_made_from(entry: Any, folder: Path, where: str) -> None:
     if not isinstance(entry, dict) or entry.keys() != {"files", "sha256"}:
         raise DatasetError(f"{where}: made_from is {entry!r}, it takes files and sha256")
     try:
-        files = [path for path in matching(folder, str(entry["files"])) if path.is_file()]
+        files = [path for path in _matching(folder, str(entry["files"])) if path.is_file()]
     except (ValueError, NotImplementedError) as err:
         raise DatasetError(f"{where}: made_from: {entry['files']!r} is no pattern of files") from err
     if files and _digest(files) != entry["sha256"]:
@@ -27,6 +30,11 @@ def check_made_from(entry: Any, folder: Path, where: str) -> None:
             f"{where}: {entry['files']} has changed since the label files were drawn from it: draw them again with "
             "`icnet dataset convert FOLDER --overwrite`"
         )
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    found = matching(folder, pattern)
+    return [path for path in found if DRAWN not in os.path.relpath(path, folder)]  # nor what is set aside meanwhile
 
 
 def _digest(files: Iterable[Path]) -> str:

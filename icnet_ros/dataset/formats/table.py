@@ -13,11 +13,25 @@ from icnet_ros.dataset.formats import (
     segments_ai,
     supervisely,
     voc,
+    yolo,
 )
 from icnet_ros.dataset.formats.base import Format
 from icnet_ros.dataset.formats.public import cityscapes, offroad, street
 
-MODULES = (voc, label_studio, roboflow, labelme, coco, supervisely, segments_ai, parquet, cityscapes, street, offroad)
+MODULES = (
+    voc,
+    label_studio,
+    roboflow,
+    labelme,
+    coco,
+    supervisely,
+    segments_ai,
+    parquet,
+    yolo,
+    cityscapes,
+    street,
+    offroad,
+)
 FORMATS: dict[str, Format] = {one.name: one for module in (*MODULES, folders) for one in module.FORMATS}
 ANY = tuple(one.name for one in folders.FORMATS)  # only where nothing else is recognised
 
