@@ -5,6 +5,7 @@ from pathlib import Path
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.formats import (
     coco,
+    cvat,
     folders,
     label_studio,
     labelme,
@@ -24,6 +25,7 @@ MODULES = (
     roboflow,
     labelme,
     coco,
+    cvat,
     supervisely,
     segments_ai,
     parquet,

@@ -142,5 +142,5 @@ def test_cvats_export_in_cityscapes_tree_is_refused(tmp_path):
     picture(tmp_path / "leftImg8bit" / "default" / "a_leftImg8bit.png")
     put(tmp_path / "gtFine" / "default" / "a_gtFine_labelIds.png", ids([0, 1]))
     text(tmp_path / "label_colors.txt", "0 0 0 background\n")
-    with pytest.raises(DatasetError, match="numbers the labels of the task, not those of Cityscapes"):
+    with pytest.raises(DatasetError, match="number the labels of the task, not those of Cityscapes"):
         convert(tmp_path)

@@ -72,9 +72,7 @@ def test_other_writers(tmp_path, writer):
     text(tmp_path / "train.txt", "data/images/train/a.jpg\ndata/images/train/b.jpg\n")
     text(tmp_path / "list.txt", "./d/a.jpg\n./d/b.jpg\n")
     check(tmp_path, {"a": TRUTH, "b": TRUTH}, NAMES, "yolo")
-    check(
-        tmp_path, {"a": TRUTH, "b": TRUTH}, NAMES, "yolo", overwrite=True
-    )  # drawn lists change nothing
+    check(tmp_path, {"a": TRUTH, "b": TRUTH}, NAMES, "yolo", overwrite=True)  # drawn lists change nothing
     text(tmp_path / ("d" if writer == "darknet" else "labels") / "more.txt", BOTH[0])
     with pytest.raises(DatasetError, match="has changed since the label files were drawn"):
         open_dataset(str(tmp_path), None, "train")

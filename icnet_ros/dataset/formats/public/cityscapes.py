@@ -77,8 +77,8 @@ def _trees(folder: Path) -> list[Tree]:
 def _describe(request: Request) -> Description:
     if (request.folder / "label_colors.txt").is_file():
         raise DatasetError(
-            f"{request.folder}: CVAT's export in Cityscapes' tree numbers the labels of the task, not those of "
-            "Cityscapes: export as Segmentation mask 1.1"
+            f"{request.folder}: CVAT's and datumaro's exports in Cityscapes' tree number the labels of the task, not "
+            "those of Cityscapes: export as Segmentation mask 1.1 (voc_segmentation)"
         )
     splits: dict[str, list[Values]] = {}
     kinds = [
@@ -187,7 +187,8 @@ FORMATS = (
     Format(
         "kitti",
         "KITTI semantics",
-        lambda folder: has(folder, "training/image_2/*", "training/semantic/*"),
+        # CVAT's exports in this tree number the labels of the task.
+        lambda folder: has(folder, "training/image_2/*", "training/semantic/*") and not has(folder, "label_colors.txt"),
         _describe_kitti,
     ),
     Format(

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from icnet_ros.checkpoint.classes import Colour
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.formats.base import (
     Description,
@@ -10,6 +11,7 @@ from icnet_ros.dataset.formats.base import (
     Request,
     Values,
     class_table,
+    fold_background,
     has,
     hex_colour,
     read_csv,
@@ -19,6 +21,9 @@ from icnet_ros.dataset.formats.base import (
 )
 from icnet_ros.dataset.formats.drawing import each
 from icnet_ros.files import read_text
+
+CAMVID = ("701_StillsRaw_full", "LabeledApproved_full")  # the original release
+COLOURS = ("class_dict.csv", "label_colors.txt")
 
 
 def _vistas(folder: Path) -> tuple[Path, str] | None:
@@ -96,22 +101,48 @@ def _describe_ade20k(request: Request) -> Description:
 
 
 def _describe_camvid(request: Request) -> Description:
-    """The original colours with class_dict.csv, as Kaggle and fast.ai pass CamVid on: train, train_labels, ..."""
-    path = request.folder / "class_dict.csv"
-    try:
-        colours = {row["name"]: (int(row["r"]), int(row["g"]), int(row["b"])) for row in read_csv(path)}
-    except (KeyError, ValueError) as err:
-        raise DatasetError(f"{path}: not lines of name, r, g, b ({err})") from err
-    labelled = sorted(folder for folder in request.folder.glob("*_labels") if folder.is_dir())
-    mapping = {name: "ignore" for name in colours if name.lower() == "void"}
+    """Colours and their names: train beside train_labels (fast.ai) or trainannot (CVAT), or the original release.
+
+    CVAT's and datumaro's exports in the tree of KITTI are like that, too; their ids are those of the task.
+    """
+    colours = _colours(request.folder)
+    folded = fold_background(list(colours), request)
     splits: dict[str, list[Values]] = {}
-    for labels in labelled:
-        name = labels.name.removesuffix("_labels")
-        suffix = "_L" if has(labels, "*_L.png") else ""
-        source: Values = {"images": name, "labels": labels.name, "label_suffix": suffix}
-        source |= {"labelmap": {one: list(colour) for one, colour in colours.items()}, "mapping": mapping}
-        splits.setdefault(split_of(name), []).append(source)
-    return Description(class_table([one for one in colours if one not in mapping], colours), with_validation(splits))
+    for images, labels in _camvid_pairs(request.folder):
+        source: Values = {
+            "images": images,
+            "labels": labels,
+            "label_suffix": "_L" if has(request.folder / labels, "*_L.png") else "",
+            "labelmap": {one: list(colour) for one, colour in colours.items()},
+            "mapping": folded.mapping,
+        }
+        splits.setdefault(split_of(images), []).append(source)
+    return Description(class_table(folded.names, colours), with_validation(splits), notes=folded.notes)
+
+
+def _camvid_pairs(folder: Path) -> list[tuple[str, str]]:
+    """Names of folders of images and of labels."""
+    if (folder / CAMVID[1]).is_dir():
+        return [CAMVID]
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    pairs = [(name.removesuffix(end), name) for name in names for end in ("_labels", "annot") if name.endswith(end)]
+    found = [(images, labels) for images, labels in pairs if images in names]
+    kitti = [name for name in names if (folder / name / "semantic_rgb").is_dir()]
+    return found or [(f"{name}/image_2", f"{name}/semantic_rgb") for name in kitti]
+
+
+def _colours(folder: Path) -> dict[str, Colour]:
+    """Colours by name. Raises DatasetError."""
+    path = folder / "class_dict.csv"
+    try:
+        if path.is_file():
+            return {row["name"]: (int(row["r"]), int(row["g"]), int(row["b"])) for row in read_csv(path)}
+        path = folder / "label_colors.txt"
+        rows = [line.split(maxsplit=3) for line in read_text(path).splitlines() if line.strip()]
+        colours = {name.strip(): (int(red), int(green), int(blue)) for red, green, blue, name in rows}
+        return colours if (0, 0, 0) in colours.values() else {"unlabelled": (0, 0, 0), **colours}  # as datumaro paints
+    except (KeyError, ValueError) as err:
+        raise DatasetError(f"{path}: not lines of a name and its red, green and blue ({err})") from err
 
 
 FORMATS = (
@@ -131,8 +162,8 @@ FORMATS = (
     ),
     Format(
         "class-dict",
-        "colours with class_dict.csv",
-        lambda folder: has(folder, "class_dict.csv", "*_labels"),
+        "colours with class_dict.csv or label_colors.txt, as CamVid",
+        lambda folder: any(has(folder, name) for name in COLOURS) and bool(_camvid_pairs(folder)),
         _describe_camvid,
     ),
 )
