@@ -10,10 +10,12 @@ from typing import Any
 
 import yaml
 
+from icnet_ros.checkpoint.classes import ClassTable, load_classes
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.descriptor import read_descriptor
-from icnet_ros.dataset.formats.base import Description, Format, Request
+from icnet_ros.dataset.formats.base import Description, Format, Request, Values
 from icnet_ros.dataset.formats.table import find_format
+from icnet_ros.dataset.label_files import IGNORE
 from icnet_ros.dataset.made_from import DRAWN
 from icnet_ros.version import __version__
 
@@ -86,9 +88,10 @@ def _set_aside(drawn: Path) -> Iterator[None]:
 
 def _text(description: Description, found: Format, folder: Path, file: Path) -> str:
     """The dataset.yaml, with paths relative to its folder."""
+    names = _names(description.classes)
     splits = {
         split: [
-            {key: _moved(key, value, folder, file.parent) for key, value in one.items() if value != ""}
+            {key: _moved(key, value, folder, file.parent) for key, value in _said(one, names).items() if value != ""}
             for one in sources
         ]
         for split, sources in description.splits.items()
@@ -105,6 +108,20 @@ def _text(description: Description, found: Format, folder: Path, file: Path) -> 
     return comment + yaml.dump(
         {**content, "splits": splits}, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True
     )
+
+
+def _names(classes: Values | str) -> tuple[str, ...]:
+    table = load_classes(classes) if isinstance(classes, str) else ClassTable.from_dict({"name": FILE, **classes})
+    return table.names
+
+
+def _said(source: Values, names: tuple[str, ...]) -> Values:
+    """A source that says what its ids are: they stay right if classes are left out, or in another dataset.yaml."""
+    if "mapping" in source or "labelmap" in source:
+        return source
+    zero = source.get("reduce_zero_label", False)
+    mapping = {0: IGNORE, **dict(enumerate(names, 1))} if zero else dict(enumerate(names))
+    return {key: value for key, value in source.items() if key != "reduce_zero_label"} | {"mapping": mapping}
 
 
 def _moved(key: str, value: Any, folder: Path, to: Path) -> Any:

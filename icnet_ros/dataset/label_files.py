@@ -170,7 +170,7 @@ def _index(name: Any, target: ClassTable, stored: str, where: str) -> int:
     if name not in target.names:
         raise DatasetError(
             f"{where}: class {stored!r} of the label files is {name!r}, which is none of {', '.join(target.names)}; "
-            f"add it to mapping, e.g. {stored}: {IGNORE}"
+            f"say in mapping what it becomes, e.g. {stored}: {IGNORE}"
         )
     return target.names.index(name)
 

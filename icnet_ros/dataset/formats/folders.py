@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.formats.base import (
     Description,
@@ -94,8 +95,10 @@ def _carla(tags: tuple[str, ...], request: Request) -> Description:
 
 def _describe(request: Request) -> Description:
     table, _ = shipped_classes(request, "a pair of folders")
-    kind = _kind(request.folder)
-    return Description(table, _sources(request, {"encoding": "ids"} if kind == "wide" else {}))
+    found = load_classes(request.classes)
+    colours = {name: list(colour) for name, colour in zip(found.names, found.colours, strict=True)}
+    rules: dict[str, Values] = {"wide": {"encoding": "ids"}, "colours": {"labelmap": colours}}
+    return Description(table, _sources(request, rules.get(_kind(request.folder), {})))
 
 
 def _is(folder: Path, *kinds: str) -> bool:
