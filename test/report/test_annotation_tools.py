@@ -117,7 +117,7 @@ def test_what_cvat_gives_back_fits_the_dataset_yaml(written):
         for note in open_dataset(str(written), None, "train").notes
     )
     (written / "labelmap.txt").write_text(RETURNED + "kerb:1,2,3::\n")
-    with pytest.raises(DatasetError, match=r"class 'kerb' of the label files .* add it to mapping"):
+    with pytest.raises(DatasetError, match=r"class 'kerb' of the label files .* say in mapping what it becomes"):
         open_dataset(str(written), None, "train")
 
 
