@@ -12,6 +12,7 @@ from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.command.main import app
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.convert import convert
+from icnet_ros.dataset.formats.raster import polygon
 from icnet_ros.dataset.table import open_dataset
 from icnet_ros.report.annotation.base import Prelabelled
 from icnet_ros.report.annotation.regions import label_studio_rle, outlines
@@ -197,3 +198,17 @@ def test_the_dataset_yaml_of_an_export_is_plain(tmp_path):
     assert yaml.safe_load((tmp_path / "x" / "dataset.yaml").read_text())["splits"]["train"][0]["mapping"] == {
         "background": "ignore"
     }
+
+
+@pytest.mark.parametrize("rule", ["centre", "pillow"])
+@pytest.mark.parametrize("seed", range(4))
+def test_regions_in_regions_and_at_corners_are_all_there(rule, seed):
+    """A region in a hole of its own class, and two classes that cross at a corner, got another class."""
+    ids = np.random.default_rng(seed).integers(0, 3, (12, 16)).astype(np.uint8).repeat(4, 0).repeat(5, 1)
+    ids[8:28, 8:40] = seed % 3
+    ids[12:24, 12:32], ids[16:20, 16:26] = (seed + 1) % 3, ids[8, 8]
+    ids[40:, 40], ids[47, 4:30] = 2, 1  # one pixel wide
+    found = np.full(ids.shape, 255, np.uint8)
+    for one in outlines(ids, 3, between=rule == "centre", smallest=1):
+        found[polygon([one.points], *ids.shape, rule)] = one.class_id
+    assert np.array_equal(found, ids)

@@ -29,18 +29,25 @@ def outlines(labels: UInt8, classes: int, *, between: bool, smallest: int = SMAL
     a polygon that is filled by centres is exact; otherwise they are pixels. smallest: pixels of a region that is kept.
     """
     found: list[Outline] = []
+    scale = 2 if between else 1
     for class_id in np.unique(labels[labels < classes]):
-        mask = (labels == class_id).astype(np.uint8)
-        if between:
-            mask = mask.repeat(2, axis=0).repeat(2, axis=1)
-        contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        for contour in contours:
+        # Regions that touch at a corner are two: as one they could cover what another class has beyond that corner.
+        count, parts, boxes, _ = cv2.connectedComponentsWithStats((labels == class_id).astype(np.uint8), connectivity=4)
+        for part in range(1, count):
+            left, top, width, height = boxes[part, :4]
+            mask = (parts[top : top + height, left : left + width] == part).astype(np.uint8)
+            if between:
+                mask = mask.repeat(2, axis=0).repeat(2, axis=1)
+            place = left * scale, top * scale
+            (contour, *_), _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=place)
             points = contour.reshape(-1, 2).astype(float)
-            area = _area(contour) / (4 if between else 1)
-            if area < smallest or len(points) < 3:
+            area = _area(contour) / scale**2
+            if area < smallest:
                 continue
             if between:
                 points = (points + 0.5) / 2
+            if len(points) < 3:  # one pixel wide
+                points = np.pad(points, ((0, 3 - len(points)), (0, 0)), mode="edge")
             found.append(Outline(int(class_id), [(float(x), float(y)) for x, y in points], area))
     return sorted(found, key=lambda one: -one.area)
 
