@@ -18,7 +18,10 @@ from icnet_ros.wire.pictures.picture_file import PICTURES
 
 VAL_SHARE = 0.2  # of the images, where an export has one split only
 # What tools call pixels that nobody labelled, in lower case.
-UNLABELLED = ("background", "_background_", "unlabeled", "unlabelled", "void", "ignore", "__ignore__", "undefined")
+UNLABELLED = (
+    "background", "_background_", "__bg__", "bg", "neutral", "unlabeled", "unlabelled", "void", "ignore", "__ignore__",
+    "undefined",
+)  # fmt: skip
 SPLIT_WORDS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
     "testing": "test",
