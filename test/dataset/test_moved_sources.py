@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import yaml
+from exports import HEIGHT, WIDTH, ids, named, picture, put, text
 
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.convert import convert
 from icnet_ros.dataset.table import open_dataset
-from test.dataset.exports import HEIGHT, WIDTH, ids, named, picture, put, text
 
 
 def yolo(folder, names):

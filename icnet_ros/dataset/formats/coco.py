@@ -13,7 +13,7 @@ from icnet_ros.dataset.formats.base import Description, Format, Request, files, 
 from icnet_ros.dataset.formats.drawing import Annotated, Images, Region, draw, each
 from icnet_ros.dataset.formats.raster import Mask, coco_rle, polygon
 
-PLACES = ("*.json", "annotations/*.json", "*/*.coco.json", "*/*.json")
+PLACES = ("*.json", "annotations/*.json", "*/*.coco.json", "*/*.json", "*/annotations/*.json")
 
 
 def _files(folder: Path) -> list[Path]:
@@ -69,7 +69,8 @@ def _annotated(
     by_image: dict[Any, list[Any]] = {}
     for one in content["annotations"]:
         by_image.setdefault(one.get("image_id"), []).append(one)
-    split = split_of(path.stem) or split_of(path.parent.relative_to(request.folder).name)
+    below = path.parent.relative_to(request.folder).parts
+    split = next(filter(None, map(split_of, (path.stem, *reversed(below)))), "")
     absent, empty = [], []
     for entry in content["images"]:
         image = images.find(entry["file_name"], path.parent, split)

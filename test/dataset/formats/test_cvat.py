@@ -7,10 +7,10 @@ cvat-sdk 2.80.0 (`masks.encode_mask`); the exports in other trees were written b
 
 import numpy as np
 import pytest
+from exports import HEIGHT, WIDTH, check, converted, ids, picture, put, rgb, text
 
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.convert import convert
-from test.dataset.exports import HEIGHT, WIDTH, check, converted, ids, picture, put, rgb, text
 
 NAMES = {0: "road", 1: "tree", 2: "car"}
 LABELS = "".join(

@@ -252,28 +252,6 @@ def test_supervisely(tmp_path):
     assert yaml.safe_load(done.file.read_text())["classes"]["classes"][0]["colour"] == [128, 64, 128]
 
 
-def test_the_background_that_superviselys_sdk_adds_is_no_class(tmp_path):
-    """`Project.to_segmentation_task` of supervisely 6.73.582 gives every pixel without a label the class __bg__."""
-    whole, part = np.full((HEIGHT, WIDTH), 255, np.uint8), np.full((3, 4), 255, np.uint8)
-    objects = [
-        {"classTitle": name, "geometryType": "bitmap", "bitmap": {"data": stored, "origin": place}}
-        for name, mask, place in (("__bg__", whole, [0, 0]), ("road", part, [2, 5]), ("tree", part, [9, 9]))
-        for stored in [base64.b64encode(zlib.compress(png(mask))).decode()]
-    ]
-    for name in "ab":
-        picture(tmp_path / "train" / "img" / f"{name}.png")
-        annotation = {"size": {"height": HEIGHT, "width": WIDTH}, "objects": objects, "tags": []}
-        text(tmp_path / "train" / "ann" / f"{name}.png.json", annotation)
-    titles = (("road", "#804080"), ("tree", "#6B8E23"), ("__bg__", "#000000"))
-    classes = [{"title": title, "shape": "bitmap", "color": colour} for title, colour in titles]
-    text(tmp_path / "meta.json", {"classes": classes, "tags": []})
-    expected = np.full((HEIGHT, WIDTH), "", object)
-    expected[5:8, 2:6], expected[9:12, 9:13] = "road", "tree"
-    assert np.array_equal(converted(tmp_path)[0]["a"], expected)
-    expected[expected == ""] = "soil"
-    assert np.array_equal(converted(tmp_path, background="soil", overwrite=True)[0]["a"], expected)
-
-
 # All
 
 

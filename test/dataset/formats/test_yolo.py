@@ -7,12 +7,12 @@ supervision 0.31.2 had before it wrote them (`DetectionDataset.as_yolo`): every 
 import numpy as np
 import pytest
 import yaml
+from exports import HEIGHT, WIDTH, check, converted, ids, picture, text
 from PIL import Image
 
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.convert import convert
 from icnet_ros.dataset.table import open_dataset
-from test.dataset.exports import HEIGHT, WIDTH, check, converted, ids, picture, text
 
 NAMES = {0: "road", 1: "tree", 2: "car"}
 BOX = {"road": (0, 2, 15, 11), "car": (3, 4, 6, 7)}  # first and last column and row
