@@ -51,7 +51,8 @@ def find_format(folder: Path, name: str = "") -> Format:
     if not found:
         raise DatasetError(
             f"{folder}: not recognised as an export or a data set; known are "
-            f"{', '.join(one.title for one in FORMATS.values())}. Is it the top folder of the export?"
+            f"{', '.join(one.title for one in FORMATS.values())}. Is it the top folder of the export? "
+            "Most other tools also export COCO or YOLO segmentation"
         )
     if len(found) > 1:
         names = " or ".join(f"--format {one.name} ({one.title})" for one in found)
