@@ -146,7 +146,7 @@ class Recipe:
             return True
         if self.schedule != "trapezoid" or self != replace(earlier, iterations=self.iterations, cooldown=self.cooldown):
             return False
-        return step <= min(recipe.iterations * (1 - recipe.cooldown) for recipe in (self, earlier))
+        return step <= min(recipe.iterations - recipe.iterations * recipe.cooldown for recipe in (self, earlier))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Recipe":

@@ -101,5 +101,7 @@ def test_only_a_rate_that_has_not_begun_to_fall_may_go_on_longer():
     assert longer.continues(short, 60)
     assert not longer.continues(short, 61)
     assert short.continues(short, 99)
+    long = replace(short, iterations=2800, cooldown=0.9)
+    assert replace(long, iterations=3000).continues(long, 280), "2800 * (1 - 0.9) is 279.99 in floating point"
     assert not replace(longer, learning_rate=1.0).continues(short, 10)
     assert not replace(longer, schedule="poly").continues(replace(short, schedule="poly"), 10)
