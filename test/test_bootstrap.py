@@ -1,5 +1,6 @@
 """`make build`: what a machine lacks is said at once, and the locks of the sets fit together."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -109,3 +110,16 @@ def test_every_package_of_a_lock_has_a_hash(path):
     packages = [entry for entry in entries if entry.strip()]
     assert len(packages) == len(pins(path))
     assert all("--hash=sha256:" in entry for entry in packages)
+
+
+def test_pytest_runs_beside_the_plugins_of_a_ros_from_apt(tmp_path):
+    """launch_testing_ros calls its plugin launch_ros, which ends pytest without that of launch_testing (Lyrical)."""
+    (tmp_path / "makes_modules.py").write_text("def pytest_launch_collect_makemodule(path, parent, entrypoint): ...\n")
+    info = tmp_path / "launch_testing_ros-0.29.9.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: launch-testing-ros\nVersion: 0.29.9\n")
+    (info / "entry_points.txt").write_text("[pytest11]\nlaunch_ros = makes_modules\n")
+    collect = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "test/test_files.py"]
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    done = subprocess.run(collect, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
