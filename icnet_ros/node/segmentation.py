@@ -154,7 +154,7 @@ class SegmentationNode(LifecycleNode):
         return built
 
     def _while_building(self) -> None:
-        self._publish_diagnostics("building engine")
+        self._publish_state("building engine")
         if self.interrupted.is_set():
             raise _InterruptedError
 
@@ -266,13 +266,16 @@ class SegmentationNode(LifecycleNode):
         state: str = self._state_machine.current_state[1]
         return state
 
-    def _publish_diagnostics(self, doing: str = "") -> None:
+    def _publish_diagnostics(self) -> None:  # no parameter: rclpy's EventsExecutor would give it a TimerInfo
+        self._publish_state(self._state())
+
+    def _publish_state(self, state: str) -> None:
         worker, built = self._worker, self._built
         for camera in self._cameras.values():
             camera.update_inputs()
             camera.outputs.check_subscribers()
         common = Snapshot(
-            state=doing or self._state(),
+            state=state,
             parameters=self._settings,
             busy_s=worker.busy_s() if worker else 0.0,
             failure=self._failure,
