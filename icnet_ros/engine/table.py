@@ -117,7 +117,7 @@ def open_engine(name: str, checkpoint: Checkpoint, options: EngineOptions | None
         factory = getattr(import_module(entry.module), entry.attribute)
         if options.precision == "auto":
             precision, reason = choose_precision(name, checkpoint, options)
-            log.info("precision %s for %s: %s", precision, options.exit, reason)
+            log.info("precision %s for %s %s: %s", precision, checkpoint.name, options.exit, reason)
             options = replace(options, precision=precision)
         return adapted(factory(checkpoint, options), options)
 
