@@ -10,6 +10,7 @@ from icnet_ros.dataset.base import DatasetError
 from icnet_ros.files import matching, read_bytes
 
 DRAWN = "icnet_labels"  # folder of drawn label files; it has lists, too
+SET_ASIDE = f".{DRAWN}.before"  # meanwhile, while others are drawn
 
 
 def made_from(folder: Path, pattern: str) -> dict[str, str]:
@@ -34,7 +35,8 @@ def check_made_from(entry: Any, folder: Path, where: str) -> None:
 
 def _matching(folder: Path, pattern: str) -> list[Path]:
     found = matching(folder, pattern)
-    return [path for path in found if DRAWN not in os.path.relpath(path, folder)]  # nor what is set aside meanwhile
+    own = (DRAWN, SET_ASIDE)
+    return [path for path in found if not any(part in own for part in Path(os.path.relpath(path, folder)).parts)]
 
 
 def _digest(files: Iterable[Path]) -> str:

@@ -109,7 +109,8 @@ class Pairing:
 def _similar(label: Path) -> str:
     """What lies there instead of a label file, and what to do."""
     stem = label.stem
-    found = sorted(path.name for path in label.parent.glob(f"{escape(stem)}*") if not path.name[len(stem)].isalnum())
+    beside = (path.name for path in label.parent.glob(f"{escape(stem)}*") if path.is_file())
+    found = sorted(name for name in beside if not name[len(stem) : len(stem) + 1].isalnum())
     if len(found) > 1:
         return f"{found[0]} and {found[1]} are there: a pixel has one class, so put them into one file of ids; "
     if found and Path(found[0]).stem == stem:

@@ -9,7 +9,7 @@ import zstandard
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from icnet_ros.wire.bag import open_bag
-from icnet_ros.wire.cdr import IMAGE, WireError, deserialise, typestore
+from icnet_ros.wire.cdr import IMAGE, NO_STAMP, WireError, deserialise, peek_stamp, typestore
 from icnet_ros.wire.image import encode_image, make_header
 from icnet_ros.wire.index import index_topics
 from icnet_ros.wire.storage.mcap_layout import MAGIC, mcap_layout
@@ -114,3 +114,4 @@ def test_a_message_in_another_encoding_is_not_read_as_if_it_were_cdr(encoding, n
     data[:2] = encoding.to_bytes(2, "big")
     with pytest.raises(WireError, match=rf"encoding 0x{encoding:04x} \({name}.*offer XCDR1"):
         deserialise(bytes(data), IMAGE)
+    assert peek_stamp(data) == NO_STAMP

@@ -38,8 +38,11 @@ class HostEngine(Batched):
         self.tail = Tail()  # of networks that are not ICNet, a subclass sets it
         self._batch: npt.NDArray[Any] | None = None
         self._threads = options.threads or len(os.sched_getaffinity(0))
-        kernels = ["labels", "confidence"] if self._grouping.groups is None else ["groups"]
-        self._kernels = [loaded(*kernels)]  # a subclass adds that of its input
+
+    def _load_kernels(self, *of_input: str) -> None:
+        """Begin to load the kernels of the labels and those of the input; a subclass calls it once."""
+        of_labels = ["labels", "confidence"] if self._grouping.groups is None else ["groups"]
+        self._kernels = loaded(*of_labels, *of_input)
 
     def _prepare(self, shape: tuple[int, ...]) -> None:
         """Make ready for batches of this shape; called before each, while kernels may still be loading."""
@@ -61,8 +64,7 @@ class HostEngine(Batched):
         size = self.spec.network_size(height, width, self._scale)
         check_size(frames[0], size)
         self._prepare((len(frames), 3, *size) if self.planar else (len(frames), *size, 3))
-        for kernels in self._kernels:
-            kernels.wait()
+        self._kernels.wait()
         upsample.use_threads(self._threads)
         started = perf_counter()
         batch = self._batch = self._input(frames, size)

@@ -10,7 +10,6 @@ from icnet_ros.engine.artefacts.onnx_adapter import read_tail
 from icnet_ros.engine.backends.host import HostEngine
 from icnet_ros.engine.base import EngineError, EngineOptions, one_line
 from icnet_ros.engine.cpu import INT8_FLAGS, cpu_flags
-from icnet_ros.engine.kernels.compile import loaded
 from icnet_ros.engine.kernels.normalise import Batch
 
 EXACT_INT8 = "session.x64quantprecision"  # slower int8 products that do not saturate, on CPUs without VNNI
@@ -23,7 +22,7 @@ class OnnxRuntimeEngine(HostEngine):
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         super().__init__(checkpoint.spec, options)
-        self._kernels.append(loaded("normalise"))
+        self._load_kernels("normalise")
         if options.precision not in ("fp32", "int8"):
             raise EngineError(f"engine 'onnxruntime' has fp32, int8, not {options.precision!r}; set precision to fp32")
         provider = _provider(options.device)

@@ -19,7 +19,6 @@ from icnet_ros.engine.backends.host import HostEngine
 from icnet_ros.engine.backends.openvino_input import take_quantised
 from icnet_ros.engine.base import EngineError, EngineOptions, one_line
 from icnet_ros.engine.cpu import INT8_FLAGS, cpu_flags
-from icnet_ros.engine.kernels.compile import loaded
 from icnet_ros.engine.kernels.normalise import Batch
 
 log = logging.getLogger(__name__)
@@ -89,9 +88,11 @@ class OpenVinoEngine(HostEngine):
             raise EngineError(f"{path}: OpenVINO cannot open it: {one_line(err)}") from err
         if names != ["image", "logits"]:
             raise EngineError(f"{path}: inputs and outputs are {', '.join(names)}, not image and logits")
-        self.quantiser = take_quantised(self._model, self.spec) if options.precision == "int8" else None
+        # On a GPU it was not run.
+        quantised = options.precision == "int8" and self._target == "CPU"
+        self.quantiser = take_quantised(self._model, self.spec) if quantised else None
         self.planar = self.quantiser is None
-        self._kernels.append(loaded("normalise" if self.planar else "quantise"))
+        self._load_kernels("normalise" if self.planar else "quantise")
         self._requests: LruCache[openvino.InferRequest] = LruCache()
 
     def close(self) -> None:

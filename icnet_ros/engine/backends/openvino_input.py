@@ -12,8 +12,8 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.engine.kernels.quantise import Quantiser
 
 EIGHT_BITS = (openvino.Type.i8, openvino.Type.u8)
-QUANTIZE = ["FakeQuantize", "Convert"]
-DEQUANTIZE = [["Convert", "Subtract", "Multiply"], ["Convert", "Multiply"]]
+# What an image is quantised and dequantised by, without and with a zero point.
+CHAINS = [["FakeQuantize", "Convert", "Convert", *rest] for rest in (["Multiply"], ["Subtract", "Multiply"])]
 
 
 def take_quantised(model: openvino.Model, spec: ModelSpec) -> Quantiser | None:
@@ -22,27 +22,31 @@ def take_quantised(model: openvino.Model, spec: ModelSpec) -> Quantiser | None:
     None if its image is not quantised to 8 bits before all else: it takes normalised ones (N, 3, H, W) as before.
     """
     [image] = model.inputs
-    chain = _only_readers(image)
-    kinds = [operator.get_type_name() for operator in chain]
-    end = next((2 + len(rest) for rest in DEQUANTIZE if kinds[: 2 + len(rest)] == QUANTIZE + rest), 0)
-    if not end or chain[1].get_element_type() not in EIGHT_BITS:
+    readers = _only_readers(image)
+    kinds = [operator.get_type_name() for operator in readers]
+    chain = next((readers[: len(one)] for one in CHAINS if kinds[: len(one)] == one), None)
+    if chain is None or chain[1].get_element_type() not in EIGHT_BITS:
         return None
-    ranges = [entry.get_source_output().get_node() for entry in chain[0].inputs()[1:]]
-    if any(one.get_type_name() != "Constant" or one.data.size != 1 for one in ranges):
+    quantize, convert, *dequantize = chain
+    ranges = [entry.get_source_output() for entry in quantize.inputs()[1:]]
+    others = [entry.get_source_output() for operator in dequantize[1:] for entry in operator.inputs()[1:]]
+    if any(np.prod(list(one.get_shape())) != 1 for one in (*ranges, *others)):  # different for each channel
         return None
-    pixels = operators.parameter([-1, -1, -1, 3], chain[1].get_element_type(), name=image.get_any_name())
+    if any(one.get_node().get_type_name() != "Constant" for one in ranges):
+        return None
+    pixels = operators.parameter([-1, -1, -1, 3], convert.get_element_type(), name=image.get_any_name())
     pixels.output(0).set_names(image.get_names())
-    dequantized = chain[end - 1].output(0)
-    readers = dequantized.get_target_inputs()
+    dequantized = dequantize[-1].output(0)
+    targets = dequantized.get_target_inputs()
     # Behind the dequantisation: before it, OpenVINO may compute the first convolution in float.
     planes = operators.transpose(dequantized, [0, 3, 1, 2])
-    for reader in readers:
-        reader.replace_source_output(planes.output(0))
-    chain[2].input(0).replace_source_output(pixels.output(0))
+    for target in targets:
+        target.replace_source_output(planes.output(0))
+    dequantize[0].input(0).replace_source_output(pixels.output(0))
     model.add_parameters([pixels])
     model.remove_parameter(image.get_node())
     model.validate_nodes_and_infer_types()
-    low, high, first, last = (float(one.data.item()) for one in ranges)
+    low, high, first, last = (float(one.get_node().data.item()) for one in ranges)
     scale = (last - first) / (high - low)  # of FakeQuantize, which maps `low` to `first` and `high` to `last`
     mean, std = np.array(spec.mean), np.array(spec.std)
     factor, offset = scale / std, first - scale * (mean / std + low)

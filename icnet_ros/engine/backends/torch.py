@@ -32,6 +32,7 @@ class TorchEngine(HostEngine):
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         super().__init__(checkpoint.spec, options)
+        self._load_kernels()
         torch.set_num_threads(self._threads)
         network = for_inference(checkpoint.network([options.exit]))
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

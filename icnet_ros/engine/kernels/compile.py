@@ -28,6 +28,7 @@ SIZE = 4, 4
 LOGITS = np.zeros((2, 2, 3), np.float32)
 FRAME = Frame(np.zeros((*SIZE, 3), np.uint8))
 SPEC = ModelSpec(ClassTable("two", ("road", "car"), ((0, 0, 0), (1, 1, 1))))
+LOADING = threading.Lock()  # numba without OpenMP and TBB ends the process if two threads run parallel kernels
 GROUP_OF, IDS = np.zeros(3, np.int64), np.zeros(1, np.uint8)
 
 
@@ -112,6 +113,10 @@ class LoadedKernels:
         self._thread.join()
 
     def _load(self) -> None:
+        with LOADING:
+            self._load_alone()
+
+    def _load_alone(self) -> None:
         _forget_stale(self._names)
         if missing := [name for name in self._names if not _is_cached(name)]:
             with suppress(OSError):  # no process can be started

@@ -36,9 +36,9 @@ def quantise(
     """
     height, width = size
     batch = reused((len(frames), height, width, 3), quantiser.dtype, out)
-    by_column = (np.tile(values, width) for values in (quantiser.factor, quantiser.offset))
-    factor, offset = by_column
-    low, high = (np.float32(limit) for limit in (np.iinfo(quantiser.dtype).min, np.iinfo(quantiser.dtype).max))
+    factor, offset = (np.tile(values, width) for values in quantiser[:2])
+    limits = np.iinfo(quantiser.dtype)
+    low, high = np.float32(limits.min), np.float32(limits.max)
     for pixels, frame in zip(batch, frames, strict=True):
         source = kernel_input(resized(frame, spec, size), np.uint8).reshape(height, -1)
         _quantise(source, factor, offset, low, high, pixels.view(np.uint8).reshape(height, -1))
