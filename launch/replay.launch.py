@@ -37,7 +37,8 @@ ARGUMENTS = {
     "rate": ("1.0", "playback rate; a low rate avoids dropped frames"),
     "loop": ("false", "true: play in a loop until Ctrl-C"),
     "image": ("", "image topic; empty: found in the bag"),
-    "ground_truth": ("", "mono8 topic of class ids; empty: found in the bag by name"),
+    "ground_truth": ("", "topic of class ids; empty: found in the bag by name"),
+    "mapping": ("", "file with the class of each id of the ground truth, as --mapping of `icnet replay`"),
     "model": ("", "checkpoint (.safetensors) or network (.onnx)"),
 }
 
@@ -67,12 +68,13 @@ def _actions(context: LaunchContext) -> list[Any]:
         "model": values["model"],
     }
     topics = ("labels", "latency", "label_info")
+    of_run = {name: values[name] for name in ("out", "model", "mapping")}
     evaluation = Node(
         package="icnet_ros",
         executable="evaluation_node",
         name="icnet_evaluation",
         namespace=namespace,
-        parameters=[typed({"out": values["out"], "bag": path, "model": values["model"], "label_groups": groups})],
+        parameters=[typed({**of_run, "bag": path, "label_groups": groups})],
         remappings=[(name, f"icnet/{name}") for name in topics]
         + [("ground_truth", ground_truth.name if ground_truth else "ground_truth")],
         output="screen",

@@ -27,6 +27,7 @@ from icnet_ros.msg import FrameLatency
 from icnet_ros.node.diagnostics import status_name
 from icnet_ros.node.exit_codes import CONFIGURATION_ERROR
 from icnet_ros.node.inputs.bytes_subscription import BytesSubscription
+from icnet_ros.node.inputs.ground_truth_input import GroundTruthInput
 from icnet_ros.node.parameter import ParameterError
 from icnet_ros.node.ros.diagnostic_array import diagnostic_array
 from icnet_ros.node.ros.parameters import check_arguments, checking_ros_arguments, log_fatal
@@ -34,11 +35,14 @@ from icnet_ros.node.ros.qos import OVERRIDABLE, subscription_events
 from icnet_ros.node.ros.releases import overridable
 from icnet_ros.node.ros.unknown_parameters import check_overrides
 from icnet_ros.render.painter import UInt8
+from icnet_ros.replay.errors import GroundTruthError
+from icnet_ros.replay.ground_truth import read_mapping
 from icnet_ros.replay.metadata import RunMetadata
 from icnet_ros.report.document import Report
 from icnet_ros.wire.bag import bag_hash
 from icnet_ros.wire.cdr import WireError
-from icnet_ros.wire.decoders.image import decode_labels
+from icnet_ros.wire.decoders.base import Decoder
+from icnet_ros.wire.decoders.image import ImageDecoder
 from icnet_ros.wire.image import stamp_ns
 
 P = ParamSpec("P")
@@ -53,13 +57,14 @@ PARAMETERS = {
     "out": ("icnet_evaluation", "Folder of the report, which is like that of `icnet replay`."),
     "model": ("", "Checkpoint of the node; the shipped one if empty."),
     "label_groups": ("", "As of the node; ground truth has the classes of the checkpoint and is merged into them."),
+    "mapping": ("", "File with the class of each id of the ground truth, as --mapping of `icnet replay`."),
     "bag": ("", "The bag that is played; its hash is written to the report."),
     "node": ("icnet", "Name of the segmentation node, whose status in /diagnostics says engine and checkpoint."),
 }
 
 
 class EvaluationNode(Node):
-    """Topics (remap them): labels, latency and label_info of the node, and `ground_truth`, a mono8 image.
+    """Topics (remap them): labels, latency and label_info of the node, and `ground_truth`, images of class ids.
 
     Publishes ~/miou (std_msgs/Float32) after each scored frame, and a status in /diagnostics. Parameters: PARAMETERS.
     """
@@ -84,18 +89,16 @@ class EvaluationNode(Node):
         # Hashing a long bag takes minutes; labels are received meanwhile.
         self._hasher = ThreadPoolExecutor(1)
         self._hash = self._hasher.submit(bag_hash, Path(self._bag)) if self._bag else None
-        ground_truth = self.resolve_topic_name("ground_truth")
-        self._evaluation = OnlineEvaluation(
-            self._spec.classes, self._out, self.resolve_topic_name("labels"), ground_truth, groups
-        )
-        self._class_error = ""
-        self._images = [
-            BytesSubscription(
-                self, Image, topic, act, **overridable(DEEP, OVERRIDABLE),
-                event_callbacks=subscription_events(self, self.resolve_topic_name(topic)),
-            )
-            for topic, act in (("labels", self._on_labels), ("ground_truth", self._on_ground_truth))
-        ]  # fmt: skip
+        source = self._spec.classes if groups is None else groups.source
+        mapping = read_mapping(Path(given["mapping"]), source) if given["mapping"] else None
+        labels, ground_truth = self.resolve_topic_name("labels"), self.resolve_topic_name("ground_truth")
+        self._evaluation = OnlineEvaluation(self._spec.classes, self._out, labels, ground_truth, groups, mapping)
+        self._refused = ""  # what was logged of it
+        self._labels = BytesSubscription(
+            self, Image, "labels", self._on_labels, **overridable(DEEP, OVERRIDABLE),
+            event_callbacks=subscription_events(self, labels),
+        )  # fmt: skip
+        self._truth = GroundTruthInput(self, "ground_truth", DEEP, self._on_ground_truth, self._evaluation.names)
         self.create_subscription(FrameLatency, "latency", self._on_latency, DEEP)
         self.create_subscription(LabelInfo, "label_info", self._on_label_info, LATCHED)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
@@ -106,18 +109,18 @@ class EvaluationNode(Node):
         self.get_logger().info(f"labels from {self._evaluation.result.image_topic}, ground truth from {ground_truth}")
 
     def _on_labels(self, data: bytes | memoryview) -> None:
-        if (decoded := self._decode("labels", data)) is not None:
+        if (decoded := self._decode("labels", data, ImageDecoder())) is not None:
             stamp, labels = decoded
             self._score(self._evaluation.labels, stamp, self.get_clock().now().nanoseconds, labels)
 
-    def _on_ground_truth(self, data: bytes | memoryview) -> None:
-        if (decoded := self._decode("ground truth", data)) is not None:
+    def _on_ground_truth(self, data: bytes | memoryview, decoder: Decoder) -> None:
+        if (decoded := self._decode("ground truth", data, decoder)) is not None:
             self._score(self._evaluation.ground_truth, *decoded)
 
-    def _decode(self, what: str, data: bytes | memoryview) -> tuple[int, UInt8] | None:
+    def _decode(self, what: str, data: bytes | memoryview, decoder: Decoder) -> tuple[int, UInt8] | None:
         """Stamp (ns) and label map; None, with a warning in report and log, if the image is invalid."""
         try:
-            header, labels = decode_labels(data)
+            header, labels = decoder.labels(data)
         except WireError as err:
             self._evaluation.result.warn(f"{what}: {err}", self.get_clock().now().nanoseconds)
             self.get_logger().error(f"{what} cannot be used: {err}", throttle_duration_sec=5.0)
@@ -138,12 +141,10 @@ class EvaluationNode(Node):
 
     def _on_label_info(self, message: LabelInfo) -> None:
         names = tuple(entry.class_name for entry in message.class_map if entry.class_name != "unlabelled")
-        self._class_error = ""
         if names != self._spec.classes.names:
-            self._class_error = (
+            self._evaluation.refuse(
                 f"the node's classes are {names}: set the parameter `model` to its checkpoint, and `label_groups`"
             )
-            self.get_logger().error(self._class_error)
 
     def _on_diagnostics(self, array: DiagnosticArray) -> None:
         for status in array.status:
@@ -154,12 +155,15 @@ class EvaluationNode(Node):
                     self._metadata["trained"] = values["trained"] == "true"
 
     def _publish_diagnostics(self) -> None:
-        for subscription in self._images:
-            subscription.check()
+        self._labels.check()
+        self._truth.check()
+        if self._evaluation.refused != self._refused:
+            self._refused = self._evaluation.refused
+            self.get_logger().error(f"nothing is scored: {self._refused}")
         result, miou = self._evaluation.result, self._evaluation.miou
         level, message = DiagnosticStatus.OK, "waiting for ground truth" if miou is None else f"mIoU {miou:.4f}"
-        if self._class_error:
-            level, message = DiagnosticStatus.ERROR, self._class_error
+        if self._refused:
+            level, message = DiagnosticStatus.ERROR, self._refused
         elif result.warnings:
             level, message = DiagnosticStatus.WARN, next(iter(result.warnings)).text
         values = {"miou": f"{miou:.4f}" if miou is not None else "none", "frames": len(result.frames)}
@@ -204,7 +208,7 @@ def main() -> int:
         signal.signal(number, end)
     try:
         node = EvaluationNode()
-    except (ParameterError, CheckpointError, EngineError, rclpy.exceptions.ParameterException) as err:
+    except (ParameterError, CheckpointError, EngineError, GroundTruthError, rclpy.exceptions.ParameterException) as err:
         log_fatal("icnet_evaluation", str(err))
         rclpy.shutdown()
         return CONFIGURATION_ERROR
@@ -216,7 +220,7 @@ def main() -> int:
         except Exception as err:  # such as a full disk: what was scored so far is still reported
             node.get_logger().error(f"{type(err).__name__}: {err}", throttle_duration_sec=5.0)
     report = node.write()
-    miou = "no ground truth" if report["miou"] is None else f"mIoU {report['miou']:.4f}"
+    miou = "not scored" if report["miou"] is None else f"mIoU {report['miou']:.4f}"
     print(f"EVALUATED {report['frames']['labelled']} frames, {miou}", flush=True)
     executor.shutdown()
     node.destroy_node()

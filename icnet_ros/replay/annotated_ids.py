@@ -1,7 +1,7 @@
 """Ground truth whose ids are not those of the classes."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import cv2
@@ -45,37 +45,47 @@ class AnnotatedIds:
 
 
 def check_recorded_names(bag: Bag, topic: Topic, classes: ClassTable, warn: Callable[[str, int], None]) -> None:
-    """Compare `classes` with the names that a LabelInfo recorded beside a ground truth topic gives to its ids.
-
-    warn: see AnnotatedIds; for an id of a class whose name is that of no class. Raises GroundTruthError if a class has
-    another id there.
-    """
+    """`compare_names` for a ground truth topic of a bag and the LabelInfo that was recorded beside it, if any."""
     info, names = _recorded_names(bag, topic)
+    compare_names(topic.name, info, names, classes, warn, "--mapping FILE")
+
+
+def compare_names(
+    topic: str, info: str, names: Mapping[int, str], classes: ClassTable, warn: Callable[[str, int], None], remedy: str
+) -> None:
+    """Compare `classes` with the names that the LabelInfo on topic `info` gives to the ids of a ground truth topic.
+
+    warn, remedy: see AnnotatedIds; for an id of a class whose name is that of no class. Raises GroundTruthError if a
+    class has another id there.
+    """
     ids = {_plain(name): number for number, name in enumerate(classes.names)}
     known = {number: ids[_plain(name)] for number, name in names.items() if _plain(name) in ids}
     if wrong := [number for number, one in known.items() if one != number]:
         lines = ", ".join(f"{number}: {classes.names[one]}" for number, one in sorted(known.items()))
         raise GroundTruthError(
-            f"{topic.name} has other ids than {classes.name}: {info} calls {wrong[0]} {names[wrong[0]]!r}, which is "
-            f"{known[wrong[0]]} there. Give the class of each id with --mapping FILE, such as "
-            f"{{{lines}, others: ignore}}"
+            f"{topic} has other ids than {classes.name}: {info} calls {wrong[0]} {names[wrong[0]]!r}, which is "
+            f"{known[wrong[0]]} there. Give the class of each id with {remedy}, such as {{{lines}, others: ignore}}"
         )
     if strange := [number for number in names if number not in known and number < len(classes)]:
         warn(
             f"{info} calls {strange[0]} {names[strange[0]]!r}, which is scored as {classes.names[strange[0]]!r} of "
-            f"{classes.name}; if that is another class, give the class of each id with --mapping FILE",
+            f"{classes.name}; if that is another class, give the class of each id with {remedy}",
             -1,
         )
 
 
+def lies_beside(info: str, base: str) -> bool:
+    """Whether a topic of LabelInfo names the ids of the image topic `base`: it lies in its folder or below it."""
+    return info.rpartition("/")[0] in (base, base.rpartition("/")[0])
+
+
 def _recorded_names(bag: Bag, topic: Topic) -> tuple[str, dict[int, str]]:
     """The topic of LabelInfo that belongs to a topic of label images, and its names by id; "" and {} without one."""
-    folders = (topic.base, topic.base.rpartition("/")[0])
     inputs = bag.inputs()
     if topic.name not in inputs:  # of a node, and chosen as ground truth
         inputs = [one.name for one in bag.topics()]
     kinds = {one.name: one.kind for one in bag.topics()}
-    infos = [name for name in inputs if kinds[name] == LABEL_INFO and name.rpartition("/")[0] in folders]
+    infos = [name for name in inputs if kinds[name] == LABEL_INFO and lies_beside(name, topic.base)]
     for info in sorted(infos, key=len, reverse=True):
         with suppress(WireError):  # the bag or the message is corrupt
             for message in bag.messages(info):

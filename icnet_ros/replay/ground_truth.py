@@ -181,13 +181,20 @@ class MappedGroundTruth:
         found = self._ground_truth.of(number, stamp, recorded)
         if found is None:
             return None
-        mapped = self._table[found]
-        if (unlisted := mapped == UNLISTED).any():
-            raise GroundTruthError(
-                f"the ground truth of frame {number} has id {found[unlisted][0]}, which is not in --mapping: add it, "
-                "or `others: ignore`"
-            )
-        return mapped.astype(np.uint8)
+        return map_ids(found, self._table, f"the ground truth of frame {number}")
+
+
+def map_ids(labels: UInt8, table: npt.NDArray[np.int16], what: str) -> UInt8:
+    """A label map with class ids. table: see MappedGroundTruth. what: the label map, for messages.
+
+    Raises GroundTruthError for an id that may not occur.
+    """
+    mapped = table[labels]
+    if (unlisted := mapped == UNLISTED).any():
+        raise GroundTruthError(
+            f"{what} has id {labels[unlisted][0]}, which is not in the mapping: add it, or `others: ignore`"
+        )
+    return mapped.astype(np.uint8)
 
 
 def read_mapping(path: Path, classes: ClassTable) -> npt.NDArray[np.int16]:
@@ -199,7 +206,7 @@ def read_mapping(path: Path, classes: ClassTable) -> npt.NDArray[np.int16]:
         entries = read_yaml(path)
     except OSError as err:
         raise GroundTruthError(
-            f"--mapping {path}: {err.strerror}; it takes a file with lines of the form `7: road`"
+            f"mapping {path}: {err.strerror}; it takes a file with lines of the form `7: road`"
         ) from err
     except DocumentError as err:
         raise GroundTruthError(str(err)) from err

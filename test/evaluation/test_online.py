@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from icnet_ros.checkpoint.classes import load_classes
-from icnet_ros.live.online import OnlineEvaluation
+from icnet_ros.live.online import MAX_WAITING, OnlineEvaluation
+from icnet_ros.replay.ground_truth import UNLISTED
 
 LABELS = np.zeros((4, 6), np.uint8)
 
@@ -16,7 +17,9 @@ def test_ground_truth_whose_stamps_match_no_labels_is_a_warning(tmp_path):
     evaluation.ground_truth(0, LABELS)
     report = evaluation.write({"checkpoint": "a", "engine": "torch", "trained": True}, "test")
     assert report["miou"] is None
-    assert list(report["warnings"]) == ["2 ground truth images, none with the stamp of a label image"]
+    (said,) = report["warnings"]
+    assert said.startswith("2 ground truth images, none with the stamp of a label image; the nearest is 0.001")
+    assert "--sync-tolerance" in said
 
 
 @pytest.mark.parametrize(("annotated", "warned"), [((3, 4), True), ((1, 2, 3, 4), False), ((3,), False)])
@@ -42,3 +45,36 @@ def test_either_may_come_first(tmp_path, truth_first):
     report = evaluation.write({"checkpoint": "a", "engine": "torch", "trained": True}, "test")
     assert report["miou"] == 1
     assert not report["warnings"]
+
+
+def test_ground_truth_that_comes_after_many_label_images_is_scored(tmp_path):
+    """As of an annotating process that takes seconds; the label maps have left the memory."""
+    evaluation = OnlineEvaluation(load_classes("camvid"), tmp_path, "/image", "/truth")
+    stamps = range(1, 2 * MAX_WAITING)
+    for stamp in stamps:
+        evaluation.labels(stamp, 0, LABELS + stamp % 3)
+    for stamp in stamps:
+        evaluation.ground_truth(stamp, LABELS + stamp % 3)
+    report = evaluation.write({"checkpoint": "a", "engine": "torch", "trained": True}, "test")
+    assert (report["frames"]["scored"], report["miou"], report["changed_pixels"]["mean"]) == (len(stamps), 1.0, 1.0)
+
+
+def test_ids_that_the_mapping_does_not_list_and_names_of_other_ids_refuse_the_scores(tmp_path):
+    classes = load_classes("camvid")
+    table = np.full(256, UNLISTED, np.int16)
+    table[7] = 0
+    mapped = OnlineEvaluation(classes, tmp_path / "mapped", "/image", "/truth", mapping=table)
+    mapped.names("/label_info", {0: classes.names[1]})  # the mapping says more
+    named = OnlineEvaluation(classes, tmp_path / "named", "/image", "/truth")
+    for evaluation, first in ((mapped, 7), (named, 0)):
+        for stamp in (1, 2):
+            evaluation.labels(stamp, 0, LABELS)
+        evaluation.ground_truth(1, LABELS + first)
+        assert evaluation.scored == 1
+    mapped.ground_truth(2, LABELS + 8)
+    named.names("/label_info", {0: classes.names[1]})
+    named.ground_truth(2, LABELS)
+    for evaluation, reason in ((mapped, "the ground truth has id 8, which is not in the mapping"), (named, "calls 0")):
+        report = evaluation.write({"checkpoint": "a", "engine": "torch", "trained": True}, "test")
+        assert (report["miou"], report["frames"]["scored"], report["frames"]["labelled"]) == (None, 0, 2)
+        assert [warning.startswith("not scored: ") and reason in warning for warning in report["warnings"]] == [True]

@@ -12,8 +12,10 @@ pytest.importorskip("rclpy", reason="no ROS 2 in this environment (rclpy)")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from messages import image, pixels
-from sensor_msgs.msg import Image
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float32
+from vision_msgs.msg import LabelInfo, VisionClass
 
 from icnet_ros.checkpoint.file import load
 from icnet_ros.engine.base import EngineOptions, Frame
@@ -21,6 +23,7 @@ from icnet_ros.engine.table import open_engine
 from icnet_ros.report.frames_csv import read_frames
 
 FRAMES = 5
+HALVES = np.repeat(np.uint8([[0], [1]]), 8, axis=0).repeat(8, axis=1)
 
 
 def mono8(number, labels):
@@ -49,6 +52,7 @@ def evaluator(graph, model, tmp_path):
             ["--params-file", "/none.yaml"],
             "parameter file cannot be used: Failed to parse ROS arguments: Couldn't parse",
         ),
+        (["-p", "mapping:=/none.yaml"], "mapping /none.yaml: No such file"),
     ],
 )
 def test_settings_that_cannot_be_used_end_the_process_with_words(words, problem):
@@ -130,6 +134,53 @@ def test_ground_truth_that_comes_late_or_not_at_all(graph, model, tmp_path, eval
     assert report["frames"]["scored"] == 1
     assert report["frames"]["labelled"] >= 2
     assert "ground truth is (5, 5)" in next(iter(report["warnings"]))
+
+
+def played(graph, evaluator, tmp_path, truths, info=None):
+    """Report after labels of 0 and 1 were published with these ground truths, messages of any type."""
+    labels = graph.node.create_publisher(Image, "/icnet/labels", 10)
+    truth = graph.node.create_publisher(type(truths[0]), "/truth", 10)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    names = graph.node.create_publisher(LabelInfo, "/truth/label_info", latched)
+    names.publish(LabelInfo(class_map=[VisionClass(class_id=k, class_name=v) for k, v in (info or {}).items()]))
+    diagnostics, _ = graph.listen(DiagnosticArray, "/diagnostics")
+    graph.spin_until(lambda: truth.get_subscription_count() and labels.get_subscription_count())
+    graph.spin_until(names.get_subscription_count)
+    for number, message in enumerate(truths, 1):
+        labels.publish(mono8(number, HALVES))
+        truth.publish(message)
+    expected = "calls 0" if info else "mIoU"
+    graph.spin_until(lambda: expected in status(diagnostics).message)
+    assert evaluator.interrupt()[0] == 0
+    return json.loads((tmp_path / "out" / "report.json").read_text())
+
+
+def test_names_beside_the_ground_truth_are_compared(graph, tmp_path, evaluator):
+    """Two classes that are exchanged: no id is missing, and what was scored before counts no more."""
+    report = played(graph, evaluator, tmp_path, [mono8(1, HALVES)], {0: "car", 1: "road"})
+    assert (report["miou"], report["frames"]["scored"], report["frames"]["labelled"]) == (None, 0, 1)
+    (said,) = report["warnings"]
+    assert "/truth/label_info calls 0 'car', which is 1 there. Give the class of each id with a file and" in said
+    assert "{0: car, 1: road, others: ignore}" in said
+    assert "nothing is scored: /truth has other ids" in evaluator.text
+
+
+@pytest.mark.parametrize("stored", ["", "png", "32SC1"])
+def test_ground_truth_of_every_type_that_a_replay_reads(graph, model, tmp_path, stored):
+    """With a mapping of its ids."""
+    (tmp_path / "ids.yaml").write_text("100: road\n101: car\n")
+    words = ["-r", "labels:=/icnet/labels", "-p", f"out:={tmp_path / 'out'}", "-p", f"model:={model}"]
+    words += ["-r", "ground_truth:=/truth", "-p", f"mapping:={tmp_path / 'ids.yaml'}"]
+    evaluator = graph.start("--ros-args", *words, module="icnet_ros.node.evaluator")
+    message = mono8(1, HALVES + 100)
+    if stored == "png":
+        data = cv2.imencode(".png", HALVES + 100)[1].tobytes()
+        message = CompressedImage(header=message.header, format="mono8; png compressed ", data=data)
+    elif stored:
+        message.encoding, message.step = stored, 4 * message.step
+        message.data = (HALVES + 100).astype(np.int32).tobytes()
+    report = played(graph, evaluator, tmp_path, [message])
+    assert (report["miou"], report["frames"]["scored"]) == (1.0, 1)
 
 
 def test_another_class_table_is_an_error(graph, model, tmp_path):

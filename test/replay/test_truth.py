@@ -69,7 +69,7 @@ def test_ground_truth_of_another_label_set(tmp_path, engine):
     mapping = tmp_path / "mapping.yaml"
     lines = "7: road\n17: car\n27: sky\n"
     mapping.write_text(lines)
-    with pytest.raises(GroundTruthError, match="has id 99, which is not in --mapping: add it, or `others: ignore`"):
+    with pytest.raises(GroundTruthError, match="has id 99, which is not in the mapping: add it, or `others: ignore`"):
         run(bag, engine, tmp_path / "partial", ground_truth_folder=str(folder), mapping=str(mapping))
     mapping.write_text(f"{lines}others: ignore\n")
     _, report = run(bag, engine, tmp_path / "out", ground_truth_folder=str(folder), mapping=str(mapping))
