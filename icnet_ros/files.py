@@ -2,13 +2,17 @@
 
 import errno
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+SECONDS = re.compile(r"[0-9]+\.[0-9]+")
+NUMBER = re.compile(r"(\d+)")
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a FIFO",
@@ -54,6 +58,15 @@ def read_bytes(path: str | Path, limit: int = 0) -> bytes:
 def read_text(path: str | Path, limit: int = 0) -> str:
     """Content of a regular UTF-8 file, as `read_bytes`; a byte order mark is left out. Raises UnicodeDecodeError."""
     return read_bytes(path, limit).decode("utf-8-sig")
+
+
+def by_number(paths: Iterable[Path]) -> list[Path]:
+    """Paths in the order of the numbers in their names: frame2.png before frame10.png, 12.05.png before 12.1.png."""
+    found = sorted(paths)
+    if all(SECONDS.fullmatch(path.stem) for path in found):
+        return sorted(found, key=lambda path: Decimal(path.stem))
+    # Every second part is a number, also where the name begins with one.
+    return sorted(found, key=lambda path: [int(p) if p.isdecimal() else p for p in NUMBER.split(path.stem)])
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ from icnet_ros.engine.adapted import Mask
 from icnet_ros.engine.artefacts.int8 import int8_metadata, int8_path
 from icnet_ros.engine.base import EngineError
 from icnet_ros.evaluation.mapping import load_mapping
-from icnet_ros.files import check_regular, open_regular, read_bytes, read_text, writing
+from icnet_ros.files import by_number, check_regular, open_regular, read_bytes, read_text, writing
 from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.files import find_media
 from icnet_ros.replay.ground_truth import read_mapping
@@ -114,3 +115,17 @@ def test_a_full_disk_names_the_file_and_the_setting(tmp_path):
     full = pytest.raises(OSError, match=r"no space left on device: free some space, or .* --out: '.*x\.png'")
     with full, writing(tmp_path / "x.png", "--out"):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["frame2.png", "frame10.png"],
+        ["2.png", "10.png", "a1.png"],
+        ["1700000000.05.png", "1700000000.1.png", "1700000001.0.png"],
+        ["cam2_9.png", "cam2_10.png", "cam10_1.png"],
+        ["a.png", "a1.png", "b.png"],
+    ],
+)
+def test_names_are_ordered_by_their_numbers(names):
+    assert [path.name for path in by_number(map(Path, reversed(names)))] == names

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from icnet_ros.engine.base import Engine, Frame, FrameError, LabelMap, Request
-from icnet_ros.files import check_regular
+from icnet_ros.files import by_number
 from icnet_ros.render.painter import Painter, UInt8, legend
 from icnet_ros.render.video import VideoWriter
 from icnet_ros.replay.ground import GroundDrive, GroundFiles, OpenView
@@ -19,10 +19,10 @@ from icnet_ros.replay.labelling import DamagedImages
 from icnet_ros.wire.cdr import WireError
 from icnet_ros.wire.pictures.jpeg import DamagedImageError
 from icnet_ros.wire.pictures.picture_file import PICTURES, read_picture, write_picture
+from icnet_ros.wire.pictures.video_file import opened, read_frames
 from icnet_ros.wire.storage.files import first_below, is_recording
 
 ENDINGS = ("_overlay.png", "_labels.png", "_colour.png")  # of the results of a picture
-MAX_FAILED_READS = 30  # in a row: a damaged place in a video is no end, and OpenCV tells neither
 
 
 class MediaError(ValueError):
@@ -46,7 +46,7 @@ class Media:
 def find_media(path: Path) -> Media:
     """A picture, a folder of pictures (not its subfolders) or a video. Raises MediaError."""
     if path.is_dir():
-        pictures = tuple(sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES))
+        pictures = tuple(by_number(p for p in path.iterdir() if p.suffix.lower() in PICTURES))
         if not pictures:
             below = first_below(path, PICTURES)
             more = f"; there are some in {below.parent}" if below else ""
@@ -59,10 +59,13 @@ def find_media(path: Path) -> Media:
         return Media((path,), video=False, count=1)
     if is_recording(path):  # FFmpeg would take an mcap file for a video, of all JPEGs that are in it
         raise MediaError(f"{path} is a recording of ROS: `icnet replay {path}`")
-    with _opened(path) as video:
-        return Media(
-            (path,), True, max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT))), video.get(cv2.CAP_PROP_FPS) or 25.0
-        )
+    try:
+        with opened(path) as video:
+            count, rate = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT))), video.get(cv2.CAP_PROP_FPS) or 25.0
+    except WireError as err:
+        kinds = ", ".join(PICTURES)
+        raise MediaError(f"{path}: neither a picture ({kinds}) nor a video OpenCV can open") from err
+    return Media((path,), True, count, rate)
 
 
 @dataclass(frozen=True)
@@ -199,27 +202,11 @@ def _frames(media: Media) -> Iterator[tuple[str, Callable[[], UInt8]]]:
     """Name of the results and pixels of each frame, which may fail with WireError."""
     if media.video:
         path = media.paths[0]
-        with _opened(path) as video:
-            failed = 0
-            while failed < MAX_FAILED_READS:
-                more, frame = video.read()
-                failed = 0 if more else failed + 1
-                if more:
-                    yield path.stem, partial(np.asarray, frame)
+        for frame in read_frames(path):
+            yield path.stem, partial(np.asarray, frame)
     else:
         for name, path in zip(_names(media), media.paths, strict=True):
             yield name, partial(read_picture, path)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
-    video = cv2.VideoCapture(str(check_regular(path)))
-    try:
-        if not video.isOpened():
-            raise MediaError(f"{path}: neither a picture ({', '.join(PICTURES)}) nor a video OpenCV can open")
-        yield video
-    finally:
-        video.release()
 
 
 def _write(path: Path, picture: UInt8) -> None:

@@ -12,7 +12,7 @@ from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.groups import LabelGroups
 from icnet_ros.dataset.label_files import misplaced_colour
 from icnet_ros.documents import DocumentError, read_yaml
-from icnet_ros.files import read_bytes
+from icnet_ros.files import by_number, read_bytes
 from icnet_ros.metrics.frame import UInt8
 from icnet_ros.replay.annotated_ids import AnnotatedIds, check_recorded_names
 from icnet_ros.replay.drive_index import DriveIndex
@@ -109,7 +109,7 @@ class TopicGroundTruth:
 
 
 class FolderGroundTruth:
-    """Folder of 8-bit PNGs, named by frame number (000012.png) or stamp (ns), or one per image in order."""
+    """Folder of 8-bit PNGs, named by frame number (000012.png) or stamp (ns), or one per image, ordered `by_number`."""
 
     def __init__(self, folder: Path, images: TopicIndex, classes: ClassTable | None = None) -> None:
         """images: of the whole bag, as far as it can be read. classes: those of the ids; None if a mapping says it.
@@ -118,7 +118,7 @@ class FolderGroundTruth:
         """
         self._classes = classes
         count = len(images.recorded)
-        files = sorted(folder.glob("*.png")) if folder.is_dir() else []
+        files = by_number(folder.glob("*.png")) if folder.is_dir() else []
         if not files:
             raise GroundTruthError(f"{folder}: no .png label images there")
         self._stamped = False

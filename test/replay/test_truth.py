@@ -45,12 +45,14 @@ def truth_folder(bag, folder, name, change=lambda truth: truth):
     return folder
 
 
-@pytest.mark.parametrize("name", ["{number:06d}", "{stamp}", "x{number:03d}_L"])
+@pytest.mark.parametrize("name", ["{number:06d}", "{stamp}", "x{number:03d}_L", "frame{number}", "cam 1-{tenths}"])
 @pytest.mark.parametrize("began", [1_700_000_000 * 10**9, 10**9])  # simulated time begins at 0
 def test_ground_truth_from_a_folder(tmp_path, engine, name, began):
     bag = make_bag(tmp_path / "bag", engine, began=began)
     by_topic = run(bag, engine, tmp_path / "topic")[1]
-    folder = truth_folder(bag, tmp_path / "truth", lambda number, stamp: name.format(number=number, stamp=stamp))
+    folder = truth_folder(
+        bag, tmp_path / "truth", lambda number, stamp: name.format(number=number, stamp=stamp, tenths=number + 8)
+    )
     report = run(bag, engine, tmp_path / "out", ground_truth_folder=str(folder))[1]
     assert report["confusion"] == by_topic["confusion"]
     assert report["ground_truth"] == str(folder)
