@@ -126,6 +126,21 @@ def camera_of(
     return replace(camera, radius=_invertible_radius(camera))
 
 
+def lens_shift(info: CameraInfo, image_size: tuple[int, int], label_size: tuple[int, int]) -> float:
+    """How far the lens moves points in a raw image from where P (or K) puts them: the most, in pixels of the labels.
+
+    Sizes and errors as of `camera_of`. Points that the lens puts outside of the image do not count.
+    """
+    flat = camera_of(info, image_size, label_size, rectified=True)
+    lens = camera_of(info, image_size, label_size, rectified=False)
+    across, down = np.linspace(0, flat.width - 1, 17), np.linspace(0, flat.height - 1, 13)
+    columns, rows = (one.reshape(-1) for one in np.meshgrid(across, down))
+    u, v = lens.project(flat.rays(columns, rows))
+    with np.errstate(invalid="ignore"):
+        shown = (u >= 0) & (u < flat.width) & (v >= 0) & (v < flat.height)
+    return float(np.hypot(u - columns, v - rows)[shown].max(initial=0.0))
+
+
 @lru_cache(maxsize=32)  # a camera is read for each frame
 def _invertible_radius(camera: GroundCamera) -> float:
     """Distance from the axis (tan of the angle) from which on the distortion polynomial folds the image back."""

@@ -220,3 +220,24 @@ def test_a_lidar_cloud_gets_the_labels_of_its_pixels(graph, node, model):
     count = len(latencies)
     graph.spin_until(lambda: len(latencies) > count, again=again)
     assert latencies[-1].failed == 0
+
+
+def test_a_cloud_on_a_raw_image_of_a_bending_lens_says_how_far_it_is_off(graph, node):
+    """At image_rect, the same camera has nothing to say."""
+    clouds, _ = graph.listen(PointCloud2, "/icnet/cloud")
+    node.start("/cam/image_raw", cloud_transform="0 0 0 0 0 0 1")
+    info_out = graph.node.create_publisher(CameraInfo, "/cam/camera_info", 10)
+    cloud_out = graph.node.create_publisher(PointCloud2, "/cloud", 10)
+    fields = [PointField(name=n, offset=4 * k, datatype=7, count=1) for k, n in enumerate("xyz")]
+    data = np.ones(3, np.float32).tobytes()
+    cloud = PointCloud2(height=1, width=1, fields=fields, point_step=12, row_step=12, data=data)
+    cloud.header.stamp, cloud.header.frame_id = image(1).header.stamp, "lidar"
+    bent = calibration()
+    bent.d = [-0.4, 0.1, 0.0, 0.0, 0.0]
+
+    def again():
+        for publisher, message in ((info_out, bent), (cloud_out, cloud), (node.camera, image(1))):
+            publisher.publish(message)
+
+    graph.spin_until(lambda: clouds, again=again)
+    graph.spin_until(lambda: "cloud: /cam/image_raw seems to be raw" in node.process.text, again=again)

@@ -1,5 +1,6 @@
 """~/camera_info: CameraInfo of the label images."""
 
+import math
 from copy import deepcopy
 
 import numpy as np
@@ -7,12 +8,16 @@ import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from icnet_ros.checkpoint.spec import ModelSpec
+from icnet_ros.ground.camera import lens_shift
+from icnet_ros.ground.errors import GroundError
 from icnet_ros.node.frame import LabelledFrame
 from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.outputs.base import Output, Topic
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.wire.calibration import check_calibration, check_view, delivered, for_pixels
 from icnet_ros.wire.cdr import Header
+
+MIN_SHIFT = 3.0  # pixels of the labels, which the lens moves points by if it is said that images are raw
 
 
 class LabelCameraInfo(Output):
@@ -51,6 +56,27 @@ def for_size(info: CameraInfo, header: Header, height: int, width: int) -> Camer
     result.binning_x = result.binning_y = 0
     result.roi = RegionOfInterest(do_rectify=info.roi.do_rectify)
     return result
+
+
+def not_rectified(info: CameraInfo, frame: LabelledFrame, ground_image: str) -> str:
+    """Why points are put on the wrong pixels of an image that seems to be raw, "" if they are not.
+
+    info: of an image of the size of the labels, see `for_size`. ground_image: the parameter.
+    """
+    topic, size = frame.inputs.image_topic, frame.labels.shape
+    if ground_image == "rectified" or (ground_image == "auto" and "rect" in topic.lower()) or not any(info.d):
+        return ""
+    try:
+        shift = lens_shift(info, size, size)
+    except GroundError:  # of an unknown model
+        shift = math.inf
+    if shift < MIN_SHIFT:
+        return ""
+    pixels = f"up to {shift:.0f} pixels" if shift < math.inf else "an unknown distance"
+    return (
+        f"{topic} seems to be raw, and points are put where a rectified image has them, {pixels} beside: subscribe to "
+        "rectified images (image_proc), or set ground_image to rectified if they are"
+    )
 
 
 def rectified_matrix(info: CameraInfo) -> npt.NDArray[np.float64]:

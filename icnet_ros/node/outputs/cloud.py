@@ -8,7 +8,7 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.node.frame import LabelledFrame, NotYet
 from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.outputs.base import Output, Topic
-from icnet_ros.node.outputs.camera_info import for_size, rectified_matrix
+from icnet_ros.node.outputs.camera_info import for_size, not_rectified, rectified_matrix
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.wire.calibration import check_view
 from icnet_ros.wire.lidar import label_cloud
@@ -30,7 +30,7 @@ class Cloud(Output):
 
     def reset(self) -> None:
         """See Output."""
-        self._last, self._error = perf_counter(), NO_CLOUD
+        self._last, self._error, self.warning = perf_counter(), NO_CLOUD, ""
 
     def publish(self, frame: LabelledFrame) -> None:
         """See Output. A LiDAR is slower than a camera: most images have no cloud."""
@@ -58,7 +58,9 @@ class Cloud(Output):
             return False
         cloud, to_camera = found
         check_view(info, *frame.picture.pixels.shape[:2])
-        k = rectified_matrix(for_size(info, cloud.header, *frame.labels.shape))
+        info = for_size(info, cloud.header, *frame.labels.shape)
+        k = rectified_matrix(info)
+        self.warning = not_rectified(info, frame, self.settings.ground_image)
         ignore = self.spec.classes.ignore
         self.send("cloud", label_cloud(cloud, to_camera, k, frame.labels, frame.confidence, ignore))
         return True

@@ -9,7 +9,7 @@ from icnet_ros.checkpoint.spec import ModelSpec
 from icnet_ros.node.frame import LabelledFrame, NotYet, resized
 from icnet_ros.node.inputs.needs import Needs
 from icnet_ros.node.outputs.base import Output, Topic
-from icnet_ros.node.outputs.camera_info import for_size, rectified_matrix
+from icnet_ros.node.outputs.camera_info import for_size, not_rectified, rectified_matrix
 from icnet_ros.node.parameters import Parameters
 from icnet_ros.wire.calibration import check_view
 from icnet_ros.wire.cloud import encode_cloud
@@ -31,6 +31,7 @@ class Points(Output):
     def reset(self) -> None:
         """See Output."""
         self._waiting: deque[LabelledFrame] = deque(maxlen=MAX_WAITING)
+        self.warning = ""
 
     def publish(self, frame: LabelledFrame) -> None:
         """See Output."""
@@ -68,7 +69,9 @@ class Points(Output):
             )
         confidence = frame.confidence
         check_view(info, rows, columns)
-        k = rectified_matrix(for_size(info, frame.header, rows, columns))
+        info = for_size(info, frame.header, rows, columns)
+        k = rectified_matrix(info)
+        self.warning = not_rectified(info, frame, self.settings.ground_image)
         picture = frame.picture
         pixels = np.asarray(picture.pixels) if picture.order == "rgb" else picture.bgr()[..., ::-1]
         rgb = resized(pixels, depth.shape)
