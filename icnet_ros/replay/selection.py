@@ -14,7 +14,7 @@ class Selection:
     """Frames of a bag and their ground truth. Empty topics are found by type and name.
 
     ground_truth_folder: label images instead of a topic, see FolderGroundTruth. mapping: YAML file for ground truth
-    of another label set. start, end: seconds after the first image. stride: use every n-th frame. limit: maximum
+    of another label set. start, end: seconds after the earliest image. stride: use every n-th frame. limit: maximum
     number of frames, 0: all. tolerance: largest difference, in seconds, between the stamps of image and ground truth.
     """
 
@@ -30,7 +30,7 @@ class Selection:
 
     def of(self, images: TopicIndex) -> Sequence[int]:
         """Indices of the selected images on the topic."""
-        first = images.recorded[0] if images.recorded else 0
+        first = min(images.recorded, default=0)  # the clock may have been set back meanwhile
         inside = [
             number for number, time in enumerate(images.recorded) if self.start <= (time - first) / 1e9 <= self.end
         ]
