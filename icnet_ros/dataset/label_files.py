@@ -15,7 +15,7 @@ from icnet_ros.wire.pictures.stored_picture import StoredPicture
 
 IGNORE = "ignore"  # a target of mappings: pixels that count nowhere
 UNKNOWN = -1
-ENCODINGS = ("auto", "ids", "colours", "red")
+ENCODINGS = ("auto", "ids", "grey", "colours", "red")
 ZERO_HINT = "if these files have 0 where nothing is labelled and ids from 1 (as ADE20K), add `reduce_zero_label: true`"
 
 
@@ -34,8 +34,9 @@ class LabelRules:
 
     mapping: name or id in the files -> class, or "ignore". Names that both have need no entry. If it has an id, it must
     have all ids that occur, by number or by name. others: "ignore" lets what is not listed count nowhere, "" makes it
-    an error. encoding: "auto" takes grey and palette pictures for ids and others for colours; "ids", "colours", "red"
-    (ids in the red channel, also of a palette's colours). reduce_zero_label: 0 counts nowhere, and id 1 is the first
+    an error. encoding: "auto" takes grey and palette pictures for ids and others for colours; "ids" (also in each
+    channel or in 16 bits), "grey" (so, and as the grey levels of a palette), "colours", "red" (ids in the red channel,
+    also of a palette's colours). reduce_zero_label: 0 counts nowhere, and id 1 is the first
     class.
     """
 
@@ -81,8 +82,14 @@ def label_reader(
         if by_colour or (rules.encoding == "auto" and picture.values.ndim == 3):
             return colours.labels(_as_colours(picture, path), path)
         if rules.encoding == "auto" and picture.palette is not None:
-            _check_palette(picture, ids, colours, path)
+            _check_colours(picture, ids, colours, path)
             _check_same(picture, seen, path)
+        if rules.encoding in ("auto", "ids") and (found := misplaced_grey(picture, ids)):
+            raise DatasetError(
+                f"{path}: its palette is grey, in another order than its indices: {found}. PNG optimisers do that: add "
+                "`encoding: grey` if the grey levels are the ids; if the indices are, give the grey of each class, "
+                "`labelmap: {NAME: [1, 1, 1], ...}`"
+            )
         return _by_id(_as_ids(picture, rules.encoding, path), ids, unknown, path)
 
     return read
@@ -176,19 +183,17 @@ def _index(name: Any, target: ClassTable, stored: str, where: str) -> int:
 
 
 def misplaced_colour(picture: StoredPicture, classes: ClassTable) -> str:
-    """The first index of a palette picture with the colour of another class or the grey of another id, "" for none."""
+    """The first index of a palette picture with the colour of another class, "" for none."""
+    if len(set(classes.colours)) < len(classes):
+        return ""
     stored, rules = of_table(classes), LabelRules()
-    ids = id_table(stored, classes, rules, "")
-    if len(set(classes.colours)) == len(classes):
-        colours = _colour_table(stored, classes, rules, "")
-        return _misplaced(picture, ids, colours) or _grey_levels(picture, ids)
-    return _grey_levels(picture, ids)
+    return _misplaced(picture, id_table(stored, classes, rules, ""), _colour_table(stored, classes, rules, ""))
 
 
-def _grey_levels(picture: StoredPicture, ids: npt.NDArray[np.int16]) -> str:
+def misplaced_grey(picture: StoredPicture, ids: npt.NDArray[np.int16]) -> str:
     """The first index of a grey palette whose level is another id, "" if there is none, or if levels can be no ids.
 
-    PNG optimisers such as oxipng store few grey levels as a palette in an order of their own.
+    ids: see `id_table`. PNG optimisers such as oxipng store few grey levels as a palette in an order of their own.
     """
     used, colours = _used(picture)
     levels = colours[:, 0].astype(int)
@@ -215,17 +220,12 @@ def _misplaced(picture: StoredPicture, ids: npt.NDArray[np.int16], colours: _Col
     return f"index {used[wrong[0]]} has the colour {','.join(map(str, shown[wrong[0]]))} of another class"
 
 
-def _check_palette(picture: StoredPicture, ids: npt.NDArray[np.int16], colours: _Colours, path: Path) -> None:
+def _check_colours(picture: StoredPicture, ids: npt.NDArray[np.int16], colours: _Colours, path: Path) -> None:
     """Raise DatasetError if an index that occurs has the colour of another class."""
     if found := _misplaced(picture, ids, colours):
         raise DatasetError(
             f"{path}: its palette has the colours of the classes, but in another order than their ids: {found}. Add "
             "`encoding: colours` if the colours are right, `encoding: ids` if the indices are"
-        )
-    if found := _grey_levels(picture, ids):
-        raise DatasetError(
-            f"{path}: its palette is grey, in another order than its indices: {found}. PNG optimisers do that: add "
-            "`encoding: red` if the grey levels are the ids, `encoding: ids` if the indices are"
         )
 
 
@@ -254,16 +254,17 @@ def _as_colours(picture: StoredPicture, path: Path) -> UInt8:
 
 
 def _as_ids(picture: StoredPicture, encoding: str, path: Path) -> UInt8:
-    values = _as_colours(picture, path) if encoding == "red" and picture.palette is not None else picture.values
+    shown = encoding in ("grey", "red") and picture.palette is not None
+    values = _as_colours(picture, path) if shown else picture.values
     if values.ndim == 3:
-        if encoding == "ids" and not _is_grey(values):
+        if encoding != "red" and not _is_grey(values):
             raise DatasetError(
                 f"{path}: its channels differ, so it does not hold ids; see `encoding` in docs/training.md"
             )
         return values[..., 0]
     if values.dtype == np.uint8:
         return values
-    if encoding != "ids" or values.max(initial=0) > 255:
+    if encoding not in ("ids", "grey") or values.max(initial=0) > 255:
         kind = "I;16" if values.dtype.itemsize > 1 else "1"
         hint = "; if these are ids, add `encoding: ids`" if encoding == "auto" and values.max(initial=0) <= 255 else ""
         raise DatasetError(f"{path}: a PNG of mode {kind}; label images are 8-bit ids, a palette or colours{hint}")

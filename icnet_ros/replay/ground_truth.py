@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.checkpoint.groups import LabelGroups
-from icnet_ros.dataset.label_files import misplaced_colour
+from icnet_ros.dataset.label_files import LabelRules, id_table, misplaced_colour, misplaced_grey, of_table
 from icnet_ros.documents import DocumentError, read_yaml
 from icnet_ros.files import by_number, read_bytes
 from icnet_ros.metrics.frame import UInt8
@@ -25,7 +25,7 @@ from icnet_ros.wire.decoders.base import Decoder
 from icnet_ros.wire.decoders.image import ImageDecoder
 from icnet_ros.wire.decoders.table import open_decoder
 from icnet_ros.wire.index import IndexedMessage, TopicIndex
-from icnet_ros.wire.pictures.stored_picture import ids_of, stored
+from icnet_ros.wire.pictures.stored_picture import StoredPicture, label_image
 
 UNLISTED = -1
 IGNORE = "ignore"  # in a mapping: pixels that count nowhere
@@ -53,13 +53,14 @@ class TopicGroundTruth:
         tolerance: float,
         warn: Callable[[str, int], None],
         decoder: Decoder | None = None,
+        check: Callable[[StoredPicture, str], None] = lambda *_: None,
     ) -> None:
         """images: the topic that is labelled. read: yields the messages at these indices of `index`.
 
         tolerance: seconds. warn: called for unusable ground truth. decoder: of the topic, that of sensor_msgs/Image if
-        it is not given.
+        it is not given. check: see `palette_check`.
         """
-        self._decoder = decoder or ImageDecoder()
+        self._decoder, self._check = decoder or ImageDecoder(), check
         self._index, self._images, self._read, self._warn = index, images, read, warn
         self._tolerance = round(1e9 * tolerance)
         stamped = (place for place, stamp in enumerate(index.stamps) if stamp != NO_STAMP)
@@ -71,7 +72,10 @@ class TopicGroundTruth:
         self._labels: UInt8 | None = None
 
     def of(self, number: int, stamp: int, recorded: int) -> UInt8 | None:
-        """See GroundTruth. None for ambiguous stamps: 0, or the same as that of the previous image."""
+        """See GroundTruth. None for ambiguous stamps: 0, or the same as that of the previous image.
+
+        Raises what `check` does.
+        """
         if stamp == 0 or (number and stamp == self._images.stamps[number - 1]):
             reason = "images without a stamp" if stamp == 0 else "consecutive images with the same stamp"
             self._warn(f"{reason} cannot be matched with ground truth; use --ground-truth FOLDER", number)
@@ -101,9 +105,12 @@ class TopicGroundTruth:
             for there, message in self._reader:
                 if there == place:
                     try:
-                        self._labels = self._decoder.labels(message.data)[1]
+                        picture = self._decoder.labels(message.data)[1]
                     except WireError as err:
                         self._warn(f"ground truth: {err}", message.recorded_ns)
+                    else:
+                        self._check(picture, f"the ground truth recorded at {message.recorded_ns} ns")
+                        self._labels = picture.values
                     break
         return self._labels
 
@@ -111,12 +118,9 @@ class TopicGroundTruth:
 class FolderGroundTruth:
     """Folder of 8-bit PNGs, named by frame number (000012.png) or stamp (ns), or one per image, ordered `by_number`."""
 
-    def __init__(self, folder: Path, images: TopicIndex, classes: ClassTable | None = None) -> None:
-        """images: of the whole bag, as far as it can be read. classes: those of the ids; None if a mapping says it.
-
-        Raises GroundTruthError.
-        """
-        self._classes = classes
+    def __init__(self, folder: Path, images: TopicIndex, check: Callable[[StoredPicture, str], None]) -> None:
+        """images: of the whole bag, as far as it can be read. check: see `palette_check`. Raises GroundTruthError."""
+        self._check = check
         count = len(images.recorded)
         files = by_number(folder.glob("*.png")) if folder.is_dir() else []
         if not files:
@@ -142,16 +146,11 @@ class FolderGroundTruth:
         if file is None:
             return None
         try:
-            picture = stored(read_bytes(file))
-            labels = ids_of(picture)
+            picture = label_image(read_bytes(file))
         except (OSError, ValueError, SyntaxError) as err:
             raise GroundTruthError(f"{file}: {err}") from err
-        if self._classes is not None and (wrong := misplaced_colour(picture, self._classes)):
-            raise GroundTruthError(
-                f"{file}: its palette is in another order than the ids of the classes: {wrong}. Store the ids as a "
-                "grey PNG, or give the class of each index with --mapping"
-            )
-        return labels
+        self._check(picture, f"{file}")
+        return picture.values
 
 
 class CheckedGroundTruth:
@@ -195,6 +194,26 @@ def map_ids(labels: UInt8, table: npt.NDArray[np.int16], what: str) -> UInt8:
             f"{what} has id {labels[unlisted][0]}, which is not in the mapping: add it, or `others: ignore`"
         )
     return mapped.astype(np.uint8)
+
+
+def palette_check(classes: ClassTable, mapping: npt.NDArray[np.int16] | None) -> Callable[[StoredPicture, str], None]:
+    """What raises GroundTruthError, which names the place, for a palette in another order than the ids.
+
+    mapping: see MappedGroundTruth; what it says of indices counts, but grey levels that it has, too, may be the ids.
+    """
+    known = id_table(of_table(classes), classes, LabelRules(), "") if mapping is None else mapping
+
+    def check(picture: StoredPicture, where: str) -> None:
+        grey = misplaced_grey(picture, known)
+        wrong = grey or (misplaced_colour(picture, classes) if mapping is None else "")
+        if wrong:
+            other = "" if grey else ", or give the class of each index with --mapping"
+            raise GroundTruthError(
+                f"{where}: its palette is in another order than the ids of the classes: {wrong}. Store the ids as a "
+                f"grey PNG{other}"
+            )
+
+    return check
 
 
 def read_mapping(path: Path, classes: ClassTable) -> npt.NDArray[np.int16]:
@@ -244,10 +263,11 @@ def open_ground_truth(
     """
     source = classes if groups is None else groups.source
     table = read_mapping(Path(selection.mapping), source) if selection.mapping else None
+    check = palette_check(source, table)
     found: GroundTruth
     if selection.ground_truth_folder:
         result.ground_truth = selection.ground_truth_folder
-        found = FolderGroundTruth(Path(selection.ground_truth_folder), index.images, source if table is None else None)
+        found = FolderGroundTruth(Path(selection.ground_truth_folder), index.images, check)
     elif (topic := index.ground_truth) is not None:
 
         def read(places: Sequence[int]) -> Iterator[IndexedMessage]:
@@ -261,7 +281,7 @@ def open_ground_truth(
         if table is None:
             check_recorded_names(bag, source_topic, source, result.warn)
         decoder = open_decoder(source_topic.kind, source_topic.encoding)
-        found = TopicGroundTruth(topic, index.images, read, selection.tolerance, result.warn, decoder)
+        found = TopicGroundTruth(topic, index.images, read, selection.tolerance, result.warn, decoder, check)
     else:
         if index.untaken:
             result.warn(f"not scored: {index.untaken}", -1)

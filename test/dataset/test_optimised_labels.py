@@ -37,10 +37,25 @@ def optimised(ids, levels):
 def test_a_palette_of_grey_levels_in_another_order_is_refused(tmp_path):
     """Indices 0, 1, 2 are ids, too: they would swap way and sky without a word."""
     data = dataset(tmp_path, {"a.png": optimised(IDS, [2, 1, 0])})
-    with pytest.raises(DatasetError, match=r"a\.png: its palette is grey, .*: index 0 is grey 2\. .*red"):
+    with pytest.raises(DatasetError, match=r"a\.png: its palette is grey, .*: index 0 is grey 2\. .*grey` if"):
         data.labels(0)
-    assert np.array_equal(dataset(tmp_path, {"a.png": optimised(IDS, [2, 1, 0])}, encoding="red").labels(0), IDS)
-    assert np.array_equal(dataset(tmp_path, {"a.png": optimised(IDS, [2, 1, 0])}, encoding="ids").labels(0), 2 - IDS)
+    with pytest.raises(DatasetError, match=r"encoding: grey"):
+        dataset(tmp_path, {"a.png": optimised(IDS, [2, 1, 0])}, encoding="ids").labels(0)
+    assert np.array_equal(dataset(tmp_path, {"a.png": optimised(IDS, [2, 1, 0])}, encoding="grey").labels(0), IDS)
+    greys = {"way": [2] * 3, "tree": [1] * 3, "sky": [0] * 3}
+    assert np.array_equal(dataset(tmp_path, {"a.png": optimised(IDS, [2, 1, 0])}, labelmap=greys).labels(0), 2 - IDS)
+
+
+@pytest.mark.parametrize("kind", ["palette", "RGB", "16 bits", "grey"])
+def test_grey_however_it_is_stored(tmp_path, kind):
+    """What converters write for ids as RGB, of which an optimiser makes grey or a palette."""
+    pictures = {"RGB": np.dstack([IDS] * 3), "16 bits": IDS.astype(np.uint16), "grey": IDS}
+    picture = optimised(IDS, [1, 0, 2]) if kind == "palette" else Image.fromarray(pictures[kind])
+    assert np.array_equal(dataset(tmp_path, {"a.png": picture}, encoding="grey").labels(0), IDS)
+    coloured = Image.fromarray(IDS, "P")
+    coloured.putpalette([0, 0, 0, 1, 0, 0, 2, 2, 2])
+    with pytest.raises(DatasetError, match="its channels differ"):
+        dataset(tmp_path, {"a.png": coloured}, encoding="grey").labels(0)
 
 
 def test_grey_palettes_that_can_mean_one_thing_are_read(tmp_path):

@@ -98,7 +98,7 @@ def test_two_images_are_one_for_each_part(tmp_path):
         ({"part": [0.5]}, r"part is \[0\.5\], it takes two shares of the images"),
         ({"part": [0.9, 0.1]}, "it takes two shares"),
         ({"others": "drop"}, "others is 'drop', it takes ignore"),
-        ({"encoding": "rgb"}, "encoding is 'rgb', it takes auto or ids or colours or red"),
+        ({"encoding": "rgb"}, "encoding is 'rgb', it takes auto or ids or grey or colours or red"),
         ({"missing_labels": True}, "missing_labels is True, it takes error or skip"),
         ({"label_pattern": "x"}, "label_pattern is 'x'"),
         ({"label_suffix": 7}, "label_suffix is 7, it must be a string"),

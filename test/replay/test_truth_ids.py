@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from drives import FRAMES, make_bag, run
+from drives import FRAMES, make_bag, pictures, run
 from PIL import Image
 
 from icnet_ros.checkpoint.classes import ClassTable
@@ -13,7 +13,9 @@ from icnet_ros.replay.errors import GroundTruthError
 from icnet_ros.replay.ground_truth import open_ground_truth
 from icnet_ros.replay.results.result import ReplayResult
 from icnet_ros.replay.selection import Selection
-from icnet_ros.wire.bag import open_bag
+from icnet_ros.wire.bag import BagWriter, open_bag
+from icnet_ros.wire.cdr import COMPRESSED_IMAGE
+from icnet_ros.wire.image import encode_compressed, encode_jpeg, make_header
 
 
 @pytest.fixture
@@ -75,6 +77,28 @@ def test_a_palette_in_another_order_is_refused(bag, tmp_path, engine):
         warnings(bag, engine, wrong, tmp_path / "refused")
     (tmp_path / "m.yaml").write_text("0: ignore\n1: road\n")
     warnings(bag, engine, wrong, tmp_path / "mapped", mapping=str(tmp_path / "m.yaml"))
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("topic", [False, True])
+def test_ids_that_are_stored_as_grey_levels_in_another_order_are_refused(tmp_path, engine, topic, mapped):
+    """oxipng stores 0 and 1 so: their indices are ids, too."""
+    labels = np.zeros((96, 128), np.uint8)
+    labels[50:] = 1
+    folder = folder_of(labels, tmp_path / "truth", [(1, 1, 1), (0, 0, 0)])
+    writer = BagWriter(tmp_path / "bag", [(f"/cam/{name}", COMPRESSED_IMAGE) for name in ("image", "labels")])
+    for number, bgr in enumerate(pictures()):
+        header = make_header(10**9 + number, "cam")
+        png = np.fromfile(f"{folder}/{number:06d}.png", np.uint8)
+        writer.write("/cam/image", encode_jpeg(header, bgr), number)
+        writer.write("/cam/labels", encode_compressed(header, png, "mono8; png compressed "), number)
+    writer.close()
+    chosen = {} if topic else {"ground_truth_folder": folder}
+    if mapped:
+        (tmp_path / "m.yaml").write_text("0: road\n1: car\n")
+        chosen["mapping"] = str(tmp_path / "m.yaml")
+    with pytest.raises(GroundTruthError, match=r"index 0 is grey 1\. Store the ids as a grey PNG$"):
+        run(tmp_path / "bag", engine, tmp_path / "out", **chosen)
 
 
 def test_a_running_node_is_evaluated_with_the_same_warning(tmp_path):

@@ -123,7 +123,7 @@ def test_labels_of_integers(tmp_path, encoding, dtype):
         return serialise(kind(HEADER, 12, 16, encoding, int(dtype[0] == ">"), step, data), IMAGE)
 
     decoder = open_decoder(IMAGE)
-    assert np.array_equal(decoder.labels(message(IDS.astype(dtype)))[1], IDS)
+    assert np.array_equal(decoder.labels(message(IDS.astype(dtype)))[1].values, IDS)
     with pytest.raises(ValueError, match="up to 300, ids are 0 to 255"):
         decoder.labels(message(np.full((12, 16), 300, dtype)))
     write_mcap(tmp_path / "x.mcap", {"/cam/labels": (IMAGE, [(1, message(IDS.astype(dtype)))])})
@@ -142,7 +142,7 @@ def test_label_images_of_simulators_are_no_cameras(tmp_path):
         topic = bag.ground_truth_topic()
         assert topic.name == "/seg/labels_map"
         data = next(bag.messages(topic.name)).data
-    assert np.array_equal(open_decoder(topic.kind).labels(data)[1], IDS)
+    assert np.array_equal(open_decoder(topic.kind).labels(data)[1].values, IDS)
     with pytest.raises(ValueError, match="this one holds colours"):
         open_decoder(IMAGE).labels(coloured[1])
 
@@ -170,8 +170,8 @@ def test_labels_that_were_recorded_without_loss_are_ground_truth(tmp_path, messa
     with open_bag(path) as bag:
         topic = bag.ground_truth_topic()
         assert topic.name == "/cam/labels/compressed"
-        header, ids = open_decoder(topic.kind).labels(next(bag.messages(topic.name)).data)
-    assert np.array_equal(ids, IDS)
+        header, picture = open_decoder(topic.kind).labels(next(bag.messages(topic.name)).data)
+    assert np.array_equal(picture.values, IDS)
     assert header.stamp.nanosec == 1
 
 

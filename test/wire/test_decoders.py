@@ -109,8 +109,8 @@ def test_what_a_message_says_is_read_without_its_pixels():
 def test_labels_are_raw_or_compressed_without_loss():
     header = make_header(1, "cam")
     labels = BGR[..., 0]
-    np.testing.assert_array_equal(open_decoder(IMAGE).labels(encode_image(header, labels, "mono8"))[1], labels)
-    np.testing.assert_array_equal(open_decoder(COMPRESSED_IMAGE).labels(encode_png(header, labels))[1], labels)
+    np.testing.assert_array_equal(open_decoder(IMAGE).labels(encode_image(header, labels, "mono8"))[1].values, labels)
+    np.testing.assert_array_equal(open_decoder(COMPRESSED_IMAGE).labels(encode_png(header, labels))[1].values, labels)
     with pytest.raises(WireError, match=r"'bgr8; jpeg compressed bgr8' is no label image: .*without loss, .* a JPEG"):
         open_decoder(COMPRESSED_IMAGE).labels(encode_jpeg(header, BGR))
 

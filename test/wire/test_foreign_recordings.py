@@ -77,7 +77,7 @@ def test_schemas_of_foxglove_are_read_as_messages_of_ros(tmp_path, encoding):
             assert all(np.array_equal(one.pixels, PIXELS) for one in pictures)
             assert index_topics(opened, [camera.name])[camera.name].stamps[2] == 7 * 10**9 + 2
         message = next(opened.messages("/left/ground_truth"))
-        assert np.array_equal(open_decoder(IMAGE).labels(message.data)[1], labels)
+        assert np.array_equal(open_decoder(IMAGE).labels(message.data)[1].values, labels)
         info = deserialise(next(opened.messages("/info")).data, CAMERA_INFO)
         assert (info.width, info.height, info.distortion_model) == (16, 12, "plumb_bob")
         assert (info.k.tolist(), info.r.tolist(), info.p.tolist()) == ([*range(9)], [0] * 9, [0.5] * 12)

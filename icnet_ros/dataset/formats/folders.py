@@ -97,7 +97,7 @@ def _describe(request: Request) -> Description:
     table, _ = shipped_classes(request, "a pair of folders")
     found = load_classes(request.classes)
     colours = {name: list(colour) for name, colour in zip(found.names, found.colours, strict=True)}
-    rules: dict[str, Values] = {"wide": {"encoding": "ids"}, "colours": {"labelmap": colours}}
+    rules: dict[str, Values] = {"wide": {"encoding": "grey"}, "colours": {"labelmap": colours}}
     return Description(table, _sources(request, rules.get(_kind(request.folder), {})))
 
 

@@ -102,7 +102,7 @@ def _describe_masks(request: Request) -> Description:
         source = {
             "images": (one / "img").as_posix(),
             "labels": (one / "masks_machine").as_posix(),
-            "encoding": "ids",  # grey stored as RGB
+            "encoding": "grey",  # grey stored as RGB
             "mapping": mapping,
         }
         splits.setdefault(split_of(one.name), []).append(source)

@@ -229,17 +229,18 @@ def _masks(request: Request, config: Config, name: str) -> Description:
                 "mapping": mapping,
             }
             if first is not None:
-                splits.setdefault(split, []).append(source | ({"encoding": "ids"} if _wide(first) else {}))
+                splits.setdefault(split, []).append(source | _encoding(first))
     if not splits:
         raise DatasetError(f"{config.path}: no masks in the folders {name} beside those of the images")
     return Description(class_table(folded.names), with_validation(splits), notes=[*folded.notes, *config.notes])
 
 
-def _wide(path: Path) -> bool:
-    """Whether ids are stored as RGB, in 16 bits, or as indices of a palette of colours."""
+def _encoding(path: Path) -> Values:
+    """Entry of a source whose ids are stored as RGB, in 16 bits, or as indices of a palette of colours."""
     picture = read_label_file(path)
-    coloured = picture.palette is not None and bool((picture.palette != picture.palette[:, :1]).any())
-    return coloured or picture.values.ndim == 3 or picture.values.dtype != np.uint8
+    if picture.palette is not None and bool((picture.palette != picture.palette[:, :1]).any()):
+        return {"encoding": "ids"}
+    return {"encoding": "grey"} if picture.values.ndim == 3 or picture.values.dtype != np.uint8 else {}
 
 
 FORMATS = (Format("yolo", "Ultralytics YOLO segmentation", _recognise, _describe),)

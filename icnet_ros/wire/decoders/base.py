@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from icnet_ros.wire.cdr import Header, WireError, peek_stamp
-from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, UInt8, stamp_ns
+from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, stamp_ns
 from icnet_ros.wire.pictures.jpeg import DamagedImageError
+from icnet_ros.wire.pictures.stored_picture import StoredPicture
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class Decoder(Protocol):
     def flush(self) -> Sequence[Picture]:
         """The pictures that are still to come after the last message; `late` counts from that."""
 
-    def labels(self, data: bytes | memoryview) -> tuple[Header, UInt8]:
-        """Header and class ids, uint8 (H, W), of a label image. Raises WireError if the message cannot be one."""
+    def labels(self, data: bytes | memoryview) -> tuple[Header, StoredPicture]:
+        """Header and class ids of a label image, values uint8 (H, W). Raises WireError if the message cannot be one."""
 
 
 def decode_damaged(error: DamagedImageError) -> Picture:
@@ -99,6 +100,6 @@ class StatelessDecoder(ABC):
         """See Decoder."""
         return ()
 
-    def labels(self, data: bytes | memoryview) -> tuple[Header, UInt8]:
+    def labels(self, data: bytes | memoryview) -> tuple[Header, StoredPicture]:
         """See Decoder."""
         raise WireError(f"a label image is a mono8 Image, this message is {self.peek(data).encoding!r}")

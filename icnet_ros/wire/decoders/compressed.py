@@ -10,7 +10,7 @@ from icnet_ros.wire.decoders.image import channels_of, decode_pixels, labels_of
 from icnet_ros.wire.decoders.pixels import demosaic
 from icnet_ros.wire.decoders.video import Packet, Video
 from icnet_ros.wire.decoders.zstd import is_zstd_transport, unpack_zstd_transport
-from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, UInt8, check_size
+from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, check_size
 from icnet_ros.wire.pictures.jpeg import DamagedImageError
 from icnet_ros.wire.pictures.picture_file import (
     LOSSLESS,
@@ -18,7 +18,7 @@ from icnet_ros.wire.pictures.picture_file import (
     decode_picture,
     picture_size,
 )
-from icnet_ros.wire.pictures.stored_picture import label_image, stored_channels
+from icnet_ros.wire.pictures.stored_picture import StoredPicture, label_image, stored_channels
 from icnet_ros.wire.video_stream import codec_of, is_key_frame
 
 # As image_transport writes it: "bayer_rggb8; jpeg compressed mono8". Behind "compressed" stands what the file holds.
@@ -79,12 +79,12 @@ class CompressedImageDecoder:
         """See Decoder."""
         return self._video.flush()
 
-    def labels(self, data: bytes | memoryview) -> tuple[Header, UInt8]:
+    def labels(self, data: bytes | memoryview) -> tuple[Header, StoredPicture]:
         """See Decoder."""
         message = deserialise(data, COMPRESSED_IMAGE)
         content, described = bytes(message.data), str(message.format)
         if is_zstd_transport(described, content):
-            return message.header, labels_of(unpack_zstd_transport(content))
+            return message.header, StoredPicture(labels_of(unpack_zstd_transport(content)))
         try:
             kind, height, width = picture_size(content)
             check_size(height, width)

@@ -41,9 +41,10 @@ class ImageDecoder(StatelessDecoder):
         """See StatelessDecoder."""
         return decode_image(data, max_pixels)
 
-    def labels(self, data: bytes | memoryview) -> tuple[Header, UInt8]:
+    def labels(self, data: bytes | memoryview) -> tuple[Header, StoredPicture]:
         """See Decoder."""
-        return decode_labels(data)
+        header, ids = decode_labels(data)
+        return header, StoredPicture(ids)
 
 
 def decode_image(data: bytes | memoryview, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:

@@ -10,6 +10,7 @@ from typing import ClassVar, NamedTuple
 from icnet_ros.wire.cdr import COMPRESSED_VIDEO, FFMPEG_PACKET, Header, WireError, deserialise, peek_stamp
 from icnet_ros.wire.decoders.base import ImageInfo
 from icnet_ros.wire.image import DEFAULT_MAX_PIXELS, Picture, UInt8, as_header
+from icnet_ros.wire.pictures.stored_picture import StoredPicture
 from icnet_ros.wire.video_stream import VideoStream, codec_of, is_key_frame
 
 MAX_WAITING = 64  # headers of packets whose frames did not come
@@ -85,7 +86,7 @@ class VideoDecoder(ABC):
         """See Decoder."""
         return self._video.flush()
 
-    def labels(self, data: bytes | memoryview) -> tuple[Header, UInt8]:
+    def labels(self, data: bytes | memoryview) -> tuple[Header, StoredPicture]:
         """See Decoder."""
         raise WireError("a video holds no label images: its compression changes class ids")
 

@@ -36,13 +36,14 @@ def read_stored(path: Path, *, few_bits: bool = False) -> StoredPicture:
     return stored(content, few_bits=few_bits)
 
 
-def label_image(content: bytes) -> npt.NDArray[np.uint8]:
-    """Class ids (H, W) of a picture: grey, indices of a palette, or the id in each channel. Raises WireError."""
-    return ids_of(stored(content))
+def label_image(content: bytes) -> StoredPicture:
+    """A picture of class ids uint8 (H, W): grey, indices of a palette, or the id in each channel. Raises WireError."""
+    picture = stored(content)
+    return picture._replace(values=ids_of(picture))
 
 
 def ids_of(picture: StoredPicture) -> npt.NDArray[np.uint8]:
-    """`label_image` of a picture that is decoded."""
+    """Class ids (H, W) of a picture, see `label_image`."""
     ids = picture.values
     if ids.ndim == 3:
         if any((ids[..., channel] != ids[..., 0]).any() for channel in (1, 2)):
