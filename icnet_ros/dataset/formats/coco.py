@@ -15,9 +15,16 @@ from icnet_ros.dataset.formats.raster import Mask, coco_rle, polygon
 
 PLACES = ("*.json", "annotations/*.json", "*/*.coco.json", "*/*.json", "*/annotations/*.json")
 
+# What the scripts of public data sets write into their trees: cityscapesScripts, Mask2Former's for ADE20K.
+OF_OTHERS = ("cityscapes_panoptic_", "ade20k_panoptic_", "ade20k_instance_")
+
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in files(folder, *PLACES) if _is_coco(read_json(path))]
+
+
+def _recognise(folder: Path) -> bool:
+    return any(not path.name.startswith(OF_OTHERS) for path in _files(folder))
 
 
 def _is_coco(content: Any) -> bool:
@@ -126,4 +133,4 @@ def panoptic_ids(path: Path) -> npt.NDArray[np.int32]:
     return ids
 
 
-FORMATS = (Format("coco", "COCO instances or panoptic", lambda folder: bool(_files(folder)), _describe),)
+FORMATS = (Format("coco", "COCO instances or panoptic", _recognise, _describe),)

@@ -43,12 +43,13 @@ def test_cityscapes_polygons(tmp_path):
         {"label": "road", "polygon": [[0, 0], [15, 0], [15, 11], [0, 11]]},
         {"label": "cargroup", "polygon": [[2, 2], [9, 2], [9, 8], [2, 8]]},
         {"label": "license plate", "polygon": [[3, 3], [5, 3], [5, 5], [3, 5]]},
+        {"label": "polegroup", "polygon": [[12, 2], [14, 2], [14, 5], [12, 5]]},
         {"label": "ego vehicle", "polygon": [[0, 10], [15, 10], [15, 11], [0, 11]]},
         {"label": "sky", "deleted": 1, "polygon": [[0, 0], [15, 0], [15, 11]]},
     ]
     expected = np.full((HEIGHT, WIDTH), "road", object)
     expected[2:9, 2:10] = "car"
-    expected[10:] = ""
+    expected[2:6, 12:15] = expected[10:] = ""  # polegroup is not evaluated
     for split in ("train", "val"):
         picture(tmp_path / "leftImg8bit" / split / "x" / f"{split}_leftImg8bit.png")
         content = {"imgHeight": HEIGHT, "imgWidth": WIDTH, "objects": objects}
@@ -56,6 +57,20 @@ def test_cityscapes_polygons(tmp_path):
     found, counts, _ = converted(tmp_path)
     assert counts == {"train": 1, "val": 1}
     assert np.array_equal(found["val_leftImg8bit"], expected)
+
+
+def test_panoptic_files_of_cityscapesscripts_lie_beside(tmp_path):
+    """csCreatePanopticImgs 2.2.4 writes COCO's form into gtFine, with names of images that are not there."""
+    truth = {}
+    for split, city in (("train", "ulm"), ("val", "bonn")):
+        stem = f"{city}_000001_000019"
+        picture(tmp_path / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png")
+        truth[f"{stem}_leftImg8bit"] = ids(range(34))
+        put(tmp_path / "gtFine" / split / city / f"{stem}_gtFine_labelIds.png", truth[f"{stem}_leftImg8bit"])
+        images = [{"id": stem, "width": WIDTH, "height": HEIGHT, "file_name": f"{stem}_gtFine_leftImg8bit.png"}]
+        content = {"images": images, "annotations": [], "categories": [{"id": 7, "name": "road"}]}
+        text(tmp_path / "gtFine" / f"cityscapes_panoptic_{split}.json", content)
+    check(tmp_path, truth, LABEL_IDS, "cityscapes")
 
 
 def test_idd(tmp_path):

@@ -137,6 +137,8 @@ def _label(name: str, names: list[str], *, idd: bool) -> str:
     """Class of a polygon; "void" for labels that are not evaluated, "" for those that are not drawn."""
     if name == "license plate":
         return "void" if idd else ""  # Cityscapes leaves what is below, IDD does not
+    if name == "polegroup" and not idd:
+        return "void"  # a label of its own in Cityscapes, as no other group
     name = IDD_MEMBERS.get(name, name) if idd else name
     if name not in names and name.endswith("group"):
         name = name[: -len("group")]
