@@ -52,6 +52,20 @@ def test_bdd100k(tmp_path, new):
     check(tmp_path, truth, dict(enumerate(CITY)), "bdd100k")
 
 
+@pytest.mark.parametrize("new", [True, False])
+def test_drivable_areas_of_bdd100k(tmp_path, new):
+    """Ids of labels/drivable/masks as bdd100k 1.0.1 writes them; those of the maps of 2018 begin with the background."""
+    truth, names = {}, ("direct", "alternative", "background") if new else ("background", "direct", "alternative")
+    folder, end = ("labels/drivable/masks", "") if new else ("drivable_maps/labels", "_drivable_id")
+    for split in ("train", "val"):
+        truth[split] = ids([0, 1, 2])
+        picture(tmp_path / "images" / "100k" / split / f"{split}.jpg")
+        picture(tmp_path / "images" / "100k" / split / f"{split}-without.jpg")
+        put(tmp_path / folder / split / f"{split}{end}.png", truth[split])
+    counts, _ = check(tmp_path, truth, dict(enumerate(names)), "bdd100k-drivable")
+    assert counts == {"train": 1, "val": 1}
+
+
 def test_a2d2(tmp_path):
     """Car 1, Car 2, ... are one class."""
     classes = {"#ff0000": "Car 1", "#c80000": "Car 2", "#ff00ff": "RD normal street", "#80ffff": "Sky"}
@@ -145,8 +159,13 @@ def test_goose(tmp_path):
         picture(tmp_path / "images" / split / scene / f"{stem}_windshield_vis.png")
         put(tmp_path / "labels" / split / scene / f"{stem}_labelids.png", truth[f"{stem}_windshield_vis"])
         put(tmp_path / "labels" / split / scene / f"{stem}_color.png", ids([0, 1]))
+        for camera in ("front", "camera_left", "realsense"):  # the robots of GOOSE-Ex
+            truth[f"{camera}_{split}_{camera}"] = ids([0, 1, 2])
+            picture(tmp_path / "images" / split / camera / f"{camera}_{split}_{camera}.png")
+            label = tmp_path / "labels" / split / camera / f"{camera}_{split}_labelids.png"
+            put(label, truth[f"{camera}_{split}_{camera}"])
     counts, _ = check(tmp_path, truth, {1: "traffic_cone", 2: "snow"}, "goose")
-    assert counts == {"train": 1, "val": 1}
+    assert counts == {"train": 4, "val": 4}
 
 
 # Simulators and plain folders

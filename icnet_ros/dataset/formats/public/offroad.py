@@ -82,7 +82,7 @@ def _describe_goose(request: Request) -> Description:
         raise DatasetError(f"{path}: not lines of class_name, label_key, has_instance, hex ({err})") from err
     folded, mapping = id_mapping([(key, name) for key, name, _ in rows], request)
     colours = {name: hex_colour(colour) for _, name, colour in rows}
-    suffixes = ("_windshield_vis", "_front", "_camera_left")  # of GOOSE and GOOSE-Ex
+    suffixes = ("_windshield_vis", "_front", "_camera_left", "_realsense")  # of GOOSE and GOOSE-Ex
     splits: dict[str, list[Values]] = {}
     for split in sorted(one.name for one in (request.folder / "images").iterdir() if one.is_dir()):
         if not has(request.folder, f"labels/{split}/*/*_labelids.png"):

@@ -22,6 +22,7 @@ from icnet_ros.dataset.formats.base import (
 from icnet_ros.dataset.formats.drawing import each
 from icnet_ros.files import read_text
 
+DRIVABLE, DRIVABLE_2018 = "labels/drivable/masks", "drivable_maps/labels"  # of BDD100K
 CAMVID = ("701_StillsRaw_full", "LabeledApproved_full")  # the original release
 COLOURS = ("class_dict.csv", "label_colors.txt")
 
@@ -66,7 +67,30 @@ def _describe_bdd(request: Request) -> Description:
         for split in ("train", "val")
         if (request.folder / labels / split).is_dir()
     }
-    return Description("cityscapes", with_validation(splits))
+    notes = ["drivable areas are there, too: --format bdd100k-drivable"] if _is_drivable(request.folder) else []
+    return Description("cityscapes", with_validation(splits), notes=notes)
+
+
+def _is_bdd(folder: Path) -> bool:
+    return has(folder, "labels/sem_seg/masks") or has(folder, "seg/labels/*/*_train_id.png")
+
+
+def _is_drivable(folder: Path) -> bool:
+    return has(folder, DRIVABLE) or has(folder, f"{DRIVABLE_2018}/*/*_drivable_id.png")
+
+
+def _describe_drivable(request: Request) -> Description:
+    """Three classes: the release of 2018 counts from the background, the one of today from "direct"."""
+    new = (request.folder / DRIVABLE).is_dir()
+    labels, suffix = (DRIVABLE, "") if new else (DRIVABLE_2018, "_drivable_id")
+    names = ("direct", "alternative", "background") if new else ("background", "direct", "alternative")
+    splits: dict[str, list[Values]] = {}
+    for split in ("train", "val"):
+        if (request.folder / labels / split).is_dir():
+            source = {"images": f"images/100k/{split}", "labels": f"{labels}/{split}", "label_suffix": suffix}
+            splits[split] = [{**source, "missing_labels": "skip", "mapping": dict(enumerate(names))}]
+    colours = {"direct": (219, 94, 86), "alternative": (86, 211, 219)}
+    return Description(class_table(("direct", "alternative", "background"), colours), with_validation(splits))
 
 
 def _describe_a2d2(request: Request) -> Description:
@@ -147,11 +171,12 @@ def _colours(folder: Path) -> dict[str, Colour]:
 
 FORMATS = (
     Format("vistas", "Mapillary Vistas", lambda folder: _vistas(folder) is not None, _describe_vistas),
+    Format("bdd100k", "BDD100K", _is_bdd, _describe_bdd),
     Format(
-        "bdd100k",
-        "BDD100K",
-        lambda folder: has(folder, "labels/sem_seg/masks") or has(folder, "seg/labels/*/*_train_id.png"),
-        _describe_bdd,
+        "bdd100k-drivable",
+        "BDD100K drivable areas",
+        lambda folder: _is_drivable(folder) and not _is_bdd(folder),
+        _describe_drivable,
     ),
     Format("a2d2", "A2D2", lambda folder: has(folder, "class_list.json", "*/camera", "*/label"), _describe_a2d2),
     Format(
