@@ -3,27 +3,17 @@
 from pathlib import Path
 
 from icnet_ros.dataset.base import DatasetError
-from icnet_ros.dataset.formats import (
-    coco,
-    cvat,
-    folders,
-    label_studio,
-    labelme,
-    parquet,
-    roboflow,
-    segments_ai,
-    supervisely,
-    voc,
-    yolo,
-)
+from icnet_ros.dataset.formats import coco, folders, parquet, voc, yolo
 from icnet_ros.dataset.formats.base import Format
-from icnet_ros.dataset.formats.public import cityscapes, offroad, street
+from icnet_ros.dataset.formats.public import cityscapes, nuimages, offroad, street
+from icnet_ros.dataset.formats.tools import cvat, label_studio, labelme, roboflow, segments_ai, supervisely, via
 
 MODULES = (
     voc,
     label_studio,
     roboflow,
     labelme,
+    via,
     coco,
     cvat,
     supervisely,
@@ -33,6 +23,7 @@ MODULES = (
     cityscapes,
     street,
     offroad,
+    nuimages,
 )
 FORMATS: dict[str, Format] = {one.name: one for module in (*MODULES, folders) for one in module.FORMATS}
 ANY = tuple(one.name for one in folders.FORMATS)  # only where nothing else is recognised

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from exports import check, ids, picture, put, rgb, text
+from exports import HEIGHT, WIDTH, check, ids, picture, put, rgb, text
 
 from icnet_ros.checkpoint.classes import load_classes
 from icnet_ros.dataset.base import DatasetError
@@ -54,7 +54,7 @@ def test_bdd100k(tmp_path, new):
 
 @pytest.mark.parametrize("new", [True, False])
 def test_drivable_areas_of_bdd100k(tmp_path, new):
-    """Ids of labels/drivable/masks as bdd100k 1.0.1 writes them; those of the maps of 2018 begin with the background."""
+    """Ids as bdd100k 1.0.1 writes them; those of the maps of 2018 begin with the background."""
     truth, names = {}, ("direct", "alternative", "background") if new else ("background", "direct", "alternative")
     folder, end = ("labels/drivable/masks", "") if new else ("drivable_maps/labels", "_drivable_id")
     for split in ("train", "val"):
@@ -108,6 +108,41 @@ def test_colours_with_a_class_dict(tmp_path):
         put(tmp_path / f"{split}_labels" / f"{split}_L.png", pixels[..., ::-1])
         truth |= {split: values} if split != "test" else {}
     check(tmp_path, truth, {0: "Road", 1: "Sky"}, "class-dict")
+
+
+# Rows and columns of masks of 12x16 pixels, as nuImages stores them: pycocotools 2.0.11's text, in base 64.
+SURFACE = "NjY2MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA="  # 6:12, 0:16
+CAR = "ajA2NjAwMDAwMDAwMG4y"  # 2:8, 2:8
+PERSON = "XDI1NzAwMGAy"  # 4:9, 6:9
+
+
+def test_nuimages(tmp_path):
+    """Surfaces in the order of the file, then objects by token, as nuscenes-devkit 1.2.0 draws them."""
+    names = {0: "flat.driveable_surface", 1: "vehicle.car", 2: "human.pedestrian.adult"}
+
+    def row(token, category, counts):
+        mask = {"size": [HEIGHT, WIDTH], "counts": counts} if counts else None
+        return {"token": token, "category_token": category, "sample_data_token": "key", "mask": mask}
+
+    truth = {}
+    for split in ("train", "val"):
+        truth[split] = values = np.full((HEIGHT, WIDTH), 9, np.uint8)
+        values[6:], values[2:8, 2:8], values[4:9, 6:9] = 0, 1, 2
+        picture(tmp_path / "samples" / "CAM_FRONT" / f"{split}.jpg")
+        size = {"height": HEIGHT, "width": WIDTH}
+        tables = {
+            "category": [{"token": f"c{index}", "name": name} for index, name in names.items()],
+            "sample_data": [
+                {"token": "key", "filename": f"samples/CAM_FRONT/{split}.jpg", **size},
+                {"token": "sweep", "filename": "sweeps/CAM_FRONT/x.jpg", **size},
+            ],
+            "surface_ann": [row("z", "c0", SURFACE)],
+            "object_ann": [row("b", "c2", PERSON), row("a", "c1", CAR), row("c", "c1", "")],
+        }
+        for name, table in tables.items():
+            text(tmp_path / f"v1.0-{split}" / f"{name}.json", table)
+    counts, _ = check(tmp_path, truth, names, "nuimages")
+    assert counts == {"train": 1, "val": 1}
 
 
 # Beyond roads

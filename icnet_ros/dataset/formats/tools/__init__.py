@@ -1,0 +1,1 @@
+"""Exports of labelling tools, a file for each tool."""
