@@ -67,6 +67,13 @@ def test_label_studio(tmp_path):
     assert "/gone.png: not there" in done.notes
 
 
+def test_predictions_alone_are_no_labels_of_label_studio(tmp_path):
+    picture(tmp_path / "a.jpg")
+    text(tmp_path / "tasks.json", [{"data": {"image": "a.jpg"}, "predictions": [{"result": []}]}])
+    with pytest.raises(DatasetError, match="count when they are submitted in Label Studio"):
+        convert(tmp_path)
+
+
 def test_label_studio_turned_rectangle(tmp_path):
     """Around its upper left corner, clockwise."""
     turned = region("rectangle", "road", x=50, y=0, width=50, height=25, rotation=90)

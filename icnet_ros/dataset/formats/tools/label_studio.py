@@ -25,17 +25,24 @@ def _tasks(folder: Path) -> list[tuple[Path, list[Any]]]:
 
 
 def _is_task(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("data"), dict) and "annotations" in value
+    listed = isinstance(value, dict) and ("annotations" in value or "predictions" in value)
+    return listed and isinstance(value.get("data"), dict)
 
 
 def _describe(request: Request) -> Description:
+    found = _tasks(request.folder)
+    if not any(task.get("annotations") for _, tasks in found for task in tasks):
+        raise DatasetError(
+            f"{request.folder}: its tasks have no annotations; predictions, such as icnet exports, count when they are "
+            "submitted in Label Studio and exported as JSON"
+        )
     images = Images(request.folder, request.drawn)
     annotated: list[Annotated] = []
     notes: list[str] = []
     empty: list[str] = []
-    for path, tasks in _tasks(request.folder):
+    for path, tasks in found:
         for task in tasks:
-            results = [one for one in each(task, "annotations", f"{path}") if not one.get("was_cancelled")]
+            results = [one for one in task.get("annotations", []) if not one.get("was_cancelled")]
             name = _image_name(task["data"])
             if not results or not name:
                 empty += [name] if name else []
