@@ -35,6 +35,8 @@ def open_dataset(data: str, root: Path | None, split: str) -> Dataset:
     if data not in names:
         if Path(data).is_dir():
             return _in_folder(Path(data), split, root)
+        if Path(data).is_file():
+            raise DatasetError(f"{data}: neither a folder nor a dataset.yaml; an archive must be unpacked")
         raise DatasetError(f"no dataset {data!r}; there are {', '.join(names)}, or name a .yaml file")
     if root is None:
         raise DatasetError(f"dataset {data!r} needs --root, the folder that it is in")

@@ -7,6 +7,8 @@ import pytest
 from exports import HEIGHT, WIDTH, converted, picture, text
 
 from icnet_ros.dataset.base import DatasetError, read_label_file
+from icnet_ros.dataset.convert import convert
+from icnet_ros.dataset.table import open_dataset
 
 
 def coco(path, names, squares=(("road", 0), ("tree", 8)), **more):
@@ -118,3 +120,26 @@ def test_images_without_annotations_are_counted_or_background(tmp_path):
     assert "train.json: 1 images without annotations are left out, e.g. b.jpg" in done.notes
     found, _, _ = converted(tmp_path, background="soil", overwrite=True)
     assert (found["b"] == "soil").all()
+
+
+@pytest.mark.parametrize(
+    ("there", "advice"),
+    [
+        ("yard.zip", r"yard\.zip is an archive: unpack it"),
+        ("shard-000000.tar", r"shard-000000\.tar is an archive: unpack it"),
+        ("x.tfrecord-00000-of-00001", "00000-of-00001 is an archive: unpack it"),
+        ("yard/meta.json", "yard is Supervisely project: take that folder"),
+        ("notes.pdf", "Is it the top folder of the export"),
+    ],
+)
+def test_what_a_folder_that_is_not_recognised_has_instead(tmp_path, there, advice):
+    text(tmp_path / there, "{}")
+    if there.endswith("meta.json"):
+        text(tmp_path / "yard" / "ds" / "ann" / "a.json", "{}")
+    with pytest.raises(DatasetError, match=advice):
+        convert(tmp_path)
+    (tmp_path / "packed.zip").touch()
+    with pytest.raises(DatasetError, match="an archive: unpack it"):
+        convert(tmp_path / "packed.zip")
+    with pytest.raises(DatasetError, match="an archive must be unpacked"):
+        open_dataset(str(tmp_path / "packed.zip"), None, "train")
