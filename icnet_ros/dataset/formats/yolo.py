@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -147,7 +146,7 @@ def _polygons(request: Request, config: Config) -> Description:
             shapes = list(_shapes(lines, (width, height), config, path))
             boxes += sum(points is None for _, points in shapes)
             rings = [(name, points) for name, points in shapes if points is not None]
-            rings.sort(key=lambda one: -_pixels(one[1], height, width))  # as Ultralytics does: small ones on top
+            rings.sort(key=lambda one: -_mask(one[1], height, width).sum())  # as Ultralytics does: small ones on top
             regions = [Region(name, partial(_mask, points, height, width)) for name, points in rings]
             annotated.append(Annotated(image, height, width, regions, path, split))
     if boxes and not any(one.regions for one in annotated):
@@ -192,17 +191,6 @@ def _rounding(line: str) -> float:
 def _mask(points: npt.NDArray[np.int32], height: int, width: int) -> Mask:
     """As Ultralytics fills it: the pixels that its points lie in belong to it."""
     return polygon([points.tolist()], height, width, "opencv")
-
-
-def _pixels(points: npt.NDArray[np.int32], height: int, width: int) -> int:
-    """Pixels of a polygon in the image."""
-    low = points.min(axis=0).clip(0, (width, height))
-    columns, rows = (points.max(axis=0) + 1).clip(0, (width, height)) - low
-    if columns < 1 or rows < 1:
-        return 0
-    canvas = np.zeros((rows, columns), np.uint8)
-    cv2.fillPoly(canvas, [points - low], 1)
-    return int(canvas.sum())
 
 
 def _masks(request: Request, config: Config, name: str) -> Description:
