@@ -12,11 +12,12 @@ import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable, load_classes
 from icnet_ros.dataset.base import DatasetError
-from icnet_ros.dataset.descriptor import read_descriptor
+from icnet_ros.dataset.descriptor import is_yolo
 from icnet_ros.dataset.formats.base import Description, Format, Request, Values
 from icnet_ros.dataset.formats.table import find_format
 from icnet_ros.dataset.label_files import IGNORE
-from icnet_ros.dataset.made_from import DRAWN
+from icnet_ros.dataset.made_from import DRAWN, SET_ASIDE
+from icnet_ros.documents import DocumentError, read_yaml
 from icnet_ros.version import __version__
 
 FILE = "dataset.yaml"
@@ -54,8 +55,8 @@ def convert(
     for path in (file, drawn):
         if path.exists() and not overwrite:
             raise DatasetError(f"{path}: is there already, perhaps edited; --overwrite replaces it")
-    if file.exists():
-        read_descriptor(file)  # what another program needs is not replaced
+    if file.exists() and is_yolo(_content(file)):
+        raise DatasetError(f"{file}: a YAML file of YOLO, which is not replaced: name another place with --out")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with _set_aside(drawn):
@@ -70,10 +71,18 @@ def convert(
     return Converted(file, found, description.notes)
 
 
+def _content(file: Path) -> Any:
+    """Content of a YAML file, None if it has none that can be read."""
+    try:
+        return read_yaml(file)
+    except (OSError, DocumentError):
+        return None
+
+
 @contextmanager
 def _set_aside(drawn: Path) -> Iterator[None]:
     """Make room for new label files; those of before come back if anything fails."""
-    before = drawn.with_name(f".{drawn.name}.before")
+    before = drawn.with_name(SET_ASIDE)
     if drawn.exists():
         drawn.rename(before)
     try:
@@ -127,7 +136,9 @@ def _said(source: Values, names: tuple[str, ...]) -> Values:
 def _moved(key: str, value: Any, folder: Path, to: Path) -> Any:
     paths = key in ("images", "labels", "list") or (key == "labelmap" and isinstance(value, str))
     if key == "made_from":
-        return {**value, "files": os.path.relpath(folder / value["files"], to)}
+        files = value["files"]
+        moved = [os.path.relpath(folder / one, to) for one in ([files] if isinstance(files, str) else files)]
+        return {**value, "files": moved[0] if isinstance(files, str) else moved}
     return Path(os.path.relpath(folder / value, to)).as_posix() if paths else value
 
 

@@ -84,10 +84,15 @@ def read_descriptor(file: Path) -> Mapping[str, Any]:
         raise DatasetError(f"{file}: {(err.strerror or str(err)).lower()}") from err
     except DocumentError as err:
         raise DatasetError(str(err)) from err
-    if isinstance(content, dict) and "names" in content and "splits" not in content:
+    if is_yolo(content):
         renamed = "give it another name, such as data.yaml, and take" if file.name == "dataset.yaml" else "take"
         raise DatasetError(f"{file}: a YAML file of YOLO: {renamed} its folder, `icnet dataset check {file.parent}`")
     return _checked(content, KEYS, ("classes", "splits"), f"{file}")
+
+
+def is_yolo(content: Any) -> bool:
+    """Whether the content of a YAML file is that of YOLO's, which may have our name."""
+    return isinstance(content, dict) and "names" in content and "splits" not in content
 
 
 def _source(entry: Any, folder: Path, classes: ClassTable, where: str) -> tuple[list[Pair], list[str]]:

@@ -13,9 +13,9 @@ DRAWN = "icnet_labels"  # folder of drawn label files; it has lists, too
 SET_ASIDE = f".{DRAWN}.before"  # meanwhile, while others are drawn
 
 
-def made_from(folder: Path, pattern: str) -> dict[str, str]:
+def made_from(folder: Path, patterns: str | list[str]) -> dict[str, str | list[str]]:
     """The entry `made_from` of a source: which annotation files below `folder`, and what they contain."""
-    return {"files": pattern, "sha256": _digest(_matching(folder, pattern))}
+    return {"files": patterns, "sha256": _digest(_matching(folder, patterns))}
 
 
 def check_made_from(entry: Any, folder: Path, where: str) -> None:
@@ -23,8 +23,8 @@ def check_made_from(entry: Any, folder: Path, where: str) -> None:
     if not isinstance(entry, dict) or entry.keys() != {"files", "sha256"}:
         raise DatasetError(f"{where}: made_from is {entry!r}, it takes files and sha256")
     try:
-        files = [path for path in _matching(folder, str(entry["files"])) if path.is_file()]
-    except (ValueError, NotImplementedError) as err:
+        files = [path for path in _matching(folder, entry["files"]) if path.is_file()]
+    except (ValueError, NotImplementedError, TypeError, AttributeError) as err:
         raise DatasetError(f"{where}: made_from: {entry['files']!r} is no pattern of files") from err
     if files and _digest(files) != entry["sha256"]:
         raise DatasetError(
@@ -33,8 +33,9 @@ def check_made_from(entry: Any, folder: Path, where: str) -> None:
         )
 
 
-def _matching(folder: Path, pattern: str) -> list[Path]:
-    found = matching(folder, pattern)
+def _matching(folder: Path, patterns: str | list[str]) -> list[Path]:
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    found = [path for pattern in patterns for path in matching(folder, pattern)]
     own = (DRAWN, SET_ASIDE)
     return [path for path in found if not any(part in own for part in Path(os.path.relpath(path, folder)).parts)]
 

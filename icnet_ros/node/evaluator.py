@@ -36,7 +36,7 @@ from icnet_ros.node.ros.releases import overridable
 from icnet_ros.node.ros.unknown_parameters import check_overrides
 from icnet_ros.render.painter import UInt8
 from icnet_ros.replay.errors import GroundTruthError
-from icnet_ros.replay.ground_truth import read_mapping
+from icnet_ros.replay.ground_truth import palette_check, read_mapping
 from icnet_ros.replay.metadata import RunMetadata
 from icnet_ros.report.document import Report
 from icnet_ros.wire.bag import bag_hash
@@ -91,6 +91,7 @@ class EvaluationNode(Node):
         self._hash = self._hasher.submit(bag_hash, Path(self._bag)) if self._bag else None
         source = self._spec.classes if groups is None else groups.source
         mapping = read_mapping(Path(given["mapping"]), source) if given["mapping"] else None
+        self._check_palette = palette_check(source, mapping)
         labels, ground_truth = self.resolve_topic_name("labels"), self.resolve_topic_name("ground_truth")
         self._evaluation = OnlineEvaluation(self._spec.classes, self._out, labels, ground_truth, groups, mapping)
         self._refused = ""  # what was logged of it
@@ -120,12 +121,13 @@ class EvaluationNode(Node):
     def _decode(self, what: str, data: bytes | memoryview, decoder: Decoder) -> tuple[int, UInt8] | None:
         """Stamp (ns) and label map; None, with a warning in report and log, if the image is invalid."""
         try:
-            header, labels = decoder.labels(data)
-        except WireError as err:
+            header, picture = decoder.labels(data)
+            self._check_palette(picture, what)
+        except (WireError, GroundTruthError) as err:
             self._evaluation.result.warn(f"{what}: {err}", self.get_clock().now().nanoseconds)
             self.get_logger().error(f"{what} cannot be used: {err}", throttle_duration_sec=5.0)
             return None
-        return stamp_ns(header), labels
+        return stamp_ns(header), picture.values
 
     def _score(self, add: Callable[P, None], *arguments: P.args, **more: P.kwargs) -> None:
         """Add labels or ground truth to the evaluation; publish mIoU if a frame was scored."""

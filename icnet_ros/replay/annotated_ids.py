@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import cv2
 import numpy as np
+import yaml
 
 from icnet_ros.checkpoint.classes import ClassTable
 from icnet_ros.metrics.frame import UInt8
@@ -61,10 +62,11 @@ def compare_names(
     ids = {_plain(name): number for number, name in enumerate(classes.names)}
     known = {number: ids[_plain(name)] for number, name in names.items() if _plain(name) in ids}
     if wrong := [number for number, one in known.items() if one != number]:
-        lines = ", ".join(f"{number}: {classes.names[one]}" for number, one in sorted(known.items()))
+        mapping = {number: classes.names[one] for number, one in sorted(known.items())} | {"others": "ignore"}
+        shown = yaml.safe_dump(mapping, default_flow_style=True, sort_keys=False, width=10_000).strip()
         raise GroundTruthError(
             f"{topic} has other ids than {classes.name}: {info} calls {wrong[0]} {names[wrong[0]]!r}, which is "
-            f"{known[wrong[0]]} there. Give the class of each id with {remedy}, such as {{{lines}, others: ignore}}"
+            f"{known[wrong[0]]} there. Give the class of each id with {remedy}, such as {shown}"
         )
     if strange := [number for number in names if number not in known and number < len(classes)]:
         warn(

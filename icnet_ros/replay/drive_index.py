@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from icnet_ros.replay.selection import Selection
 from icnet_ros.wire.bag import GROUND_TRUTH_WORDS, OUTPUT_ROLE, Bag
+from icnet_ros.wire.cdr import FRAME_LATENCY
 from icnet_ros.wire.index import TopicIndex, index_topics
 from icnet_ros.wire.topic import Topic
 
@@ -51,7 +52,7 @@ def _untaken(bag: Bag, image: Topic) -> str:
     if unsure := [topic for topic, role in roles.items() if role in ids and _has_one_channel(bag, topic)]:
         return f"{_names(unsure)}: if they are class ids, choose with --ground-truth-topic"
     of_node = [topic for topic, role in roles.items() if role == OUTPUT_ROLE and topic.base.endswith("/labels")]
-    if of_node and not any(topic.kind.endswith("/FrameLatency") for topic in roles):
+    if of_node and not any(topic.kind == FRAME_LATENCY for topic in roles):
         return f"{_names(of_node)}: taken for what a node published; if it is ground truth, use --ground-truth-topic"
     called = [t for t, role in roles.items() if role == "segmentation" or (role == "camera" and _is_called_truth(t))]
     if called:

@@ -111,6 +111,7 @@ def test_suffixes_in_capitals(tmp_path):
         (["a_way.png", "a_tree.png"], "a_tree.png and a_way.png are there: a pixel has one class"),
         (["way/a.png"], r"way/a\.png is there: a folder for each class is not read"),
         (["a_mask.png", "a2.png"], "for a_mask.png, add `label_suffix: _mask`"),
+        (["a/0.png"], "more of 1; `missing_labels: skip`"),
         (["a.npy"], r"a\.npy is there: label files are \.png, "),
         (["b.png"], "more of 1; `missing_labels: skip`"),
     ],

@@ -90,12 +90,13 @@ def draw(
     annotated: Sequence[Annotated],
     names: Sequence[str],
     request: Request,
-    made: str,
+    made: str | list[str],
     colours: Mapping[str, Colour] | None = None,
 ) -> Description:
     """Draw the label files of annotated images, and describe them.
 
-    names: of the classes, in order. made: pattern of the annotation files. colours: RGB by name. Raises DatasetError.
+    names: of the classes, in order. made: patterns of the annotation files. colours: RGB by name. Raises
+    DatasetError.
     """
     if not annotated:
         raise DatasetError(
@@ -138,7 +139,7 @@ def _draw(one: Annotated, ids: Values, rest: int, target: Path) -> None:
     write_picture(target, labels)
 
 
-def _splits(annotated: Sequence[Annotated], request: Request, made: str) -> dict[str, list[Values]]:
+def _splits(annotated: Sequence[Annotated], request: Request, made: str | list[str]) -> dict[str, list[Values]]:
     """The source of each split: the folder that all its images are below, that of their label files, their names."""
     digest, top = made_from(request.folder, made), _top(annotated, request)
 

@@ -151,7 +151,12 @@ def _polygons(request: Request, config: Config) -> Description:
             annotated.append(Annotated(image, height, width, regions, path, split))
     if boxes and not any(one.regions for one in annotated):
         raise DatasetError(f"{config.path}: its labels are boxes; pixels need polygons (YOLO segmentation)")
-    description = draw(annotated, [config.names[number] for number in sorted(config.names)], request, "**/*.txt")
+    if not annotated and empty:
+        looked = _beside(empty[0], request.folder, "labels").with_suffix(".txt")
+        raise DatasetError(f"{config.path}: no image has a label file with a line; looked for {looked}")
+    names = [config.names[number] for number in sorted(config.names)]
+    made = list(dict.fromkeys(["**/*.txt", config.path.relative_to(request.folder).as_posix()]))
+    description = draw(annotated, names, request, made)
     description.notes += config.notes
     if boxes:
         description.notes.append(f"{boxes} boxes without a polygon are left out")
@@ -165,12 +170,12 @@ def _shapes(
 ) -> Iterator[tuple[str, npt.NDArray[np.int32] | None]]:
     """Name of the class and points (n, 2) in pixels of each line; None for a box. Raises DatasetError."""
     for number, line in enumerate(lines, 1):
-        try:
-            index, *values = map(float, line.split() or ["nan"])
-        except ValueError as err:
-            raise DatasetError(f"{path}: line {number} is {line[:60]!r}, not a class and numbers") from err
         if not line.strip():
             continue
+        try:
+            index, *values = map(float, line.split())
+        except ValueError as err:
+            raise DatasetError(f"{path}: line {number} is {line[:60]!r}, not a class and numbers") from err
         if index not in config.names:
             raise DatasetError(f"{path}: line {number} has class {index:g}, {config.path.name} has no such one")
         if len(values) in (4, 5):  # a box, perhaps with a confidence

@@ -99,6 +99,15 @@ def test_tracks_of_a_video(tmp_path):
     check(tmp_path, {f"frame_{k:06d}": one for k, one in enumerate(truth)}, NAMES, "cvat")
 
 
+def test_frames_of_several_tasks_are_refused(tmp_path):
+    box = '<box frame="0" keyframe="1" outside="0" xtl="1" ytl="1" xbr="5" ybr="5" z_order="0"/>'
+    tracks = "".join(f'<track id="{k}" label="road" task_id="{k}">{box}</track>' for k in (1, 2))
+    text(tmp_path / "annotations.xml", xml(tracks))
+    picture(tmp_path / "images" / "frame_000000.PNG")
+    with pytest.raises(DatasetError, match="frames of 2 tasks have the same numbers: export each task"):
+        convert(tmp_path)
+
+
 def test_a_damaged_file_is_named(tmp_path):
     picture(tmp_path / "images" / "a.png")
     text(tmp_path / "annotations.xml", xml(entry("a.png", SHAPES))[:-40])

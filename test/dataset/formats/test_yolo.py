@@ -99,6 +99,7 @@ def test_points_beyond_the_image_and_in_pixels(tmp_path):
         (["road 0 0 1 1"], {}, "line 1 is 'road 0 0 1 1', not a class and numbers"),
         (BOTH, {"kpt_shape": [4, 2]}, "its labels are keypoints"),
         (BOTH, {"train": "pictures"}, r"train: no images in 'pictures'"),
+        ([], {}, r"data\.yaml: no image has a label file with a line; looked for .*labels/train/a\.txt"),
         (BOTH, {"names": 3}, "names is 3, it takes a list of names"),
     ],
 )
@@ -138,7 +139,18 @@ def test_its_yaml_file_may_be_called_as_ours(tmp_path):
         open_dataset(str(tmp_path), None, "train")
     with pytest.raises(DatasetError, match="is there already"):
         convert(tmp_path)
-    with pytest.raises(DatasetError, match="a YAML file of YOLO: give it another name"):
+    with pytest.raises(DatasetError, match="a YAML file of YOLO, which is not replaced"):
         convert(tmp_path, overwrite=True)
     convert(tmp_path, tmp_path / "mine.yaml")
     assert open_dataset(str(tmp_path / "mine.yaml"), None, "train").labels(0).shape == (HEIGHT, WIDTH)
+
+
+def test_other_names_are_noticed(tmp_path):
+    image(tmp_path, "a", BOTH)
+    names = [*NAMES.values()]
+    text(tmp_path / "data.yaml", yaml.safe_dump({"train": "images/train", "names": names}))
+    file = convert(tmp_path, tmp_path / "mine.yaml").file
+    assert len(open_dataset(str(file), None, "train")) == 1
+    text(tmp_path / "data.yaml", yaml.safe_dump({"train": "images/train", "names": names[::-1]}))
+    with pytest.raises(DatasetError, match="has changed since the label files were drawn"):
+        open_dataset(str(file), None, "train")

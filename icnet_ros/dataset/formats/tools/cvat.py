@@ -11,7 +11,7 @@ import numpy as np
 from icnet_ros.checkpoint.classes import Colour
 from icnet_ros.dataset.base import DatasetError
 from icnet_ros.dataset.formats.base import Description, Format, Request, files, hex_colour, split_of
-from icnet_ros.dataset.formats.drawing import Annotated, Images, Region, draw
+from icnet_ros.dataset.formats.drawing import Annotated, Images, Region, draw, picture_shape
 from icnet_ros.dataset.formats.raster import Mask, ellipse, polygon
 
 AREAS = ("polygon", "box", "mask", "ellipse")
@@ -23,15 +23,15 @@ Size = tuple[int, int]
 class _Content:
     """What the files say.
 
-    images: entries `image`. frames: shapes of tracks by number of the frame. size: height and width of the frames of
-    a video. others: shapes without an area.
+    images: entries `image`. frames: shapes of tracks by number of the frame. tasks: whose tracks they are. others:
+    shapes without an area.
     """
 
     colours: dict[str, Colour] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     images: list[Element] = field(default_factory=list)
     frames: dict[int, list[Element]] = field(default_factory=dict)
-    size: Size = (0, 0)
+    tasks: set[str] = field(default_factory=set)
     others: int = 0
 
 
@@ -84,6 +84,7 @@ def _read(path: Path) -> _Content:
             content.others += sum(child.tag in OTHERS for child in one)
         elif one.tag == "track":
             content.others += sum(child.tag in OTHERS for child in one)
+            content.tasks.add(one.get("task_id", ""))
             for shape in one:
                 if shape.tag in AREAS and shape.get("outside") != "1":
                     shape.set("label", one.attrib["label"])
@@ -97,9 +98,6 @@ def _meta(meta: Element, content: _Content) -> None:
         content.names.append(name)
         if colour := label.findtext("color"):
             content.colours[name] = hex_colour(colour)
-    size = meta.find(".//original_size")
-    if size is not None:
-        content.size = int(size.findtext("height") or 0), int(size.findtext("width") or 0)
 
 
 def _images(content: _Content, path: Path, images: Images, request: Request, notes: list[str]) -> Iterator[Annotated]:
@@ -122,12 +120,15 @@ def _images(content: _Content, path: Path, images: Images, request: Request, not
 
 def _frames(content: _Content, path: Path, images: Images) -> Iterator[Annotated]:
     """Frames of a video, which the export calls frame_000000.PNG, ... Raises DatasetError for a missing one."""
+    if len(content.tasks) > 1:
+        raise DatasetError(f"{path}: frames of {len(content.tasks)} tasks have the same numbers: export each task")
     by_stem = images.by_stem() if content.frames else {}
     for number, shapes in sorted(content.frames.items()):
         stem = f"frame_{number:06d}"
         if stem not in by_stem:
             raise DatasetError(f"{path}: no picture {stem}: export the task with images, or name the frames so")
-        yield Annotated(by_stem[stem], *content.size, _regions(shapes, content.size), path)
+        size = picture_shape(by_stem[stem])
+        yield Annotated(by_stem[stem], *size, _regions(shapes, size), path)
 
 
 def _regions(shapes: list[Element], size: Size) -> list[Region]:
