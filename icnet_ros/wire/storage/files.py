@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +28,7 @@ from icnet_ros.wire.topic import Message, Topic, sum_topics
 FILES = (".mcap", ".db3")
 PACKED = ".zstd"
 SQLITE_MAGIC, ROS_1_MAGIC = b"SQLite format 3\0", b"#ROSBAG V"
+LOOKED_AT = 10_000  # files and folders, for advice
 VIDEOS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".ts", ".h264", ".hevc")  # for advice
 
 
@@ -161,9 +163,9 @@ def is_recording(path: Path) -> bool:
 
 
 def first_below(path: Path, suffixes: Sequence[str]) -> Path | None:
-    """The first file with such a suffix in a folder, or up to three folders below."""
-    levels = (sorted(path.glob("/".join("*" * depth))) for depth in range(1, 5))
-    return next((file for level in levels for file in level if file.suffix.lower() in suffixes), None)
+    """A file with such a suffix in a folder, or up to three folders below, if one is found soon."""
+    found = (file for depth in range(1, 5) for file in path.glob("/".join("*" * depth)))
+    return next((file for file in islice(found, LOOKED_AT) if file.suffix.lower() in suffixes), None)
 
 
 def _advice(path: Path) -> str:

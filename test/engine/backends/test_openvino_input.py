@@ -93,6 +93,8 @@ def test_the_shipped_network_labels_as_with_normalised_pixels(interval, monkeypa
         assert engine.planar == (taken is not take_quantised)
         found.append([one.labels for frame in frames for one in engine.segment([frame])])
         found[-1] += [one.labels for one in engine.segment([replace(frames[0], camera=name) for name in "ab"])]
+        turned = cv2.resize(photograph, (131, 97))[::-1, ::-1]  # of odd size, and not contiguous
+        found[-1] += [one.labels for one in engine.segment([Frame(turned, "rgb")])]
         engine.close()
     assert len(np.unique(found[0][0])) > 5
     for one, other in zip(*found, strict=True):
