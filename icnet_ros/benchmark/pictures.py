@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FormatStrFormatter
 
 
 def draw_ratios(rows: Sequence[dict[str, Any]], picture: Path, title: str) -> None:
@@ -70,6 +71,8 @@ def draw_sizes(points: Sequence[dict[str, Any]], ladder: Sequence[tuple[str, int
         if (point["label"], point["rows"]) in ladder:
             panel.plot(*where, "o", markersize=12, markerfacecolor="none", markeredgecolor="black")
     panel.set(xlabel="ms from picture to labels", ylabel="mIoU", title=title, xscale="log")
+    for which in (panel.xaxis.set_major_formatter, panel.xaxis.set_minor_formatter):
+        which(FormatStrFormatter("%g"))  # not as powers of 10
     panel.legend(title="exit; numbers: rows of the input")
     figure.savefig(picture, dpi=120)
 
