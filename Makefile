@@ -1,6 +1,6 @@
 # make demo   a drive through a real ROS 2 graph      make test   lint, types, import rules, tests
 # make build  only make it ready to run               make lint   only the first three
-# make build SETS='train'   and what training needs   make build SETS='train test'   and what the tests need
+# make build SETS='train'   and what training needs   make build SETS='test'    and what the tests need, too
 # make docs   the documentation site in build/docs
 # make clean  remove what was built (build/, caches)  make distclean   and .venv
 #
