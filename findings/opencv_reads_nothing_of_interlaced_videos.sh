@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # OpenCV 4.13 and 4.14 (wheels of PyPI, FFmpeg 8) do not convert the frames of an interlaced video: each read() says True and
-# gives the same picture, of memory that was never written. 4.12 and PyAV read it. The only sign is a line on stderr, "Cannot
+# gives the same picture, which is not one of the video. 4.12 and PyAV read it. The only sign is a line on stderr, "Cannot
 # convert interlaced to progressive frames or vice versa". Labels and detections of such pictures look valid.
 # Guess before: both lines of fields are woven into each picture, as 4.12 gives it.
 set -euo pipefail

@@ -1,6 +1,6 @@
 """Frames of a video file: by OpenCV, of an interlaced one by PyAV.
 
-OpenCV 4.13 and later give a picture that was never written for each interlaced frame, and call it read
+OpenCV 4.13 and later give a picture that is not of the video for each interlaced frame, and call it read
 (findings/opencv_reads_nothing_of_interlaced_videos.sh).
 """
 
