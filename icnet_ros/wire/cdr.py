@@ -40,8 +40,8 @@ DEFINITIONS = {
     "foxglove_msgs/msg/CameraCalibration": "builtin_interfaces/Time timestamp\nstring frame_id\nuint32 width\n"
     "uint32 height\nstring distortion_model\nfloat64[] D\nfloat64[9] K\nfloat64[9] R\nfloat64[12] P\n",
 }
-CDR = (0, 1)  # the first two bytes of a message, big- and little-endian; others are of RTPS and DDS-XTypes
-ENCODINGS = dict.fromkeys((2, 3), "parameter list of XCDR1") | dict.fromkeys(range(6, 12), "XCDR2")
+# What the first two bytes of a message are if it is not CDR (0 and 1), by RTPS and DDS-XTypes.
+OTHER_ENCODINGS = dict.fromkeys((2, 3), "parameter list of XCDR1") | dict.fromkeys(range(6, 12), "XCDR2")
 NO_STAMP = -(2**63)  # stamps may be negative; this is none
 
 
@@ -84,10 +84,10 @@ def message_type(kind: str) -> Callable[..., Any]:
 
 def deserialise(data: bytes | memoryview, kind: str, store: "Typestore | None" = None) -> Any:
     """Object of message type `kind` whose arrays are views into `data`. Raises WireError."""
-    if (encoding := _encoding(data)) not in CDR and len(data) >= 4:
+    if (encoding := _encoding(data)) in OTHER_ENCODINGS and len(data) >= 4:
         raise WireError(
             f"a {kind} is not in the CDR of ROS 2 but in encoding 0x{encoding:04x} "
-            f"({ENCODINGS.get(encoding, 'unknown')}); let the DDS program that sends it offer XCDR1"
+            f"({OTHER_ENCODINGS[encoding]}); let the DDS program that sends it offer XCDR1"
         )
     try:
         return (store or typestore()).deserialize_cdr(memoryview(data), kind)
@@ -121,7 +121,7 @@ def with_data(fields: bytes, data: memoryview, behind: int = 0) -> bytes:
 
 def peek_stamp(data: bytes | memoryview) -> int:
     """Stamp (ns) of a CDR message that begins with a std_msgs/Header; NO_STAMP if it is too short or no CDR."""
-    if len(data) < 12 or _encoding(data) not in CDR:
+    if len(data) < 12 or _encoding(data) in OTHER_ENCODINGS:
         return NO_STAMP
     seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
     return int(seconds) * 10**9 + int(nanoseconds)
