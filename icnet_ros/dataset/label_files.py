@@ -200,10 +200,8 @@ def misplaced_grey(picture: StoredPicture, ids: npt.NDArray[np.int16]) -> str:
     if not _is_grey(colours) or len(np.unique(levels)) < len(levels) or (ids[levels] == UNKNOWN).any():
         return ""
     wrong = np.flatnonzero(levels != used)
-    if not wrong.size:
-        return ""
-    white = " (which counts nowhere)" if levels[wrong[0]] == 255 else ""
-    return f"index {used[wrong[0]]} is grey {levels[wrong[0]]}{white}"
+    shown = [f"grey {level}" if level < 255 else "white, which counts nowhere" for level in levels[wrong[:1]]]
+    return f"index {used[wrong[0]]} is {shown[0]}" if shown else ""
 
 
 def _used(picture: StoredPicture) -> tuple[npt.NDArray[np.intp], UInt8]:
@@ -233,10 +231,7 @@ def _check_colours(picture: StoredPicture, ids: npt.NDArray[np.int16], colours: 
 
 
 def _check_same(picture: StoredPicture, seen: dict[int, tuple[bytes, Path]], path: Path) -> None:
-    """Raise DatasetError if an index has another colour than in a file that this process read before.
-
-    Then indices are no ids.
-    """
+    """Raise DatasetError if an index has another colour than in a file that this process read: it is no id."""
     for index, colour in zip(*_used(picture), strict=True):
         other, before = seen.setdefault(int(index), (colour.tobytes(), path))
         if other != colour.tobytes():
