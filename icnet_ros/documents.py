@@ -31,6 +31,14 @@ def read_yaml(path: str | Path) -> Any:
         raise DocumentError(f"{path}: byte {err.start} is not UTF-8: save the file in that encoding") from err
 
 
+def yaml_or_none(path: str | Path) -> Any:
+    """`read_yaml`, None for a file that cannot be read: to see whether it is of some kind."""
+    try:
+        return read_yaml(path)
+    except (OSError, DocumentError):
+        return None
+
+
 def parse_yaml(text: str, where: str) -> Any:
     """Plain values of a YAML text. where: names it in errors. Raises DocumentError."""
     if len(text) > MAX_BYTES:

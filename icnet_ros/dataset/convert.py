@@ -17,7 +17,7 @@ from icnet_ros.dataset.formats.base import Description, Format, Request, Values
 from icnet_ros.dataset.formats.table import find_format
 from icnet_ros.dataset.label_files import IGNORE
 from icnet_ros.dataset.made_from import DRAWN, SET_ASIDE
-from icnet_ros.documents import DocumentError, read_yaml
+from icnet_ros.documents import yaml_or_none
 from icnet_ros.version import __version__
 
 FILE = "dataset.yaml"
@@ -55,7 +55,7 @@ def convert(
     for path in (file, drawn):
         if path.exists() and not overwrite:
             raise DatasetError(f"{path}: is there already, perhaps edited; --overwrite replaces it")
-    if file.exists() and is_yolo(_content(file)):
+    if file.exists() and is_yolo(yaml_or_none(file)):
         raise DatasetError(f"{file}: a YAML file of YOLO, which is not replaced: name another place with --out")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -69,14 +69,6 @@ def convert(
     except OSError as err:
         raise DatasetError(f"{file}: cannot be written ({err}); name another place with --out") from err
     return Converted(file, found, description.notes)
-
-
-def _content(file: Path) -> Any:
-    """Content of a YAML file, None if it has none that can be read."""
-    try:
-        return read_yaml(file)
-    except (OSError, DocumentError):
-        return None
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from icnet_ros.dataset.formats.base import (
 )
 from icnet_ros.dataset.formats.drawing import Annotated, Region, draw, picture_shape
 from icnet_ros.dataset.formats.raster import Mask, polygon
-from icnet_ros.documents import DocumentError, read_yaml
+from icnet_ros.documents import read_yaml, yaml_or_none
 from icnet_ros.files import read_text
 
 SPLITS = ("train", "val", "test")
@@ -45,10 +45,7 @@ class Config(NamedTuple):
 def _yaml(folder: Path) -> Path | None:
     """The YAML file that names classes and folders of images."""
     for path in files(folder, "*.yaml", "*.yml"):
-        try:
-            content = read_yaml(path)
-        except (OSError, DocumentError):
-            continue
+        content = yaml_or_none(path)
         if isinstance(content, dict) and "names" in content and any(key in content for key in ("nc", *SPLITS)):
             return path
     return None
